@@ -25,7 +25,7 @@ from cli.up_leftovers import remove_containers
 from client.control import ControlClient
 from client.errors import ControlError
 from client.processes import read_state
-from credproxy.admin_client import ProxyAdmin
+from credproxy.admin_client.link import ProxyAdmin
 from runtime.home import Home
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ import asyncio
 
 from cli.problem import CliProblem
 from cli.vault_link import ask_proxy
-from credproxy.admin_client import ProxyRefused
+from credproxy.admin_client.link import ProxyRefused
 
 
 def secret_of(name: str) -> str:

@@ -12,7 +12,7 @@ import click
 from cli.place import ask, find_home
 from cli.problem import NOT_RUNNING, CliProblem
 from cli.screen import clean_line
-from credproxy.admin_client import ProxyError, connect
+from credproxy.admin_client.link import ProxyError, connect
 from runtime.home import Home
 from runtime.store.errors import StoreError
 from runtime.store.store import open_store

@@ -14,7 +14,7 @@ import click
 
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.vault_link import ask_proxy, type_hidden
-from credproxy.admin_client import StoredSecret
+from credproxy.admin_client.link import StoredSecret
 
 MAX_INPUT_CHARS = 64 << 10
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from channels.registry import PLATFORMS
 from cli.place import ROOT
-from credproxy.grants import parse_grants
-from credproxy.prices import Prices, find_price, parse_prices
-from credproxy.routes import build_route
+from credproxy.audit.prices import Prices, find_price, parse_prices
+from credproxy.policy.grants import parse_grants
+from credproxy.policy.routes import build_route
 from protocol.ids import GroupId
 from runtime.config import REHEARSAL, SETTINGS_FILE, ParsedSettings
 from runtime.group import Groups, load_groups, settings_problems
 from runtime.settings_file import group_names, load_settings
 from runtime.yaml_record import ConfigProblem
 
-PRICES_FILE = "credproxy/prices.yaml"
+PRICES_FILE = "credproxy/audit/prices.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

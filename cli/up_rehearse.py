@@ -28,7 +28,7 @@ from cli.up_progress import SetupFailed, no_progress, step
 from cli.up_services import stop_services
 from client.blocking import request
 from client.errors import ControlError
-from credproxy.admin_client import ProxyError, connect
+from credproxy.admin_client.link import ProxyError, connect
 from runtime.config import SETTINGS_FILE
 from runtime.home import Home
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from cli.place import find_home
 from cli.problem import NOT_RUNNING, CliProblem
-from credproxy.admin_client import ProxyAdmin, ProxyRefused, ProxyUnavailable, connect
+from credproxy.admin_client.link import ProxyAdmin, ProxyRefused, ProxyUnavailable, connect
 from runtime.home import SocketPathTooLong
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credproxy.admin_client import ProxyError
+from credproxy.admin_client.link import ProxyError
 from protocol.message import OutboundMessage
 from runtime.commands import (
     HELP,

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from credproxy.admin_client import ProxyError
+from credproxy.admin_client.link import ProxyError
 from protocol.frames import FrameError
 from protocol.ids import DoorId, FileId, GroupId
 from protocol.link import Assignment, Heartbeat, Stop
@@ -68,7 +68,7 @@ class CannotStart:
 
 
 class ProxyDoors(Protocol):
-    """The part of `credproxy.admin_client.ProxyAdmin` that a container needs. Raises ProxyError."""
+    """The part of `credproxy.admin_client.link.ProxyAdmin` that a container needs. Raises ProxyError."""
 
     async def open_door(
         self, door_id: DoorId, path: Path, uid: int | None = None, lease: Lease | None = None

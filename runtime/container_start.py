@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from credproxy.admin_client import ProxyError
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import DoorId, GroupId, mint
 from runtime.agent_bundle import ensure_bundle
 from runtime.agent_link import AgentLink, LinkPlace

@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
-from credproxy.admin_client import ProxyError, ProxyUnavailable
+from credproxy.admin_client.link import ProxyError, ProxyUnavailable
 from protocol.ids import DoorId, GroupId
 from protocol.task import Lease
 from runtime.admission import NATIVE_AGENT_MB, decide_admission, load_room

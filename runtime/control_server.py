@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
-from credproxy.admin_client import ProxyRefused, ProxyUnavailable
+from credproxy.admin_client.link import ProxyRefused, ProxyUnavailable
 from protocol.codec import ShapeError, from_json
 from protocol.control import CLIENT_FRAMES, Event, Problem, Reply, Request, Say, Shown
 from protocol.frames import (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from channels.channel import Channel
-from credproxy.admin_client import ProxyError
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import ChannelId
 from runtime.channel_house import ChannelHouse
 from runtime.config import ParsedSettings
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class PolicyReader(Protocol):
-    """The part of `credproxy.admin_client.ProxyAdmin` that reads settings of its own."""
+    """The part of `credproxy.admin_client.link.ProxyAdmin` that reads settings of its own."""
 
     async def reload(self) -> tuple[str, ...]:
         """Return what is wrong with routes and grants; raise ProxyError."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from credproxy.admin_client import ProxyError
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import DoorId
 from runtime.agent_bundle import prune_bundles
 from runtime.container_engine import ContainerEngine, FoundContainer

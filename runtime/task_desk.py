@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from channels.channel import Channel
-from credproxy.admin_client import UsageSum
+from credproxy.admin_client.link import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Assignment
 from protocol.proxy_admin import ProxyCall
@@ -55,7 +55,7 @@ class ContainerRoom(Protocol):
 
 
 class CallRecords(Protocol):
-    """The part of `credproxy.admin_client.ProxyAdmin` that tells what tasks have done."""
+    """The part of `credproxy.admin_client.link.ProxyAdmin` that tells what tasks have done."""
 
     async def calls(self, task_id: TaskId, attempt_id: AttemptId | None = None) -> tuple[ProxyCall, ...]:
         """Return the calls that may have changed something; raise ProxyError."""

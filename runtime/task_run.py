@@ -16,7 +16,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from credproxy.admin_client import ProxyError
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import GroupId, PersonKey, TaskId
 from protocol.message import OutboundMessage
 from protocol.task import Task, TaskResult, TaskStatus

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from credproxy.admin_client import ProxyError, UsageSum
+from credproxy.admin_client.link import ProxyError, UsageSum
 from protocol.ids import GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
 from runtime.budget import day_of
@@ -25,7 +25,7 @@ CATCH_UP_PAUSE_S = 30.0
 
 
 class UsageSums(Protocol):
-    """The part of `credproxy.admin_client.ProxyAdmin` that knows what was used."""
+    """The part of `credproxy.admin_client.link.ProxyAdmin` that knows what was used."""
 
     async def usage(self, *, task_id: TaskId | None = None, day: str | None = None) -> tuple[UsageSum, ...]:
         """Return model use by group and model; raise ProxyError."""

@@ -23,18 +23,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from credproxy.admin import AdminServer
-from credproxy.audit import Audit, AuditFailed
-from credproxy.bundle import NoAuthority, make_authority_files
-from credproxy.deadlines import Deadlines
-from credproxy.door import DoorRefused, Doors
-from credproxy.grants import parse_grants
-from credproxy.policy import GroupRules, Policy, Route, index_rules
-from credproxy.prices import Prices, parse_prices
-from credproxy.proxy import CredentialProxy
-from credproxy.routes import build_route
-from credproxy.upstream import Upstreams
-from credproxy.vault import Vault, VaultError
+from credproxy.admin_server.server import AdminServer
+from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.prices import Prices, parse_prices
+from credproxy.pipeline.door import DoorRefused, Doors
+from credproxy.pipeline.proxy import CredentialProxy
+from credproxy.policy.decide import GroupRules, Policy, Route, index_rules
+from credproxy.policy.grants import parse_grants
+from credproxy.policy.routes import build_route
+from credproxy.trust.bundle import NoAuthority, make_authority_files
+from credproxy.vault.vault import Vault, VaultError
+from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.upstream import Upstreams
 from protocol.ids import GroupId, is_group_id
 from runtime.config import REHEARSAL, SETTINGS_FILE, RouteSettings
 from runtime.home import Home, SocketPathTooLong, fork_from, home_from
@@ -43,12 +43,12 @@ from services.log_setup import set_up_logging
 from services.ready import say_ready
 
 if TYPE_CHECKING:
-    from credproxy.certificates import CertificateAuthority
+    from credproxy.trust.certificates import CertificateAuthority
 
 log = logging.getLogger("services.credproxy")
 
 ROOT = Path(__file__).resolve().parent.parent
-PRICES_FILE = ROOT / "credproxy" / "prices.yaml"
+PRICES_FILE = ROOT / "credproxy" / "audit" / "prices.yaml"
 CANNOT_RUN = 3
 PR_SET_DUMPABLE = 4
 
@@ -156,7 +156,7 @@ async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event) -> No
 
 def load_authority(folder: Path) -> CertificateAuthority:
     """Open the authority; imported only now, for the memory's sake."""
-    from credproxy.certificates import CertificateAuthority
+    from credproxy.trust.certificates import CertificateAuthority
 
     return CertificateAuthority(folder)
 

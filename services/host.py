@@ -22,7 +22,7 @@ from pathlib import Path
 from channels.channel import Channel
 from channels.registry import PLATFORMS, UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
-from credproxy.admin_client import ProxyAdmin
+from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, DoorId
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import ChannelHouse, MakeChannel

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from credproxy.audit_file import ChainBroken, verify_chain
+from credproxy.audit.file import ChainBroken, verify_chain
 from runtime.home import home_from
 from runtime.store.errors import StoreError
 from runtime.store.verify import verify_journal

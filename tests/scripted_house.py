@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from channels.terminal.channel import TerminalChannel
-from credproxy.admin_client import ProxyAdmin
+from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, ChatKey, TaskId
 from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.audit import Audit
-from credproxy.audit_file import AuditEntry
+from credproxy.audit.file import AuditEntry
+from credproxy.audit.log import Audit
 from runtime.store.store import open_store
 from tests.cli.conftest import Run
 from tests.runtime.store.support import CHAT, MAIN

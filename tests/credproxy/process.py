@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from credproxy.admin_client import ProxyAdmin, connect
+from credproxy.admin_client.link import ProxyAdmin, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import h11
 
-from credproxy.admin import AdminServer
-from credproxy.admin_client import ProxyAdmin
-from credproxy.audit import Audit
-from credproxy.certificates import CertificateAuthority
-from credproxy.deadlines import Deadlines
-from credproxy.door import Doors
-from credproxy.grants import parse_grants
-from credproxy.policy import GroupRules, Policy, index_rules
-from credproxy.prices import Price
-from credproxy.proxy import CredentialProxy
-from credproxy.routes import build_route
-from credproxy.upstream import Upstreams
-from credproxy.vault import Vault
+from credproxy.admin_client.link import ProxyAdmin
+from credproxy.admin_server.server import AdminServer
+from credproxy.audit.log import Audit
+from credproxy.audit.prices import Price
+from credproxy.pipeline.door import Doors
+from credproxy.pipeline.proxy import CredentialProxy
+from credproxy.policy.decide import GroupRules, Policy, index_rules
+from credproxy.policy.grants import parse_grants
+from credproxy.policy.routes import build_route
+from credproxy.trust.certificates import CertificateAuthority
+from credproxy.vault.vault import Vault
+from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.upstream import Upstreams
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Effects, Lease, Limits

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credproxy.admin_client import ProxyAdmin, ProxyRefused, ProxyUnavailable, connect
+from credproxy.admin_client.link import ProxyAdmin, ProxyRefused, ProxyUnavailable, connect
 from protocol.frames import FrameDecoder, encode_frame
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import ADMIN_SERVER_FRAMES, AdminProblem, AdminReply, AdminRequest

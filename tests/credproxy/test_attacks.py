@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from credproxy.bundle import make_authority_files
-from credproxy.certificates import CertificateAuthority
+from credproxy.trust.bundle import make_authority_files
+from credproxy.trust.certificates import CertificateAuthority
 from protocol.frames import encode_frame
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import AdminRequest

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.audit import Audit, AuditFailed
-from credproxy.audit_file import MODEL_CALL, AuditEntry, CallUse, ChainBroken, verify_chain
+from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse, ChainBroken, verify_chain
+from credproxy.audit.log import Audit, AuditFailed
 from protocol.ids import TaskId
 
 

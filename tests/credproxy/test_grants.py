@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.grants import compile_glob, parse_grants
-from credproxy.policy import Allow, Ask, Deny, InjectBearer, InjectHeader, Policy, Rule, decide, index_rules
-from credproxy.target import Authority, make_target, parse_path
+from credproxy.policy.decide import Allow, Ask, Deny, InjectBearer, InjectHeader, Policy, Rule, decide, index_rules
+from credproxy.policy.grants import compile_glob, parse_grants
+from credproxy.wire.target import Authority, make_target, parse_path
 from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.task import Effects, Lease, Limits
 

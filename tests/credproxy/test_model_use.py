@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.model_use import ModelUse, ModelUseReader, asked_model
-from credproxy.prices import Price, cost_of, find_price, parse_prices
+from credproxy.audit.model_use import ModelUse, ModelUseReader, asked_model
+from credproxy.audit.prices import Price, cost_of, find_price, parse_prices
 from services.credproxy import PRICES_FILE, load_prices
 
 ANTHROPIC_START: dict[str, object] = {

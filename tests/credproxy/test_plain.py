@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from credproxy.heads import MAX_HEAD_BYTES, BadHead, head_end
-from credproxy.plain import read_plain_request, read_plain_response, write_plain_request, write_response
+from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, head_end
+from credproxy.wire.plain import read_plain_request, read_plain_response, write_plain_request, write_response
 
 NAMES = (
     "Host",

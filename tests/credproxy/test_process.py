@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.admin_client import ProxyAdmin
-from credproxy.audit_file import verify_chain
-from credproxy.certificates import CertificateAuthority
+from credproxy.admin_client.link import ProxyAdmin
+from credproxy.audit.file import verify_chain
+from credproxy.trust.certificates import CertificateAuthority
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Effects, Lease, Limits

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.scrub import Reflected, Searcher, needles_of
+from credproxy.pipeline.scrub import Reflected, Searcher, needles_of
 
 SECRET = "abcab-abcabd/1+2"
 

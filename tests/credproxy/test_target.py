@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.target import (
+from credproxy.wire.target import (
     Target,
     TargetRefused,
     make_target,

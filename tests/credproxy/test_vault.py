@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.secret import BadValue, Secret
-from credproxy.vault import BadSecretName, KeyFileMissing, LooseKeyFile, SealBroken, SecretExists, SecretUnknown, Vault
+from credproxy.vault.secret import BadValue, Secret
+from credproxy.vault.vault import (
+    BadSecretName,
+    KeyFileMissing,
+    LooseKeyFile,
+    SealBroken,
+    SecretExists,
+    SecretUnknown,
+    Vault,
+)
 
 VALUE = "canary-value-0123456789"
 

@@ -18,7 +18,7 @@ import docker
 
 from bench.installation import Installation
 from client.control import Conversation
-from credproxy.admin_client import ProxyAdmin
+from credproxy.admin_client.link import ProxyAdmin
 from protocol.control import Say, Shown
 
 WAIT_S = 30.0

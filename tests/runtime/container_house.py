@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from credproxy.admin_client import ProxyUnavailable
+from credproxy.admin_client.link import ProxyUnavailable
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId, mint
 from protocol.link import Assignment, Finished, StepTaken
 from protocol.task import Effects, Lease, Limits, ModelRoute, Task, TaskResult

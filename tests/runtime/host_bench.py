@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from channels.channel import DeliveryFailed, Inbox
-from credproxy.admin_client import UsageSum
+from credproxy.admin_client.link import UsageSum
 from protocol.codec import to_json
 from protocol.frames import HEADER_BYTES, MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, body_length, encode_frame
 from protocol.ids import (

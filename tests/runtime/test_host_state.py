@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from channels.channel import Channel
-from credproxy.admin_client import ProxyUnavailable
+from credproxy.admin_client.link import ProxyUnavailable
 from protocol.ids import GroupId
 from runtime.channel_house import ChannelHouse
 from runtime.home import Home

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from credproxy.model_use import ModelUse
-from credproxy.yaml_nodes import FileProblem, NodeReader
+from credproxy.audit.model_use import ModelUse
+from credproxy.policy.yaml_nodes import FileProblem, NodeReader
 
 KEYS = ("input", "output", "cache_write", "cache_read")
 TOKENS_PER_PRICE = 1_000_000

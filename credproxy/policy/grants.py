@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 import yaml
 
-from credproxy.addresses import Network
-from credproxy.policy import METHODS, InjectBearer, InjectHeader, Injection, Rule
-from credproxy.secret import is_secret_name
-from credproxy.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_host
-from credproxy.yaml_nodes import FileProblem, NodeReader, did_you_mean
+from credproxy.policy.decide import METHODS, InjectBearer, InjectHeader, Injection, Rule
+from credproxy.policy.yaml_nodes import FileProblem, NodeReader, did_you_mean
+from credproxy.vault.secret import is_secret_name
+from credproxy.wire.addresses import Network
+from credproxy.wire.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_host
 from protocol.ids import GroupId
 
 KEYS = ("host", "scheme", "port", "methods", "paths", "secret", "inject", "addresses")

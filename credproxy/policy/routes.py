@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from credproxy.policy import Route
-from credproxy.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_path
+from credproxy.policy.decide import Route
+from credproxy.wire.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_path
 
 
 def build_route(name: str, api: Literal["anthropic", "openai"], url: str, secret: str | None) -> Route | str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import h11
 
-from credproxy.answers import Answer
-from credproxy.deadlines import Deadlines
-from credproxy.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
-from credproxy.plain import read_plain_request, write_response
-from credproxy.stream import Stream, StreamBroken
+from credproxy.pipeline.answers import Answer
+from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
+from credproxy.wire.plain import read_plain_request, write_response
+from credproxy.wire.stream import Stream, StreamBroken
 
 MAX_DISCARDED_BYTES = 1 << 20
 

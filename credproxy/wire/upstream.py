@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 
 import h11
 
-from credproxy.addresses import Address, Network, may_dial, reach_of
-from credproxy.deadlines import Deadlines
-from credproxy.heads import MAX_HEAD_BYTES
-from credproxy.policy import Allow
-from credproxy.stream import Stream
-from credproxy.target import Target
+from credproxy.policy.decide import Allow
+from credproxy.wire.addresses import Address, Network, may_dial, reach_of
+from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.heads import MAX_HEAD_BYTES
+from credproxy.wire.stream import Stream
+from credproxy.wire.target import Target
 from protocol.ids import GroupId
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]

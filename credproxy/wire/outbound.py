@@ -9,11 +9,11 @@ import asyncio
 
 import h11
 
-from credproxy.deadlines import Deadlines
-from credproxy.heads import BadHead, Headers, check_framing, head_end
-from credproxy.plain import ResponseHead, read_plain_response, write_plain_request
-from credproxy.stream import StreamBroken
-from credproxy.upstream import Connection, UpstreamFailed
+from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.heads import BadHead, Headers, check_framing, head_end
+from credproxy.wire.plain import ResponseHead, read_plain_response, write_plain_request
+from credproxy.wire.stream import StreamBroken
+from credproxy.wire.upstream import Connection, UpstreamFailed
 
 _END = h11.EndOfMessage()
 MAX_INFORMATIONAL = 16

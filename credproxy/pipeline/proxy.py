@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from credproxy.audit import Audit
-from credproxy.audit_file import entry_of
-from credproxy.deadlines import Deadlines
-from credproxy.ledger import Ledger
-from credproxy.policy import Policy
-from credproxy.prices import Prices
-from credproxy.upstream import Upstreams
-from credproxy.vault import Vault
+from credproxy.audit.file import entry_of
+from credproxy.audit.log import Audit
+from credproxy.audit.prices import Prices
+from credproxy.pipeline.ledger import Ledger
+from credproxy.policy.decide import Policy
+from credproxy.vault.vault import Vault
+from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.upstream import Upstreams
 from protocol.ids import CallId, DoorId, mint
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage
 
 if TYPE_CHECKING:
-    from credproxy.certificates import CertificateAuthority
+    from credproxy.trust.certificates import CertificateAuthority
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from credproxy.vault import write_whole
+from credproxy.vault.vault import write_whole
 
 MAKE_TIMEOUT_S = 30.0
 SYSTEM_BUNDLES = (
@@ -36,7 +36,7 @@ def make_authority_files(folder: Path) -> None:
     """Make the authority at first start, in a process of its own; bring the bundle up to date. Raises NoAuthority."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not ((folder / "ca.key").exists() and (folder / "ca.pem").exists()):
-        command = [sys.executable, "-m", "credproxy.certificates", str(folder)]
+        command = [sys.executable, "-m", "credproxy.trust.certificates", str(folder)]
         try:
             subprocess.run(command, check=True, timeout=MAKE_TIMEOUT_S, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from credproxy.policy import InjectBearer, Injection
-from credproxy.secret import Secret
+from credproxy.policy.decide import InjectBearer, Injection
+from credproxy.vault.secret import Secret
 
 Headers = list[tuple[bytes, bytes]]
 

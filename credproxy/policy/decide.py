@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from credproxy.addresses import Network
-from credproxy.target import Authority, Scheme, Target
+from credproxy.wire.addresses import Network
+from credproxy.wire.target import Authority, Scheme, Target
 from protocol.ids import GroupId
 from protocol.task import Effects, Lease
 

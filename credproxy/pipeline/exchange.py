@@ -13,28 +13,28 @@ from typing import NoReturn
 
 import h11
 
-from credproxy import answers
-from credproxy.answers import Answer
-from credproxy.audit import AuditFailed
-from credproxy.audit_file import MODEL_CALL, CallUse, entry_of
-from credproxy.heads import (
+from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
+from credproxy.audit.log import AuditFailed
+from credproxy.audit.model_use import ModelUse, ModelUseReader, asked_model
+from credproxy.audit.prices import cost_of
+from credproxy.pipeline import answers
+from credproxy.pipeline.answers import Answer
+from credproxy.pipeline.ledger import find_limit
+from credproxy.pipeline.proxy import CredentialProxy, DoorState
+from credproxy.pipeline.refusal import EventKind, Refused, refuse, tell
+from credproxy.pipeline.scrub import Reflected, Searcher, holds_needle, needles_of
+from credproxy.policy.decide import READING_METHODS, UNSAFE_METHODS, Allow, Ask, Deny, decide
+from credproxy.vault.vault import SealBroken
+from credproxy.wire.heads import (
     Headers,
     find_header,
     is_encoded,
     request_headers,
     response_headers,
 )
-from credproxy.inbound import Inbound, Request
-from credproxy.ledger import find_limit
-from credproxy.model_use import ModelUse, ModelUseReader, asked_model
-from credproxy.outbound import Outbound, is_reusable
-from credproxy.policy import READING_METHODS, UNSAFE_METHODS, Allow, Ask, Deny, decide
-from credproxy.prices import cost_of
-from credproxy.proxy import CredentialProxy, DoorState
-from credproxy.refusal import EventKind, Refused, refuse, tell
-from credproxy.scrub import Reflected, Searcher, holds_needle, needles_of
-from credproxy.upstream import Connection, UpstreamFailed
-from credproxy.vault import SealBroken
+from credproxy.wire.inbound import Inbound, Request
+from credproxy.wire.outbound import Outbound, is_reusable
+from credproxy.wire.upstream import Connection, UpstreamFailed
 from protocol.task import Lease, Usage
 
 MAX_WHOLE_BODY_BYTES = 512 << 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from credproxy.heads import Headers
-from credproxy.policy import Deny
+from credproxy.policy.decide import Deny
+from credproxy.wire.heads import Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

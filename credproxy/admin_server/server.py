@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from credproxy.admin_client import ProxyHealth, RouteState, StoredSecret, UsageSum
-from credproxy.audit import AuditFailed
-from credproxy.audit_file import AuditEntry
-from credproxy.door import DoorRefused, Doors, refuse_long_path
-from credproxy.policy import users_of_secret
-from credproxy.proxy import CredentialProxy, DoorState, Watcher
-from credproxy.secret import BadValue
-from credproxy.vault import BadSecretName, SealBroken, SecretExists, SecretUnknown
+from credproxy.admin_client.link import ProxyHealth, RouteState, StoredSecret, UsageSum
+from credproxy.audit.file import AuditEntry
+from credproxy.audit.log import AuditFailed
+from credproxy.pipeline.door import DoorRefused, Doors, refuse_long_path
+from credproxy.pipeline.proxy import CredentialProxy, DoorState, Watcher
+from credproxy.policy.decide import users_of_secret
+from credproxy.vault.secret import BadValue
+from credproxy.vault.vault import BadSecretName, SealBroken, SecretExists, SecretUnknown
 from protocol.codec import ShapeError, from_json, to_json
 from protocol.frames import PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
 from protocol.ids import AttemptId, DoorId, TaskId

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from credproxy.policy import Ask, Policy, route_path
-from credproxy.target import (
+from credproxy.policy.decide import Ask, Policy, route_path
+from credproxy.wire.target import (
     DEFAULT_PORTS,
     Authority,
     Target,

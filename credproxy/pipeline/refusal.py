@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn
 
-from credproxy import answers
-from credproxy.answers import Answer
-from credproxy.audit import AuditFailed
-from credproxy.audit_file import entry_of
-from credproxy.proxy import CredentialProxy, DoorState
+from credproxy.audit.file import entry_of
+from credproxy.audit.log import AuditFailed
+from credproxy.pipeline import answers
+from credproxy.pipeline.answers import Answer
+from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from protocol.ids import CallId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage

@@ -18,7 +18,7 @@ from typing import Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from credproxy.secret import Secret, check_value, is_secret_name
+from credproxy.vault.secret import Secret, check_value, is_secret_name
 
 Kind = Literal["key", "channel"]
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from credproxy.audit_file import AuditEntry, AuditFile, CallUse, read_calls, read_usage
-from credproxy.audit_thread import AuditThread
-from credproxy.ledger import TaskUse
+from credproxy.audit.file import AuditEntry, AuditFile, CallUse, read_calls, read_usage
+from credproxy.audit.thread import AuditThread
+from credproxy.pipeline.ledger import TaskUse
 from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall, ProxyDenial
 from protocol.task import Usage

@@ -13,17 +13,17 @@ import socket
 import stat
 from pathlib import Path
 
-from credproxy import answers
-from credproxy.answers import Answer
-from credproxy.entry import Misdirected, OpenTunnel, read_entry
-from credproxy.exchange import Exchange, ResponseCut
-from credproxy.heads import BadHead
-from credproxy.inbound import Inbound, Request
-from credproxy.policy import decide_tunnel
-from credproxy.proxy import CredentialProxy, DoorState
-from credproxy.refusal import Refused, refuse
-from credproxy.stream import Stream, StreamBroken
-from credproxy.target import Authority, TargetRefused
+from credproxy.pipeline import answers
+from credproxy.pipeline.answers import Answer
+from credproxy.pipeline.entry import Misdirected, OpenTunnel, read_entry
+from credproxy.pipeline.exchange import Exchange, ResponseCut
+from credproxy.pipeline.proxy import CredentialProxy, DoorState
+from credproxy.pipeline.refusal import Refused, refuse
+from credproxy.policy.decide import decide_tunnel
+from credproxy.wire.heads import BadHead
+from credproxy.wire.inbound import Inbound, Request
+from credproxy.wire.stream import Stream, StreamBroken
+from credproxy.wire.target import Authority, TargetRefused
 from protocol.ids import DoorId
 from protocol.task import Lease
 

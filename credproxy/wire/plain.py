@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from credproxy.heads import Headers
+from credproxy.wire.heads import Headers
 
 _LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n"
 """One way to match each byte: with the spaces around a value spelt out, a line of spaces takes seconds to refuse."""

@@ -1,0 +1,1 @@
+"""What was asked, sent and used, on record before it goes."""

@@ -1,0 +1,1 @@
+"""One request, from its door to its last byte."""

@@ -1,0 +1,1 @@
+"""The authority that containers trust, and the certificates it signs."""
