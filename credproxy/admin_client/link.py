@@ -182,7 +182,7 @@ class ProxyAdmin:
         if lease is not None:
             self._leases[door_id] = lease
         try:
-            await self._ask("open_door", self._opening(door_id))
+            await self.ask("open_door", self._opening(door_id))
         except ProxyRefused:
             self._doors.pop(door_id, None)
             self._leases.pop(door_id, None)
@@ -193,33 +193,33 @@ class ProxyAdmin:
         self._doors.pop(door_id, None)
         self._leases.pop(door_id, None)
         self._unclosed.add(door_id)
-        await self._ask("close_door", {"door_id": door_id})
+        await self.ask("close_door", {"door_id": door_id})
         self._unclosed.discard(door_id)
 
     async def grant(self, door_id: DoorId, lease: Lease) -> None:
         """Let the door's container do what the lease says, in place of any lease before. Idempotent."""
-        await self._ask("grant", {"door_id": door_id, "lease": to_json(lease)})
+        await self.ask("grant", {"door_id": door_id, "lease": to_json(lease)})
         self._leases[door_id] = lease
 
     async def end(self, door_id: DoorId) -> Usage:
         """Take the door's lease away, calls under way included; return what its task has used so far. Idempotent."""
         self._leases.pop(door_id, None)
-        answer = await self._ask("end", {"door_id": door_id})
+        answer = await self.ask("end", {"door_id": door_id})
         return from_json(Usage, _member(answer, "usage"))
 
     async def calls(self, task_id: TaskId, attempt_id: AttemptId | None = None) -> tuple[ProxyCall, ...]:
         """Return the non-idempotent calls outside model routes that the task (or one attempt) has begun."""
-        answer = await self._ask("calls", {"task_id": task_id, "attempt_id": attempt_id})
+        answer = await self.ask("calls", {"task_id": task_id, "attempt_id": attempt_id})
         return tuple(from_json(ProxyCall, call) for call in _items(answer, "calls"))
 
     async def denials(self, task_id: TaskId) -> tuple[ProxyDenial, ...]:
         """Return the requests that the task was refused, in order; at most the newest hundred."""
-        answer = await self._ask("denials", {"task_id": task_id})
+        answer = await self.ask("denials", {"task_id": task_id})
         return tuple(from_json(ProxyDenial, denial) for denial in _items(answer, "denials"))
 
     async def usage(self, *, task_id: TaskId | None = None, day: str | None = None) -> tuple[UsageSum, ...]:
         """Return model use per group and model: of one task, of one UTC day (`2026-11-21`), or of all time."""
-        answer = await self._ask("usage", {"task_id": task_id, "day": day})
+        answer = await self.ask("usage", {"task_id": task_id, "day": day})
         return tuple(from_json(UsageSum, item) for item in _items(answer, "sums"))
 
     async def freeze(self, on: bool) -> None:
@@ -229,39 +229,39 @@ class ProxyAdmin:
         """
         if on:
             self._is_freezing = True
-        await self._ask("freeze", {"on": on})
+        await self.ask("freeze", {"on": on})
         if not on:
             self._is_freezing = False
 
     async def reload(self) -> tuple[str, ...]:
         """Have routes and grants read again; return what is wrong with them, each with file and line."""
-        return tuple(str(problem) for problem in _items(await self._ask("reload", {}), "problems"))
+        return tuple(str(problem) for problem in _items(await self.ask("reload", {}), "problems"))
 
     async def secret_add(self, name: str, value: str, kind: SecretKind, *, replace: bool = False) -> tuple[str, ...]:
         """Put a secret into the vault; return who uses it. Refused `secret_exists` unless `replace`."""
         arguments = {"name": name, "value": value, "kind": kind, "replace": replace}
-        return tuple(str(user) for user in _items(await self._ask("secret_add", arguments), "used_by"))
+        return tuple(str(user) for user in _items(await self.ask("secret_add", arguments), "used_by"))
 
     async def secret_list(self) -> tuple[StoredSecret, ...]:
-        answer = await self._ask("secret_list", {})
+        answer = await self.ask("secret_list", {})
         return tuple(from_json(StoredSecret, item) for item in _items(answer, "secrets"))
 
     async def secret_remove(self, name: str) -> None:
         """Remove a secret; requests that need it fail from then on. Refused `secret_unknown` if it is not there."""
-        await self._ask("secret_remove", {"name": name})
+        await self.ask("secret_remove", {"name": name})
 
     async def secret_fetch(self, name: str, purpose: str) -> str:
         """Return the value of a `channel` secret; each fetch is audited with its purpose. Keys are never told."""
-        return str(_member(await self._ask("secret_fetch", {"name": name, "purpose": purpose}), "value"))
+        return str(_member(await self.ask("secret_fetch", {"name": name, "purpose": purpose}), "value"))
 
     async def routes(self) -> tuple[RouteState, ...]:
-        answer = await self._ask("routes", {})
+        answer = await self.ask("routes", {})
         return tuple(from_json(RouteState, item) for item in _items(answer, "routes"))
 
     async def health(self) -> ProxyHealth:
-        return from_json(ProxyHealth, await self._ask("health", {}))
+        return from_json(ProxyHealth, await self.ask("health", {}))
 
-    async def _ask(self, verb: str, arguments: Mapping[str, object]) -> object:
+    async def ask(self, verb: str, arguments: Mapping[str, object]) -> object:
         """Ask until answered. All verbs but a fresh `secret_add` may be sent twice without harm."""
         may_repeat = verb != "secret_add"
         try:
