@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from credproxy.pipeline.ledger import TaskUse
+from credproxy.audit.task_use import TaskUse
 from protocol.ids import AttemptId, CallId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall, ProxyDenial
 from protocol.task import Lease, Usage

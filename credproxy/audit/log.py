@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from credproxy.audit.file import AuditEntry, AuditFile, CallUse, read_calls, read_usage
+from credproxy.audit.task_use import TaskUse
 from credproxy.audit.thread import AuditThread
-from credproxy.pipeline.ledger import TaskUse
 from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall, ProxyDenial
 from protocol.task import Usage

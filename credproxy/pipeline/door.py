@@ -14,12 +14,12 @@ import stat
 from pathlib import Path
 
 from credproxy.pipeline import answers
-from credproxy.pipeline.answers import Answer
 from credproxy.pipeline.entry import Misdirected, OpenTunnel, read_entry
 from credproxy.pipeline.exchange import Exchange, ResponseCut
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import Refused, refuse
 from credproxy.policy.decide import decide_tunnel
+from credproxy.wire.answer import Answer
 from credproxy.wire.heads import BadHead
 from credproxy.wire.inbound import Inbound, Request
 from credproxy.wire.stream import Stream, StreamBroken

@@ -7,8 +7,8 @@ from typing import Literal, NoReturn
 from credproxy.audit.file import entry_of
 from credproxy.audit.log import AuditFailed
 from credproxy.pipeline import answers
-from credproxy.pipeline.answers import Answer
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
+from credproxy.wire.answer import Answer
 from protocol.ids import CallId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage

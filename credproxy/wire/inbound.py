@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import h11
 
-from credproxy.pipeline.answers import Answer
+from credproxy.wire.answer import Answer
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
 from credproxy.wire.plain import read_plain_request, write_response

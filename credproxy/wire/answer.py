@@ -1,0 +1,46 @@
+"""A response that the proxy itself makes: one JSON form for every refusal and failure. Pure.
+
+Which there are, and what they say, is `pipeline/answers.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from credproxy.wire.heads import Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A response made here; nothing of it came from upstream."""
+
+    status: int
+    code: str
+    message: str
+    grant_with: str = ""
+    """The command or edit by which the owner would allow it."""
+    may_retry: bool = False
+    """Whether asking again may help without anyone changing anything."""
+    closes: bool = False
+    """The connection cannot be trusted to be in step any more."""
+
+    def body(self) -> bytes:
+        error = {
+            "type": "nightyard_denied",
+            "code": self.code,
+            "message": self.message,
+            "grant_with": self.grant_with,
+            "retry": self.may_retry,
+        }
+        return json.dumps({"type": "error", "error": error}, ensure_ascii=True).encode("ascii") + b"\n"
+
+    def headers(self, body: bytes) -> Headers:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode("ascii")),
+            (b"x-nightyard", self.code.encode("ascii")),
+        ]
+        if self.closes:
+            headers.append((b"connection", b"close"))
+        return headers
