@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import stat
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from credproxy.pipeline import answers
@@ -29,6 +30,8 @@ from protocol.task import Lease
 
 log = logging.getLogger(__name__)
 
+Admit = Callable[[Request], Awaitable[DoorState]]
+"""Says whose a request is that did not come through a socket of its sender's own; raises Refused."""
 MAX_SOCKET_PATH_BYTES = 100
 """sun_path holds 108 on Linux, 104 elsewhere."""
 MAX_CONNECTIONS = 64
@@ -146,18 +149,19 @@ class Doors:
         if self._group is None:
             stream.abort()
             return
-        task = self._group.create_task(self._serve(stream, door), name=f"door {door.door_id}")
+        task = self._group.create_task(self.serve(stream, door), name=f"door {door.door_id}")
         stream.on_gone = lambda: _cancel(task)
         door.connections.add(task)
 
-    async def _serve(self, stream: Stream, door: DoorState) -> None:
-        """One connection, to its end, whatever that is."""
+    async def serve(self, stream: Stream, door: DoorState, admit: Admit | None = None) -> None:
+        """One connection, to its end, whatever that is. With `admit`, it belongs to `door` only until that is asked:
+        with each request, but those inside a tunnel, which are its opener's."""
         try:
             inbound = Inbound(stream, self._proxy.deadlines)
             if len(door.connections) > MAX_CONNECTIONS:
                 await inbound.answer(_FULL)
                 return
-            await self._converse(inbound, door)
+            await self._converse(inbound, door, admit)
         except (StreamBroken, TimeoutError, OSError) as error:
             log.debug("a container's connection ended: %s", error)
         except Exception:  # a supervisor: one connection's bug must not end the others
@@ -170,7 +174,7 @@ class Doors:
             stream.on_gone = None
             stream.close()
 
-    async def _converse(self, inbound: Inbound, door: DoorState) -> None:
+    async def _converse(self, inbound: Inbound, door: DoorState, admit: Admit | None) -> None:
         tunnel: Authority | None = None
         while True:
             request = await self._read(inbound, door)
@@ -178,6 +182,8 @@ class Doors:
                 return
             opened: Authority | None = None
             try:
+                if admit is not None and tunnel is None:
+                    door = await admit(request)
                 opened = await self._answer(inbound, door, request, tunnel)
             except Refused as refusal:
                 await inbound.answer(refusal.answer)

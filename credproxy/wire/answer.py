@@ -41,6 +41,9 @@ class Answer:
             (b"content-length", str(len(body)).encode("ascii")),
             (b"x-nightyard", self.code.encode("ascii")),
         ]
+        if self.status == 407:
+            # Without it, git and others that first ask without their token do not ask again with it.
+            headers.append((b"proxy-authenticate", b'Basic realm="nightyard"'))
         if self.closes:
             headers.append((b"connection", b"close"))
         return headers
