@@ -1,6 +1,6 @@
 """Doors: one Unix socket per container, its connections, and the tunnels in them. Which door it is, is who asks.
 
-Each request becomes one `Ask` (`entry.py`) and goes through one `Exchange`. A connection that breaks a rule of HTTP is
+Each request becomes one `Ask` (`entry.py`) and goes through `exchange.py`. A connection that breaks a rule of HTTP is
 answered once and closed.
 """
 
@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from credproxy.pipeline import answers
+from credproxy.pipeline.call import Call
 from credproxy.pipeline.entry import Misdirected, OpenTunnel, read_entry
-from credproxy.pipeline.exchange import Exchange, ResponseCut
+from credproxy.pipeline.exchange import ResponseCut, exchange
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import Refused, refuse
 from credproxy.policy.decide import decide_tunnel
@@ -39,7 +40,7 @@ MAX_CONNECTIONS = 64
 BACKLOG = 64
 MAX_SHOWN_CHARS = 120
 
-_FULL = answers.Answer(
+_FULL = Answer(
     status=503,
     code="too_many_connections",
     message=f"This container has {MAX_CONNECTIONS} connections open; close some.",
@@ -230,7 +231,7 @@ class Doors:
         if isinstance(entry, OpenTunnel):
             await self._open_tunnel(inbound, door, entry.authority)
             return entry.authority
-        await Exchange(self._proxy, door, inbound, request, entry).run()
+        await exchange(Call(self._proxy, door, entry), inbound, request)
         return None
 
     async def _open_tunnel(self, inbound: Inbound, door: DoorState, authority: Authority) -> None:

@@ -15,19 +15,20 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import h11
 
-from credproxy.policy.decide import Allow
-from credproxy.wire.addresses import Address, Network, may_dial, reach_of
+from credproxy.wire.addresses import Address
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES
 from credproxy.wire.stream import Stream
-from credproxy.wire.target import Target
 from protocol.ids import GroupId
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """(host, port) to addresses as text; raises OSError."""
+IsPermitted = Callable[[Address], bool]
+"""Whether an address may be dialled for a request: policy's word."""
 
 MAX_TRIED = 4
 MAX_POOLED_PER_KEY = 8
@@ -49,15 +50,16 @@ class UpstreamFailed(Exception):
         return f"{self.code}: {self.sentence}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolKey:
-    """Who may use a connection again."""
+class PoolKey(NamedTuple):
+    """Where a connection goes, and who may use it again."""
 
     scheme: str
     host: str
     port: int
     group_id: GroupId
     rule: str
+    credential: str
+    """Name and label of what was sent on it; empty: nothing."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -101,10 +103,9 @@ class Upstreams:
         finally:
             self.drop_all()
 
-    async def acquire(self, target: Target, allow: Allow, group_id: GroupId, *, fresh: bool = False) -> Connection:
-        """Return a connection that may carry this request; raises UpstreamFailed. Give it back with `keep` or `drop`.
-        `fresh`: never one that was used before."""
-        key = PoolKey(scheme=target.scheme, host=target.host, port=target.port, group_id=group_id, rule=allow.rule)
+    async def acquire(self, key: PoolKey, is_permitted: IsPermitted, *, fresh: bool = False) -> Connection:
+        """Return a connection that may carry this request; raises UpstreamFailed. Give it back with `keep`, or abort
+        its stream. `fresh`: never one that was used before."""
         kept = [] if fresh else self._kept.get(key, [])
         while kept:
             connection = kept.pop()
@@ -114,8 +115,8 @@ class Upstreams:
                 connection.was_used = True
                 return connection
             connection.stream.abort()
-        addresses = await self._resolve_checked(target, allow)
-        return Connection(key=key, stream=await self._dial(target, addresses))
+        addresses = await self._resolve_checked(key, is_permitted)
+        return Connection(key=key, stream=await self._dial(key, addresses))
 
     def keep(self, connection: Connection) -> None:
         """Take a connection back whose exchange ended cleanly on both sides."""
@@ -142,22 +143,22 @@ class Upstreams:
             if not kept:
                 del self._kept[key]
 
-    async def _resolve_checked(self, target: Target, allow: Allow) -> list[str]:
-        """Return the target's addresses, every one of which may be dialled; one that may not refuses them all."""
+    async def _resolve_checked(self, key: PoolKey, is_permitted: IsPermitted) -> list[str]:
+        """Return the host's addresses, every one of which may be dialled; one that may not refuses them all."""
         try:
             async with asyncio.timeout(self._deadlines.resolve_s):
-                texts = await self._addresses_of(target.host, target.port)
+                texts = await self._addresses_of(key.host, key.port)
         except (OSError, UnicodeError) as error:
-            raise UpstreamFailed("dns_failed", f"{target.host} has no address: {error}", may_retry=True) from error
+            raise UpstreamFailed("dns_failed", f"{key.host} has no address: {error}", may_retry=True) from error
         except TimeoutError:
-            raise UpstreamFailed("dns_failed", f"{target.host} was not resolved in time", may_retry=True) from None
+            raise UpstreamFailed("dns_failed", f"{key.host} was not resolved in time", may_retry=True) from None
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
         if not addresses:
-            raise UpstreamFailed("dns_failed", f"{target.host} has no address", may_retry=True)
+            raise UpstreamFailed("dns_failed", f"{key.host} has no address", may_retry=True)
         for address in addresses:
-            if not _is_permitted(address, target, allow):
+            if not is_permitted(address):
                 sentence = (
-                    f"{target.host} stands for {address}, which is no public address; "
+                    f"{key.host} stands for {address}, which is no public address; "
                     "a grant must name it under `addresses` (cloud metadata is never reached)"
                 )
                 raise UpstreamFailed("address_refused", sentence, may_retry=False)
@@ -171,10 +172,10 @@ class Upstreams:
         except ValueError:
             return await self._resolver(host, port)
 
-    async def _dial(self, target: Target, addresses: Sequence[str]) -> Stream:
-        """Connect to the first address that answers; certificates must hold for the target's host."""
+    async def _dial(self, key: PoolKey, addresses: Sequence[str]) -> Stream:
+        """Connect to the first address that answers; certificates must hold for the key's host."""
         failure: Exception = OSError("no address was tried")
-        tls = self._tls_context() if target.scheme == "https" else None
+        tls = self._tls_context() if key.scheme == "https" else None
         try:
             async with asyncio.timeout(self._deadlines.connect_s):
                 for address in addresses[:MAX_TRIED]:
@@ -182,20 +183,20 @@ class Upstreams:
                         _transport, stream = await asyncio.get_running_loop().create_connection(
                             Stream,
                             address,
-                            target.port,
+                            key.port,
                             ssl=tls,
-                            server_hostname=target.host if tls is not None else None,
+                            server_hostname=key.host if tls is not None else None,
                         )
                         return stream
                     except ssl.SSLError as error:
-                        sentence = f"the certificate of {target.host} was not accepted: {_tls_reason(error)}"
+                        sentence = f"the certificate of {key.host} was not accepted: {_tls_reason(error)}"
                         raise UpstreamFailed("upstream_untrusted", sentence, may_retry=False) from error
                     except OSError as error:
                         failure = error
         except TimeoutError:
-            sentence = f"{target.host} did not answer within {self._deadlines.connect_s:g} s"
+            sentence = f"{key.host} did not answer within {self._deadlines.connect_s:g} s"
             raise UpstreamFailed("upstream_timeout", sentence, may_retry=True) from None
-        sentence = f"{target.host} port {target.port} cannot be reached: {_connect_reason(failure)}"
+        sentence = f"{key.host} port {key.port} cannot be reached: {_connect_reason(failure)}"
         raise UpstreamFailed("upstream_unreachable", sentence, may_retry=True) from failure
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -208,15 +209,6 @@ class Upstreams:
                 context.load_verify_locations(cadata=self._extra_ca)
             self._tls = context
         return self._tls
-
-
-def _is_permitted(address: Address, target: Target, allow: Allow) -> bool:
-    if allow.route is None:
-        return may_dial(address, allow.networks)
-    if target.scheme == "http" and allow.secret is not None:
-        return reach_of(address) == "loopback"  # a key in clear never leaves the machine
-    no_networks: tuple[Network, ...] = ()
-    return may_dial(address, no_networks, private_too=True)
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

@@ -1,0 +1,51 @@
+"""May a call begin? Every reason why not, in order; whoever passes has a lease and a rule that allows it.
+
+The deciding itself is `policy/decide.py`'s; here is what needs the proxy's state: freeze, vault, limits.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from credproxy.pipeline import answers
+from credproxy.pipeline.call import Call
+from credproxy.pipeline.ledger import find_limit
+from credproxy.pipeline.refusal import refuse
+from credproxy.policy.decide import NO_LEASE, Deny, decide
+from credproxy.wire.answer import Answer
+
+MAX_MODEL_CALLS_AT_ONCE = 8
+_TASK_ENDED = Deny(code="no_lease", sentence="The task of this container has ended.")
+
+
+async def admit(call: Call) -> None:
+    """Set the call's lease and what allows it; raises Refused, and then it is on record and told."""
+    proxy, lease = call.proxy, call.door.lease
+    if proxy.is_frozen:
+        await _refuse(call, answers.FROZEN)
+    verdict = decide(call.ask, lease, proxy.policy)
+    if isinstance(verdict, Deny):
+        await _refuse(call, answers.denied(verdict))
+    if lease is None:
+        await _refuse(call, answers.denied(NO_LEASE))
+    if verdict.secret is not None and proxy.vault.find(verdict.secret) is None:
+        await _refuse(call, answers.secret_missing(verdict.secret))
+    call.lease, call.allow = lease, verdict
+    if verdict.is_model_call:
+        await _admit_model_call(call)
+
+
+async def _admit_model_call(call: Call) -> None:
+    use = call.proxy.ledger.find(call.lease.task_id)
+    if use is None:
+        await _refuse(call, answers.denied(_TASK_ENDED))
+    limit = find_limit(use, call.lease.limits)
+    if limit is not None:
+        await _refuse(call, answers.limit_reached(*limit))
+    if call.door.model_calls_under_way >= MAX_MODEL_CALLS_AT_ONCE:
+        await _refuse(call, answers.TOO_MANY_CALLS)
+    use.model_calls += 1
+
+
+async def _refuse(call: Call, answer: Answer) -> NoReturn:
+    await refuse(call.proxy, call.door, answer, call.target)

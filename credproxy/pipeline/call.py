@@ -1,0 +1,138 @@
+"""One call: what is known of it while it is under way, and its record: a row when it begins, one when it ends, events.
+
+Its other halves do the work: `admission.py` decides, `sending.py` sends, `answering.py` answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
+from credproxy.audit.model_use import ModelUse, ModelUseReader
+from credproxy.audit.prices import cost_of
+from credproxy.pipeline.proxy import CredentialProxy, DoorState
+from credproxy.pipeline.refusal import EventKind, tell
+from credproxy.policy.decide import UNSAFE_METHODS, Allow, Ask
+from protocol.task import Lease, Usage
+
+MAX_TARGET_CHARS = 300
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Call:
+    """Made for each request; `begin` and `end` bracket what was admitted."""
+
+    __slots__ = (
+        "allow",
+        "ask",
+        "asked_model",
+        "call_id",
+        "code",
+        "door",
+        "has_response_begun",
+        "is_unsafe",
+        "is_whole",
+        "lease",
+        "proxy",
+        "reader",
+        "request_bytes",
+        "response_bytes",
+        "status",
+        "target",
+    )
+
+    def __init__(self, proxy: CredentialProxy, door: DoorState, ask: Ask) -> None:
+        self.proxy = proxy
+        self.door = door
+        self.ask = ask
+        self.target = f"{ask.method} {ask.target}"[:MAX_TARGET_CHARS]
+        self.call_id = proxy.next_call_id()
+        self.is_unsafe = ask.method in UNSAFE_METHODS and ask.route is None
+        """May change the world, and is no model call."""
+        self.lease: Lease
+        self.allow: Allow
+        """Both set by whoever admits the call."""
+        self.status: int | None = None
+        """The upstream's."""
+        self.code = ""
+        """Why it did not come to its end."""
+        self.is_whole = False
+        self.has_response_begun = False
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.asked_model = ""
+        self.reader: ModelUseReader | None = None
+
+    def begin(self) -> asyncio.Future[None]:
+        """Write the row before: await the future before anything is sent. `end` must follow, whatever happens."""
+        allow = self.allow
+        entry = entry_of(
+            "begin",
+            self.door.door_id,
+            self.lease,
+            call_id=self.call_id,
+            target=self.target,
+            rule=allow.rule,
+            secret=allow.secret or "",
+            is_unsafe=self.is_unsafe,
+            detail=MODEL_CALL if allow.is_model_call else "",
+        )
+        recorded = self.proxy.audit.begin(entry)
+        if self.is_unsafe:
+            self.tell("call_begun")
+        self.door.model_calls_under_way += allow.is_model_call
+        return recorded
+
+    def end(self) -> None:
+        """Complete the record. Never waits, so that cancellation cannot lose it."""
+        self.door.model_calls_under_way -= self.allow.is_model_call
+        use = self._model_use() if self.allow.is_model_call else None
+        cost = cost_of(use, self.proxy.prices) if use is not None and use.model else None
+        if use is not None and use.input_tokens + use.output_tokens == 0:
+            cost = 0.0
+        entry = entry_of(
+            "end",
+            self.door.door_id,
+            self.lease,
+            call_id=self.call_id,
+            is_unsafe=self.is_unsafe,
+            status=self.status,
+            detail=self._detail(use),
+        )
+        stored = (
+            CallUse(model=use.model, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)
+            if use is not None
+            else None
+        )
+        self.proxy.audit.end(entry, stored)
+        if use is not None:
+            task_use = self.proxy.ledger.find(self.lease.task_id)
+            if task_use is not None:
+                task_use.add(use.input_tokens, use.output_tokens, cost)
+            usage = Usage(model_calls=1, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)
+            self.tell("usage", usage=usage, model=use.model)
+        if self.is_unsafe:
+            self.tell("call_ended", detail=str(self.status or "broken"))
+
+    def tell(self, kind: EventKind, *, detail: str = "", usage: Usage | None = None, model: str = "") -> None:
+        """Send the host an event of this call."""
+        tell(self.proxy, self.lease, kind, self.call_id, self.target, detail=detail, usage=usage, model=model)
+
+    def _model_use(self) -> ModelUse:
+        if self.reader is None:
+            return ModelUse(model=self.asked_model, input_tokens=0, output_tokens=0)
+        return self.reader.use(status=self.status or 0, request_bytes=self.request_bytes, asked_model=self.asked_model)
+
+    def _detail(self, use: ModelUse | None) -> str:
+        """The end row's JSON: sizes, what went wrong, and the model's use."""
+        facts: dict[str, object] = {"request_bytes": self.request_bytes, "response_bytes": self.response_bytes}
+        if not self.is_whole:
+            facts["broken"] = self.code or "cut"
+        if use is not None:
+            facts["model"] = use.model
+            facts["input_tokens"] = use.input_tokens
+            facts["output_tokens"] = use.output_tokens
+            if use.is_estimated:
+                facts["is_estimated"] = True
+        return _encode(facts)
