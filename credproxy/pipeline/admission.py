@@ -5,6 +5,7 @@ The deciding itself is `policy/decide.py`'s; here is what needs the proxy's stat
 
 from __future__ import annotations
 
+import time
 from typing import NoReturn
 
 from credproxy.pipeline import answers
@@ -23,7 +24,7 @@ async def admit(call: Call) -> None:
     proxy, lease = call.proxy, call.door.lease
     if proxy.is_frozen:
         await _refuse(call, answers.FROZEN)
-    verdict = decide(call.ask, lease, proxy.policy)
+    verdict = decide(call.ask, lease, proxy.policy, time.time())
     if isinstance(verdict, Deny):
         await _refuse(call, answers.denied(verdict))
     if lease is None:

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -239,7 +240,7 @@ class Doors:
         shown = f"CONNECT https://{authority.host}:{authority.port}"
         if self._proxy.is_frozen:
             await refuse(self._proxy, door, answers.FROZEN, shown)
-        deny = decide_tunnel(authority, door.lease, self._proxy.policy)
+        deny = decide_tunnel(authority, door.lease, self._proxy.policy, time.time())
         if deny is not None:
             await refuse(self._proxy, door, answers.denied(deny), shown)
         context = self._proxy.authority.context_for(authority.host)

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 
 import yaml
 
-from credproxy.policy.decide import METHODS, InjectBearer, InjectHeader, Injection, Rule
+from credproxy.policy.path_glob import PathGlob, is_glob
+from credproxy.policy.rules import Rule
+from credproxy.policy.verdict import METHODS, Allow, InjectBearer, InjectHeader, Injection
 from credproxy.policy.yaml_nodes import FileProblem, NodeReader, did_you_mean
 from credproxy.vault.secret import is_secret_name
 from credproxy.wire.addresses import Network
@@ -25,7 +27,6 @@ HEADER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FRAMING_HEADERS = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive")
 )
-_PATH_GLOB = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/%]*")
 
 
 def parse_grants(text: str, group_id: GroupId, file: str) -> tuple[Rule, ...] | list[FileProblem]:
@@ -62,16 +63,18 @@ def _parse_grant(reader: NodeReader, node: yaml.Node, group_id: GroupId) -> Rule
     if len(reader.problems) > before:
         return None
     return Rule(
-        name=f"{group_id}:{node.start_mark.line + 1}",
         scheme=scheme,
         host=host,
         is_wildcard=is_wildcard,
         port=port or DEFAULT_PORTS[scheme],
         methods=methods,
         paths=paths,
-        secret=secret,
-        injection=injection,
-        networks=networks + _own_network(host),
+        allow=Allow(
+            rule=f"{group_id}:{node.start_mark.line + 1}",
+            secret=secret,
+            injection=injection,
+            networks=networks + _own_network(host),
+        ),
     )
 
 
@@ -111,25 +114,12 @@ def _parse_methods(reader: NodeReader, node: yaml.Node) -> frozenset[str]:
     return frozenset(methods)
 
 
-def _parse_paths(reader: NodeReader, node: yaml.Node) -> tuple[re.Pattern[str], ...]:
+def _parse_paths(reader: NodeReader, node: yaml.Node) -> tuple[PathGlob, ...]:
     globs = reader.texts(node, "paths")
     for glob in globs:
-        has_dots = any(segment in (".", "..") for segment in glob.split("/"))
-        if _PATH_GLOB.fullmatch(glob) is None or "//" in glob or has_dots:
+        if not is_glob(glob):
             reader.complain(node, "paths", f"`{glob}` is not a path from / on, with * for a segment, ** for any below")
-    return tuple(compile_glob(glob) for glob in globs)
-
-
-def compile_glob(glob: str) -> re.Pattern[str]:
-    """`*` is anything within a segment; `/**` at the end is the path itself and all below; `**` elsewhere anything."""
-    below = glob.endswith("/**")
-    stem = glob[:-3] if below else glob
-    parts = re.split(r"(\*\*|\*)", stem)
-    pattern = "".join(_GLOB_PARTS.get(part, re.escape(part)) for part in parts)
-    return re.compile(pattern + (r"(?:/.*)?" if below and stem else r"/.*" if below else ""))
-
-
-_GLOB_PARTS = {"*": "[^/]*", "**": ".*"}
+    return tuple(map(PathGlob, globs))
 
 
 def _parse_injection(
