@@ -9,7 +9,7 @@ import h11
 
 from credproxy.audit.model_use import ModelUseReader
 from credproxy.pipeline.call import Call
-from credproxy.pipeline.scrub import Reflected, Searcher, holds_needle
+from credproxy.pipeline.scrub import Needles, Reflected, Searcher
 from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers
 from credproxy.wire.inbound import Inbound
 from credproxy.wire.outbound import Outbound
@@ -26,9 +26,7 @@ class Answering:
         self._head: tuple[int, Headers, bytes] | None = None
         """Of a response of which nothing has been sent yet."""
 
-    async def pass_on(
-        self, outbound: Outbound, head: ResponseHead, early: h11.Event | None, needles: tuple[bytes, ...]
-    ) -> None:
+    async def pass_on(self, outbound: Outbound, head: ResponseHead, early: h11.Event | None, needles: Needles) -> None:
         """Pass a response on. `early` is the first piece of its body, where that came with the head."""
         call, headers = self._call, head.headers
         if needles:
@@ -39,12 +37,12 @@ class Answering:
         self._head = (head.status, response_headers(headers, had_secret=bool(needles)), head.reason)
         await self._pass_body(outbound, Searcher(needles) if needles else None, early)
 
-    def _search_head(self, head: ResponseHead, needles: tuple[bytes, ...]) -> None:
+    def _search_head(self, head: ResponseHead, needles: Needles) -> None:
         call = self._call
         if is_encoded(head.headers) and call.ask.method != "HEAD":
             sentence = f"{call.ask.target.host} sent an encoded response, which cannot be searched for the secret"
             raise UpstreamFailed("response_encoded", sentence, may_retry=False)
-        if holds_needle(needles, head.reason, *(part for header in head.headers for part in header)):
+        if needles.holds(b"\n".join((head.reason, *(part for header in head.headers for part in header)))):
             raise self._reflected()
 
     async def _pass_body(self, outbound: Outbound, searcher: Searcher | None, early: h11.Event | None) -> None:

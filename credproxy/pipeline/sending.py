@@ -13,7 +13,7 @@ from credproxy.pipeline.answering import Answering
 from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.refusal import Refused
-from credproxy.pipeline.scrub import needles_of
+from credproxy.pipeline.scrub import NO_NEEDLES, Needles, needles_of
 from credproxy.policy.decide import READING_METHODS, Allow, InjectBearer
 from credproxy.vault.secret import Secret
 from credproxy.vault.vault import SealBroken
@@ -86,7 +86,7 @@ class Sending:
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _answer(self, outbound: Outbound, needles: tuple[bytes, ...]) -> None:
+    async def _answer(self, outbound: Outbound, needles: Needles) -> None:
         head, early = await outbound.read_head()
         self._call.status = head.status
         await self._answering.pass_on(outbound, head, early, needles)
@@ -100,7 +100,7 @@ class Sending:
         except UpstreamFailed:
             return
 
-    def _outgoing(self) -> tuple[Headers, tuple[bytes, ...]]:
+    def _outgoing(self) -> tuple[Headers, Needles]:
         """Return the headers to send, and the forms in which the secret must not come back."""
         call, allow = self._call, self._call.allow
         try:
@@ -115,8 +115,8 @@ class Sending:
             is_searched=secret is not None or allow.is_model_call,
         )
         if secret is None:
-            return headers, ()
-        return _with_secret(headers, allow, secret), needles_of(secret.reveal())
+            return headers, NO_NEEDLES
+        return _with_secret(headers, allow, secret), needles_of((secret.reveal(),))
 
 
 def is_permitted(address: Address, target: Target, allow: Allow) -> bool:
