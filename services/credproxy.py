@@ -32,7 +32,8 @@ from credproxy.policy.decide import GroupRules, Policy, Route, index_rules
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
 from credproxy.trust.bundle import NoAuthority, make_authority_files
-from credproxy.vault.vault import Vault, VaultError
+from credproxy.vault.errors import VaultError
+from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
 from protocol.ids import GroupId, is_group_id

@@ -11,8 +11,8 @@ from credproxy.admin_server.verb import AdminRefused, Verb, read_text
 from credproxy.audit.file import AuditEntry
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.decide import users_of_secret
+from credproxy.vault.errors import BadSecretName, SealBroken, SecretExists, SecretUnknown
 from credproxy.vault.secret import BadValue
-from credproxy.vault.vault import BadSecretName, SealBroken, SecretExists, SecretUnknown
 from protocol.codec import ShapeError, to_json
 
 MAX_PURPOSE_CHARS = 100

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from credproxy.vault.vault import refuse_loose, write_whole
+from credproxy.vault.files import refuse_loose, write_whole
 
 CA_DAYS = 3650
 LEAF_DAYS = 7
