@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from credproxy.audit.file import ChainBroken, verify_chain
+from credproxy.audit.chain import ChainBroken, verify_chain
 from runtime.home import home_from
 from runtime.store.errors import StoreError
 from runtime.store.verify import verify_journal
@@ -43,7 +43,7 @@ def check_audit(path: Path) -> dict[str, object]:
     if not path.exists():
         return {"entries": None, "broken": ""}
     try:
-        return {"entries": verify_chain(path), "broken": ""}
+        return {"entries": verify_chain(path).rows, "broken": ""}
     except ChainBroken as error:
         return {"entries": error.seq - 1, "broken": str(error)}
     except sqlite3.Error as error:
