@@ -18,7 +18,7 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,10 +27,12 @@ from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit, AuditFailed
 from credproxy.audit.prices import Prices, parse_prices
 from credproxy.pipeline.door import DoorRefused, Doors
+from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.decide import GroupRules, Policy, Route, index_rules
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
+from credproxy.tokens.token_file import TokenFile
 from credproxy.trust.bundle import NoAuthority, make_authority_files
 from credproxy.vault.errors import VaultError
 from credproxy.vault.vault import Vault
@@ -108,17 +110,18 @@ async def run_proxy(home: Home, fork: Path) -> int:
     deadlines = Deadlines()
     try:
         async with Audit(home.path / "audit.db") as audit:
+            files = PolicyFiles(home, fork)
             proxy = CredentialProxy(
                 vault=vault,
                 audit=audit,
                 load_authority=lambda: load_authority(home.path / "ca"),
                 upstreams=Upstreams(deadlines=deadlines, extra_ca=read_extra_ca()),
                 prices=load_prices(PRICES_FILE),
-                load_policy=PolicyFiles(home, fork).load,
+                load_policy=files.load,
                 deadlines=deadlines,
             )
             await proxy.take_up_freeze()
-            await serve(proxy, home, ending)
+            await serve(proxy, home, ending, lambda: files.host_door_port)
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
         if isinstance(first, REASONS):
@@ -131,15 +134,17 @@ async def run_proxy(home: Home, fork: Path) -> int:
     return 0
 
 
-async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event) -> None:
+async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event, host_door_port: Callable[[], int]) -> None:
     """Serve doors and the admin socket until the event."""
     doors = Doors(proxy, home.run)
-    admin = AdminServer(proxy, doors, home.proxy_socket)
+    host_door = HostDoor(proxy, doors, TokenFile(home.path / "tokens.json"), host_door_port)
+    admin = AdminServer(proxy, doors, home.proxy_socket, host_door)
     listening = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
         running = [
             parts.create_task(proxy.upstreams.run()),
             parts.create_task(doors.run()),
+            parts.create_task(host_door.run()),
             parts.create_task(admin.run(listening)),
         ]
         await listening.wait()
@@ -169,6 +174,8 @@ class PolicyFiles:
         self._fork = fork
         self._port_file = home.run / "rehearsal.port"
         self._seen: object = None
+        self.host_door_port = 0
+        """Where the settings want the loopback door; 0: nowhere."""
         self._loaded: tuple[Policy, tuple[str, ...]] = (Policy(), ())
 
     def load(self) -> tuple[Policy, tuple[str, ...]]:
@@ -183,6 +190,7 @@ class PolicyFiles:
     def _read(self, grants_files: list[Path]) -> tuple[Policy, tuple[str, ...]]:
         problems: list[str] = []
         parsed = load_settings(self._fork)
+        self.host_door_port = parsed.settings.host_door_port
         routes = {}
         for name, settings in parsed.settings.routes.items():
             route = self._build_route(name, settings)

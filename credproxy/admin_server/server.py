@@ -18,9 +18,11 @@ from credproxy.admin_server.doors import DoorsVerbs
 from credproxy.admin_server.records import RecordsVerbs
 from credproxy.admin_server.secrets import SecretsVerbs
 from credproxy.admin_server.state import StateVerbs
+from credproxy.admin_server.tokens import TokensVerbs
 from credproxy.admin_server.verb import AdminRefused, Verb
 from credproxy.audit.log import AuditFailed
 from credproxy.pipeline.door import DoorRefused, Doors, refuse_long_path
+from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy, Watcher
 from protocol.codec import ShapeError
 from protocol.frames import PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
@@ -35,7 +37,8 @@ SEND_TIMEOUT_S = 10.0
 class AdminServer:
     """Listens on the admin socket while `run` runs."""
 
-    def __init__(self, proxy: CredentialProxy, doors: Doors, path: Path) -> None:
+    def __init__(self, proxy: CredentialProxy, doors: Doors, path: Path, host_door: HostDoor | None = None) -> None:
+        """`host_door`: where tokens are shown; without one there are no verbs about them."""
         self._proxy = proxy
         self._path = path
         self._verbs: dict[str, Verb] = {
@@ -43,6 +46,7 @@ class AdminServer:
             **SecretsVerbs(proxy).table(),
             **RecordsVerbs(proxy).table(),
             **StateVerbs(proxy).table(),
+            **(TokensVerbs(proxy, host_door).table() if host_door is not None else {}),
         }
 
     async def run(self, listening: asyncio.Event) -> None:

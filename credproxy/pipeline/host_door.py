@@ -12,6 +12,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from credproxy.audit.log import AuditFailed
+from credproxy.pipeline import answers
 from credproxy.pipeline.door import MAX_CONNECTIONS, Doors
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import Refused, refuse
@@ -65,9 +67,9 @@ class HostDoor:
         """`wanted_port` says which port the settings name now; 0: none."""
         self._proxy = proxy
         self._doors = doors
-        self._tokens = tokens
+        self.tokens = tokens
         self._wanted_port = wanted_port
-        self._clock = clock
+        self.clock = clock
         self._strangers = DoorState(DoorId("host_door"))
         """Whose requests are until they have shown a token."""
         self._server: asyncio.Server | None = None
@@ -134,7 +136,7 @@ class HostDoor:
         if server is not None:
             server.close()
             self._strangers.cut()
-            for token in self._tokens.tokens(0.0):
+            for token in self.tokens.tokens(0.0):
                 self.end(token)
             log.info("the loopback door is closed", extra={"action": "host_door_closed"})
 
@@ -160,7 +162,7 @@ class HostDoor:
     async def admit(self, request: Request) -> tuple[HostToken, DoorState]:
         """Return whose token a request shows, and what that may do; raises Refused."""
         text = find_token_text(request.headers, is_route=request.target.startswith("/"))
-        token = self._tokens.find(text, self._clock()) if text else None
+        token = self.tokens.find(text, self.clock()) if text else None
         state = await self._enter(token) if token is not None else None
         if token is None or state is None:
             shown = f"{request.method[:20]} {request.target.partition('?')[0][:MAX_SHOWN_CHARS]}"
@@ -174,8 +176,11 @@ class HostDoor:
             state = self._proxy.doors.get(door_id)
             if state is None:
                 state = DoorState(door_id)
-                await self._proxy.grant(state, lease_of(token))
-                if not self._tokens.has(token):
+                try:
+                    await self._proxy.grant(state, lease_of(token))
+                except AuditFailed as failure:
+                    raise Refused(answers.AUDIT_FAILED) from failure
+                if not self.tokens.has(token):
                     self._proxy.end(state)
                     return None
                 self._proxy.doors[door_id] = state
@@ -184,7 +189,7 @@ class HostDoor:
 
     def _watch(self, token: HostToken) -> None:
         """End what goes on under a token when its time is over: a tunnel or a download may last longer."""
-        left_s = token.expires_at - self._clock()
+        left_s = token.expires_at - self.clock()
         if left_s <= 0:
             self.end(token)
         elif DoorId(token.token_id) in self._proxy.doors:

@@ -110,6 +110,8 @@ class CredentialProxy:
         self.is_frozen = False
         self.problems: tuple[str, ...] = ()
         self.policy = Policy()
+        self.when_reloaded: list[Callable[[], None]] = []
+        """Called after the settings were read again; must return at once."""
         self._load_policy = load_policy
         self._call_prefix = mint("call")
         self._call_numbers = itertools.count(1)
@@ -130,6 +132,8 @@ class CredentialProxy:
         self.policy, self.problems = self._load_policy()
         if self.policy != before:
             self.upstreams.drop_all()
+        for tell in self.when_reloaded:
+            tell()
         return self.problems
 
     async def take_up_freeze(self) -> None:
