@@ -14,13 +14,16 @@ from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.scrub import NO_NEEDLES, Needles, needles_of
+from credproxy.pipeline.splice import Splice
 from credproxy.policy.decide import READING_METHODS, Allow, InjectBearer
+from credproxy.vault.errors import SealBroken
 from credproxy.vault.secret import Secret
-from credproxy.vault.vault import SealBroken
+from credproxy.wire import websocket
 from credproxy.wire.addresses import Address, may_dial, reach_of
 from credproxy.wire.heads import Headers, request_headers
 from credproxy.wire.inbound import Inbound, Request
-from credproxy.wire.outbound import Outbound, is_reusable
+from credproxy.wire.outbound import SWITCHING_PROTOCOLS, Outbound, is_reusable
+from credproxy.wire.resolving import is_own_address
 from credproxy.wire.target import Target
 from credproxy.wire.upstream import Connection, PoolKey, UpstreamFailed
 
@@ -30,6 +33,7 @@ class Sending:
 
     def __init__(self, call: Call, inbound: Inbound, request: Request) -> None:
         self._call = call
+        self._inbound = inbound
         self._request = request
         self._body = RequestBody(inbound, request, call)
         self._answering = Answering(call, inbound)
@@ -76,19 +80,22 @@ class Sending:
         outbound = Outbound(connection, call.proxy.deadlines)
         await outbound.send_request(call.ask.method, call.ask.target.wire, headers, whole_body)
         if whole_body is not None:
-            await self._answer(outbound, needles)
+            await self._answer(outbound, headers, needles)
             return
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._stream_body(outbound))
-                await self._answer(outbound, needles)
+                await self._answer(outbound, headers, needles)
                 sending.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _answer(self, outbound: Outbound, needles: Needles) -> None:
+    async def _answer(self, outbound: Outbound, sent: Headers, needles: Needles) -> None:
         head, early = await outbound.read_head()
         self._call.status = head.status
+        if head.status == SWITCHING_PROTOCOLS:
+            await Splice(self._call, self._inbound, outbound, needles).run(sent, head)
+            return
         await self._answering.pass_on(outbound, head, early, needles)
 
     async def _stream_body(self, outbound: Outbound) -> None:
@@ -114,6 +121,8 @@ class Sending:
             authority=call.ask.target.authority,
             is_searched=secret is not None or allow.is_model_call,
         )
+        if call.is_websocket:
+            headers = websocket.request_headers(headers, is_searched=secret is not None)
         if secret is None:
             return headers, NO_NEEDLES
         return _with_secret(headers, allow, secret), needles_of((secret.reveal(),))
@@ -122,7 +131,7 @@ class Sending:
 def is_permitted(address: Address, target: Target, allow: Allow) -> bool:
     """Whether an address may be dialled for a call: a grant names what is not public; a route is the owner's word."""
     if allow.route is None:
-        return may_dial(address, allow.networks)
+        return may_dial(address, allow.networks, is_own=is_own_address(address))
     if target.scheme == "http" and allow.secret is not None:
         return reach_of(address) == "loopback"  # a key in clear never leaves the machine
     return may_dial(address, (), private_too=True)

@@ -52,12 +52,13 @@ def reach_of(address: Address) -> Reach:
     return "public" if address.is_global else "private"
 
 
-def may_dial(address: Address, named: Iterable[Network], *, private_too: bool = False) -> bool:
-    """Whether an address may be dialled: public ones, and those that a grant or the owner's route names."""
+def may_dial(address: Address, named: Iterable[Network], *, private_too: bool = False, is_own: bool = False) -> bool:
+    """Whether an address may be dialled: public ones, and those that a grant or the owner's route names. `is_own`: it
+    is this machine's, and counts as private, however public it is."""
     reach = reach_of(address)
     if reach == "never":
         return False
-    if reach == "public" or private_too:
+    if private_too or (reach == "public" and not is_own):
         return True
     return any(address.version == network.version and address in network for network in named)
 

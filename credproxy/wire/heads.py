@@ -145,6 +145,7 @@ def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
 def request_headers(received: Headers, *, authority: str, is_searched: bool) -> Headers:
     """Return what goes upstream before a credential is put in: the agent's headers without any auth carrier.
 
+    Names with `_` stay behind: to servers of the CGI family, `x_api_key` and `X-Api-Key` are one header.
     `is_searched`: the response will be searched, so it must come unencoded and whole.
     """
     dropped = _SEARCHED_DROPPED if is_searched else _REQUEST_DROPPED
@@ -154,7 +155,7 @@ def request_headers(received: Headers, *, authority: str, is_searched: bool) -> 
     for header in received:
         name = header[0]
         if name not in dropped:
-            if not name.startswith(b"x-nightyard"):
+            if not name.startswith(b"x-nightyard") and b"_" not in name:
                 headers.append(header)
         elif name == b"content-length":
             length = header[1]

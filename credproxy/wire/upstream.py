@@ -7,13 +7,10 @@ No redirect is followed and no proxy variable is read. What is sent on a connect
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import functools
 import ipaddress
 import os
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,18 +19,16 @@ import h11
 from credproxy.wire.addresses import Address
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES
+from credproxy.wire.resolving import Resolver, SystemResolver
 from credproxy.wire.stream import Stream
 from protocol.ids import GroupId
 
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""(host, port) to addresses as text; raises OSError."""
 IsPermitted = Callable[[Address], bool]
 """Whether an address may be dialled for a request: policy's word."""
 
 MAX_TRIED = 4
 MAX_POOLED_PER_KEY = 8
 MAX_POOLED = 64
-RESOLVER_THREADS = 16
 LOCALHOST = ("127.0.0.1", "::1")
 
 
@@ -76,6 +71,8 @@ class Connection:
     was_used: bool = False
     """It has carried a request before: its first failure may only mean that the server had closed it."""
     unused_since: float = 0.0
+    generation: int
+    """Of the policy and secrets that it was dialled under."""
 
 
 class Upstreams:
@@ -84,11 +81,12 @@ class Upstreams:
     def __init__(self, *, deadlines: Deadlines, resolver: Resolver | None = None, extra_ca: str | None = None) -> None:
         """`extra_ca`: PEM text of an authority that is trusted besides the system's."""
         self._deadlines = deadlines
-        self._resolver = resolver or _resolve
+        self._resolver = resolver or SystemResolver()
         self._extra_ca = extra_ca
         self._tls: ssl.SSLContext | None = None
         self._kept: dict[PoolKey, list[Connection]] = {}
         self._kept_something = asyncio.Event()
+        self._generation = 0
 
     async def run(self) -> None:
         """Close connections that stayed unused; waits without a timer while there are none."""
@@ -115,11 +113,15 @@ class Upstreams:
                 connection.was_used = True
                 return connection
             connection.stream.abort()
+        generation = self._generation
         addresses = await self._resolve_checked(key, is_permitted)
-        return Connection(key=key, stream=await self._dial(key, addresses))
+        return Connection(key=key, stream=await self._dial(key, addresses), generation=generation)
 
     def keep(self, connection: Connection) -> None:
-        """Take a connection back whose exchange ended cleanly on both sides."""
+        """Take back a connection whose exchange ended cleanly on both sides, unless policy or secrets changed since."""
+        if connection.generation != self._generation:
+            connection.stream.close()
+            return
         if not connection.is_clean:
             connection.http.start_next_cycle()
         connection.unused_since = asyncio.get_running_loop().time()
@@ -131,7 +133,8 @@ class Upstreams:
         self._kept_something.set()
 
     def drop_all(self) -> None:
-        """Close every kept connection: policy or secrets changed."""
+        """Close every kept connection, and those under way as they end: policy or secrets changed."""
+        self._generation += 1
         self._drop_where(lambda _kept: True)
 
     def _drop_where(self, is_over: Callable[[Connection], bool]) -> None:
@@ -147,7 +150,7 @@ class Upstreams:
         """Return the host's addresses, every one of which may be dialled; one that may not refuses them all."""
         try:
             async with asyncio.timeout(self._deadlines.resolve_s):
-                texts = await self._addresses_of(key.host, key.port)
+                texts = await self._addresses_of(key)
         except (OSError, UnicodeError) as error:
             raise UpstreamFailed("dns_failed", f"{key.host} has no address: {error}", may_retry=True) from error
         except TimeoutError:
@@ -158,19 +161,19 @@ class Upstreams:
         for address in addresses:
             if not is_permitted(address):
                 sentence = (
-                    f"{key.host} stands for {address}, which is no public address; "
+                    f"{key.host} stands for {address}, which is no public address, or this machine's own; "
                     "a grant must name it under `addresses` (cloud metadata is never reached)"
                 )
                 raise UpstreamFailed("address_refused", sentence, may_retry=False)
         return list(dict.fromkeys(str(address) for address in addresses))
 
-    async def _addresses_of(self, host: str, port: int) -> Sequence[str]:
-        if host == "localhost":
+    async def _addresses_of(self, key: PoolKey) -> Sequence[str]:
+        if key.host == "localhost":
             return LOCALHOST
         try:
-            return (str(ipaddress.ip_address(host)),)
+            return (str(ipaddress.ip_address(key.host)),)
         except ValueError:
-            return await self._resolver(host, port)
+            return await self._resolver(key.host, key.port, key.group_id)
 
     async def _dial(self, key: PoolKey, addresses: Sequence[str]) -> Stream:
         """Connect to the first address that answers; certificates must hold for the key's host."""
@@ -222,15 +225,3 @@ def _connect_reason(failure: Exception) -> str:
     if isinstance(failure, OSError) and failure.errno is not None and failure.errno > 0:
         return os.strerror(failure.errno).lower()
     return str(failure)
-
-
-@functools.cache
-def _resolver_threads() -> concurrent.futures.ThreadPoolExecutor:
-    """Threads of our own: a name server that hangs must not hold up anything else."""
-    return concurrent.futures.ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
-
-
-async def _resolve(host: str, port: int) -> Sequence[str]:
-    ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_resolver_threads(), ask)
-    return [str(address[0]) for _family, _type, _protocol, _name, address in found]

@@ -267,7 +267,7 @@ class Street:
         group = GroupRules(problem=problem) if isinstance(rules, list) else index_rules(rules)
         return Policy(routes=routes, groups={GROUP: group}), (problem,) if problem else ()
 
-    async def resolve(self, host: str, _port: int) -> Sequence[str]:
+    async def resolve(self, host: str, _port: int, _group_id: GroupId) -> Sequence[str]:
         if host not in self.addresses:
             raise OSError("no such name")
         return self.addresses[host]
