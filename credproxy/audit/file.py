@@ -42,6 +42,7 @@ Kind = Literal[
     "shadow",
     "approval",
     "secret",
+    "token",
     "policy",
     "freeze",
     "retention",
