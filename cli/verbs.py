@@ -34,6 +34,7 @@ SECTIONS = (
             ("channel", "cli.channel:channel", "Connect chat platforms."),
             ("pair", "cli.pair:pair", "Make a code that lets a person in."),
             ("secret", "cli.secrets:secret", "Keep keys in the vault, where no agent sees them."),
+            ("token", "cli.token:token", "Let tools on this machine use what a group is granted."),
             ("config", "cli.config:config", "Check the settings, or have them read again."),
         ),
     ),

@@ -67,7 +67,7 @@ def lease_of(token: HostToken) -> Lease:
 
 
 def find_token_text(headers: Headers, *, is_route: bool) -> str:
-    """Return the token that a request shows, empty if it shows none or two.
+    """Return the token that a request shows, empty if it shows none or two different ones.
 
     A proxy's client shows it in Proxy-Authorization. A model's client, which takes the named route (`is_route`) for
     the model's own server, shows it as its key. Header names are in lower case.
@@ -75,7 +75,8 @@ def find_token_text(headers: Headers, *, is_route: bool) -> str:
     shown = _shown(headers, b"proxy-authorization")
     if is_route and not shown:
         shown = _shown(headers, b"authorization") + [f"Bearer {key}" for key in _shown(headers, b"x-api-key")]
-    texts = {_read_credentials(value) for value in shown}
+    # What a model's client shows besides may be a key of its user's own: it goes no further than here.
+    texts = {text for text in map(_read_credentials, shown) if text.startswith(MARK)}
     return texts.pop() if len(texts) == 1 else ""
 
 
