@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from credproxy.vault.rows import Source
+from credproxy.vault.rows import SealedSecret, Source
+from credproxy.vault.secret import BadValue
+from credproxy.vault.types import TYPES, VALUE, check_parts
+
+MAX_CACHE_S = 24 * 3600.0
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Given = str | Mapping[str, str] | Source
+"""What a person gives as a value: the one text, the parts, or where to read them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -37,3 +46,36 @@ def decode_content(plain: bytes) -> Content:
         kind, place, command, cache_s, field = found["source"]
         source = Source(kind=kind, place=place, command=tuple(command), cache_s=cache_s, field=field)
     return Content(parts=found["parts"], source=source, token_ends_at=found.get("token_ends_at"))
+
+
+def make_content(type_name: str, value: Given) -> Content:
+    """Raises BadValue."""
+    if isinstance(value, Source):
+        check_source(value)
+        if type_name not in TYPES:
+            raise BadValue(f"there is no type {type_name[:40]!r}; the types are {', '.join(TYPES)}")
+        return Content(parts={}, source=value)
+    parts = {VALUE: value} if isinstance(value, str) else value
+    check_parts(type_name, parts)
+    return Content(parts=parts)
+
+
+def make_content_alike(secret: SealedSecret, value: Given) -> Content:
+    """Raises BadValue: all values of a secret come from one kind of place."""
+    content = make_content(secret.type, value)
+    kind = "vault" if content.source is None else content.source.kind
+    if kind != secret.source:
+        raise BadValue(f"the values of {secret.name} come from: {secret.source}; this one would come from: {kind}")
+    return content
+
+
+def check_source(source: Source) -> None:
+    """Raise BadValue unless a source says where to read."""
+    if source.kind == "command" and (not source.command or not source.command[0] or "\0" in "".join(source.command)):
+        raise BadValue("the command is empty")
+    if source.kind == "env" and _VARIABLE.fullmatch(source.place) is None:
+        raise BadValue("the name of an environment variable is letters, digits and underscores")
+    if source.kind == "file" and (not source.place.startswith("/") or "\0" in source.place):
+        raise BadValue("the file's path must be a whole one, from / on: the proxy has a working folder of its own")
+    if source.kind == "vault" or not 0 <= source.cache_s <= MAX_CACHE_S:
+        raise BadValue(f"the cache time must be between 0 and {MAX_CACHE_S:.0f} seconds")

@@ -59,6 +59,18 @@ class VaultTooNew(VaultError):
         return f"{self.database} was written by a newer Nightyard; go on with that, or restore an older backup"
 
 
+class NotWritten(VaultError):
+    """The disk did not take a change; the vault is as it was."""
+
+    def __init__(self, database: Path, reason: str) -> None:
+        super().__init__(database, reason)
+        self.database = database
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.database} could not be written, nothing was changed: {self.reason}; is the disk full?"
+
+
 class SealBroken(VaultError):
     """A secret's row was changed from outside, or belongs to another key."""
 

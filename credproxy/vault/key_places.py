@@ -67,7 +67,8 @@ class FilePlace:
                 return key
         return None
 
-    def keep_new(self, _key_id_in_use: str, /) -> bytes:
+    def keep_new(self, key_id_in_use: str, /) -> bytes:
+        self.settle(key_id_in_use)  # a crash may have left the key in use where the next one goes
         key = make_key()
         write_whole(self._next, key, mode=0o600)
         return key

@@ -92,3 +92,13 @@ class SecretValue:
     value_id: int
     revision: int
     """With `value_id`: what `Vault.store_token` compares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultState:
+    """What may be known of the vault as a whole."""
+
+    key_id: str
+    place: str
+    """Where its key is kept: `file`, `systemd` or `keyring`."""
+    key_made_at: str

@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -31,8 +30,6 @@ COMMAND_TIMEOUT_S = 30.0
 FAILED_CACHE_S = 5.0
 """A command that failed is not run again for each request of an agent that tries and tries."""
 MAX_OUTPUT_BYTES = 64 << 10
-MAX_CACHE_S = 24 * 3600.0
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class SourceFailed(Exception):
@@ -230,15 +227,3 @@ def _texts(name: str, found: object) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
         raise SourceFailed(name, "what was read is no JSON object of texts")
     return found
-
-
-def check_source(source: Source) -> None:
-    """Raise BadValue unless a source says where to read."""
-    if source.kind == "command" and (not source.command or not source.command[0] or "\0" in "".join(source.command)):
-        raise BadValue("the command is empty")
-    if source.kind == "env" and _VARIABLE.fullmatch(source.place) is None:
-        raise BadValue("the name of an environment variable is letters, digits and underscores")
-    if source.kind == "file" and (not source.place.startswith("/") or "\0" in source.place):
-        raise BadValue("the file's path must be a whole one, from / on: the proxy has a working folder of its own")
-    if source.kind == "vault" or not 0 <= source.cache_s <= MAX_CACHE_S:
-        raise BadValue(f"the cache time must be between 0 and {MAX_CACHE_S:.0f} seconds")
