@@ -6,25 +6,36 @@ The deciding itself is `policy/decide.py`'s; here is what needs the proxy's stat
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NoReturn
 
 from credproxy.pipeline import answers
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.ledger import find_limit
 from credproxy.pipeline.refusal import refuse
-from credproxy.policy.decide import NO_LEASE, Deny, decide
+from credproxy.policy.decide import Allow, Deny, decide
+from credproxy.policy.denials import NO_LEASE
 from credproxy.wire.answer import Answer
+from credproxy.wire.inbound import Request
+from credproxy.wire.websocket import find_fault
+from protocol.task import Lease
 
 MAX_MODEL_CALLS_AT_ONCE = 8
 _TASK_ENDED = Deny(code="no_lease", sentence="The task of this container has ended.")
 
 
-async def admit(call: Call) -> None:
+async def admit(call: Call, request: Request) -> None:
     """Set the call's lease and what allows it; raises Refused, and then it is on record and told."""
     proxy, lease = call.proxy, call.door.lease
     if proxy.is_frozen:
         await _refuse(call, answers.FROZEN)
-    verdict = decide(call.ask, lease, proxy.policy, time.time())
+    now = time.time()
+    verdict = decide(call.ask, lease, proxy.policy, now)
+    if call.is_websocket and not isinstance(verdict, Deny):
+        fault = find_fault(request.headers)
+        if fault:
+            await _refuse(call, answers.bad_request(fault))
+        verdict = _decide_websocket(call, lease, now)
     if isinstance(verdict, Deny):
         await _refuse(call, answers.denied(verdict))
     if lease is None:
@@ -34,6 +45,16 @@ async def admit(call: Call) -> None:
     call.lease, call.allow = lease, verdict
     if verdict.is_model_call:
         await _admit_model_call(call)
+
+
+def _decide_websocket(call: Call, lease: Lease | None, now: float) -> Allow | Deny:
+    """A WebSocket carries data both ways: what may only be read must not be written to by it. So POST is asked for
+    too, and what allows that holds."""
+    verdict = decide(replace(call.ask, method="POST"), lease, call.proxy.policy, now)
+    if isinstance(verdict, Allow) or verdict.code == "shadow":
+        return verdict
+    sentence = f"A WebSocket carries data both ways and needs GET and POST granted. {verdict.sentence}"
+    return replace(verdict, code="websocket_not_granted", sentence=sentence)
 
 
 async def _admit_model_call(call: Call) -> None:

@@ -32,6 +32,7 @@ class Call:
         "door",
         "has_response_begun",
         "is_unsafe",
+        "is_websocket",
         "is_whole",
         "lease",
         "proxy",
@@ -42,13 +43,14 @@ class Call:
         "target",
     )
 
-    def __init__(self, proxy: CredentialProxy, door: DoorState, ask: Ask) -> None:
+    def __init__(self, proxy: CredentialProxy, door: DoorState, ask: Ask, *, is_websocket: bool = False) -> None:
         self.proxy = proxy
         self.door = door
         self.ask = ask
         self.target = f"{ask.method} {ask.target}"[:MAX_TARGET_CHARS]
         self.call_id = proxy.next_call_id()
-        self.is_unsafe = ask.method in UNSAFE_METHODS and ask.route is None
+        self.is_websocket = is_websocket
+        self.is_unsafe = (ask.method in UNSAFE_METHODS or is_websocket) and ask.route is None
         """May change the world, and is no model call."""
         self.lease: Lease
         self.allow: Allow

@@ -232,7 +232,8 @@ class Doors:
         if isinstance(entry, OpenTunnel):
             await self._open_tunnel(inbound, door, entry.authority)
             return entry.authority
-        await exchange(Call(self._proxy, door, entry), inbound, request)
+        call = Call(self._proxy, door, entry, is_websocket=request.wants_websocket)
+        await exchange(call, inbound, request)
         return None
 
     async def _open_tunnel(self, inbound: Inbound, door: DoorState, authority: Authority) -> None:

@@ -7,6 +7,7 @@ and nothing else reaches an upstream.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import NoReturn
 
 from credproxy.audit.log import AuditFailed
@@ -30,7 +31,7 @@ class ResponseCut(Exception):
 
 async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
     """Answer a request. Raises Refused (nothing was sent back yet), ResponseCut, StreamBroken, TimeoutError."""
-    await admit(call)
+    await admit(call, request)
     try:
         await _forward(call, inbound, request)
     except UpstreamFailed as failure:
@@ -44,7 +45,7 @@ async def _forward(call: Call, inbound: Inbound, request: Request) -> None:
     """From the row before to the row after: whatever happens in between, cancellation too, the call is closed."""
     recorded = call.begin()
     try:
-        async with asyncio.timeout(call.proxy.deadlines.whole_s):
+        async with asyncio.timeout(_whole_s(call)):
             await Sending(call, inbound, request).run(recorded)
         call.is_whole = True
     except UpstreamFailed as failure:
@@ -57,6 +58,12 @@ async def _forward(call: Call, inbound: Inbound, request: Request) -> None:
         raise
     finally:
         call.end()
+
+
+def _whole_s(call: Call) -> float:
+    deadlines, ends_at = call.proxy.deadlines, call.allow.expires_at
+    whole_s = deadlines.spliced_s if call.is_websocket else deadlines.whole_s
+    return whole_s if ends_at is None else min(whole_s, max(ends_at - time.time(), 0.0))
 
 
 def _fail(call: Call, answer: Answer, cause: Exception) -> NoReturn:

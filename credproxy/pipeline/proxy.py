@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from credproxy.approvals.approvals import Approvals
+from credproxy.approvals.held import HeldRequest
 from credproxy.audit.file import entry_of
 from credproxy.audit.log import Audit
 from credproxy.audit.prices import Prices
@@ -100,6 +102,7 @@ class CredentialProxy:
     ) -> None:
         self.vault = vault
         self.audit = audit
+        self.approvals = Approvals(audit, self._tell_wanted)
         self._load_authority = load_authority
         self.upstreams = upstreams
         self.prices = prices
@@ -146,6 +149,7 @@ class CredentialProxy:
         if on:
             for door in self.doors.values():
                 door.cut()
+            self.approvals.withdraw()
             self.upstreams.drop_all()
         entry = entry_of("freeze", DoorId(""), None, detail="on" if on else "off")
         await self.audit.set_mark("frozen", "yes" if on else "no", entry)
@@ -171,9 +175,23 @@ class CredentialProxy:
         for watcher in tuple(self.watchers):
             watcher.tell(event)
 
+    def _tell_wanted(self, request: HeldRequest, approval_id: str) -> None:
+        event = ProxyEvent(
+            kind="approval_wanted",
+            group_id=request.group_id,
+            task_id=request.task_id,
+            attempt_id=request.attempt_id,
+            call_id=request.call_id,
+            target=request.shown_target,
+            detail=approval_id,
+        )
+        self.tell(event)
+
     def _end_lease(self, door: DoorState) -> None:
         lease, door.lease = door.lease, None
         door.cut()
+        if lease is not None:
+            self.approvals.withdraw(lease.attempt_id)
         if lease is not None and not any(
             other.lease is not None and other.lease.task_id == lease.task_id for other in self.doors.values()
         ):

@@ -15,6 +15,7 @@ from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
 from credproxy.wire.plain import read_plain_request, write_response
 from credproxy.wire.stream import Stream, StreamBroken
+from credproxy.wire.websocket import is_upgrade
 
 MAX_DISCARDED_BYTES = 1 << 20
 
@@ -29,6 +30,7 @@ class Request:
     headers: Headers
     """Names in lower case."""
     has_body: bool
+    wants_websocket: bool = False
 
 
 @dataclass(slots=True)
@@ -180,6 +182,11 @@ class Inbound:
         """Say 200 to a CONNECT."""
         self.stream.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
+    def accept_upgrade(self, headers: Headers) -> bytes:
+        """Say 101; return what the container has sent behind its request. From now on the stream is not HTTP."""
+        self.stream.write(write_response(101, headers, b"Switching Protocols") or b"")
+        return self._http.trailing_data[0]
+
     def begin_next(self) -> bool:
         """Get ready for another request; False if the connection must be closed instead.
 
@@ -226,6 +233,7 @@ class Inbound:
             host=(find_header(headers, b"host") or b"").decode("latin-1"),
             headers=headers,
             has_body=has_body,
+            wants_websocket=is_upgrade(method, headers),
         )
 
 

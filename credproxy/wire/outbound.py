@@ -12,10 +12,11 @@ import h11
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import BadHead, Headers, check_framing, head_end
 from credproxy.wire.plain import ResponseHead, read_plain_response, write_plain_request
-from credproxy.wire.stream import StreamBroken
+from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.upstream import Connection, UpstreamFailed
 
 _END = h11.EndOfMessage()
+SWITCHING_PROTOCOLS = 101
 MAX_INFORMATIONAL = 16
 """1xx answers before the real one: more is a server that never means to answer."""
 
@@ -98,6 +99,10 @@ class Outbound:
                 return ResponseHead(event.status_code, headers, bytes(event.reason), None), self.ready_event()
             if not isinstance(event, h11.InformationalResponse):
                 break
+            if event.status_code == SWITCHING_PROTOCOLS:  # h11 lets it pass only where that was asked for
+                headers = [(bytes(name), bytes(value)) for name, value in event.headers]
+                self._arrived = bytes(buffer)
+                return ResponseHead(event.status_code, headers, bytes(event.reason), None), None
         raise self._broken("the answer does not begin as one")
 
     def _take_plain(self, wire: bytes, end: int) -> ResponseHead | None:
@@ -121,6 +126,11 @@ class Outbound:
         piece, self._arrived = self._arrived[:left_bytes], self._arrived[left_bytes:]
         self._left_bytes = left_bytes - len(piece)
         return h11.Data(data=piece)
+
+    def take_stream(self) -> tuple[Stream, bytes]:
+        """Return the connection after a 101, and what has been read of it already: it is not HTTP any more."""
+        arrived, self._arrived = self._arrived, b""
+        return self._stream, arrived
 
     def ready_event(self) -> h11.Event | None:
         """Return what has come already, None if more must be read."""
