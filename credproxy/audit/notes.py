@@ -15,9 +15,9 @@ def reserve(index: int) -> str:
     return f"reserve {index}"
 
 
-def approval(approval_id: str, by: str) -> str:
-    """A person let it out."""
-    return f"approval {approval_id} by {by}"
+def approval(approval_id: str, by: str = "") -> str:
+    """A person was asked, and let it out or not."""
+    return f"approval {approval_id} by {by}" if by else f"approval {approval_id}"
 
 
 def join_notes(*notes: str) -> str:
