@@ -12,6 +12,7 @@ from typing import Literal, cast
 
 import click
 
+from cli.lazy_group import LazyGroup
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.vault_link import ask_proxy, type_hidden
 from credproxy.admin_client.link import StoredSecret
@@ -19,7 +20,11 @@ from credproxy.admin_client.link import StoredSecret
 MAX_INPUT_CHARS = 64 << 10
 
 
-@click.group()
+ELSEWHERE: dict[str, str] = {}
+"""Commands of `secret` that are written in other files: name to "module:command"."""
+
+
+@click.group(cls=LazyGroup, elsewhere=ELSEWHERE)
 def secret() -> None:
     """Keep keys in the vault, where no agent sees them."""
 
