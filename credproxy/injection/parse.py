@@ -63,7 +63,7 @@ def default_inject(host: str) -> Recipe | None:
     """Return how a credential gets into requests to a host that exactly one preset knows; else None."""
     from credproxy.injection.presets import presets_for
 
-    presets = presets_for(host)
+    presets = [preset for preset in presets_for(host) if not preset.variant_of]
     return presets[0].recipe_for(host) if len(presets) == 1 else None
 
 

@@ -15,7 +15,8 @@ from credproxy.policy.yaml_nodes import FileProblem, NodeReader
 from credproxy.vault.types import TYPES
 
 KEYS = (
-    "title", "keys_at", "secret_type", "hosts", "remove", "placeholders", "environment", "idempotency_header", "test",
+    "title", "variant_of", "keys_at", "secret_type", "hosts", "remove", "placeholders", "environment", "idempotency_header",
+    "test",
 )  # fmt: skip
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
@@ -35,6 +36,7 @@ def parse_preset(text: str, name: str, file: str) -> Preset | list[FileProblem]:
         title=_text(reader, members, "title"),
         secret_type=_text(reader, members, "secret_type") or "key",
         keys_at=_text(reader, members, "keys_at"),
+        variant_of=_text(reader, members, "variant_of"),
         hosts=_hosts(reader, members.get("hosts")),
         remove=_remove(reader, members.get("remove")),
         placeholders=_texts(reader, members.get("placeholders"), "placeholders"),
@@ -80,12 +82,13 @@ def _remove(reader: NodeReader, node: yaml.Node | None) -> tuple[RemoveHeader | 
 def _test(reader: NodeReader, node: yaml.Node | None) -> TestCall | None:
     if node is None:
         return None
-    members = reader.mapping(node, ("method", "url", "headers", "body", "says"))
+    members = reader.mapping(node, ("method", "url", "headers", "body", "ok", "says"))
     return TestCall(
         method=_text(reader, members, "method") or "GET",
         url=_text(reader, members, "url"),
         headers=tuple(_texts(reader, members.get("headers"), "headers").items()),
         body=_text(reader, members, "body"),
+        ok=_text(reader, members, "ok"),
         says=_text(reader, members, "says"),
     )
 

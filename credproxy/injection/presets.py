@@ -28,6 +28,8 @@ class TestCall:
     """Such as an API's version; without the credential."""
     body: str = ""
     """JSON; empty: none."""
+    ok: str = ""
+    """A JSON pointer to what must be true in the answer, for services that answer 200 to a wrong key."""
     says: str = ""
     """A JSON pointer into the answer: whose key it is."""
 
@@ -44,6 +46,8 @@ class Preset:
     """Host, or `*.name` for any below, to how the credential gets in there."""
     keys_at: str = ""
     """Where a person makes a key."""
+    variant_of: str = ""
+    """The preset that is meant where none is named; empty: this one."""
     placeholders: Mapping[str, str]
     """Part to its form (`placeholder_form.py`)."""
     environment: Mapping[str, str]
