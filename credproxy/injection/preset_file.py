@@ -15,8 +15,8 @@ from credproxy.policy.yaml_nodes import FileProblem, NodeReader
 from credproxy.vault.types import TYPES
 
 KEYS = (
-    "title", "variant_of", "keys_at", "secret_type", "hosts", "remove", "placeholders", "environment", "idempotency_header",
-    "test",
+    "title", "variant_of", "keys_at", "secret_type", "hosts", "remove", "placeholders", "environment", "test",
+    "idempotency_header",
 )  # fmt: skip
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
