@@ -29,9 +29,10 @@ from credproxy.audit.prices import Prices, parse_prices
 from credproxy.pipeline.door import DoorRefused, Doors
 from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import GroupRules, Policy, Route, index_rules
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
+from credproxy.policy.rules import GroupRules, Policy
+from credproxy.policy.verdict import Route
 from credproxy.tokens.token_file import TokenFile
 from credproxy.trust.bundle import NoAuthority, make_authority_files
 from credproxy.vault.errors import VaultError
@@ -174,6 +175,8 @@ class PolicyFiles:
         self._fork = fork
         self._port_file = home.run / "rehearsal.port"
         self._seen: object = None
+        self._grants: dict[Path, tuple[object, GroupRules]] = {}
+        """Each group's rules, and when its file was as they say: one group's edit does not cost the others' reading."""
         self.host_door_port = 0
         """Where the settings want the loopback door; 0: nowhere."""
         self._loaded: tuple[Policy, tuple[str, ...]] = (Policy(), ())
@@ -200,9 +203,14 @@ class PolicyFiles:
                 # Where nobody asks the rehearsal model it does not run, and that is no fault.
                 problems.append(route)
         groups = {}
+        known, self._grants = self._grants, {}
         for path in grants_files:
             if is_group_id(path.parent.name):
-                rules = load_grants(path, GroupId(path.parent.name))
+                stamp = _stamp(path)
+                before, rules = known.get(path, (None, None))
+                if rules is None or before != stamp:
+                    rules = load_grants(path, GroupId(path.parent.name))
+                self._grants[path] = (stamp, rules)
                 groups[GroupId(path.parent.name)] = rules
                 problems += [rules.problem] if rules.problem else []
         return Policy(routes=routes, groups=groups), tuple(problems)
@@ -226,7 +234,7 @@ def load_grants(path: Path, group_id: GroupId) -> GroupRules:
         return GroupRules(problem=f"{file} cannot be read: {error}")
     if isinstance(rules, list):
         return GroupRules(problem="; ".join(str(problem) for problem in rules[:5]))
-    return index_rules(rules)
+    return rules
 
 
 def load_prices(path: Path) -> Prices:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from credproxy.injection.kinds import Bearer, SetHeader
 from credproxy.pipeline import answers
 from credproxy.pipeline.answering import Answering
 from credproxy.pipeline.body import RequestBody
@@ -15,7 +16,7 @@ from credproxy.pipeline.call import Call
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.scrub import NO_NEEDLES, Needles, needles_of
 from credproxy.pipeline.splice import Splice
-from credproxy.policy.decide import READING_METHODS, Allow, InjectBearer
+from credproxy.policy.decide import READING_METHODS, Allow
 from credproxy.vault.errors import SealBroken
 from credproxy.vault.secret import Secret
 from credproxy.wire import websocket
@@ -144,10 +145,10 @@ def _pool_key(call: Call) -> PoolKey:
 
 def _with_secret(headers: Headers, allow: Allow, secret: Secret) -> Headers:
     value = secret.reveal().encode("ascii")
-    if allow.injection is None:
-        return headers
-    if isinstance(allow.injection, InjectBearer):
+    if isinstance(allow.injection, Bearer):
         injected = (b"authorization", b"Bearer " + value)
-    else:
+    elif isinstance(allow.injection, SetHeader):
         injected = (allow.injection.name.encode("ascii"), value)
+    else:
+        return headers
     return [*(header for header in headers if header[0] != injected[0]), injected]

@@ -19,9 +19,6 @@ from credproxy.policy.verdict import (
     Ask,
     Deny,
     Dial,
-    InjectBearer,
-    InjectHeader,
-    Injection,
     Quota,
     Route,
     WebRead,
@@ -40,9 +37,6 @@ __all__ = [
     "Deny",
     "Dial",
     "GroupRules",
-    "InjectBearer",
-    "InjectHeader",
-    "Injection",
     "Policy",
     "Quota",
     "Route",
@@ -195,9 +189,10 @@ def _decide_route(ask: Ask, name: str, lease: Lease, policy: Policy) -> Allow | 
 
 @functools.lru_cache(maxsize=256)
 def _allow_route(route: Route, *, is_model_call: bool) -> Allow:
-    injection: Injection | None = None
-    if route.secret is not None:
-        injection = InjectHeader(name="x-api-key") if route.api == "anthropic" else InjectBearer()
     return Allow(
-        rule=f"route:{route.name}", secret=route.secret, injection=injection, route=route, is_model_call=is_model_call
+        rule=f"route:{route.name}",
+        secret=route.secret,
+        injection=route.injection,
+        route=route,
+        is_model_call=is_model_call,
     )

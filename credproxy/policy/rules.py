@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from credproxy.injection.kinds import Injection
 from credproxy.policy.path_glob import PathGlob
-from credproxy.policy.verdict import Allow, Injection, Route
+from credproxy.policy.verdict import Allow, Route
 from credproxy.wire.addresses import Network
 from credproxy.wire.target import Scheme, Target
 from protocol.ids import GroupId

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from credproxy.injection.kinds import Injection
 from credproxy.wire.addresses import Network
 from credproxy.wire.target import Scheme, Target
 
@@ -16,22 +17,6 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 READING_METHODS = frozenset(("GET", "HEAD"))
 UNSAFE_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 """Those that may change the world and are reported to the host when begun and when ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class InjectBearer:
-    """`Authorization: Bearer SECRET`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InjectHeader:
-    """`NAME: SECRET`."""
-
-    name: str
-    """Lower case."""
-
-
-Injection = InjectBearer | InjectHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +31,8 @@ class Route:
     prefix: str
     """What comes before the API's own path, without a slash at its end."""
     secret: str | None
+    injection: Injection | None = None
+    """None: without a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from credproxy.audit.log import Audit
 from credproxy.audit.prices import Price
 from credproxy.pipeline.door import Doors
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import GroupRules, Policy, index_rules
+from credproxy.policy.decide import GroupRules, Policy
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
 from credproxy.trust.certificates import CertificateAuthority
@@ -264,7 +264,7 @@ class Street:
             routes[name] = route
         rules = parse_grants(self.grants, GROUP, "grants.yaml")
         problem = "; ".join(map(str, rules)) if isinstance(rules, list) else ""
-        group = GroupRules(problem=problem) if isinstance(rules, list) else index_rules(rules)
+        group = GroupRules(problem=problem) if isinstance(rules, list) else rules
         return Policy(routes=routes, groups={GROUP: group}), (problem,) if problem else ()
 
     async def resolve(self, host: str, _port: int, _group_id: GroupId) -> Sequence[str]:
