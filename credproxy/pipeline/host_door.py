@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -126,7 +127,8 @@ class HostDoor:
                 lambda: Stream(self._accept), ADDRESS, port, backlog=BACKLOG
             )
         except OSError as error:
-            self.problem = f"host_door_port: nothing can listen on {ADDRESS} port {port}: {error.strerror}"
+            why = os.strerror(error.errno or 0)
+            self.problem = f"host_door_port: nothing can listen on {ADDRESS} port {port}: {why}"
             log.warning("%s", self.problem, extra={"action": "host_door_failed", "port": port})
             return
         log.info("the loopback door is open", extra={"action": "host_door_open", "port": port})

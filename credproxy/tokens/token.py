@@ -7,7 +7,6 @@ the text is 256 random bits and not a password that somebody thought of. The kep
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 
@@ -92,6 +91,6 @@ def _read_credentials(value: str) -> str:
         return ""
     try:
         user, _, password = base64.b64decode(rest.strip(), validate=True).decode("ascii").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not ASCII on either side of it
         return ""
     return password or user
