@@ -93,8 +93,10 @@ class Credentials:
                 snapshot = self._keep(name, values, given)
             return snapshot.credentials
         credentials = await self._fetch_all(name, values, group_id)
-        if snapshot is not None and snapshot.values is values and _are_same(snapshot.credentials, credentials):
-            return snapshot.credentials
+        if snapshot is not None and _are_same(snapshot.credentials, credentials):
+            if snapshot.values is values:
+                return snapshot.credentials
+            credentials = snapshot.credentials
         return self._keep(name, values, credentials).credentials
 
     async def renew(self, refused: Credential) -> Credential | None:

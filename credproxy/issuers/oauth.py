@@ -178,7 +178,8 @@ def _read_refusal(answer: TokenAnswer, fields: dict[str, Any] | None, hidden: tu
     if 300 <= answer.status < 400:
         return _unusable(f"the issuer sends on to another address (status {answer.status}); name that in token_url")
     if 200 <= answer.status < 300 and not code:
-        return _unusable("the issuer's answer holds no token; does token_url name the right address?")
+        sentence = "the issuer's answer holds no token; does token_url name the right address?"
+        return NoToken(code="issuer_refused", sentence=sentence, is_for_good=False)
     sentence = f"the issuer refused ({answer.status}: {said})"
     is_client_auth = code in ("invalid_client", "unauthorized_client") or (answer.status == 401 and not code)
     return NoToken(code="issuer_refused", sentence=sentence, is_for_good=True, is_client_auth=is_client_auth)

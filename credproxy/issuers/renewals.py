@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,7 +21,7 @@ from credproxy.issuers.recipe import BadRecipe, GitHubApp, OAuthLogin, build_rec
 from credproxy.issuers.token import NoToken, Token
 from credproxy.issuers.token_client import SendTokenRequest
 from credproxy.vault.credential import Credential
-from credproxy.vault.errors import SealBroken, ValueMoved
+from credproxy.vault.errors import NotWritten, SealBroken, ValueMoved
 from credproxy.vault.rows import SecretValue
 from credproxy.vault.secret import BadValue, Secret
 from credproxy.vault.vault import Vault
@@ -55,8 +54,8 @@ class _Held:
     running: asyncio.Task[Token | NoToken] | None = None
     failure: NoToken | None = None
     failures: int = 0
+    failed_at: float = 0.0
     asks_again_at: float = 0.0
-    """By the loop's clock."""
     client_auth: oauth.ClientAuth = "body"
     unsaved: dict[str, str | None] = field(default_factory=dict)
     """Parts that are not on the disk yet, because it failed."""
@@ -161,8 +160,9 @@ class Renewals:
         """Return the renewal that is under way, begun now if need be; None: it is too early to ask again."""
         if held.running is not None:
             return held.running
-        loop = asyncio.get_running_loop()
-        if self._group is None or (held.failure is not None and loop.time() < held.asks_again_at):
+        # A clock that was put back makes no pause longer.
+        is_pausing = held.failure is not None and held.failed_at <= self._clock() < held.asks_again_at
+        if self._group is None or is_pausing:
             return None
         held.running = running = self._group.create_task(self._renew(held))
         self._under_way.add(running)
@@ -248,7 +248,7 @@ class Renewals:
             return NoToken(
                 code="issuer_refused", sentence=f"what it gave cannot be kept: {bad.reason}", is_for_good=True
             )
-        except (sqlite3.Error, OSError) as error:
+        except NotWritten as error:
             log.error(
                 "a new token of the secret %s could not be stored and is held in memory only: %s",
                 value.name,
@@ -280,7 +280,7 @@ class Renewals:
         ends_at = held.token.expires_at if held.token is not None else None
         try:
             held.value = self._vault.store_token(held.value.name, held.value, held.unsaved, token_ends_at=ends_at)
-        except (sqlite3.Error, OSError):
+        except NotWritten:
             return
         except (ValueMoved, SealBroken, BadValue):
             held.unsaved = {}  # another value is there now, with tokens of its own
@@ -302,7 +302,8 @@ class Renewals:
             pause_s = FOR_GOOD_S
         elif failure.retry_after_s is not None:
             pause_s = max(pause_s, failure.retry_after_s)
-        held.asks_again_at = asyncio.get_running_loop().time() + pause_s
+        held.failed_at = self._clock()
+        held.asks_again_at = held.failed_at + pause_s
         log.warning(
             "no token with the secret %s: %s",
             held.value.name,
