@@ -10,7 +10,7 @@ import base64
 import binascii
 import hmac
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from credproxy.injection.kinds import VALUE
@@ -53,7 +53,7 @@ class Placeholders:
         self._key = key
         self._tag = make_tag(hmac.digest(key, b"tag", "sha256"))
         self._tags = (self._tag.encode("ascii"), self._tag.upper().encode("ascii"))
-        self._watched: frozenset[PlaceholderName] = frozenset()
+        self._list_watched: Callable[[], Iterable[PlaceholderName]] = tuple
         self._given: set[PlaceholderName] = set()
         self._known: dict[bytes, PlaceholderName] | None = None
         """Both, as they are written; made when a tag was found, and then kept."""
@@ -66,10 +66,10 @@ class Placeholders:
             self._known = None
         return self._write(name)
 
-    def watch(self, names: Iterable[PlaceholderName]) -> None:
-        """Find these from now on too: those of the policy in force, in place of the last. Costs nothing until one may
-        have been found."""
-        self._watched = frozenset(names)
+    def watch(self, list_names: Callable[[], Iterable[PlaceholderName]]) -> None:
+        """Find these from now on too: those of the policy in force, in place of the last. They are listed only when
+        one may have been found."""
+        self._list_watched = list_names
         self._known = None
 
     def find(self, texts: Iterable[bytes]) -> Tripped | None:
@@ -105,7 +105,7 @@ class Placeholders:
 
     def _all_known(self) -> dict[bytes, PlaceholderName]:
         if self._known is None:
-            self._known = {self._write(name).encode("ascii"): name for name in self._watched | self._given}
+            self._known = {self._write(name).encode("ascii"): name for name in (*self._list_watched(), *self._given)}
         return self._known
 
     def _write(self, name: PlaceholderName) -> str:
