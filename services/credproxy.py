@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING
 from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit, AuditFailed
 from credproxy.audit.prices import Prices, parse_prices
+from credproxy.injection.placeholder_key import load_placeholder_key
+from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.door import DoorRefused, Doors
 from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy
@@ -120,6 +122,7 @@ async def run_proxy(home: Home, fork: Path) -> int:
                 prices=load_prices(PRICES_FILE),
                 load_policy=files.load,
                 deadlines=deadlines,
+                placeholders=Placeholders(load_placeholder_key(home.path)),
             )
             await proxy.take_up_freeze()
             await serve(proxy, home, ending, lambda: files.host_door_port)

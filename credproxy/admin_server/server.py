@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from credproxy.admin_server.doors import DoorsVerbs
+from credproxy.admin_server.injection import InjectionVerbs
 from credproxy.admin_server.records import RecordsVerbs
 from credproxy.admin_server.secrets import SecretsVerbs
 from credproxy.admin_server.state import StateVerbs
@@ -46,6 +47,7 @@ class AdminServer:
             **SecretsVerbs(proxy).table(),
             **RecordsVerbs(proxy).table(),
             **StateVerbs(proxy).table(),
+            **InjectionVerbs(proxy).table(),
             **(TokensVerbs(proxy, host_door).table() if host_door is not None else {}),
         }
 

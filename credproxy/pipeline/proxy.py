@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from credproxy.approvals.approvals import Approvals
@@ -18,8 +18,11 @@ from credproxy.approvals.held import HeldRequest
 from credproxy.audit.file import entry_of
 from credproxy.audit.log import Audit
 from credproxy.audit.prices import Prices
+from credproxy.injection.idempotency import IdempotencyKeys
+from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.ledger import Ledger
 from credproxy.policy.decide import Policy
+from credproxy.policy.secret_uses import placeholders_of
 from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
@@ -99,6 +102,7 @@ class CredentialProxy:
         prices: Prices,
         load_policy: PolicyLoader,
         deadlines: Deadlines,
+        placeholders: Placeholders,
     ) -> None:
         self.vault = vault
         self.audit = audit
@@ -107,6 +111,8 @@ class CredentialProxy:
         self.upstreams = upstreams
         self.prices = prices
         self.deadlines = deadlines
+        self.placeholders = placeholders
+        self.idempotency_keys = IdempotencyKeys()
         self.ledger = Ledger()
         self.doors: dict[DoorId, DoorState] = {}
         self.watchers: set[Watcher] = set()
@@ -135,6 +141,7 @@ class CredentialProxy:
         self.policy, self.problems = self._load_policy()
         if self.policy != before:
             self.upstreams.drop_all()
+            self.placeholders.watch(partial(placeholders_of, self.policy))
         for tell in self.when_reloaded:
             tell()
         return self.problems

@@ -18,6 +18,8 @@ from credproxy.admin_client.link import ProxyAdmin
 from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit
 from credproxy.audit.prices import Price
+from credproxy.injection.placeholder_key import load_placeholder_key
+from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.door import Doors
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.decide import GroupRules, Policy
@@ -310,6 +312,7 @@ class Street:
                 prices=PRICES,
                 load_policy=self.load_policy,
                 deadlines=self.deadlines,
+                placeholders=Placeholders(load_placeholder_key(self.folder)),
             )
             await self.proxy.take_up_freeze()
             doors = Doors(self.proxy, self.run_folder)
