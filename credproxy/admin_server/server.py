@@ -14,6 +14,7 @@ import struct
 from pathlib import Path
 from typing import cast
 
+from credproxy.admin_server.approvals import ApprovalsVerbs
 from credproxy.admin_server.doors import DoorsVerbs
 from credproxy.admin_server.injection import InjectionVerbs
 from credproxy.admin_server.records import RecordsVerbs
@@ -47,6 +48,7 @@ class AdminServer:
             **SecretsVerbs(proxy).table(),
             **RecordsVerbs(proxy).table(),
             **StateVerbs(proxy).table(),
+            **ApprovalsVerbs(proxy).table(),
             **InjectionVerbs(proxy).table(),
             **(TokensVerbs(proxy, host_door).table() if host_door is not None else {}),
         }

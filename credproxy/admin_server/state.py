@@ -51,6 +51,6 @@ class StateVerbs:
                 is_frozen=self._proxy.is_frozen,
                 doors=tuple(doors),
                 leases=tuple(door_id for door_id, door in doors.items() if door.lease is not None),
-                problems=self._proxy.problems,
+                problems=(*self._proxy.problems, *filter(None, (self._proxy.audit.problem,))),
             )
         )

@@ -20,9 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from credproxy.admin_client.audit import AuditFilter, AuditRow, Totals
 from credproxy.audit.file import AuditEntry, AuditFile, CallUse
 from credproxy.audit.migrate import AuditTooNew
-from credproxy.audit.records import LogQuery, LogRow, read_calls, read_log, read_usage
+from credproxy.audit.records import (
+    MAX_LOG_ROWS,
+    TotalsQuery,
+    read_calls,
+    read_log,
+    read_models,
+    read_traffic,
+    read_usage,
+)
 from credproxy.audit.task_use import TaskUse
 from credproxy.audit.thread import AuditThread
 from protocol.ids import AttemptId, GroupId, TaskId
@@ -166,9 +175,19 @@ class Audit:
         """Return the calls outside model routes that may have changed the world, in order."""
         return await self.read(lambda connection: read_calls(connection, task_id, attempt_id))
 
-    async def log(self, query: LogQuery) -> Sequence[LogRow]:
-        """Return rows as they stand, in order."""
-        return await self.read(lambda connection: read_log(connection, query))
+    async def rows(
+        self, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = MAX_LOG_ROWS
+    ) -> Sequence[AuditRow]:
+        """Return rows as they stand, in order: the first after `after_seq`, or the newest."""
+        return await self.read(lambda connection: read_log(connection, chosen, after_seq=after_seq, limit=limit))
+
+    async def totals(self, query: TotalsQuery) -> Totals:
+        """Return the sums of days, as far as they are made: `upkeep.sum_up` makes the rest."""
+        return await self.read(
+            lambda connection: Totals(
+                traffic=tuple(read_traffic(connection, query)), models=tuple(read_models(connection, query))
+            )
+        )
 
     async def denials(self, task_id: TaskId) -> Sequence[ProxyDenial]:
         """Return what a task was refused, in order."""

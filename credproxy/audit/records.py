@@ -10,53 +10,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelTotal, TotalsKey, TrafficTotal
 from credproxy.audit.file import DaySum
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
 
-MAX_LOG_ROWS = 1000
+MAX_LOG_ROWS = 500
+MAX_TOTALS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogQuery:
-    """Which rows are asked for. Empty texts ask for all."""
+class TotalsQuery:
+    """Which days are summed up, and by what."""
 
-    after_seq: int | None = None
-    """None: the newest that fit."""
-    limit: int = 50
+    since: str
+    """UTC days, both included: `2026-11-21`."""
+    until: str
+    by: TotalsKey = "group"
     group_id: str = ""
-    task_id: str = ""
-    host: str = ""
-    """A host, `host:port`, or `.example.org` for all below it."""
-    secret: str = ""
-    kinds: tuple[str, ...] = ()
-    note: str = ""
-    """The beginning of a note: `would_deny`."""
-    since: str = ""
-    """ISO 8601, UTC."""
+    """Empty: all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRow:
-    """One row of the audit, as it stands there."""
-
-    seq: int
-    at: str
-    kind: str
-    group_id: str
-    task_id: str
-    call_id: str
-    target: str
-    rule: str
-    secret: str
-    status: int | None
-    detail: str
-    note: str
-    request_sha256: str
-    response_sha256: str
-
-
+_TRAFFIC_KEYS = {"day": "day", "group": "group_id", "host": "host", "secret": "secret", "model": "group_id"}
+_MODEL_KEYS = {"day": "day", "group": "group_id", "model": "model"}
 _LOG_COLUMNS = (
     "seq, at, kind, group_id, task_id, call_id, target, rule, secret, status, detail, note,"
     " request_sha256, response_sha256"
@@ -94,21 +71,6 @@ def read_usage(
     return [(GroupId(row[0]), row[1], _usage_of(row[2:])) for row in rows]
 
 
-def read_model_days(
-    connection: sqlite3.Connection, since: str, until: str, group_id: str
-) -> list[tuple[str, GroupId, str, Usage, int]]:
-    """Return (day, group, model, use, calls without a price) from one UTC day to another, both included. The use's cost
-    is that of the calls whose price is known."""
-    rows = connection.execute(
-        "SELECT day, group_id, model, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),"
-        " sum(calls_without_price) FROM model_use"
-        " WHERE day >= :since AND day <= :until AND (:group_id = '' OR group_id = :group_id)"
-        " GROUP BY day, group_id, model ORDER BY day, group_id, model",
-        {"since": since, "until": until, "group_id": group_id},
-    )
-    return [(row[0], GroupId(row[1]), row[2], _usage_of((*row[3:7], 0)), row[7]) for row in rows]
-
-
 def read_calls(connection: sqlite3.Connection, task_id: TaskId, attempt_id: AttemptId | None) -> list[ProxyCall]:
     """Return the calls outside model routes that may have changed the world, in order."""
     rows = connection.execute(
@@ -122,7 +84,9 @@ def read_calls(connection: sqlite3.Connection, task_id: TaskId, attempt_id: Atte
     return [ProxyCall(call_id=CallId(row[0]), target=row[1], began_at=row[2], status=row[3]) for row in rows]
 
 
-def read_log(connection: sqlite3.Connection, query: LogQuery) -> list[LogRow]:
+def read_log(
+    connection: sqlite3.Connection, chosen: AuditFilter, *, after_seq: int | None, limit: int
+) -> list[AuditRow]:
     """Return rows in order: the first ones after `after_seq`, or the newest."""
     rows = connection.execute(
         f"SELECT {_LOG_COLUMNS} FROM entries WHERE seq > :after AND at >= :since"
@@ -130,20 +94,20 @@ def read_log(connection: sqlite3.Connection, query: LogQuery) -> list[LogRow]:
         " AND (:secret = '' OR secret = :secret) AND substr(note, 1, length(:note)) = :note"
         f" AND (:host = '' OR {_HOST} = :host OR substr(:host, 1, 1) = '.' AND substr({_HOST}, -length(:host)) = :host)"
         " AND (:kinds = '' OR instr(:kinds, ' ' || kind || ' '))"
-        f" ORDER BY seq {'DESC' if query.after_seq is None else 'ASC'} LIMIT :limit",
+        f" ORDER BY seq {'DESC' if after_seq is None else 'ASC'} LIMIT :limit",
         {
-            "after": query.after_seq or 0,
-            "since": query.since,
-            "group_id": query.group_id,
-            "task_id": query.task_id,
-            "secret": query.secret,
-            "note": query.note,
-            "host": query.host,
-            "kinds": f" {' '.join(query.kinds)} " if query.kinds else "",
-            "limit": min(query.limit, MAX_LOG_ROWS),
+            "after": after_seq or 0,
+            "since": chosen.since,
+            "group_id": chosen.group,
+            "task_id": chosen.task,
+            "secret": chosen.secret,
+            "note": chosen.note,
+            "host": chosen.host,
+            "kinds": f" {' '.join(chosen.kinds)} " if chosen.kinds else "",
+            "limit": min(limit, MAX_LOG_ROWS),
         },
     ).fetchall()
-    if query.after_seq is None:
+    if after_seq is None:
         rows.reverse()
     return [_log_row(row) for row in rows]
 
@@ -154,24 +118,56 @@ def read_day_sums(connection: sqlite3.Connection, after: int, up_to: int) -> lis
     return [_day_sum(row) for row in rows]
 
 
-def read_days(connection: sqlite3.Connection, since: str, until: str, group_id: str) -> list[DaySum]:
-    """Return the kept sums from one UTC day to another, both included."""
+def read_traffic(connection: sqlite3.Connection, query: TotalsQuery) -> list[TrafficTotal]:
+    """Return sums of requests over UTC days, the most first."""
     rows = connection.execute(
-        "SELECT * FROM daily WHERE day >= :since AND day <= :until AND (:group_id = '' OR group_id = :group_id)"
-        " ORDER BY day, group_id, host, secret",
-        {"since": since, "until": until, "group_id": group_id},
+        f"SELECT {_TRAFFIC_KEYS[query.by]}, sum(requests), sum(denied), sum(failed), sum(request_bytes),"
+        " sum(response_bytes) FROM daily WHERE day >= :since AND day <= :until"
+        " AND (:group_id = '' OR group_id = :group_id) GROUP BY 1"
+        f" ORDER BY {'1' if query.by == 'day' else '2 DESC, 3 DESC, 1'} LIMIT :limit",
+        {"since": query.since, "until": query.until, "group_id": query.group_id, "limit": MAX_TOTALS},
     )
-    return [_day_sum(row) for row in rows]
+    return [
+        TrafficTotal(
+            key=row[0], requests=row[1], denied=row[2], failed=row[3], request_bytes=row[4], response_bytes=row[5]
+        )
+        for row in rows
+    ]
 
 
-def _log_row(row: Sequence[Any]) -> LogRow:
-    return LogRow(
+def read_models(connection: sqlite3.Connection, query: TotalsQuery) -> list[ModelTotal]:
+    """Return sums of model use over UTC days; nothing by host or secret, where it is not known."""
+    key = _MODEL_KEYS.get(query.by)
+    if key is None:
+        return []
+    rows = connection.execute(
+        f"SELECT {key}, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),"
+        " sum(calls_without_price) FROM model_use WHERE day >= :since AND day <= :until"
+        " AND (:group_id = '' OR group_id = :group_id) GROUP BY 1"
+        f" ORDER BY {'1' if query.by == 'day' else '5 DESC, 2 DESC, 1'} LIMIT :limit",
+        {"since": query.since, "until": query.until, "group_id": query.group_id, "limit": MAX_TOTALS},
+    )
+    return [
+        ModelTotal(
+            key=row[0],
+            model_calls=row[1],
+            input_tokens=row[2],
+            output_tokens=row[3],
+            cost_usd=row[4],
+            calls_without_price=row[5],
+        )
+        for row in rows
+    ]
+
+
+def _log_row(row: Sequence[Any]) -> AuditRow:
+    return AuditRow(
         seq=row[0],
         at=row[1],
         kind=row[2],
-        group_id=row[3],
-        task_id=row[4],
-        call_id=row[5],
+        group=row[3],
+        task=row[4],
+        call=row[5],
         target=row[6],
         rule=row[7],
         secret=row[8],
