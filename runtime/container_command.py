@@ -28,6 +28,7 @@ NO_KEY = "added-by-the-proxy"
 """What tools inside send as a model's key: some do not start without one."""
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 SHARED_MEMORY_BYTES = 64 << 20
+_OTHER_KEYS = frozenset(("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class ContainerKind:
     skills: tuple[FolderMount, ...] = ()
     model: ModelRoute | None = None
     """Where tools inside that call a model find one; None: nowhere."""
+    placeholders: tuple[tuple[str, str], ...] = ()
+    """Variable to what stands in it for a key of the group's: worth nothing, and enough for a tool to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,4 +261,7 @@ def _environment(kind: ContainerKind, places: ContainerPlaces) -> dict[str, str]
     }
     if kind.model is not None:
         variables |= build_model_environment(kind.model, FORWARDER, NO_KEY)
-    return variables | QUIET | build_client_environment(FORWARDER, CA_FILE if places.ca_file else "")
+    variables |= QUIET | build_client_environment(FORWARDER, CA_FILE if places.ca_file else "")
+    # A tool that is shown a route and another key for the same service would not know which to take.
+    hidden = _OTHER_KEYS if "ANTHROPIC_AUTH_TOKEN" in variables else ()
+    return {name: value for name, value in kind.placeholders if name not in hidden} | variables

@@ -17,11 +17,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel
 from channels.registry import PLATFORMS, UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
+from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, DoorId
 from runtime.agent_link import LinkLimits
@@ -38,6 +40,7 @@ from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
 from runtime.operations import Operations
+from runtime.placeholder_variables import PlaceholderVariables
 from runtime.recovery import recover
 from runtime.settings_file import load_settings
 from runtime.store.errors import StoreError
@@ -142,7 +145,11 @@ class Host:
         self.state = HostState(home, fork, self._house, self._proxy, platforms=PLATFORMS)
         settings = self.state.settings.settings
         self._containers = Containers(
-            containers_setup(home, settings), engine, self._proxy, known_doors=self._known_doors
+            containers_setup(home, settings),
+            engine,
+            self._proxy,
+            known_doors=self._known_doors,
+            placeholders=PlaceholderVariables(fork, partial(placeholder_variables, self._proxy)).of,
         )
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
         self._dispatcher = Dispatcher(

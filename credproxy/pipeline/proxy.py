@@ -112,7 +112,7 @@ class CredentialProxy:
         self.prices = prices
         self.deadlines = deadlines
         self.placeholders = placeholders
-        self.idempotency_keys = IdempotencyKeys()
+        self.idempotency = IdempotencyKeys()
         self.ledger = Ledger()
         self.doors: dict[DoorId, DoorState] = {}
         self.watchers: set[Watcher] = set()
