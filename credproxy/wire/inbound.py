@@ -56,6 +56,8 @@ class Inbound:
         self._deadlines = deadlines
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._plain: _Plain | None = None
+        self._is_head = False
+        """The request is a HEAD: its answer has no body, nor has ours."""
 
     async def read_request(self) -> Request | None:
         """Return the next request, None if the container has nothing more to ask.
@@ -74,7 +76,9 @@ class Inbound:
             async with asyncio.timeout(self._deadlines.head_s):
                 end = await self._read_whole_head(buffer)
         wire = bytes(buffer)
-        return self._take_plain(wire, end) or self._parse(wire)
+        request = self._take_plain(wire, end) or self._parse(wire)
+        self._is_head = request.method == "HEAD"
+        return request
 
     async def _read_whole_head(self, buffer: bytearray) -> int:
         while not (end := head_end(buffer)):
@@ -166,7 +170,8 @@ class Inbound:
         """Send a response of the proxy's own, whole."""
         body = answer.body()
         try:
-            wire = self.begin_response(answer.status, answer.headers(body)) + self.body_bytes(body)
+            wire = self.begin_response(answer.status, answer.headers(body))
+            wire += b"" if self._is_head else self.body_bytes(body)
             self.stream.write(wire + self.end_response())
         except h11.LocalProtocolError as error:
             raise StreamBroken("no response can be sent any more") from error
