@@ -18,14 +18,15 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit, AuditFailed
-from credproxy.audit.prices import Prices, parse_prices
+from credproxy.audit.price_file import PriceFile
+from credproxy.audit.upkeep import AuditUpkeep
 from credproxy.injection.placeholder_key import load_placeholder_key
 from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.door import DoorRefused, Doors
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("services.credproxy")
 
 ROOT = Path(__file__).resolve().parent.parent
-PRICES_FILE = ROOT / "credproxy" / "audit" / "prices.yaml"
 CANNOT_RUN = 3
 PR_SET_DUMPABLE = 4
 
@@ -119,13 +119,13 @@ async def run_proxy(home: Home, fork: Path) -> int:
                 audit=audit,
                 load_authority=lambda: load_authority(home.path / "ca"),
                 upstreams=Upstreams(deadlines=deadlines, extra_ca=read_extra_ca()),
-                prices=load_prices(PRICES_FILE),
+                prices=files.prices,
                 load_policy=files.load,
                 deadlines=deadlines,
                 placeholders=Placeholders(load_placeholder_key(home.path)),
             )
             await proxy.take_up_freeze()
-            await serve(proxy, home, ending, lambda: files.host_door_port)
+            await serve(proxy, home, ending, files)
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
         if isinstance(first, REASONS):
@@ -138,10 +138,10 @@ async def run_proxy(home: Home, fork: Path) -> int:
     return 0
 
 
-async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event, host_door_port: Callable[[], int]) -> None:
+async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event, files: PolicyFiles) -> None:
     """Serve doors and the admin socket until the event."""
     doors = Doors(proxy, home.run)
-    host_door = HostDoor(proxy, doors, TokenFile(home.path / "tokens.json"), host_door_port)
+    host_door = HostDoor(proxy, doors, TokenFile(home.path / "tokens.json"), lambda: files.host_door_port)
     admin = AdminServer(proxy, doors, home.proxy_socket, host_door)
     listening = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
@@ -149,6 +149,7 @@ async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event, host_
             parts.create_task(proxy.upstreams.run()),
             parts.create_task(doors.run()),
             parts.create_task(host_door.run()),
+            parts.create_task(AuditUpkeep(proxy.audit, lambda: files.audit_days).run()),
             parts.create_task(admin.run(listening)),
         ]
         await listening.wait()
@@ -172,7 +173,7 @@ def load_authority(folder: Path) -> CertificateAuthority:
 
 
 class PolicyFiles:
-    """Reads routes and grants from the fork, again only when a file has changed."""
+    """Reads routes, grants and prices from the fork, again only when a file has changed."""
 
     def __init__(self, home: Home, fork: Path) -> None:
         self._fork = fork
@@ -180,16 +181,20 @@ class PolicyFiles:
         self._seen: object = None
         self._grants: dict[Path, tuple[object, GroupRules]] = {}
         """Each group's rules, and when its file was as they say: one group's edit does not cost the others' reading."""
+        self.prices = PriceFile(fork)
+        self.audit_days = 0
+        """How long the audit's rows are kept; 0: for ever."""
         self.host_door_port = 0
         """Where the settings want the loopback door; 0: nowhere."""
         self._loaded: tuple[Policy, tuple[str, ...]] = (Policy(), ())
 
     def load(self) -> tuple[Policy, tuple[str, ...]]:
         """Return the policy and what is wrong with its files. What is wrong grants nothing."""
-        files = [self._fork / SETTINGS_FILE, self._port_file, *sorted((self._fork / "groups").glob("*/grants.yaml"))]
-        seen = [(path, _stamp(path)) for path in files]
+        files = [self._fork / SETTINGS_FILE, self._port_file, self.prices.path]
+        grants_files = sorted((self._fork / "groups").glob("*/grants.yaml"))
+        seen = [(path, _stamp(path)) for path in (*files, *grants_files)]
         if seen != self._seen:
-            self._loaded = self._read(files[2:])
+            self._loaded = self._read(grants_files)
             self._seen = seen
         return self._loaded
 
@@ -197,6 +202,9 @@ class PolicyFiles:
         problems: list[str] = []
         parsed = load_settings(self._fork)
         self.host_door_port = parsed.settings.host_door_port
+        self.audit_days = parsed.settings.audit_days
+        self.prices.load()
+        problems += [self.prices.problem] if self.prices.problem else []
         routes = {}
         for name, settings in parsed.settings.routes.items():
             route = self._build_route(name, settings)
@@ -238,19 +246,6 @@ def load_grants(path: Path, group_id: GroupId) -> GroupRules:
     if isinstance(rules, list):
         return GroupRules(problem="; ".join(str(problem) for problem in rules[:5]))
     return rules
-
-
-def load_prices(path: Path) -> Prices:
-    """Return the price table; without a readable one no cost is known, and limits on money do not bind."""
-    try:
-        prices = parse_prices(path.read_text("utf-8"), path.name)
-    except OSError as error:
-        log.warning("no prices: %s", error, extra={"action": "prices_missing"})
-        return {}
-    if isinstance(prices, list):
-        log.warning("prices are ignored: %s", prices[0], extra={"action": "prices_broken"})
-        return {}
-    return prices
 
 
 def read_extra_ca() -> str | None:
