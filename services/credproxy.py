@@ -124,7 +124,7 @@ async def run_proxy(home: Home, fork: Path) -> int:
                 deadlines=deadlines,
                 placeholders=Placeholders(load_placeholder_key(home.path)),
             )
-            await proxy.take_up_freeze()
+            await proxy.take_up()
             await serve(proxy, home, ending, files)
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
@@ -146,7 +146,7 @@ async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event, files
     listening = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
         running = [
-            parts.create_task(proxy.upstreams.run()),
+            parts.create_task(proxy.run()),
             parts.create_task(doors.run()),
             parts.create_task(host_door.run()),
             parts.create_task(AuditUpkeep(proxy.audit, lambda: files.audit_days).run()),

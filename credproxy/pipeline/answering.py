@@ -5,6 +5,8 @@ What was sent, and on which connection, is `sending.py`'s business.
 
 from __future__ import annotations
 
+import hashlib
+
 import h11
 
 from credproxy.audit.model_use import ModelUseReader
@@ -15,6 +17,38 @@ from credproxy.wire.inbound import Inbound
 from credproxy.wire.outbound import Outbound
 from credproxy.wire.plain import ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
+
+TAINT = (b"x-nightyard-taint", b"web")
+"""What comes from the open web was written by anybody: whoever reads it must not take its words for the owner's."""
+
+
+class WebRead:
+    """What is read of the open web: counted up to its limit, and hashed, so that a claimed source can be checked."""
+
+    __slots__ = ("_host", "_left_bytes", "_max_bytes", "_sha")
+
+    def __init__(self, host: str, max_bytes: int) -> None:
+        self._host = host
+        self._max_bytes = self._left_bytes = max_bytes
+        self._sha = hashlib.sha256()
+
+    def take(self, data: bytes) -> None:
+        """Raises UpstreamFailed."""
+        self._sha.update(data)
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            sentence = f"{self._host} answered with more than the {self._max_bytes} bytes that web-read takes"
+            raise UpstreamFailed("answer_too_large", sentence, may_retry=False)
+
+    def check_said(self, headers: Headers) -> None:
+        """Raise UpstreamFailed where the head says already that the answer is too long."""
+        length = find_header(headers, b"content-length")
+        if length is not None and length.isdigit() and int(length) > self._max_bytes:
+            self._left_bytes = -1
+            self.take(b"")
+
+    def sha256(self) -> str:
+        return self._sha.hexdigest()
 
 
 class Answering:
@@ -34,8 +68,23 @@ class Answering:
         if call.ask.route is not None:
             media_type = find_header(headers, b"content-type") or b""
             call.reader = ModelUseReader(is_event_stream=media_type.startswith(b"text/event-stream"))
-        self._head = (head.status, response_headers(headers, had_secret=bool(needles)), head.reason)
-        await self._pass_body(outbound, Searcher(needles) if needles else None, early)
+        passed = response_headers(headers, had_secret=call.allow.secret is not None)
+        web_read = self._web_read(headers)
+        if web_read is not None:
+            passed.append(TAINT)
+        self._head = (head.status, passed, head.reason)
+        await self._pass_body(outbound, Searcher(needles) if needles else None, web_read, early)
+        if web_read is not None:
+            call.response_sha256 = web_read.sha256()
+
+    def _web_read(self, headers: Headers) -> WebRead | None:
+        granted = self._call.allow.web_read
+        if granted is None:
+            return None
+        web_read = WebRead(self._call.ask.target.host, granted.max_answer_bytes)
+        if self._call.ask.method != "HEAD":
+            web_read.check_said(headers)
+        return web_read
 
     def _search_head(self, head: ResponseHead, needles: Needles) -> None:
         call = self._call
@@ -45,7 +94,9 @@ class Answering:
         if needles.holds(b"\n".join((head.reason, *(part for header in head.headers for part in header)))):
             raise self._reflected()
 
-    async def _pass_body(self, outbound: Outbound, searcher: Searcher | None, early: h11.Event | None) -> None:
+    async def _pass_body(
+        self, outbound: Outbound, searcher: Searcher | None, web_read: WebRead | None, early: h11.Event | None
+    ) -> None:
         """Pass pieces on as they come; the head goes with the first piece that is there already, or alone."""
         call, inbound, event = self._call, self._inbound, early
         while True:
@@ -64,6 +115,8 @@ class Answering:
                     passed = searcher.feed(data)
                 except Reflected:
                     raise self._reflected() from None
+            elif web_read is not None:
+                web_read.take(data)
             if passed:
                 await inbound.send(self._head_wire() + inbound.body_bytes(passed))
             if call.reader is not None:

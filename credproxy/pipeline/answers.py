@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from credproxy.policy.decide import Deny
+from credproxy.injection.failure import InjectionFailed
+from credproxy.issuers.credentials import CredentialFailed
+from credproxy.policy.verdict import Deny
 from credproxy.wire.answer import Answer
 
 FROZEN = Answer(
@@ -28,8 +30,25 @@ def bad_request(reason: str, *, status: int = 400, code: str = "bad_request") ->
     return Answer(status=status, code=code, message=f"Not forwarded: {reason}.", closes=True)
 
 
+APPROVAL_OUTDATED = Answer(
+    status=409,
+    code="approval_outdated",
+    message="What was approved is not what would be sent now: the grants changed meanwhile. Ask again.",
+    may_retry=True,
+)
+
+
 def denied(deny: Deny) -> Answer:
-    return Answer(status=403, code=deny.code, message=deny.sentence, grant_with=deny.grant_with)
+    """A limit that time lifts is a 429; all else is a 403."""
+    status = 403 if deny.retry_after_s is None else 429
+    return Answer(
+        status=status,
+        code=deny.code,
+        message=deny.sentence,
+        grant_with=deny.grant_with,
+        may_retry=deny.retry_after_s is not None,
+        retry_after_s=deny.retry_after_s,
+    )
 
 
 def secret_missing(name: str) -> Answer:
@@ -41,12 +60,38 @@ def secret_missing(name: str) -> Answer:
     )
 
 
-def secret_broken(name: str) -> Answer:
+def credential_failed(failure: CredentialFailed) -> Answer:
     return Answer(
-        status=424,
-        code="secret_broken",
-        message=f"The secret {name} cannot be opened: its row was changed, or sealed with another key.",
-        grant_with=f"nightyard secret add {name} --replace",
+        status=503 if failure.may_retry else 424,
+        code=failure.code,
+        message=failure.sentence,
+        grant_with=failure.mend,
+        may_retry=failure.may_retry,
+    )
+
+
+def injection_failed(failure: InjectionFailed) -> Answer:
+    """The secret does not fit its grant (424), or the agent's request does not fit what must be put in (422)."""
+    return Answer(
+        status=424 if failure.code == "credential_unfit" else 422, code=failure.code, message=failure.sentence
+    )
+
+
+def placeholder_missing(secret: str) -> Answer:
+    return Answer(
+        status=403,
+        code="placeholder_missing",
+        message=f"This grant is for requests that carry this group's placeholder of the secret {secret}; it was not "
+        "in this one. The container's environment has it.",
+    )
+
+
+def tripped(secret: str) -> Answer:
+    return Answer(
+        status=403,
+        code="tripwire",
+        message=f"The placeholder of the secret {secret} stands in a request where it does not belong. Nothing was "
+        "sent, and the owner has been told.",
     )
 
 

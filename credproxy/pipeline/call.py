@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from dataclasses import replace
 
 from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
 from credproxy.audit.model_use import ModelUse, ModelUseReader
+from credproxy.audit.notes import join_notes
 from credproxy.audit.prices import cost_of
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import EventKind, tell
-from credproxy.policy.decide import UNSAFE_METHODS, Allow, Ask
+from credproxy.policy.verdict import UNSAFE_METHODS, Allow, Ask
 from protocol.task import Lease, Usage
 
 MAX_TARGET_CHARS = 300
@@ -35,12 +38,15 @@ class Call:
         "is_websocket",
         "is_whole",
         "lease",
+        "notes",
         "proxy",
         "reader",
         "request_bytes",
         "response_bytes",
+        "response_sha256",
         "status",
         "target",
+        "task",
     )
 
     def __init__(self, proxy: CredentialProxy, door: DoorState, ask: Ask, *, is_websocket: bool = False) -> None:
@@ -63,8 +69,27 @@ class Call:
         self.has_response_begun = False
         self.request_bytes = 0
         self.response_bytes = 0
+        self.response_sha256 = ""
         self.asked_model = ""
         self.reader: ModelUseReader | None = None
+        self.notes = ""
+        """How it came to pass, where that is out of the ordinary (`audit/notes.py`)."""
+        self.task: asyncio.Task[object] | None = None
+        """What carries it out, from `begin` to `end`."""
+
+    @property
+    def judged(self) -> Ask:
+        """What policy is asked: a WebSocket is judged as what it can do, which is to write."""
+        return replace(self.ask, method="POST") if self.is_websocket else self.ask
+
+    def note(self, text: str) -> None:
+        self.notes = join_notes(self.notes, text)
+
+    def cut(self, code: str) -> None:
+        """End it now: what allowed it holds no more."""
+        self.code = code
+        if self.task is not None:
+            self.task.cancel()
 
     def begin(self) -> asyncio.Future[None]:
         """Write the row before: await the future before anything is sent. `end` must follow, whatever happens."""
@@ -79,16 +104,22 @@ class Call:
             secret=allow.secret or "",
             is_unsafe=self.is_unsafe,
             detail=MODEL_CALL if allow.is_model_call else "",
+            note=self.notes,
         )
         recorded = self.proxy.audit.begin(entry)
         if self.is_unsafe:
             self.tell("call_begun")
         self.door.model_calls_under_way += allow.is_model_call
+        self.task = asyncio.current_task()
+        self.proxy.under_way.add(self)
         return recorded
 
     def end(self) -> None:
         """Complete the record. Never waits, so that cancellation cannot lose it."""
+        self.proxy.under_way.discard(self)
         self.door.model_calls_under_way -= self.allow.is_model_call
+        if self.allow.quota is not None:
+            self.proxy.quotas.add_bytes(self.allow.quota, self.response_bytes, time.time())
         use = self._model_use() if self.allow.is_model_call else None
         cost = cost_of(use, self.proxy.prices) if use is not None and use.model else None
         if use is not None and use.input_tokens + use.output_tokens == 0:
@@ -101,6 +132,8 @@ class Call:
             is_unsafe=self.is_unsafe,
             status=self.status,
             detail=self._detail(use),
+            note=self.notes,
+            response_sha256=self.response_sha256,
         )
         stored = (
             CallUse(model=use.model, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)

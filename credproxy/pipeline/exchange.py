@@ -1,7 +1,8 @@
-"""One request, from its head to its last byte: admit, record, send, answer, record. Every entry form goes through here
-and nothing else reaches an upstream.
+"""One request, from its head to its last byte: admit, prepare, record, send, answer, record. Every entry form goes
+through here and nothing else reaches an upstream.
 
-`admission.py` says whether, `sending.py` carries it out and `answering.py` back; `call.py` keeps the record.
+`admission.py` and `preparation.py` say whether, `sending.py` carries it out and `answering.py` back; `call.py` keeps
+the record.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import NoReturn
 
 from credproxy.audit.log import AuditFailed
 from credproxy.pipeline import answers
-from credproxy.pipeline.admission import admit
+from credproxy.pipeline.admission import admit, admit_model_call
+from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
+from credproxy.pipeline.preparation import Prepared, prepare
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.sending import Sending
 from credproxy.wire.answer import Answer
@@ -31,9 +34,16 @@ class ResponseCut(Exception):
 
 async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
     """Answer a request. Raises Refused (nothing was sent back yet), ResponseCut, StreamBroken, TimeoutError."""
-    await admit(call, request)
+    body = RequestBody(inbound, request, call)
     try:
-        await _forward(call, inbound, request)
+        async with asyncio.timeout(call.proxy.deadlines.whole_s) as deadline:
+            await admit(call, request, body)
+            if call.is_websocket or call.allow.expires_at is not None:
+                deadline.reschedule(_ends_at(call))
+            prepared = await prepare(call, request, body)
+            if call.allow.is_model_call:
+                await admit_model_call(call)
+            await _forward(call, inbound, request, body, prepared)
     except UpstreamFailed as failure:
         answer = answers.upstream_failed(failure.code, failure.sentence, may_retry=failure.may_retry)
         _fail(call, answer, failure)
@@ -41,12 +51,11 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
         _fail(call, answers.AUDIT_FAILED, failure)
 
 
-async def _forward(call: Call, inbound: Inbound, request: Request) -> None:
+async def _forward(call: Call, inbound: Inbound, request: Request, body: RequestBody, prepared: Prepared) -> None:
     """From the row before to the row after: whatever happens in between, cancellation too, the call is closed."""
     recorded = call.begin()
     try:
-        async with asyncio.timeout(_whole_s(call)):
-            await Sending(call, inbound, request).run(recorded)
+        await Sending(call, inbound, request, body, prepared).run(recorded)
         call.is_whole = True
     except UpstreamFailed as failure:
         call.code = failure.code
@@ -60,10 +69,13 @@ async def _forward(call: Call, inbound: Inbound, request: Request) -> None:
         call.end()
 
 
-def _whole_s(call: Call) -> float:
-    deadlines, ends_at = call.proxy.deadlines, call.allow.expires_at
-    whole_s = deadlines.spliced_s if call.is_websocket else deadlines.whole_s
-    return whole_s if ends_at is None else min(whole_s, max(ends_at - time.time(), 0.0))
+def _ends_at(call: Call) -> float:
+    """Return when the call must be over, by the loop's clock: a grant that runs out takes what runs under it along."""
+    deadlines, until = call.proxy.deadlines, call.allow.expires_at
+    left_s = deadlines.spliced_s if call.is_websocket else deadlines.whole_s
+    if until is not None:
+        left_s = min(left_s, max(until - time.time(), 0.0))
+    return asyncio.get_running_loop().time() + left_s
 
 
 def _fail(call: Call, answer: Answer, cause: Exception) -> NoReturn:

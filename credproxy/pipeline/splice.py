@@ -40,12 +40,13 @@ class Splice:
         call.has_response_begun = True
         self._moved_at = asyncio.get_running_loop().time()
         first = self._inbound.accept_upgrade([*headers, (b"connection", b"Upgrade"), (b"upgrade", b"websocket")])
-        async with asyncio.TaskGroup() as group:
-            sending = group.create_task(self._send(first))
-            try:
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(self._send(first))
                 await self._receive()
-            finally:
                 sending.cancel()
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         self._upstream.close()
 
     async def _send(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ Which there are, and what they say, is `pipeline/answers.py`.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 
 from credproxy.wire.heads import Headers
@@ -22,6 +23,8 @@ class Answer:
     """The command or edit by which the owner would allow it."""
     may_retry: bool = False
     """Whether asking again may help without anyone changing anything."""
+    retry_after_s: float | None = None
+    """When that would be; None: nobody knows."""
     closes: bool = False
     """The connection cannot be trusted to be in step any more."""
 
@@ -44,6 +47,8 @@ class Answer:
         if self.status == 407:
             # Without it, git and others that first ask without their token do not ask again with it.
             headers.append((b"proxy-authenticate", b'Basic realm="nightyard"'))
+        if self.retry_after_s is not None:
+            headers.append((b"retry-after", str(max(math.ceil(self.retry_after_s), 1)).encode("ascii")))
         if self.closes:
             headers.append((b"connection", b"close"))
         return headers

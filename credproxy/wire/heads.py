@@ -87,7 +87,7 @@ OVERRIDES = frozenset(
 """With these a server may do another thing than the one that was judged."""
 _NOMINATING = frozenset((b"connection", b"proxy-connection"))
 _RANGES = frozenset((b"range", b"if-range"))
-_RESPONSE_DROPPED = HOP_BY_HOP | {b"alt-svc", b"x-nightyard"}
+_RESPONSE_DROPPED = HOP_BY_HOP | {b"alt-svc", b"x-nightyard", b"x-nightyard-taint"}
 _REQUEST_DROPPED = HOP_BY_HOP | AUTH_CARRIERS | OVERRIDES | {b"host", b"content-length"}
 _SEARCHED_DROPPED = _REQUEST_DROPPED | _RANGES | {b"accept-encoding"}
 

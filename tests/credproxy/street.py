@@ -314,12 +314,12 @@ class Street:
                 deadlines=self.deadlines,
                 placeholders=Placeholders(load_placeholder_key(self.folder)),
             )
-            await self.proxy.take_up_freeze()
+            await self.proxy.take_up()
             doors = Doors(self.proxy, self.run_folder)
             self.admin = ProxyAdmin(self.admin_path)
             listening = asyncio.Event()
             running = [
-                parts.create_task(self.proxy.upstreams.run()),
+                parts.create_task(self.proxy.run()),
                 parts.create_task(doors.run()),
                 parts.create_task(AdminServer(self.proxy, doors, self.admin_path).run(listening)),
                 parts.create_task(self.admin.run(self._note)),
