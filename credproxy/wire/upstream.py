@@ -208,6 +208,7 @@ class Upstreams:
             context = ssl.create_default_context()
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
+            context.hostname_checks_common_name = False  # as browsers and curl: a name counts where names stand
             if self._extra_ca is not None:
                 context.load_verify_locations(cadata=self._extra_ca)
             self._tls = context
