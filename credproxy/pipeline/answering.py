@@ -11,6 +11,7 @@ import h11
 
 from credproxy.audit.model_use import ModelUseReader
 from credproxy.pipeline.call import Call
+from credproxy.pipeline.capturing import pass_tokens_on
 from credproxy.pipeline.scrub import Needles, Reflected, Searcher
 from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers
 from credproxy.wire.inbound import Inbound
@@ -72,6 +73,9 @@ class Answering:
         web_read = self._web_read(headers)
         if web_read is not None:
             passed.append(TAINT)
+        if call.token_ask is not None:
+            await pass_tokens_on(call, call.token_ask, self._inbound, outbound, head, early, needles)
+            return
         self._head = (head.status, passed, head.reason)
         await self._pass_body(outbound, Searcher(needles) if needles else None, web_read, early)
         if web_read is not None:

@@ -77,6 +77,10 @@ def injection_failed(failure: InjectionFailed) -> Answer:
     )
 
 
+def capture_failed(code: str, sentence: str, mend: str) -> Answer:
+    return Answer(status=403, code=code, message=sentence, grant_with=mend)
+
+
 def placeholder_missing(secret: str) -> Answer:
     return Answer(
         status=403,

@@ -14,6 +14,7 @@ from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.notes import join_notes
 from credproxy.audit.prices import cost_of
+from credproxy.issuers.capture import TokenAsk
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import EventKind, tell
 from credproxy.policy.verdict import UNSAFE_METHODS, Allow, Ask
@@ -47,6 +48,7 @@ class Call:
         "status",
         "target",
         "task",
+        "token_ask",
     )
 
     def __init__(self, proxy: CredentialProxy, door: DoorState, ask: Ask, *, is_websocket: bool = False) -> None:
@@ -70,6 +72,8 @@ class Call:
         self.request_bytes = 0
         self.response_bytes = 0
         self.response_sha256 = ""
+        self.token_ask: TokenAsk | None = None
+        """What a tool asks an issuer of tokens for: its answer is kept here (`capturing.py`)."""
         self.asked_model = ""
         self.reader: ModelUseReader | None = None
         self.notes = ""

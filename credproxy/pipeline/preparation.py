@@ -22,6 +22,7 @@ from credproxy.issuers.credentials import CredentialFailed
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
 from credproxy.pipeline.call import Call
+from credproxy.pipeline.capturing import is_ask, read_token_ask
 from credproxy.pipeline.refusal import refuse, refuse_tripped
 from credproxy.policy.decide import decide
 from credproxy.policy.verdict import MAX_WEB_READ_HEADER_BYTES, WEB_READ_HEADERS, Allow, Approval, Deny
@@ -54,7 +55,8 @@ class Prepared:
 async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     """Return what may be sent; raises Refused, and then it is on record and told."""
     allow = call.allow
-    whole_body = await _read_body(allow, body)
+    is_token_ask = is_ask(call)
+    whole_body = await (read_token_ask(call, request, body) if is_token_ask else _read_body(allow, body))
     await _check_placeholders(call, request, whole_body)
     credentials = WITHOUT
     if allow.secret is not None:
@@ -112,7 +114,8 @@ async def _check_placeholders(call: Call, request: Request, body: bytes | None) 
 
 
 async def _build_headers(call: Call, request: Request, body: bytes | None) -> Headers:
-    allow, is_searched = call.allow, call.allow.secret is not None or call.allow.is_model_call
+    allow = call.allow
+    is_searched = allow.secret is not None or allow.is_model_call or call.token_ask is not None
     headers = request_headers(request.headers, authority=call.ask.target.authority, is_searched=is_searched)
     if allow.web_read is not None:
         headers = _web_read_headers(headers)

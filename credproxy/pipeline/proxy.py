@@ -28,6 +28,7 @@ from credproxy.pipeline.ledger import Ledger
 from credproxy.pipeline.scrub import Needles, needles_of
 from credproxy.policy.decide import Policy, decide
 from credproxy.policy.quotas import Quotas
+from credproxy.policy.rules import users_of_secret
 from credproxy.policy.secret_uses import placeholders_of
 from credproxy.policy.verdict import Deny, Quota
 from credproxy.vault.secret import Secret
@@ -40,6 +41,7 @@ from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage
 
 if TYPE_CHECKING:
+    from credproxy.issuers.capture_desk import CaptureDesk
     from credproxy.pipeline.call import Call
     from credproxy.trust.certificates import CertificateAuthority
 
@@ -152,6 +154,20 @@ class CredentialProxy:
     def authority(self) -> CertificateAuthority:
         """Loaded with the first tunnel: many an agent needs none, and it takes 5 MB."""
         return self._load_authority()
+
+    @cached_property
+    def capture_desk(self) -> CaptureDesk:
+        """Made with the first tool that logs in by itself."""
+        from credproxy.issuers.capture_desk import CaptureDesk
+
+        return CaptureDesk(
+            self.vault,
+            self.credentials,
+            placeholder_of=self.placeholders.of,
+            is_used=lambda name: bool(users_of_secret(name, self.policy)),
+            note=self._note_renewal,
+            clock=time.time,
+        )
 
     async def run(self) -> None:
         """Run what the proxy needs besides its doors, until cancelled."""

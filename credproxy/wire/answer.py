@@ -25,10 +25,14 @@ class Answer:
     """Whether asking again may help without anyone changing anything."""
     retry_after_s: float | None = None
     """When that would be; None: nobody knows."""
+    content: bytes | None = None
+    """What is said instead of all this, for an answer that is no refusal."""
     closes: bool = False
     """The connection cannot be trusted to be in step any more."""
 
     def body(self) -> bytes:
+        if self.content is not None:
+            return self.content
         error = {
             "type": "nightyard_denied",
             "code": self.code,

@@ -221,11 +221,12 @@ class Inbound:
             raise BadHead(str(error)) from error
         if not isinstance(event, h11.Request):
             raise BadHead("that is no request")
-        if event.http_version != b"1.1":
+        method = event.method.decode("ascii")
+        # Python before 3.12 opens its tunnels with HTTP/1.0. There is nothing in a CONNECT that could be read otherwise.
+        if event.http_version != b"1.1" and not (method == "CONNECT" and event.http_version == b"1.0"):
             raise BadHead("only HTTP/1.1 is spoken here")
         headers = [(bytes(name), bytes(value)) for name, value in event.headers]
         check_framing(headers)
-        method = event.method.decode("ascii")
         has_length = find_header(headers, b"content-length") not in (None, b"0")
         if method == "CONNECT" and (has_length or self._http.trailing_data[0]):
             raise BadHead("nothing may follow CONNECT before it is answered")
