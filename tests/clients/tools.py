@@ -1,0 +1,72 @@
+"""The clients that the agent's image does not hold, fetched with their own installers, once per version.
+
+They come from where this machine's pip, npm and apt fetch from, into a folder of the user's cache that containers are
+shown read-only. Nothing in them is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from runtime.container_command import FolderMount
+
+IMAGE_PYTHON = "3.11"
+PYTHON_CLIENTS = ("requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5")
+NODE_CLIENTS = ("node@24.21.0", "npm@11.21.2", "undici@8.12.4")
+CLAUDE = "@anthropic-ai/claude-code@2.1.329"
+FETCH_TIMEOUT_S = 600
+
+
+def python_clients() -> FolderMount:
+    """requests, httpx and aiohttp for the image's Python, whichever Python runs the tests."""
+
+    def fetch(folder: Path) -> None:
+        wanted = ["--python-version", IMAGE_PYTHON, "--only-binary=:all:", "--target", str(folder)]
+        with tempfile.TemporaryDirectory() as environment:
+            _run("python3", "-m", "venv", environment)
+            _run(f"{environment}/bin/pip", "install", "-q", *wanted, *PYTHON_CLIENTS)
+
+    return _tool("python-clients", (*PYTHON_CLIENTS, IMAGE_PYTHON), fetch)
+
+
+def node_clients() -> FolderMount:
+    """Node itself, npm, and undici as a package."""
+    return _tool("node-clients", NODE_CLIENTS, lambda folder: _npm_install(folder, *NODE_CLIENTS))
+
+
+def claude_client() -> FolderMount:
+    """The Claude Code command."""
+    return _tool("claude-client", (CLAUDE,), lambda folder: _npm_install(folder, CLAUDE))
+
+
+def _npm_install(folder: Path, *packages: str) -> None:
+    # --force: the machine's own Node, which only fetches here, may be older than the package wants.
+    _run("npm", "install", "--prefix", str(folder), "--force", "--no-audit", "--no-fund", "--loglevel=error", *packages)
+
+
+def _tool(name: str, versions: tuple[str, ...], fetch: Callable[[Path], None]) -> FolderMount:
+    """Return the folder of a tool, fetched unless it is there in these versions."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightyard-test-clients"
+    folder = cache / f"{name}-{platform.machine()}-{'-'.join(version.rpartition('=')[2] for version in versions)}"
+    folder = folder.with_name(folder.name.replace("/", "_").replace("@", "_"))
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=cache))
+        try:
+            fetch(fresh)
+            fresh.chmod(0o755)
+            fresh.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return FolderMount(name=name, path=str(folder))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
