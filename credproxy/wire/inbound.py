@@ -222,7 +222,7 @@ class Inbound:
         if not isinstance(event, h11.Request):
             raise BadHead("that is no request")
         method = event.method.decode("ascii")
-        # Python before 3.12 opens its tunnels with HTTP/1.0. There is nothing in a CONNECT that could be read otherwise.
+        # Python before 3.12 opens its tunnels with HTTP/1.0; nothing in a CONNECT could be read otherwise for it.
         if event.http_version != b"1.1" and not (method == "CONNECT" and event.http_version == b"1.0"):
             raise BadHead("only HTTP/1.1 is spoken here")
         headers = [(bytes(name), bytes(value)) for name, value in event.headers]
