@@ -22,6 +22,8 @@ class Part:
     """In a sentence that asks for it: `the access key's id`."""
     is_needed: bool = True
     is_public: bool = False
+    is_asked: bool = True
+    """Whether a person is asked for it, where it is not needed."""
     has_lines: bool = False
     """A PEM block: the one thing that may hold line breaks, and that no header is ever made of."""
 
@@ -67,7 +69,7 @@ TYPES: Mapping[str, SecretType] = {
             what="a key for signing, and its id",
             parts=(
                 Part(name=VALUE, what="the signing key"),
-                Part(name="key_id", what="the key's id", is_needed=False, is_public=True),
+                Part(name="key_id", what="the key's id", is_needed=False, is_public=True, is_asked=False),
             ),
         ),
         SecretType(
@@ -75,12 +77,18 @@ TYPES: Mapping[str, SecretType] = {
             what="a refresh token, from which access tokens are got",
             parts=(
                 Part(name="refresh_token", what="the refresh token"),
-                Part(name="token_url", what="the address that gives tokens", is_needed=False, is_public=True),
-                Part(name="client_id", what="the client's id", is_needed=False, is_public=True),
+                Part(
+                    name="token_url",
+                    what="the address that gives tokens",
+                    is_needed=False,
+                    is_public=True,
+                    is_asked=False,
+                ),
+                Part(name="client_id", what="the client's id", is_needed=False, is_public=True, is_asked=False),
                 Part(name="client_secret", what="the client's secret", is_needed=False),
-                Part(name="scope", what="the scope", is_needed=False, is_public=True),
-                Part(name="access_token", what="an access token that is still good", is_needed=False),
-                Part(name="account_id", what="the account's id", is_needed=False, is_public=True),
+                Part(name="scope", what="the scope", is_needed=False, is_public=True, is_asked=False),
+                Part(name="access_token", what="an access token that is still good", is_needed=False, is_asked=False),
+                Part(name="account_id", what="the account's id", is_needed=False, is_public=True, is_asked=False),
             ),
         ),
         SecretType(
@@ -90,9 +98,9 @@ TYPES: Mapping[str, SecretType] = {
                 Part(name="client_id", what="the client's id", is_public=True),
                 Part(name="client_secret", what="the client's secret"),
                 Part(name="token_url", what="the address that gives tokens", is_public=True),
-                Part(name="scope", what="the scope", is_needed=False, is_public=True),
-                Part(name="audience", what="the audience", is_needed=False, is_public=True),
-                Part(name="access_token", what="an access token that is still good", is_needed=False),
+                Part(name="scope", what="the scope", is_needed=False, is_public=True, is_asked=False),
+                Part(name="audience", what="the audience", is_needed=False, is_public=True, is_asked=False),
+                Part(name="access_token", what="an access token that is still good", is_needed=False, is_asked=False),
             ),
         ),
         SecretType(
@@ -102,10 +110,10 @@ TYPES: Mapping[str, SecretType] = {
                 Part(name="app_id", what="the app's id", is_public=True),
                 Part(name="installation_id", what="the installation's id", is_public=True),
                 Part(name="private_key", what="the private key (PEM)", has_lines=True),
-                Part(name="api_url", what="the API's address", is_needed=False, is_public=True),
-                Part(name="repositories", what="the repositories", is_needed=False, is_public=True),
-                Part(name="permissions", what="the permissions", is_needed=False, is_public=True),
-                Part(name="access_token", what="an access token that is still good", is_needed=False),
+                Part(name="api_url", what="the API's address", is_needed=False, is_public=True, is_asked=False),
+                Part(name="repositories", what="the repositories", is_needed=False, is_public=True, is_asked=False),
+                Part(name="permissions", what="the permissions", is_needed=False, is_public=True, is_asked=False),
+                Part(name="access_token", what="an access token that is still good", is_needed=False, is_asked=False),
             ),
         ),
     )

@@ -92,12 +92,22 @@ class Vault:
         opened = self._opened.get(name)
         if opened is not None and opened[1] is row and now < opened[0]:
             return opened[2]
-        lasting = [value for value in row.values if value.ends_at is None or now < value.ends_at]
+        lasting = self.lasting(row)
         values = tuple(self._open_value(row, value) for value in lasting)
         until = min([now + OPENED_S, *(value.ends_at for value in lasting if value.ends_at is not None)])
         self._opened = {each: kept for each, kept in self._opened.items() if now < kept[0]}
         self._opened[name] = (until, row, values)
         return values
+
+    def lasting(self, secret: SealedSecret) -> tuple[SealedValue, ...]:
+        """Return the values that may be used now: all but a previous one whose overlap window is over."""
+        now = self._clock()
+        return tuple(value for value in secret.values if value.ends_at is None or now < value.ends_at)
+
+    def look_into(self, name: str) -> tuple[tuple[SealedValue, SecretValue | None], ...]:
+        """Return a secret's values with what is in them, None for one that does not open."""
+        row = self._rows.get(name)
+        return tuple((value, self._maybe_open(row, value)) for value in self.lasting(row)) if row is not None else ()
 
     def open(self, name: str) -> Secret | None:
         """Return the one part of a plain secret's current value, None if it is not there; raises SealBroken."""
@@ -322,6 +332,12 @@ class Vault:
         if sealer is None:
             raise SealBroken(secret.name)
         return sealer.open_value(secret, value)
+
+    def _maybe_open(self, secret: SealedSecret, value: SealedValue) -> SecretValue | None:
+        try:
+            return self._open_value(secret, value)
+        except SealBroken:
+            return None
 
     def _open_value(self, secret: SealedSecret, value: SealedValue) -> SecretValue:
         content = decode_content(self._open_plain(secret, value))
