@@ -17,9 +17,10 @@ from typing import Any, Literal
 from credproxy.issuers.oauth import read_claims
 from credproxy.wire.target import Target
 
-MAX_ASK_BYTES = 64 << 10
+MAX_ASK_BYTES = 512 << 10
 """Of a token request's body: it must be read before it is sent."""
-MAX_ANSWER_BYTES = 256 << 10
+MAX_ANSWER_BYTES = 1 << 20
+"""More than any issuer says; what is longer is withheld."""
 MIN_TOKEN_CHARS = 8
 
 _ENDPOINT = re.compile(

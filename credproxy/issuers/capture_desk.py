@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import logging
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from credproxy.issuers import capture
 from credproxy.issuers.capture import FoundLogin, TokenAsk
@@ -35,6 +36,7 @@ IsUsed = Callable[[str], bool]
 """Whether a route or grant names a secret."""
 
 SHORTEST_LIFE_S = 60
+USUAL_LIFE_S = 3600
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
 MAX_NAME_CHARS = 32
 
@@ -72,17 +74,40 @@ class CaptureDesk:
         self._note = note
         self._clock = clock
 
-    async def answer(self, target: Target, ask: TokenAsk, group_id: GroupId) -> bytes | None:
-        """Return the JSON to answer with where a tool shows a placeholder of a login that is here; None: let it ask.
+    def watch(self, groups: Iterable[GroupId]) -> None:
+        """Let the placeholders that tools were given be known again, after a restart or a change of policy."""
+        captured = [row for row in self._vault.secrets() if row.preset == CAPTURED]
+        for row, group_id in itertools.product(captured, tuple(groups)):
+            for part in ("value", "refresh_token"):
+                self._placeholder_of(group_id, row.name, row.preset, part)
 
-        Raises CredentialFailed (the login is over), CaptureFailed (it would log in anew over a login in use).
-        """
-        row = self._row_of(target, ask, group_id)
-        if row is not None:
-            return await self._answer_from(row, group_id)
-        if ask.grant_type not in ("client_credentials", "refresh_token"):
+    def find(self, target: Target, ask: TokenAsk, group_id: GroupId) -> SealedSecret | None:
+        """Return the login to answer from, where a tool shows the placeholder of its refresh token at its own issuer;
+        None: let it ask. Raises CaptureFailed where it would log in anew over a login in use."""
+        if ask.grant_type == "refresh_token":
+            return self._row_of(target, ask, group_id)
+        if ask.grant_type != "client_credentials":
             self._refuse_second(target, group_id)
         return None
+
+    async def answer(self, row: SealedSecret, group_id: GroupId) -> bytes:
+        """Return the JSON that a tool gets for its placeholder: a token got anew if the old one is over, and shown as
+        the same placeholder. Raises CredentialFailed.
+
+        The agent decides nothing: a token that is good for long is not changed because a tool asks.
+        """
+        credentials = await self._credentials.candidates(row.name, group_id)
+        values = self._vault.values(row.name)
+        ends_at = values[0].token_ends_at if values else None
+        left_s = int(ends_at - self._clock()) if ends_at is not None else USUAL_LIFE_S
+        token = credentials[0].value.reveal()
+        answer = {
+            "access_token": capture.shaped_like(token, self._placeholder_of(group_id, row.name, row.preset, "value")),
+            "refresh_token": self._placeholder_of(group_id, row.name, row.preset, "refresh_token"),
+            "token_type": "Bearer",
+            "expires_in": max(SHORTEST_LIFE_S, left_s),
+        }
+        return json.dumps(answer).encode("ascii")
 
     async def take(
         self, target: Target, ask: TokenAsk, status: int, content_type: str, body: bytes, group_id: GroupId
@@ -104,12 +129,10 @@ class CaptureDesk:
 
     def _row_of(self, target: Target, ask: TokenAsk, group_id: GroupId) -> SealedSecret | None:
         """Return the login whose refresh token's placeholder a tool shows at the login's own issuer."""
-        if ask.grant_type != "refresh_token" or not ask.refresh_token:
-            return None
         for row in self._vault.secrets():
             if row.type == "oauth2-refresh" and row.source == "vault":
                 shown = self._placeholder_of(group_id, row.name, row.preset, "refresh_token")
-                if ask.refresh_token in (shown, self._placeholder_of(group_id, row.name, row.preset, "value")):
+                if ask.refresh_token == shown:
                     return row if self._is_issuer(row, target) else None
         return None
 
@@ -122,21 +145,6 @@ class CaptureDesk:
             return bool(url) and parse_issuer_url(url) == target
         except BadRecipe:
             return False
-
-    async def _answer_from(self, row: SealedSecret, group_id: GroupId) -> bytes:
-        """The agent decides nothing: a token that is good for long is not changed because a tool asks."""
-        credentials = await self._credentials.candidates(row.name, group_id)
-        values = self._vault.values(row.name)
-        ends_at = values[0].token_ends_at if values else None
-        left_s = int(ends_at - self._clock()) if ends_at is not None else 3600
-        token = credentials[0].value.reveal()
-        answer = {
-            "access_token": capture.shaped_like(token, self._placeholder_of(group_id, row.name, row.preset, "value")),
-            "refresh_token": self._placeholder_of(group_id, row.name, row.preset, "refresh_token"),
-            "token_type": "Bearer",
-            "expires_in": max(SHORTEST_LIFE_S, left_s),
-        }
-        return json.dumps(answer).encode("ascii")
 
     def _refuse_second(self, target: Target, group_id: GroupId) -> None:
         """An agent must not put an account of its own in place of a login that a grant trusts."""

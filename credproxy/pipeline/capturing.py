@@ -4,12 +4,11 @@ taken in before the tool sees it. What tokens are, and where they are kept, is `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 import h11
 
-from credproxy.issuers.capture import MAX_ANSWER_BYTES, MAX_ASK_BYTES, is_token_endpoint, read_ask
+from credproxy.issuers.capture import MAX_ANSWER_BYTES, MAX_ASK_BYTES, TokenAsk, is_token_endpoint, read_ask
 from credproxy.issuers.capture_desk import CaptureFailed
 from credproxy.issuers.credentials import CredentialFailed
 from credproxy.pipeline import answers
@@ -28,27 +27,19 @@ from credproxy.wire.upstream import UpstreamFailed
 _OF_THE_OLD_BODY = frozenset((b"content-length", b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenReply(Answer):
-    """Placeholders for a tool that asked for new tokens: the one answer of the proxy's own that is no refusal."""
-
-    json: bytes = field(repr=False)
-
-    def body(self) -> bytes:
-        return self.json
+def is_ask(call: Call) -> bool:
+    """Whether a request may bring fresh tokens. Not a model call; and a twin's tokens open nothing."""
+    return call.ask.route is None and call.allow.dial is None and is_token_endpoint(call.ask.method, call.ask.target)
 
 
-async def take_token_ask(call: Call, request: Request, body: RequestBody) -> None:
-    """Note what a request for tokens asks, so that its answer is taken in; raises Refused where it ends here. Does
-    nothing for other requests, for model calls, and where a twin answers: its tokens open nothing."""
-    if call.ask.route is not None or call.allow.dial is not None:
-        return
-    if not is_token_endpoint(call.ask.method, call.ask.target):
-        return
+async def read_token_ask(call: Call, request: Request, body: RequestBody) -> bytes:
+    """Return the body of a request for tokens, and note what it asks; raises Refused where it ends here, answered from
+    the vault or denied."""
+    whole = await body.read_whole(MAX_ASK_BYTES)
     media_type = find_header(request.headers, b"content-type") or b""
-    ask = read_ask(await body.read_whole(MAX_ASK_BYTES), media_type.decode("latin-1"))
+    ask = read_ask(whole, media_type.decode("latin-1"))
     try:
-        row = call.proxy.capture.find(call.ask.target, ask, call.lease.group_id)
+        row = call.proxy.capture_desk.find(call.ask.target, ask, call.lease.group_id)
         if row is not None:
             await _answer(call, row)
     except CaptureFailed as failure:
@@ -56,20 +47,26 @@ async def take_token_ask(call: Call, request: Request, body: RequestBody) -> Non
     except CredentialFailed as failure:
         await refuse(call.proxy, call.door, answers.credential_failed(failure), call.target)
     call.token_ask = ask
+    return whole
 
 
-async def pass_tokens(
-    call: Call, inbound: Inbound, outbound: Outbound, head: ResponseHead, early: h11.Event | None, needles: Needles
+async def pass_tokens_on(
+    call: Call,
+    ask: TokenAsk,
+    inbound: Inbound,
+    outbound: Outbound,
+    head: ResponseHead,
+    early: h11.Event | None,
+    needles: Needles,
 ) -> None:
     """Read an issuer's answer whole, and pass on what the tool may have of it."""
-    ask, host = call.token_ask, call.ask.target.host
-    assert ask is not None
+    host = call.ask.target.host
     if is_encoded(head.headers):
         raise UpstreamFailed("token_unreadable", f"{host} compressed its answer, unasked", may_retry=False)
     whole = await _read_whole(call, outbound, early)
     media_type = (find_header(head.headers, b"content-type") or b"").decode("latin-1")
     try:
-        body = await call.proxy.capture.take(
+        body = await call.proxy.capture_desk.take(
             call.ask.target, ask, head.status, media_type, whole, call.lease.group_id
         )
     except CaptureFailed as failure:
@@ -87,12 +84,12 @@ async def _answer(call: Call, row: SealedSecret) -> NoReturn:
     recorded = call.begin()
     call.note(f"answered from the secret {row.name}")
     try:
-        reply = await call.proxy.capture.answer(row, call.lease.group_id)
+        reply = await call.proxy.capture_desk.answer(row, call.lease.group_id)
         await recorded
         call.status, call.is_whole = 200, True
     finally:
         call.end()
-    raise Refused(TokenReply(status=200, code="token_kept", message="", json=reply))
+    raise Refused(Answer(status=200, code="token_kept", message="", content=reply))
 
 
 async def _read_whole(call: Call, outbound: Outbound, event: h11.Event | None) -> bytes:
@@ -118,5 +115,4 @@ def _headers(head: ResponseHead, body: bytes) -> Headers:
 
 
 def _answer_of(failure: CaptureFailed) -> Answer:
-    status = {"login_exists": 403}.get(failure.code, 502)
-    return Answer(status=status, code=failure.code, message=failure.sentence, grant_with=failure.mend)
+    return answers.capture_failed(failure.code, failure.sentence, failure.mend)

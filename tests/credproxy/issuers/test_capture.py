@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import urllib.parse
 
@@ -148,7 +149,7 @@ async def test_login_is_taken_in_and_renewed_from_here(house: House) -> None:
     ask = read_ask(
         f"grant_type=authorization_code&code=x&client_id={CLIENT.client_id}&client_secret={CLIENT.secret}".encode(), ""
     )
-    assert await desk.answer(target, ask, GROUP) is None
+    assert desk.find(target, ask, GROUP) is None
     login = house.twin.logins.log_in(CLIENT.client_id)
     came = house.twin.logins._answer("read", login.refresh_token)
     passed = await desk.take(target, ask, 200, "application/json", json.dumps(came).encode(), GROUP)
@@ -161,18 +162,22 @@ async def test_login_is_taken_in_and_renewed_from_here(house: House) -> None:
     assert house.asked == 0
 
     again = read_ask(f"grant_type=refresh_token&refresh_token={shown['refresh_token']}".encode(), "")
-    answered = json.loads(await desk.answer(target, again, GROUP) or b"{}")
+    row = desk.find(target, again, GROUP)
+    assert row is not None
+    answered = json.loads(await desk.answer(row, GROUP))
     assert answered["access_token"] == shown["access_token"]
     assert house.asked == 0
     house.ahead_s = 3600
-    assert await desk.answer(target, again, GROUP) is not None
+    await desk.answer(row, GROUP)
     assert house.asked == 1
     assert not login.is_revoked
-    assert await desk.answer(target, again, GroupId("other")) is None
+    assert desk.find(target, again, GroupId("other")) is None
+    elsewhere = dataclasses.replace(target, host="127.0.0.2")
+    assert desk.find(elsewhere, again, GROUP) is None
 
     used.add(name)
     with pytest.raises(CaptureFailed) as refused:
-        await desk.answer(target, ask, GROUP)
+        desk.find(target, ask, GROUP)
     assert (refused.value.code, refused.value.mend) == ("login_exists", f"nightyard secret remove {name}")
 
 
