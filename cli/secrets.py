@@ -20,7 +20,7 @@ from credproxy.admin_client.link import StoredSecret
 MAX_INPUT_CHARS = 64 << 10
 
 
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {"log": "cli.audit:log"}
 """Commands of `secret` that are written in other files: name to "module:command"."""
 
 

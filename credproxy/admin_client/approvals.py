@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from credproxy.admin_client.link import ProxyAdmin
-from protocol.codec import ShapeError, from_json
+from protocol.codec import from_json
 from protocol.ids import GroupId, TaskId
 
 PAGE_LINES = 200
@@ -35,12 +35,20 @@ class WaitingApproval:
     """Person keys of those who may decide; empty: whoever may operate the host."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingApprovals:
+    waiting: tuple[WaitingApproval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalPage:
+    lines: tuple[str, ...]
+    has_more: bool
+
+
 async def list_approvals(admin: ProxyAdmin) -> tuple[WaitingApproval, ...]:
     """Return what waits, the oldest first."""
-    answer = await admin.ask("approvals", {})
-    if not isinstance(answer, dict) or not isinstance(answer.get("waiting"), list):
-        raise ShapeError("waiting", "is not a list in the proxy's answer")
-    return tuple(from_json(WaitingApproval, item) for item in answer["waiting"])
+    return from_json(WaitingApprovals, await admin.ask("approvals", {})).waiting
 
 
 async def show_approval(admin: ProxyAdmin, approval_id: str, *, is_full: bool = False) -> tuple[str, ...]:
@@ -48,11 +56,9 @@ async def show_approval(admin: ProxyAdmin, approval_id: str, *, is_full: bool = 
     lines: list[str] = []
     for _page in range(MAX_PAGES):
         arguments = {"approval_id": approval_id, "full": is_full, "from_line": len(lines)}
-        answer = await admin.ask("approval_show", arguments)
-        if not isinstance(answer, dict) or not isinstance(answer.get("lines"), list):
-            raise ShapeError("lines", "is not a list in the proxy's answer")
-        lines += map(str, answer["lines"])
-        if not answer.get("more"):
+        page = from_json(ApprovalPage, await admin.ask("approval_show", arguments))
+        lines += page.lines
+        if not page.has_more:
             break
     return tuple(lines)
 

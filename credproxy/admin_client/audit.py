@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from credproxy.admin_client.link import ProxyAdmin
-from protocol.codec import ShapeError, from_json, to_json
+from protocol.codec import from_json, to_json
 
 TotalsKey = Literal["day", "group", "host", "secret", "model"]
 TOTALS_KEYS: tuple[TotalsKey, ...] = ("day", "group", "host", "secret", "model")
@@ -82,26 +82,20 @@ class Totals:
     models: tuple[ModelTotal, ...]
 
 
-async def read_log(
-    admin: ProxyAdmin, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = 50
-) -> tuple[AuditRow, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    rows: tuple[AuditRow, ...]
+    next_seq: int
+    """What to ask after for what comes later."""
+
+
+async def read_log(admin: ProxyAdmin, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = 50) -> LogPage:
     """Return rows in order: the first after `after_seq`, or the newest; at most 500 at once."""
     arguments: dict[str, object] = {"filter": to_json(chosen), "after_seq": after_seq, "limit": limit}
-    return tuple(from_json(AuditRow, item) for item in _items(await admin.ask("audit_log", arguments), "rows"))
+    return from_json(LogPage, await admin.ask("audit_log", arguments))
 
 
 async def read_totals(admin: ProxyAdmin, *, since: str, until: str, by: TotalsKey, group: str = "") -> Totals:
     """Return the sums over UTC days (`2026-11-21`, both included), the most first."""
     arguments: Mapping[str, object] = {"since": since, "until": until, "by": by, "group": group}
-    answer = await admin.ask("audit_totals", arguments)
-    return Totals(
-        traffic=tuple(from_json(TrafficTotal, item) for item in _items(answer, "traffic")),
-        models=tuple(from_json(ModelTotal, item) for item in _items(answer, "models")),
-    )
-
-
-def _items(value: object, key: str) -> list[object]:
-    items = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(items, list):
-        raise ShapeError(key, "is not a list in the proxy's answer")
-    return items
+    return from_json(Totals, await admin.ask("audit_totals", arguments))

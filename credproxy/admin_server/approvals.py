@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from credproxy.admin_client.approvals import PAGE_LINES, WaitingApproval
+from credproxy.admin_client.approvals import PAGE_LINES, ApprovalPage, WaitingApproval, WaitingApprovals
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
 from credproxy.approvals.approvals import OWNER, ApprovalUnknown, Hold, NotTheirs
 from credproxy.pipeline.proxy import CredentialProxy
@@ -30,7 +30,7 @@ class ApprovalsVerbs:
         }
 
     async def _approvals(self, _arguments: Mapping[str, Any]) -> object:
-        return {"waiting": [to_json(_view(hold)) for hold in self._proxy.approvals.waiting(time.time())]}
+        return to_json(WaitingApprovals(waiting=tuple(map(_view, self._proxy.approvals.waiting(time.time())))))
 
     async def _show(self, arguments: Mapping[str, Any]) -> object:
         from_line = arguments.get("from_line", 0)
@@ -41,7 +41,8 @@ class ApprovalsVerbs:
         except ApprovalUnknown as unknown:
             raise _unknown(unknown) from None
         lines = await asyncio.to_thread(_summary, hold, is_full=arguments.get("full") is True)
-        return {"lines": lines[from_line : from_line + PAGE_LINES], "more": len(lines) > from_line + PAGE_LINES}
+        end = from_line + PAGE_LINES
+        return to_json(ApprovalPage(lines=lines[from_line:end], has_more=len(lines) > end))
 
     async def _approve(self, arguments: Mapping[str, Any]) -> object:
         approval_id, by = read_text(arguments, "approval_id"), read_maybe_text(arguments, "by") or OWNER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter
+from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage
 from credproxy.admin_client.link import UsageSum
 from credproxy.admin_server.verb import Verb, read_maybe_text, read_text
 from credproxy.audit.records import MAX_LOG_ROWS, TotalsQuery
@@ -49,11 +49,14 @@ class RecordsVerbs:
         after_seq, limit = arguments.get("after_seq"), arguments.get("limit", MAX_LOG_ROWS)
         if after_seq is not None and (type(after_seq) is not int or after_seq < 0):
             raise ShapeError("after_seq", "expected a row's number")
-        if type(limit) is not int or limit < 0:
+        if type(limit) is not int or limit < 1:
             raise ShapeError("limit", "expected how many rows")
         chosen = from_json(AuditFilter, arguments.get("filter", {}), "filter")
+        seen = self._proxy.audit.last_seq
         rows = await self._proxy.audit.rows(chosen, after_seq=after_seq, limit=limit)
-        return {"rows": [to_json(row) for row in rows]}
+        newest = rows[-1].seq if rows else 0
+        is_all = after_seq is None or len(rows) < min(limit, MAX_LOG_ROWS)
+        return to_json(LogPage(rows=tuple(rows), next_seq=max(newest, seen) if is_all else newest))
 
     async def _audit_totals(self, arguments: Mapping[str, Any]) -> object:
         by = read_text(arguments, "by")

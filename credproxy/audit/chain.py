@@ -46,10 +46,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 class ChainBroken(Exception):
     """A row of the audit does not follow from the one before it, or one is missing."""
 
-    def __init__(self, seq: int, reason: str = "") -> None:
+    def __init__(self, seq: int, reason: str = "", *, rows: int | None = None) -> None:
         super().__init__(seq, reason)
         self.seq = seq
         self.reason = reason
+        self.rows = seq - 1 if rows is None else rows
+        """How many before it are whole."""
 
     def __str__(self) -> str:
         return self.reason or f"the audit's row {self.seq} was changed, or a row before it removed"
@@ -104,7 +106,7 @@ def _verify(connection: sqlite3.Connection, head: tuple[int, str] | None) -> Cha
     for row in connection.execute(f"SELECT {', '.join(columns)}, hash FROM entries ORDER BY seq"):
         seq += 1
         if row[0] != seq or hash_row(last_hash, row[:-1]) != row[-1]:
-            raise ChainBroken(row[0])
+            raise ChainBroken(row[0], rows=seq - 1 - cut_seq)
         last_hash = row[-1]
         if seq in anchors:
             passed[seq] = last_hash.hex()
