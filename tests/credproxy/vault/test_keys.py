@@ -113,18 +113,23 @@ def test_rekey_that_was_cut_off_leaves_a_vault_that_opens(
     last.close()
 
 
-def test_rekey_again_after_one_that_was_cut_off_keeps_the_key_in_use(filled: Path) -> None:
-    """The key in use may still lie where the next one goes: it is taken home first."""
+def test_refused_rekey_after_one_that_was_cut_off_keeps_the_key_in_use(filled: Path) -> None:
+    """The key in use may still lie where the next one goes: it is taken home before that is written."""
     vault = open_vault(filled)
+    vault.add("two", "other-value")
     old_key = (filled / "vault.key").read_bytes()
     vault.rekey()
     in_use = (filled / "vault.key").read_bytes()
+    with sqlite3.connect(filled / "vault.db") as connection:
+        connection.execute("UPDATE secret_values SET version = 9 WHERE slot = 'reserve'")
+    connection.close()
     write_whole(filled / "vault.key.next", in_use, mode=0o600)
     write_whole(filled / "vault.key", old_key, mode=0o600)
-    vault.rekey()
+    with pytest.raises(SealBroken):
+        vault.rekey()
     vault.close()
     again = open_vault(filled)
-    assert reveal(again) == VALUE
+    assert reveal(again, "two") == "other-value"
     again.close()
 
 
