@@ -6,6 +6,7 @@ shown read-only. Nothing in them is changed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -53,8 +54,8 @@ def _npm_install(folder: Path, *packages: str) -> None:
 def _tool(name: str, versions: tuple[str, ...], fetch: Callable[[Path], None]) -> FolderMount:
     """Return the folder of a tool, fetched unless it is there in these versions."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightyard-test-clients"
-    folder = cache / f"{name}-{platform.machine()}-{'-'.join(version.rpartition('=')[2] for version in versions)}"
-    folder = folder.with_name(folder.name.replace("/", "_").replace("@", "_"))
+    digest = hashlib.sha256("\0".join((platform.machine(), *versions)).encode()).hexdigest()
+    folder = cache / f"{name}-{digest[:12]}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=cache))
