@@ -132,7 +132,10 @@ def _parse_mapping(reader: NodeReader, node: yaml.Node, host: str | None) -> Inj
     before = len(reader.problems)
     if kind == "preset":
         name = reader.text(members[kind], kind) or ""
-        injection = _parse_word(reader, members[kind], name, host) if name not in WORDS else None
+        if name in WORDS:
+            reader.complain(members[kind], kind, f"`{name}` is a way of its own: `inject: {name}`")
+            return None
+        injection = _parse_word(reader, members[kind], name, host)
     elif kind == "by_prefix":
         injection = _parse_by_prefix(reader, members, host)
     else:
