@@ -38,6 +38,8 @@ SECTIONS = (
             ("channel", "cli.channel:channel", "Connect chat platforms."),
             ("pair", "cli.pair:pair", "Make a code that lets a person in."),
             ("secret", "cli.secrets:secret", "Keep keys in the vault, where no agent sees them."),
+            ("allow", "cli.allow:allow", "Let a group reach hosts, without a key."),
+            ("policy", "cli.policy:policy", "Try grants out, and find out which a group needs."),
             ("token", "cli.token:token", "Let tools on this machine use what a group is granted."),
             ("vault", "cli.vault:vault", "See and change the key that opens all secrets."),
             ("config", "cli.config:config", "Check the settings, or have them read again."),

@@ -27,6 +27,7 @@ from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.ledger import Ledger
 from credproxy.pipeline.scrub import Needles, needles_of
 from credproxy.policy.decide import Policy, decide
+from credproxy.policy.dry_runs import MARK_PREFIX, DryRuns
 from credproxy.policy.quotas import Quotas
 from credproxy.policy.rules import users_of_secret
 from credproxy.policy.secret_uses import placeholders_of
@@ -123,6 +124,7 @@ class CredentialProxy:
         self.audit = audit
         self.approvals = Approvals(audit, self._tell_wanted)
         self.quotas = Quotas()
+        self.dry_runs = DryRuns()
         self.credentials = Credentials(
             vault, Sources(), TokenClient(upstreams, deadlines).send, note=self._note_renewal
         )
@@ -186,7 +188,8 @@ class CredentialProxy:
     def reload(self) -> tuple[str, ...]:
         """Read policy again: every request that begins from now on is judged by it. Return what is wrong with it."""
         before = self.policy
-        self.policy, self.problems = self._load_policy()
+        loaded, self.problems = self._load_policy()
+        self.policy = self.dry_runs.lay_over(loaded)
         if self.policy != before:
             self.upstreams.drop_all()
             self._cut_what_is_not_allowed()
@@ -199,6 +202,8 @@ class CredentialProxy:
         """Be frozen at start if that was so at the end, and know what was used of the day's quotas."""
         self.is_frozen = await self.audit.mark("frozen") == "yes"
         self.quotas.load(await self.audit.mark(QUOTAS_MARK) or "", time.time())
+        self.dry_runs.load(await self.audit.marks(MARK_PREFIX))
+        self.policy = self.dry_runs.lay_over(self.policy)
 
     def take_quota(self, quota: Quota, now: float, *, url_chars: int) -> Deny | None:
         """Count a request against its grant's quota, or say which limit it meets."""

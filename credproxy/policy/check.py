@@ -5,7 +5,7 @@ A line of the list is `[allow|deny] [METHOD] URL`; what comes first is what its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from credproxy.policy.explain import Explanation, explain, parse_url
@@ -33,22 +33,32 @@ class Checked:
 
 
 def check_urls(
-    text: str, file: str, group_id: GroupId, lines: list[str], now: float
-) -> list[Checked] | list[FileProblem]:
+    text: str, file: str, group_id: GroupId, lines: Sequence[str], now: float
+) -> tuple[Checked, ...] | list[FileProblem]:
     """Return what each line of the list would be answered, or what is wrong with the file of grants."""
     rules = parse_grants(text, group_id, file)
     if isinstance(rules, list):
         return rules
-    return list(_check_all(lines, group_id, Policy(groups={group_id: rules}), now))
+    return tuple(_check_all(lines, group_id, Policy(groups={group_id: rules}), now))
 
 
-def _check_all(lines: list[str], group_id: GroupId, policy: Policy, now: float) -> Iterator[Checked]:
+def judge_url(
+    text: str, file: str, group_id: GroupId, method: str, url: str, now: float
+) -> Explanation | list[FileProblem]:
+    """Return what one request would be answered by a file of grants, or what is wrong with the file."""
+    rules = parse_grants(text, group_id, file)
+    if isinstance(rules, list):
+        return rules
+    return _judge(method, url, group_id, Policy(groups={group_id: rules}), now)
+
+
+def _check_all(lines: Sequence[str], group_id: GroupId, policy: Policy, now: float) -> Iterator[Checked]:
     for line in lines:
-        words = line.partition("#")[0].split() if line.lstrip().startswith("#") else line.split(" #")[0].split()
+        words = [] if line.lstrip().startswith("#") else line.partition(" #")[0].split()
         if not words:
             continue
         expected = words.pop(0) if words[0] in EXPECTATIONS else ""
-        method = words.pop(0) if len(words) > 1 and words[0].upper() in METHODS else "GET"
+        method = words.pop(0).upper() if len(words) > 1 and words[0].upper() in METHODS else "GET"
         yield Checked(explanation=_judge(method, " ".join(words), group_id, policy, now), expected=expected)
 
 

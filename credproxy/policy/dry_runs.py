@@ -14,7 +14,7 @@ MAX_S = 7 * 86400.0
 
 
 class DryRuns:
-    """Which are on. Their ends are epoch seconds; one that has ended does nothing, and stays known for its proposals."""
+    """The last of each group. One that has ended does nothing, and stays known for what it proposes."""
 
     def __init__(self) -> None:
         self._spans: dict[GroupId, tuple[float, float]] = {}
