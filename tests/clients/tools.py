@@ -46,6 +46,29 @@ def claude_client() -> FolderMount:
     return _tool("claude-client", (CLAUDE,), lambda folder: _npm_install(folder, CLAUDE))
 
 
+def go_client() -> FolderMount:
+    """`ask`, the program of `ask.go`, made with this machine's Go, or with the one that its apt has."""
+    source = Path(__file__).with_name("ask.go")
+
+    def fetch(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as root:
+            compiler = shutil.which("go") or _unpack_go(Path(root))
+            settings = {"CGO_ENABLED": "0", "GOCACHE": f"{root}/cache", "GOPATH": f"{root}/path", "GO111MODULE": "off"}
+            _run(compiler, "build", "-o", str(folder / "ask"), str(source), **settings)
+
+    return _tool("go-client", (source.read_text("utf-8"),), fetch)
+
+
+def _unpack_go(root: Path) -> str:
+    """Fetch what apt calls golang-go, and the packages behind that name, without installing them."""
+    no = [f"--no-{what}" for what in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+    shown = _run("apt-cache", "depends", "--recurse", *no, "golang-go").splitlines()
+    _run("apt-get", "download", *(name for name in shown if name.startswith("golang-")), cwd=root)
+    for package in root.glob("*.deb"):
+        _run("dpkg-deb", "-x", str(package), str(root))
+    return str(next(root.glob("usr/lib/go-*/bin/go")))
+
+
 def _npm_install(folder: Path, *packages: str) -> None:
     # --force: the machine's own Node, which only fetches here, may be older than the package wants.
     _run("npm", "install", "--prefix", str(folder), "--force", "--no-audit", "--no-fund", "--loglevel=error", *packages)
@@ -68,6 +91,10 @@ def _tool(name: str, versions: tuple[str, ...], fetch: Callable[[Path], None]) -
     return FolderMount(name=name, path=str(folder))
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
+def _run(*command: str, cwd: Path | None = None, **variables: str) -> str:
+    environment = {**os.environ, **variables}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
+    )
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
