@@ -17,6 +17,7 @@ from credproxy.wire.inbound import Inbound, Request
 MAX_WHOLE_BODY_BYTES = 512 << 10
 """Up to here a body is sent in one piece and can be sent again; above, it is streamed."""
 MAX_BODY_BYTES = 64 << 20
+"""Where the grant says nothing."""
 
 
 class RequestBody:
@@ -98,7 +99,7 @@ class RequestBody:
 
     def _max_bytes(self) -> int:
         granted = self._call.allow.body_bytes
-        return MAX_BODY_BYTES if granted is None else min(granted, MAX_BODY_BYTES)
+        return MAX_BODY_BYTES if granted is None else granted
 
 
 def _too_large(max_bytes: int) -> Answer:

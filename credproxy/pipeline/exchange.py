@@ -38,7 +38,7 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
     try:
         async with asyncio.timeout(call.proxy.deadlines.whole_s) as deadline:
             await admit(call, request, body)
-            if call.is_websocket or call.allow.expires_at is not None:
+            if call.is_websocket or call.allow.expires_at is not None or call.allow.approval is not None:
                 deadline.reschedule(_ends_at(call))
             prepared = await prepare(call, request, body)
             if call.allow.is_model_call:
@@ -73,6 +73,8 @@ def _ends_at(call: Call) -> float:
     """Return when the call must be over, by the loop's clock: a grant that runs out takes what runs under it along."""
     deadlines, until = call.proxy.deadlines, call.allow.expires_at
     left_s = deadlines.spliced_s if call.is_websocket else deadlines.whole_s
+    if call.allow.approval is not None:
+        left_s += call.allow.approval.deadline_s
     if until is not None:
         left_s = min(left_s, max(until - time.time(), 0.0))
     return asyncio.get_running_loop().time() + left_s

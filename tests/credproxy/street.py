@@ -246,6 +246,8 @@ class Street:
         self.outside = CertificateAuthority(folder / "outside")
         self.routes: dict[str, tuple[str, str, str | None]] = {}
         self.grants = ""
+        self.amend: Callable[[Policy], Policy] = lambda policy: policy
+        """Changes what was read, for what no file of grants can say of an upstream on this machine."""
         self.addresses: dict[str, list[str]] = {}
         """What the fake name server says; the next answer is taken when a name has several lists."""
         self.deadlines = Deadlines()
@@ -267,7 +269,7 @@ class Street:
         rules = parse_grants(self.grants, GROUP, "grants.yaml")
         problem = "; ".join(map(str, rules)) if isinstance(rules, list) else ""
         group = GroupRules(problem=problem) if isinstance(rules, list) else rules
-        return Policy(routes=routes, groups={GROUP: group}), (problem,) if problem else ()
+        return self.amend(Policy(routes=routes, groups={GROUP: group})), (problem,) if problem else ()
 
     async def resolve(self, host: str, _port: int, _group_id: GroupId) -> Sequence[str]:
         if host not in self.addresses:
