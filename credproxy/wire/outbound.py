@@ -58,7 +58,7 @@ class Outbound:
                 wire += (self._http.send(h11.Data(data=whole_body)) or b"") if whole_body else b""
                 wire += self._http.send(h11.EndOfMessage()) or b""
         except h11.LocalProtocolError as error:
-            raise UpstreamFailed("request_invalid", f"the request cannot be sent: {error}", may_retry=False) from error
+            raise UpstreamFailed("request_invalid", "the request cannot be written as one", may_retry=False) from error
         return wire
 
     async def send_body(self, piece: bytes) -> None:
@@ -87,7 +87,7 @@ class Outbound:
             except TimeoutError:
                 raise self._late("no answer came in time") from None
             except (BadHead, h11.RemoteProtocolError) as error:
-                raise self._broken(f"the answer's head is malformed ({error})") from error
+                raise self._broken(f"the answer's head is malformed ({_own_words(error)})") from error
             if isinstance(event, h11.Response):
                 headers = [(bytes(name), bytes(value)) for name, value in event.headers]
                 try:
@@ -139,7 +139,7 @@ class Outbound:
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise self._broken(f"the answer's body is malformed ({error})") from error
+            raise self._broken(f"the answer's body is malformed ({_own_words(error)})") from error
         if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
             raise self._broken("the answer ended twice")
         return event if isinstance(event, h11.Event) else None
@@ -183,6 +183,11 @@ class Outbound:
             raise self.closed(broken.reason) from broken
         except TimeoutError as late:
             raise self._late("the request was not taken in time") from late
+
+
+def _own_words(error: Exception) -> str:
+    """What is wrong, without a byte of what came: a parser's message quotes it, and it may hold our secret."""
+    return error.reason if isinstance(error, BadHead) else "it is no HTTP/1.1"
 
 
 def is_reusable(connection: Connection) -> bool:
