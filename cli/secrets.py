@@ -37,6 +37,7 @@ USUAL_OVERLAP = "10m"
 ELSEWHERE: dict[str, str] = {
     "grant": "cli.grants_secret:grant",
     "log": "cli.audit:log",
+    "login": "cli.login:login",
     "revoke": "cli.grants_secret:revoke",
     "why": "cli.grants_secret:why",
 }

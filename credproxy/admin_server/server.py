@@ -17,6 +17,7 @@ from typing import cast
 from credproxy.admin_server.approvals import ApprovalsVerbs
 from credproxy.admin_server.doors import DoorsVerbs
 from credproxy.admin_server.injection import InjectionVerbs
+from credproxy.admin_server.logins import LoginsVerbs
 from credproxy.admin_server.policy import PolicyVerbs
 from credproxy.admin_server.records import RecordsVerbs
 from credproxy.admin_server.secrets import SecretsVerbs
@@ -49,6 +50,7 @@ class AdminServer:
             **DoorsVerbs(proxy, doors).table(),
             **SecretsVerbs(proxy).table(),
             **TrialVerbs(proxy).table(),
+            **LoginsVerbs(proxy).table(),
             **RecordsVerbs(proxy).table(),
             **PolicyVerbs(proxy).table(),
             **StateVerbs(proxy).table(),

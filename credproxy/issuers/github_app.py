@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import email.utils
 import json
 
 from credproxy.issuers.oauth import parse_retry_after, read_fields
@@ -96,8 +95,10 @@ def _read_refusal(app: GitHubApp, answer: TokenAnswer, message: str, now: float)
 
 
 def _read_date(text: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # a whole mail package behind it
+
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
+        return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError):
         return None
 

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from credproxy.issuers import github_app, oauth
+from credproxy.issuers import oauth
 from credproxy.issuers.recipe import BadRecipe, GitHubApp, OAuthLogin, build_recipe
 from credproxy.issuers.token import NoToken, Token
 from credproxy.issuers.token_client import SendTokenRequest
@@ -200,6 +200,8 @@ class Renewals:
             return NoToken(code="issuer_unavailable", sentence="the audit could not be written", is_for_good=False)
         try:
             if isinstance(recipe, GitHubApp):
+                from credproxy.issuers import github_app
+
                 request = github_app.build_installation_request(recipe, now)
                 answer = await self._send(value.name, request, recipe.is_owners)
                 return github_app.read_installation_answer(recipe, answer, value.name, self._clock())

@@ -15,8 +15,9 @@ class Service:
     """One service with an OAuth login that a person can do in a browser."""
 
     name: str
-    """Of the preset, too."""
     what: str
+    preset: str = ""
+    """The preset that knows the API (`injection/presets`); its secrets need not say where tokens are got."""
     token_url: str
     client_id: str = ""
     """Empty: the person registers a client of their own."""
@@ -36,6 +37,7 @@ SERVICES: Mapping[str, Service] = {
         Service(
             name="claude",
             what="a Claude plan (Pro, Max, Team)",
+            preset="anthropic-plan",
             token_url="https://platform.claude.com/v1/oauth/token",
             client_id="9d1c250a-e61b-44d9-88ed-5944d1962f5e",
             body_form="json",
@@ -48,6 +50,7 @@ SERVICES: Mapping[str, Service] = {
         Service(
             name="chatgpt",
             what="a ChatGPT plan (Plus, Pro, Team)",
+            preset="chatgpt-plan",
             token_url="https://auth.openai.com/oauth/token",
             client_id="app_EMoamEEZ73f0CkXaXp7hrann",
             authorize_url="https://auth.openai.com/oauth/authorize",
@@ -65,16 +68,14 @@ SERVICES: Mapping[str, Service] = {
         ),
     )
 }
-_ALIASES = {"anthropic-subscription": "claude", "openai-subscription": "chatgpt"}
-_OTHER_ADDRESSES = {
-    "https://console.anthropic.com/v1/oauth/token": "claude",
-    "https://api.anthropic.com/v1/oauth/token": "claude",
+_BY_PRESET = {service.preset: service for service in SERVICES.values() if service.preset}
+_BY_ADDRESS = {
+    **{service.token_url: service for service in SERVICES.values()},
+    "https://console.anthropic.com/v1/oauth/token": SERVICES["claude"],
+    "https://api.anthropic.com/v1/oauth/token": SERVICES["claude"],
 }
 
 
 def find_service(preset: str, token_url: str = "") -> Service | None:
-    """Return the service of a preset's name, or of the address that a secret names itself."""
-    if token_url:
-        known = next((name for name, service in SERVICES.items() if service.token_url == token_url), "")
-        return SERVICES.get(known or _OTHER_ADDRESSES.get(token_url, ""))
-    return SERVICES.get(_ALIASES.get(preset, preset))
+    """Return the service of the address that a secret names itself, or else of its preset."""
+    return _BY_ADDRESS.get(token_url) if token_url else _BY_PRESET.get(preset)
