@@ -77,7 +77,7 @@ INSERT INTO daily VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
 _FOLD_USE = """
 INSERT INTO model_use
     SELECT '', group_id, day, model, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),
-        sum(calls_without_price) FROM model_use WHERE day < ? AND task_id != '' GROUP BY group_id, day, model
+        sum(calls_without_price) FROM model_use WHERE day = ? AND task_id != '' GROUP BY group_id, day, model
 ON CONFLICT DO UPDATE SET
     model_calls = model_calls + excluded.model_calls,
     input_tokens = input_tokens + excluded.input_tokens,
@@ -317,15 +317,18 @@ class AuditFile:
         return end == up_to
 
     def fold_use(self, before_day: str) -> None:
-        """Sum up the model use of tasks from before that day, by group, day and model; older than all sums are kept:
-        nothing asks for one of those tasks any more."""
-        self._connection.execute(_FOLD_USE, (before_day,))
-        self._connection.execute("DELETE FROM model_use WHERE day < ? AND task_id != ''", (before_day,))
+        """Sum up the model use of tasks from the oldest day before that, by group and model: nothing asks for one of
+        those tasks any more. A day at once: a clock in the wrong year must not empty the tasks of today."""
+        oldest = "SELECT min(day) FROM model_use WHERE task_id != '' AND day < ?"
+        (day,) = self._connection.execute(oldest, (before_day,)).fetchone()
+        self._connection.execute(_FOLD_USE, (day,))
+        self._connection.execute("DELETE FROM model_use WHERE day = ? AND task_id != ''", (day,))
 
-    def forget_days(self, before_day: str) -> None:
-        """Remove daily sums from before that day."""
-        self._connection.execute("DELETE FROM daily WHERE day < ?", (before_day,))
-        self._connection.execute("DELETE FROM model_use WHERE day < ?", (before_day,))
+    def forget_day(self, before_day: str) -> None:
+        """Remove the sums of the oldest day before that."""
+        for table in ("daily", "model_use"):
+            oldest = f"SELECT min(day) FROM {table} WHERE day < ?"
+            self._connection.execute(f"DELETE FROM {table} WHERE day = ({oldest})", (before_day,))
 
     def give_up(self) -> None:
         """Close without a word: what could not be written is missing, and the next start says that it may be."""

@@ -134,4 +134,4 @@ def _add_sums(file: AuditFile, sums: Sequence[DaySum], after: int, up_to: int) -
 
 def _fold(file: AuditFile, use_before: datetime.date, sums_before: datetime.date) -> None:
     file.fold_use(use_before.isoformat())
-    file.forget_days(sums_before.isoformat())
+    file.forget_day(sums_before.isoformat())
