@@ -32,11 +32,20 @@ from credproxy.injection.kinds import (
     SigV4,
     Step,
 )
+from credproxy.injection.url_parts import fill_hole, with_parameter, without_parameter
 from credproxy.vault.credential import Credential, PartMissing
 from credproxy.wire.heads import Headers
 from credproxy.wire.target import Target
 
-__all__ = ["InjectionFailed", "Outgoing", "carrier_headers", "inject", "needs_body", "needs_secret"]
+__all__ = [
+    "InjectionFailed",
+    "Outgoing",
+    "carrier_headers",
+    "carrier_parameters",
+    "inject",
+    "needs_body",
+    "needs_secret",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ def inject(outgoing: Outgoing, injection: Injection, credential: Credential | No
 
     `credential` None does for an injection that needs none (`needs_secret`).
     """
+    if isinstance(injection, Recipe | ByPrefix):
+        outgoing = _without_carriers(outgoing, injection)
     try:
         for step in _steps(injection, credential):
             outgoing = _WORK[type(step)](outgoing, step, credential, now)
@@ -96,6 +107,24 @@ def carrier_headers(injection: Injection) -> frozenset[bytes]:
             case _:
                 pass
     return frozenset(name.encode("ascii") for name in names)
+
+
+@lru_cache(maxsize=1024)
+def carrier_parameters(injection: Injection) -> frozenset[str]:
+    """Return the query parameters that are the proxy's alone to set."""
+    return frozenset(step.name for step in _all_steps(injection) if isinstance(step, Query | RemoveQuery))
+
+
+def _without_carriers(outgoing: Outgoing, injection: Recipe | ByPrefix) -> Outgoing:
+    """Take out what any step may set: of two ways in which a service takes credentials, the one that is not used for
+    this value must not carry the agent's own."""
+    carriers = carrier_headers(injection)
+    kept = [header for header in outgoing.headers if header[0].replace(b"_", b"-") not in carriers]
+    target = outgoing.target
+    for name in carrier_parameters(injection):
+        target = replace(target, query=without_parameter(target.query, name))
+    received = outgoing.received or outgoing.headers
+    return Outgoing(outgoing.method, target, kept, outgoing.body, received)
 
 
 def _needs_body(step: Step) -> bool:
@@ -182,8 +211,6 @@ def _cookie(outgoing: Outgoing, step: Cookie, credential: Credential | None, _no
 
 
 def _query(outgoing: Outgoing, step: Query, credential: Credential | None, _now: float) -> Outgoing:
-    from credproxy.injection.url_parts import with_parameter
-
     value = _given(credential).part(step.part).reveal()
     return replace(
         outgoing,
@@ -192,8 +219,6 @@ def _query(outgoing: Outgoing, step: Query, credential: Credential | None, _now:
 
 
 def _remove_query(outgoing: Outgoing, step: RemoveQuery, _credential: Credential | None, _now: float) -> Outgoing:
-    from credproxy.injection.url_parts import without_parameter
-
     if outgoing.target.query is None:
         return outgoing
     query = without_parameter(outgoing.target.query, step.name)
@@ -201,8 +226,6 @@ def _remove_query(outgoing: Outgoing, step: RemoveQuery, _credential: Credential
 
 
 def _path_hole(outgoing: Outgoing, step: PathHole, credential: Credential | None, _now: float) -> Outgoing:
-    from credproxy.injection.url_parts import fill_hole
-
     path = fill_hole(outgoing.target, step, _given(credential).value.reveal())
     return replace(outgoing, target=replace(outgoing.target, path=path))
 

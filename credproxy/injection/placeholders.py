@@ -76,10 +76,16 @@ class Placeholders:
         """Return a placeholder that stands in the texts, None if none does."""
         return next(self.all_in(texts), None)
 
-    def find_misplaced(self, texts: Iterable[bytes], group_id: GroupId, secret: str | None) -> Tripped | None:
-        """Return a placeholder that does not belong: of another group, or of another secret than the request's."""
+    def find_misplaced(
+        self, texts: Iterable[bytes], group_id: GroupId, secret: str | None, *, takes_own: bool = False
+    ) -> Tripped | None:
+        """Return a placeholder that does not belong: of another group, or of another secret than the request's.
+
+        `takes_own`: any of the group's own belongs. So it is at a model route, whose key takes the place of whatever a
+        tool sends as its own.
+        """
         for found in self.all_in(texts):
-            if found.group_id != group_id or found.secret != secret:
+            if found.group_id != group_id or (found.secret != secret and not takes_own):
                 return found
         return None
 

@@ -103,6 +103,12 @@ def preset_of(injection: Injection | None) -> str:
     return injection.preset if isinstance(injection, Recipe) else ""
 
 
+def idempotency_header_of(injection: Injection | None) -> str | None:
+    """Return what the provider calls its idempotency key; None if it takes none, or no preset is used."""
+    preset = load_preset(preset_of(injection))
+    return None if preset is None else preset.idempotency_header or None
+
+
 def placeholder_form(preset_name: str, part: str = VALUE) -> str:
     """Return how a placeholder is to look; a plain form for what no preset knows."""
     preset = load_preset(preset_name) if preset_name else None

@@ -114,6 +114,25 @@ def test_what_a_value_begins_with_decides_how_it_goes_out() -> None:
     assert carrier_headers(step) == {b"authorization", b"x-api-key"}
 
 
+def test_the_way_that_is_not_used_carries_nothing_of_the_agents() -> None:
+    """Headers and parameters that another value would have gone into are the proxy's too."""
+    step = Recipe(
+        steps=(
+            ByPrefix(
+                cases=(("a-", SetHeader(name="x-odd-key")), ("b-", Query(name="odd"))),
+                otherwise=ReplaceHeader(name="x-third-key"),
+            ),
+        )
+    )
+    planted = [(b"x-odd-key", b"planted"), (b"x_odd_key", b"planted"), (b"x-third-key", b"planted")]
+    of = request("/p?odd=planted&q=1", headers=planted)
+    for value, place in (("a-1", "x-odd-key: a-1"), ("b-1", "odd=b-1"), ("c-1", "x-third-key: c-1")):
+        sent = inject(of, step, credential(value), now=NOW)
+        text = sent.target.wire + "".join(f"{name.decode()}: {value.decode()}" for name, value in sent.headers)
+        assert place in text
+        assert "planted" not in text
+
+
 def test_a_part_that_may_be_missing_is_left_out_and_the_agents_own_too() -> None:
     """A token without an account's id goes out without one; the agent's does not take its place."""
     step = SetHeader(name="account-id", part="account_id", is_optional=True)
