@@ -103,9 +103,9 @@ def _must_be_whole(injection: Injection) -> bool:
 
 
 async def _check_placeholders(call: Call, request: Request, body: bytes | None) -> None:
-    allow, group_id = call.allow, call.lease.group_id
-    texts = tuple(searched_texts(call.ask.target, request.headers, None if allow.is_model_call else body))
-    tripped = call.proxy.placeholders.find_misplaced(texts, group_id, allow.secret)
+    allow, group_id, is_route = call.allow, call.lease.group_id, call.ask.route is not None
+    texts = tuple(searched_texts(call.ask.target, request.headers, None if is_route else body))
+    tripped = call.proxy.placeholders.find_misplaced(texts, group_id, allow.secret, takes_own=is_route)
     if tripped is not None:
         await refuse_tripped(call.proxy, call.door, tripped, call.target)
     is_missing = allow.must_carry and allow.secret is not None
@@ -121,7 +121,7 @@ async def _build_headers(call: Call, request: Request, body: bytes | None) -> He
         headers = _web_read_headers(headers)
     if call.is_websocket:
         headers = websocket.request_headers(headers, is_searched=is_searched)
-    if allow.idempotency_header and body is not None:
+    if allow.idempotency_header and body is not None and call.is_unsafe:
         headers = await _with_idempotency_key(call, headers, allow.idempotency_header, body)
     return headers
 

@@ -140,7 +140,7 @@ class Sending:
         placeholders, group_id = call.proxy.placeholders, call.lease.group_id
         try:
             while (piece := await self._body.next_piece()) is not None:
-                if not call.allow.is_model_call:
+                if call.ask.route is None:
                     tripped = placeholders.find_misplaced((tail + piece,), group_id, call.allow.secret)
                     if tripped is not None:
                         call.tell("tripwire", detail=tripped.secret)

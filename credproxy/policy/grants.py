@@ -17,6 +17,7 @@ import yaml
 from credproxy.injection.kinds import Injection
 from credproxy.injection.outgoing import needs_secret
 from credproxy.injection.parse import default_inject, parse_inject
+from credproxy.injection.presets import idempotency_header_of
 from credproxy.policy.bundles import bundle_names, read_bundle
 from credproxy.policy.grant_terms import BUNDLE_KEYS, TERM_KEYS, Terms, read_terms, read_twin, read_web_read
 from credproxy.policy.path_glob import PathGlob, is_glob
@@ -161,7 +162,7 @@ def _parse_host_grant(
         quota=terms.quota,
         approval=terms.approval,
         expires_at=terms.expires_at,
-        idempotency_header=terms.idempotency_header,
+        idempotency_header=terms.idempotency_header if "idempotency" in members else idempotency_header_of(injection),
     )
     return Rule(
         scheme=scheme,
