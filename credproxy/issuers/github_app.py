@@ -89,7 +89,7 @@ def _read_refusal(app: GitHubApp, answer: TokenAnswer, message: str, now: float)
     }.get(answer.status, f"GitHub refused ({answer.status}: {said})")
     theirs = _read_date(answer.date)
     if answer.status == 401 and theirs is not None and abs(theirs - now) > CLOCK_SLACK_S:
-        sentence = f"{sentence}. This machine's clock is {now - theirs:+.0f} s from GitHub's: set it right"
+        sentence = f"GitHub does not accept the app's key ({said}): this machine's clock is {now - theirs:+.0f} s off"
         return NoToken(code="issuer_unavailable", sentence=sentence, is_for_good=False)
     return NoToken(code="issuer_refused", sentence=sentence, is_for_good=True)
 

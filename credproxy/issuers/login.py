@@ -125,12 +125,14 @@ def read_pasted(text: str, state: str) -> str:
     try:
         check_value(code)
     except BadValue:
-        raise LoginRefused("what was pasted holds no code; paste the whole address of the page you ended at") from None
+        code = ""
+    if not code or " " in code:
+        raise LoginRefused("what was pasted holds no code; paste the whole address of the page you ended at")
     return code
 
 
 def read_found_login(text: str) -> FoundLogin:
-    """Return the login in a file of Claude Code's (`.credentials.json`) or Codex' (`auth.json`); raises LoginRefused."""
+    """Return the login of Claude Code's file (`.credentials.json`) or Codex' (`auth.json`); raises LoginRefused."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
