@@ -31,7 +31,8 @@ TIMEOUT_S = 100.0
 FORWARDING = """
 import sys
 from agents.forwarder import ForwarderThread
-ForwarderThread(3128, "/run/yard/proxy.sock").start()
+from agents.refusals import Refusals
+ForwarderThread(3128, "/run/yard/proxy.sock", Refusals()).start()
 """
 RUN = """
 import json, subprocess
@@ -166,8 +167,7 @@ async def _no_doors() -> frozenset[DoorId]:
 def _make_bundle(home: Path) -> Path:
     """The scripted agent, with the real agent's forwarder in front."""
     bundle = home / "agent" / "forwarding"
-    (bundle / "agents").mkdir(parents=True)
-    for name in ("__init__.py", "forwarder.py"):
-        shutil.copy(ROOT / "agents" / name, bundle / "agents" / name)
+    for package in ("agents", "protocol"):
+        shutil.copytree(ROOT / package, bundle / package, ignore=shutil.ignore_patterns("__pycache__", "image"))
     (bundle / "__main__.py").write_text(FORWARDING + SCRIPTED_AGENT)
     return bundle
