@@ -20,9 +20,9 @@ _SECOND_LEVELS = frozenset((
 """Under a two-letter top level these are levels of their own: co.uk, com.au, or.jp, gob.mx."""
 
 
-def refuse_wildcard(base: str) -> str:
+def refuse_wildcard(base: str, system_list: Path = SYSTEM_LIST) -> str:
     """Return why `*.base` may not be granted; empty if it may."""
-    if _is_suffix(base):
+    if _is_suffix(base, system_list):
         return f"everybody can have a name below {base}; name the hosts themselves"
     below = next((suffix for suffix in _own_suffixes() if suffix.endswith(f".{base}")), None)
     if below is not None:
@@ -31,13 +31,13 @@ def refuse_wildcard(base: str) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _is_suffix(name: str) -> bool:
+def _is_suffix(name: str, system_list: Path) -> bool:
     labels = name.split(".")
     if len(labels) < 2 or name in _own_suffixes() or _is_bucket_place(labels):
         return True
     if len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVELS:
         return True
-    return _is_in_list(name, _lines(SYSTEM_LIST))
+    return _is_in_list(name, _lines(system_list))
 
 
 def _is_bucket_place(labels: list[str]) -> bool:
