@@ -195,3 +195,16 @@ def test_compiling_container_stands_outside_the_homes_cgroup() -> None:
     traits = replace(TRAITS, parent_cgroup="/nightyard-abcd2345")
     request: Any = build_compile_request("image:1", "abcd2345", "/home/ny/agent/.new-1", USER, traits)
     assert "CgroupParent" not in request["HostConfig"]
+
+
+def test_placeholders_stand_in_the_environment_and_take_nothing_from_it() -> None:
+    """A tool finds its key's place taken; the container's own variables keep their word, and a container with other
+    placeholders is another one."""
+    kind = replace(KIND, placeholders=(("GITHUB_TOKEN", "ghp_x"), ("PATH", "/evil"), ("ANTHROPIC_API_KEY", "sk-ant")))
+    environment = environment_of(request_of(kind))
+    assert environment["GITHUB_TOKEN"] == "ghp_x"
+    assert environment["ANTHROPIC_API_KEY"] == "sk-ant"
+    assert environment["PATH"] == environment_of(request_of())["PATH"]
+    assert build_spare_key(kind, PLACES, USER, TRAITS, ()) != build_spare_key(KIND, PLACES, USER, TRAITS, ())
+    routed = replace(kind, model=ModelRoute(route="main", api="anthropic", model="m"))
+    assert "ANTHROPIC_API_KEY" not in environment_of(request_of(routed))
