@@ -72,8 +72,9 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
 
 
 def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
-    """Return what a person approves, and what is compared with it before it is sent."""
-    lease = call.lease
+    """Return what a person approves, and what is compared with it before it is sent. Without the idempotency key: that
+    is ours, and another one when a client asks the same again while the person thinks."""
+    lease, ours = call.lease, (call.allow.idempotency_header or "").encode("ascii")
     return HeldRequest(
         group_id=lease.group_id,
         task_id=lease.task_id,
@@ -82,7 +83,7 @@ def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
         call_id=call.call_id,
         method=call.ask.method,
         target=call.ask.target,
-        headers=tuple(headers),
+        headers=tuple(header for header in headers if header[0] != ours),
         body=body,
         rule=call.allow.rule,
         secret=call.allow.secret or "",
