@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from credproxy.wire.heads import Headers
 
+MAX_REASON_BYTES = 300
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -41,6 +43,13 @@ class Answer:
             "retry": self.may_retry,
         }
         return json.dumps({"type": "error", "error": error}, ensure_ascii=True).encode("ascii") + b"\n"
+
+    def reason(self) -> bytes:
+        """Return the status line's words: of a refused tunnel many tools show nothing else, as in Python and Go."""
+        if self.content is not None:
+            return b""
+        words = f"{self.code}: {self.message}".encode("ascii", "replace")[:MAX_REASON_BYTES]
+        return bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in words)
 
     def headers(self, body: bytes) -> Headers:
         headers = [

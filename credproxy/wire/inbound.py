@@ -170,7 +170,7 @@ class Inbound:
         """Send a response of the proxy's own, whole."""
         body = answer.body()
         try:
-            wire = self.begin_response(answer.status, answer.headers(body))
+            wire = self.begin_response(answer.status, answer.headers(body), answer.reason())
             wire += b"" if self._is_head else self.body_bytes(body)
             self.stream.write(wire + self.end_response())
         except h11.LocalProtocolError as error:

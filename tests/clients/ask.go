@@ -46,4 +46,6 @@ func main() {
 	}
 	all.Wait()
 	fmt.Println(words[0], words[1], words[2])
+	_, err := http.Get("https://elsewhere.example/")
+	fmt.Println(err)
 }

@@ -19,11 +19,13 @@ async def hello(arrived: Arrived) -> Reply:
 
 
 async def test_programs_in_go_need_nothing(agent_image: str) -> None:
-    """They find the proxy and trust it by the container's environment alone: reading, a large body, a refusal."""
+    """They find the proxy and trust it by the container's environment alone: reading, a large body, refusals."""
     async with (
         open_quarter(agent_image, go_client()) as quarter,
         quarter.shop("api.example", hello, secret="key", inject="bearer", paths=["/a"]) as shop,
     ):
         ran = await quarter.run(f"/skills/go-client/ask https://api.example:{shop.port}")
-    assert ran.well().splitlines() == ["hello", "2000000 path_not_granted", "hello hello hello"]
+    *lines, tunnel = ran.well().splitlines()
+    assert lines == ["hello", "2000000 path_not_granted", "hello hello hello"]
+    assert "host_not_granted: " in tunnel
     assert {tuple(arrived.header("authorization")) for arrived in shop.inbox} == {(f"Bearer {CANARY}",)}

@@ -21,7 +21,7 @@ async def hello(arrived: Arrived) -> Reply:
 
 
 async def test_the_standard_library_needs_nothing(quarter: Quarter) -> None:
-    """urllib finds the proxy and trusts it; a refusal is an HTTPError whose body teaches."""
+    """urllib finds the proxy and trusts it; a refusal is an HTTPError whose body teaches, and a tunnel's says why."""
     async with quarter.shop("api.example", hello, secret="key", inject={"header": "X-Token"}, paths=["/a"]) as shop:
         place = f"https://api.example:{shop.port}"
         ran = await quarter.run(
@@ -32,9 +32,15 @@ try:
     urllib.request.urlopen("{place}/b")
 except urllib.error.HTTPError as error:
     print(error.code, json.load(error)["error"]["code"])
+try:
+    urllib.request.urlopen("https://elsewhere.example/")
+except urllib.error.URLError as error:
+    print(error.reason)
 END"""
         )
-    assert ran.well().splitlines() == ["hello", "403 path_not_granted"]
+    *lines, tunnel = ran.well().splitlines()
+    assert lines == ["hello", "403 path_not_granted"]
+    assert "403 host_not_granted: " in tunnel and "elsewhere.example" in tunnel
     assert shop.inbox[0].header("x-token") == [CANARY]
 
 
