@@ -1,7 +1,7 @@
 """From what was asked for to the grants that would allow it: narrow, but not a line for each page. Pure.
 
-Reading is proposed by folders, writing by exact paths; nothing is proposed that a grant would widen beyond what was
-seen without saying so.
+Reading is proposed by folders, writing by exact paths. A path that can be granted only with its whole host is not
+proposed: what an agent asks for must not choose how much it gets.
 """
 
 from __future__ import annotations
@@ -29,16 +29,23 @@ class _Use:
     times: int = 0
 
 
+def is_nameable(seen: Seen) -> bool:
+    """Whether a grant can name what was asked for, and that alone: a star would be a wildcard, and what servers read in
+    two ways fits only a whole host."""
+    parts = urlsplit(seen.url)
+    path = parts.path or "/"
+    is_plain = is_glob(path) and "*" not in path and ";" not in path and "%2F" not in path and "%25" not in path
+    return parts.scheme in USUAL_PORTS and bool(parts.hostname) and is_plain
+
+
 def propose(seen: Iterable[Seen]) -> list[Wish]:
-    """Return the grants that would allow what was seen, those most asked for first."""
+    """Return the grants that would allow what was seen and is nameable, those most asked for first."""
     uses: dict[tuple[str, str, int | None, bool], _Use] = {}
-    for each in seen:
+    for each in filter(is_nameable, seen):
         parts = urlsplit(each.url)
-        if parts.scheme not in USUAL_PORTS or not parts.hostname:
-            continue
         port = parts.port if parts.port not in (None, USUAL_PORTS[parts.scheme]) else None
         is_reading = each.method in (*READING, "CONNECT")
-        use = uses.setdefault((parts.scheme, parts.hostname, port, is_reading), _Use())
+        use = uses.setdefault((parts.scheme, parts.hostname or "", port, is_reading), _Use())
         use.times += each.times
         if each.method != "CONNECT":  # a tunnel that was refused: what it was for is not known
             use.methods.add(each.method)
@@ -54,17 +61,10 @@ def _wishes(place: tuple[str, str, int | None, bool], use: _Use) -> Iterator[Wis
 
 
 def _globs(paths: set[str], *, is_reading: bool) -> tuple[str, ...]:
-    """Return few enough paths to be read by a person; none where the whole host is needed or meant."""
-    if not paths or any(not _is_plain(path) for path in paths):
-        return ()
+    """Return few enough paths to be read by a person; none where reading went all over the host."""
     if not is_reading or len(paths) <= FEW_PATHS:
         return tuple(sorted(paths))
     folders = {"/" + path.split("/")[1] for path in paths}
     if "/" in folders or len(folders) > FEW_FOLDERS:
         return ()
     return tuple(sorted(f"{folder}/**" for folder in folders))
-
-
-def _is_plain(path: str) -> bool:
-    """Whether the path can stand in a grant for itself, and for itself alone."""
-    return is_glob(path) and "*" not in path and ";" not in path and "%2F" not in path

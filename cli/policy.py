@@ -11,7 +11,7 @@ import click
 from cli.grants_edit import Wish, add_grant
 from cli.grants_file import change_grants, read_group
 from cli.grants_options import sure_option
-from cli.grants_proposals import propose
+from cli.grants_proposals import is_nameable, propose
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.style import GREEN, RED, paint
@@ -89,12 +89,17 @@ def proposals(group: str, *, denied: bool, write: bool, is_sure: bool) -> None:
     """Propose the grants that would allow what GROUP's last dry run let out."""
     group_id = read_group(group)
     seen = ask_proxy(lambda admin: client.seen(admin, group_id, denied=denied))
-    wishes = propose(seen)
-    if not wishes:
+    if not seen:
         what = "was denied" if denied else "would have been denied"
         click.echo(f"Nothing that a grant could allow {what}.")
         return
     click.echo(table([[each.method, each.url, each.code, _times(each.times)] for each in seen]))
+    odd = sum(not is_nameable(each) for each in seen)
+    if odd:
+        click.echo(f"{odd} of these are not proposed: only a grant for a whole host could allow such paths.")
+    wishes = propose(seen)
+    if not wishes:
+        return
     if not write:
         click.echo("These would allow it; read them before you use them:")
         for wish in wishes:
