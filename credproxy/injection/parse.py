@@ -61,10 +61,10 @@ def parse_inject(reader: NodeReader, node: yaml.Node, *, host: str | None) -> In
 
 def default_inject(host: str) -> Recipe | None:
     """Return how a credential gets into requests to a host that exactly one preset knows; else None."""
-    from credproxy.injection.presets import presets_for
+    from credproxy.injection.presets import meant_preset
 
-    presets = [preset for preset in presets_for(host) if not preset.variant_of]
-    return presets[0].recipe_for(host) if len(presets) == 1 else None
+    preset = meant_preset(host)
+    return None if preset is None else preset.recipe_for(host)
 
 
 def _parse_list(reader: NodeReader, node: yaml.SequenceNode, host: str | None) -> Recipe | None:

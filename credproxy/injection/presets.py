@@ -98,6 +98,12 @@ def presets_for(host: str) -> tuple[Preset, ...]:
     return tuple(preset for preset in presets if preset is not None and preset.recipe_for(host) is not None)
 
 
+def meant_preset(host: str) -> Preset | None:
+    """Return the preset that is meant for a host where none is named; None if none is, or it could be two."""
+    meant = [preset for preset in presets_for(host) if not preset.variant_of]
+    return meant[0] if len(meant) == 1 else None
+
+
 def preset_of(injection: Injection | None) -> str:
     """Return the name of the preset that an injection is of; empty: of none."""
     return injection.preset if isinstance(injection, Recipe) else ""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from credproxy.injection.environment import names_of
-from credproxy.injection.kinds import Injection
+from credproxy.injection.environment import SecretUse, names_of, use_of
 from credproxy.injection.placeholders import PlaceholderName
 from credproxy.policy.rules import GroupRules, Policy
 
 
-def secrets_of(group: GroupRules) -> Iterator[tuple[str, Injection]]:
-    """Yield the secret and the injection of each grant that has both, in the file's order."""
+def secrets_of(group: GroupRules) -> Iterator[SecretUse]:
+    """Yield what each grant with a secret makes of it, in the file's order."""
     for rule in group.rules:
         if rule.secret is not None and rule.injection is not None:
-            yield rule.secret, rule.injection
+            yield use_of(rule.secret, rule.injection, rule.host)
 
 
 def placeholders_of(policy: Policy) -> Iterator[PlaceholderName]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from credproxy.injection.environment import environment_of
+from credproxy.injection.environment import environment_of, use_of
 from credproxy.injection.kinds import Basic, Bearer, ListHeader, PathHole, Query, Recipe, SetHeader, SigV4
 from credproxy.injection.outgoing import inject, needs_secret
 from credproxy.injection.parse import default_inject
@@ -142,22 +142,22 @@ def test_a_mistake_in_a_file_is_named(text: str, problem: str) -> None:
 def test_a_group_is_told_of_its_secrets_in_the_files_order() -> None:
     """By the names that presets and grants give; where two want one name the first has it; others have ours."""
     placeholders, group = Placeholders(bytes(32)), GroupId("main")
-    github = default_inject("api.github.com")
-    assert github is not None
+    searching = Recipe(steps=(SetHeader(name="x-key"),), variables=("SEARCH_KEY",))
     variables = environment_of(
         group,
         [
-            ("work-github", github),
-            ("my-github", github),
-            ("search", Recipe(steps=(SetHeader(name="x-key"),), variables=("SEARCH_KEY",))),
-            ("my-notes", Bearer()),
-            ("aws", SigV4()),
-            ("aws", Recipe(steps=(SigV4(),), preset="aws")),
+            use_of("work-github", Bearer(), "api.github.com"),
+            use_of("my-github", Recipe(steps=(Bearer(),), preset="github"), "github.example.org"),
+            use_of("search", searching, "search.example.org"),
+            use_of("my-notes", Bearer(), "notes.example.org"),
+            use_of("aws", SigV4(), "minio.example.org"),
+            use_of("aws", SigV4(), "s3.eu-west-1.amazonaws.com"),
         ],
         placeholders,
     )
     assert variables["GITHUB_TOKEN"] == variables["GH_TOKEN"] == placeholders.of(group, "work-github", "github")
     assert variables["SEARCH_KEY"] == placeholders.of(group, "search")
+    assert "NIGHTYARD_PLACEHOLDER_MY_GITHUB" not in variables
     assert variables["NIGHTYARD_PLACEHOLDER_MY_NOTES"] == placeholders.of(group, "my-notes")
     assert re.fullmatch("AKIA[A-Z2-7]{16}", variables["AWS_ACCESS_KEY_ID"])
     assert len(variables["AWS_SECRET_ACCESS_KEY"]) == 40
