@@ -165,6 +165,8 @@ class Call:
 
     def _detail(self, use: ModelUse | None) -> str:
         """The end row's JSON: sizes, what went wrong, and the model's use."""
+        if self.is_whole and use is None:
+            return f'{{"request_bytes":{self.request_bytes},"response_bytes":{self.response_bytes}}}'
         facts: dict[str, object] = {"request_bytes": self.request_bytes, "response_bytes": self.response_bytes}
         if not self.is_whole:
             facts["broken"] = self.code or "cut"

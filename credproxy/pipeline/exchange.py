@@ -20,6 +20,7 @@ from credproxy.pipeline.preparation import Prepared, prepare
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.sending import Sending
 from credproxy.wire.answer import Answer
+from credproxy.wire.expiry import Limit
 from credproxy.wire.inbound import Inbound, Request
 from credproxy.wire.upstream import UpstreamFailed
 
@@ -36,10 +37,10 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
     """Answer a request. Raises Refused (nothing was sent back yet), ResponseCut, StreamBroken, TimeoutError."""
     body = RequestBody(inbound, request, call)
     try:
-        async with asyncio.timeout(call.proxy.deadlines.whole_s) as deadline:
+        with Limit(call.proxy.deadlines.whole_s) as limit:
             await admit(call, request, body)
             if call.is_websocket or call.allow.expires_at is not None or call.allow.approval is not None:
-                deadline.reschedule(_ends_at(call))
+                limit.move(_ends_at(call))
             prepared = await prepare(call, request, body)
             if call.allow.is_model_call:
                 await admit_model_call(call)

@@ -7,7 +7,6 @@ What could be the beginning of a needle is held back until it is known; the rest
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 import urllib.parse
@@ -17,6 +16,13 @@ MIN_CHARS = 8
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 """What neither URLs nor JSON nor HTML escape."""
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
+
+_HTML_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_HTML_ESCAPES = tuple(
+    str.maketrans({**_HTML_TEXT, **quotes})
+    for quotes in ({}, {'"': "&quot;", "'": "&#x27;"}, {'"': "&quot;", "'": "&#39;"}, {'"': "&#34;", "'": "&#39;"})
+)
+"""In text, and as common libraries escape quotes besides. `html.escape` would bring a third of a megabyte along."""
 
 
 class Reflected(Exception):
@@ -41,7 +47,10 @@ class Needles:
 
     def holds(self, text: bytes) -> bool:
         """Whether any form is in the text."""
-        return any(form in text for form in self.forms)  # faster than one expression for all of them
+        for form in self.forms:  # noqa: SIM110  # half of what `any` costs; one expression for all costs more than both
+            if form in text:
+                return True
+        return False
 
     def begin_in(self, text: bytes) -> int:
         """Return where a form may begin that the text's end cuts off; the text's length if none does."""
@@ -92,8 +101,8 @@ def _escaped_forms(value: str) -> Iterator[bytes]:
         for_pages = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         yield for_pages.encode("ascii")
         yield for_pages.replace("+", "\\u002b").replace("=", "\\u003d").replace("'", "\\u0027").encode("ascii")
-    yield html.escape(value).encode("ascii")
-    yield html.escape(value, quote=False).encode("ascii")
+    for entities in _HTML_ESCAPES:
+        yield value.translate(entities).encode("ascii")
 
 
 class Searcher:

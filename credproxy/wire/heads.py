@@ -13,12 +13,13 @@ Headers = list[tuple[bytes, bytes]]
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 100
+MAX_LENGTH_DIGITS = 15
 
 _BAD_BYTES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BARE_BREAK = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _FOLD = re.compile(rb"\r\n[ \t]")
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([^\r]*)", re.IGNORECASE)
-_LENGTH = re.compile(rb"[0-9]{1,15}[ \t]*")
+_LENGTH = re.compile(rb"[0-9]{1,%d}[ \t]*" % MAX_LENGTH_DIGITS)
 
 HOP_BY_HOP = frozenset(
     (

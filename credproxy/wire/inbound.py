@@ -13,7 +13,7 @@ import h11
 from credproxy.wire.answer import Answer
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
-from credproxy.wire.plain import read_plain_request, write_response
+from credproxy.wire.plain import plain_end, read_plain_request, write_response
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.websocket import is_upgrade
 
@@ -64,21 +64,28 @@ class Inbound:
 
         Raises heads.BadHead, TimeoutError inside a head, StreamBroken.
         """
-        buffer = bytearray()
         try:
-            buffer += await self.stream.read(self._deadlines.idle_s)
+            wire = await self.stream.read(self._deadlines.idle_s)
         except TimeoutError:
             return None
-        if not buffer:
+        if not wire:
             return None
+        request = await self._read_request(wire)
+        self._is_head = request.method == "HEAD"
+        return request
+
+    async def _read_request(self, wire: bytes) -> Request:
+        end = plain_end(wire)
+        plain = self._take_plain(wire, end) if end else None
+        if plain is not None:
+            return plain
+        buffer = bytearray(wire)
         end = head_end(buffer)
         if not end:
             async with asyncio.timeout(self._deadlines.head_s):
                 end = await self._read_whole_head(buffer)
         wire = bytes(buffer)
-        request = self._take_plain(wire, end) or self._parse(wire)
-        self._is_head = request.method == "HEAD"
-        return request
+        return self._take_plain(wire, end) or self._parse(wire)
 
     async def _read_whole_head(self, buffer: bytearray) -> int:
         while not (end := head_end(buffer)):

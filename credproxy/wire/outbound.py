@@ -11,7 +11,7 @@ import h11
 
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import BadHead, Headers, check_framing, head_end
-from credproxy.wire.plain import ResponseHead, read_plain_response, write_plain_request
+from credproxy.wire.plain import ResponseHead, plain_end, read_plain_response, write_plain_request
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.upstream import Connection, UpstreamFailed
 
@@ -69,7 +69,13 @@ class Outbound:
 
     async def read_head(self) -> tuple[ResponseHead, h11.Event | None]:
         """Return the final response's head, and the first piece of its body if that came with it."""
-        buffer = bytearray()
+        arrived = await self._first_bytes()
+        end = plain_end(arrived)
+        plain = self._take_plain(arrived, end) if end else None
+        if plain is not None:
+            return plain, self.ready_event()
+        self._tell_untold()
+        buffer = bytearray(arrived)
         for _informational in range(MAX_INFORMATIONAL):
             try:
                 deadline = asyncio.get_running_loop().time() + self._deadlines.answer_s
@@ -78,9 +84,6 @@ class Outbound:
                     if not chunk:
                         raise self.closed("the upstream closed the connection without an answer")
                     buffer += chunk
-                plain = self._take_plain(bytes(buffer), end)
-                if plain is not None:
-                    return plain, self.ready_event()
                 self._http.receive_data(bytes(buffer[:end]))
                 del buffer[:end]
                 event = self._http.next_event()
@@ -105,17 +108,28 @@ class Outbound:
                 return ResponseHead(event.status_code, headers, bytes(event.reason), None), None
         raise self._broken("the answer does not begin as one")
 
+    async def _first_bytes(self) -> bytes:
+        try:
+            chunk = await self._stream.read(self._deadlines.answer_s)
+        except TimeoutError:
+            raise self._late("no answer came in time") from None
+        if not chunk:
+            raise self.closed("the upstream closed the connection without an answer")
+        return chunk
+
     def _take_plain(self, wire: bytes, end: int) -> ResponseHead | None:
-        """Return a plain head; else let h11 take over, with the request it has not heard of."""
-        if self._untold is None:
-            return None
-        request, self._untold = self._untold, None
-        head = read_plain_response(wire[:end])
-        if head is None:
-            self._tell(*request)
-            return None
-        self._left_bytes, self._arrived = head.body_bytes, wire[end:]
+        """Return a plain head, None if it is h11's to read."""
+        head = read_plain_response(wire[:end]) if self._untold is not None else None
+        if head is not None:
+            self._untold = None
+            self._left_bytes, self._arrived = head.body_bytes, wire[end:]
         return head
+
+    def _tell_untold(self) -> None:
+        """Let h11 take over, with the request that it has not heard of."""
+        if self._untold is not None:
+            request, self._untold = self._untold, None
+            self._tell(*request)
 
     def _ready_plain(self, left_bytes: int) -> h11.Event | None:
         if left_bytes == 0:
