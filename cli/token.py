@@ -104,7 +104,7 @@ def revoke(token_ids: Sequence[str], *, is_all: bool) -> None:
         click.echo("No token is valid.")
 
 
-@token.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@token.command(context_settings={"ignore_unknown_options": True})
 @click.argument("group")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @for_option
