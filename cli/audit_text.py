@@ -21,7 +21,7 @@ def build_row(row: AuditRow) -> tuple[str, str, str, Mood]:
     facts = _facts(row.detail) if row.kind == "end" else {}
     what, mood = _what(row, facts)
     parts = [row.group, row.target, *_about(row, facts)]
-    return at, clean_line(what), clean_line("  ".join(part for part in parts if part)), mood
+    return at, clean_line(what), "  ".join(clean_line(part) for part in parts if part), mood
 
 
 def _what(row: AuditRow, facts: dict[str, object]) -> tuple[str, Mood]:
