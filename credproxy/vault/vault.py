@@ -232,7 +232,7 @@ class Vault:
             content = dataclasses.replace(before, parts=kept, token_ends_at=token_ends_at)
             written = dataclasses.replace(old, revision=old.revision + 1)
             self._rewrite(secret, written, encode_content(content))
-        return next(each for each in self.values(name) if each.value_id == value.value_id)
+        return _open_content(secret, written, content)
 
     def state(self) -> VaultState:
         return self._state
@@ -340,24 +340,7 @@ class Vault:
             return None
 
     def _open_value(self, secret: SealedSecret, value: SealedValue) -> SecretValue:
-        content = decode_content(self._open_plain(secret, value))
-        secret_type = TYPES[secret.type]
-        parts = {
-            part.name: Secret(secret.name, content.parts[part.name], has_lines=part.has_lines)
-            for part in secret_type.parts
-            if part.name in content.parts
-        }
-        return SecretValue(
-            name=secret.name,
-            type=secret.type,
-            label=value.label,
-            version=value.version,
-            parts=parts,
-            source=content.source,
-            token_ends_at=content.token_ends_at,
-            value_id=value.value_id,
-            revision=value.revision,
-        )
+        return _open_content(secret, value, decode_content(self._open_plain(secret, value)))
 
     def _insert_secret(
         self,
@@ -397,6 +380,25 @@ class Vault:
         """Seal a value anew, with all that its row says now."""
         wrapped, sealed = self._sealers[value.key_id].seal_value(secret, value, plain)
         self._file.update_value(dataclasses.replace(value, wrapped_key=wrapped, sealed=sealed))
+
+
+def _open_content(secret: SealedSecret, value: SealedValue, content: Content) -> SecretValue:
+    parts = {
+        part.name: Secret(secret.name, content.parts[part.name], has_lines=part.has_lines)
+        for part in TYPES[secret.type].parts
+        if part.name in content.parts
+    }
+    return SecretValue(
+        name=secret.name,
+        type=secret.type,
+        label=value.label,
+        version=value.version,
+        parts=parts,
+        source=content.source,
+        token_ends_at=content.token_ends_at,
+        value_id=value.value_id,
+        revision=value.revision,
+    )
 
 
 def _next_version(secret: SealedSecret) -> int:
