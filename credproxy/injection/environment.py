@@ -50,10 +50,13 @@ def environment_of(group_id: GroupId, uses: Iterable[SecretUse], placeholders: P
 
 def names_of(group_id: GroupId, uses: Iterable[SecretUse]) -> Iterator[PlaceholderName]:
     """Yield all placeholders that the secrets of a group's grants have."""
-    for secret, preset in {(use.secret, use.preset) for use in uses}:
-        known = load_preset(preset) if preset else None
-        for part in known.placeholders if known is not None else (VALUE,):
-            yield PlaceholderName(group_id=group_id, secret=secret, preset=preset, part=part)
+    seen: set[tuple[str, str]] = set()
+    for use in uses:
+        if (use.secret, use.preset) not in seen:
+            seen.add((use.secret, use.preset))
+            known = load_preset(use.preset) if use.preset else None
+            for part in known.placeholders if known is not None else (VALUE,):
+                yield PlaceholderName(group_id=group_id, secret=use.secret, preset=use.preset, part=part)
 
 
 def _variables(use: SecretUse) -> Iterator[tuple[str, str]]:

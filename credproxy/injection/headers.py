@@ -15,9 +15,11 @@ _NO_COOKIE = frozenset('"(),;\\ ')
 
 def without(headers: Headers, name: bytes) -> Headers:
     """Return the headers but those of a name. `x_key` is `x-key` to servers that hand headers on as variables."""
-    if any(b"_" in found for found, _value in headers):
-        return [header for header in headers if header[0].replace(b"_", b"-") != name]
-    return [header for header in headers if header[0] != name]
+    return [
+        header
+        for header in headers
+        if header[0] != name and (b"_" not in header[0] or header[0].replace(b"_", b"-") != name)
+    ]
 
 
 def with_header(headers: Headers, name: str, value: str) -> Headers:

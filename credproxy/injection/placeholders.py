@@ -57,20 +57,23 @@ class Placeholders:
         self._given: set[PlaceholderName] = set()
         self._known: dict[bytes, PlaceholderName] | None = None
         """Both, as they are written; made when a tag was found, and then kept."""
+        self._is_idle = True
+        """There is none to be found."""
 
     def of(self, group_id: GroupId, secret: str, preset: str = "", part: str = VALUE) -> str:
         """Return the placeholder of a group's secret, in the form of the preset's keys; found from now on."""
         name = PlaceholderName(group_id=group_id, secret=secret, preset=preset, part=part)
         if name not in self._given:
             self._given.add(name)
-            self._known = None
+            self._known, self._is_idle = None, False
         return self._write(name)
 
     def watch(self, list_names: Callable[[], Iterable[PlaceholderName]]) -> None:
-        """Find these from now on too: those of the policy in force, in place of the last. They are listed only when
-        one may have been found."""
+        """Find these from now on too: those of the policy in force, in place of the last. Beyond the first they are
+        listed only when one may have been found."""
         self._list_watched = list_names
         self._known = None
+        self._is_idle = not self._given and next(iter(list_names()), None) is None
 
     def find(self, texts: Iterable[bytes]) -> Tripped | None:
         """Return a placeholder that stands in the texts, None if none does."""
@@ -95,6 +98,8 @@ class Placeholders:
 
     def all_in(self, texts: Iterable[bytes]) -> Iterator[Tripped]:
         """Yield each placeholder that stands in the texts, maybe more than once."""
+        if self._is_idle:
+            return
         for text in texts:
             for tag in self._tags:
                 at = text.find(tag)

@@ -91,11 +91,23 @@ def load_preset(name: str) -> Preset | None:
     return preset
 
 
-@lru_cache(maxsize=1024)
 def presets_for(host: str) -> tuple[Preset, ...]:
     """Return the presets that know a host, by name."""
-    presets = (load_preset(name) for name in preset_names())
-    return tuple(preset for preset in presets if preset is not None and preset.recipe_for(host) is not None)
+    by_host = _presets_by_host()
+    labels = host.split(".")
+    below = ("*." + ".".join(labels[index:]) for index in range(1, len(labels)))
+    return next((found for pattern in (host, *below) if (found := by_host.get(pattern))), ())
+
+
+@lru_cache(maxsize=1)
+def _presets_by_host() -> Mapping[str, tuple[Preset, ...]]:
+    by_host: dict[str, tuple[Preset, ...]] = {}
+    for name in preset_names():
+        preset = load_preset(name)
+        if preset is not None:
+            for pattern in preset.hosts:
+                by_host[pattern] = (*by_host.get(pattern, ()), preset)
+    return by_host
 
 
 def meant_preset(host: str) -> Preset | None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -172,12 +173,21 @@ def test_one_of_a_grant_that_is_gone_is_none() -> None:
 
 
 def test_nothing_is_listed_until_the_tag_was_seen() -> None:
-    """A request without a placeholder costs a search for the tag and nothing else."""
-    placeholders = Placeholders(KEY)
-    asked = []
-    placeholders.watch(lambda: asked.append(1) or [])  # type: ignore[func-returns-value]  # counts and lists nothing
-    assert placeholders.find(searched_texts(target("/a?b"), [(b"a", b"b" * 5000)], b"c" * 100_000)) is None
-    assert asked == []
+    """A request without a placeholder costs a search for the tag, and where there is none to be found not even that."""
+    placeholders, listed = Placeholders(KEY), []
+    texts = tuple(searched_texts(target("/a?b"), [(b"a", b"b" * 5000)], b"c" * 100_000))
+
+    def list_names() -> Iterator[PlaceholderName]:
+        for secret in ("one", "two"):
+            listed.append(secret)
+            yield PlaceholderName(group_id=MAIN, secret=secret)
+
+    assert placeholders.find(texts) is None
+    placeholders.watch(list_names)
+    assert placeholders.find(texts) is None
+    assert listed == ["one"]
+    assert placeholders.find([Placeholders(KEY).of(MAIN, "two").encode()]) is not None
+    assert listed == ["one", "one", "two"]
 
 
 @given(st.binary(max_size=200))
