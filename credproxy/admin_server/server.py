@@ -31,7 +31,7 @@ from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy, Watcher
 from protocol.codec import ShapeError
 from protocol.frames import PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
-from protocol.proxy_admin import ADMIN_CLIENT_FRAMES, AdminProblem, AdminReply, AdminRequest
+from protocol.proxy_admin import ADMIN_CLIENT_FRAMES, AdminProblem, AdminReply, AdminRequest, ProxyEvent
 
 log = logging.getLogger(__name__)
 
@@ -133,13 +133,20 @@ class AdminServer:
             return AdminProblem(id=request.id, code="audit_failed", message=f"the audit failed: {failure.reason}")
 
     async def _tell(self, watcher: Watcher, writer: asyncio.StreamWriter) -> None:
-        while (event := await watcher.events.get()) is not None:
-            await self._send(writer, event)
+        events: list[ProxyEvent | None] = []
+        while None not in events:
+            events = [await watcher.events.get()]
+            while not watcher.events.empty():
+                events.append(watcher.events.get_nowait())
+            await self._write(writer, b"".join(encode_frame(event) for event in events if event is not None))
         log.warning("an admin client was too slow for its events and was cut off", extra={"action": "watcher_cut"})
         writer.transport.abort()
 
     async def _send(self, writer: asyncio.StreamWriter, frame: object) -> None:
-        writer.write(encode_frame(frame))
+        await self._write(writer, encode_frame(frame))
+
+    async def _write(self, writer: asyncio.StreamWriter, wire: bytes) -> None:
+        writer.write(wire)
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await writer.drain()
 
