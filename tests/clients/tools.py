@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runtime.container_command import FolderMount
@@ -54,7 +54,7 @@ def go_client() -> FolderMount:
         with tempfile.TemporaryDirectory() as root:
             compiler = shutil.which("go") or _unpack_go(Path(root))
             settings = {"CGO_ENABLED": "0", "GOCACHE": f"{root}/cache", "GOPATH": f"{root}/path", "GO111MODULE": "off"}
-            _run(compiler, "build", "-o", str(folder / "ask"), str(source), **settings)
+            _run(compiler, "build", "-o", str(folder / "ask"), str(source), variables=settings)
 
     return _tool("go-client", (source.read_text("utf-8"),), fetch)
 
@@ -91,8 +91,8 @@ def _tool(name: str, versions: tuple[str, ...], fetch: Callable[[Path], None]) -
     return FolderMount(name=name, path=str(folder))
 
 
-def _run(*command: str, cwd: Path | None = None, **variables: str) -> str:
-    environment = {**os.environ, **variables}
+def _run(*command: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
+    environment = {**os.environ, **(variables or {})}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
     )
