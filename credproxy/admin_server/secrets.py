@@ -63,6 +63,7 @@ class SecretsVerbs:
             "secret_promote": self._promote,
             "secret_remove": self._remove,
             "secret_fetch": self._fetch,
+            "secret_test": self._test,
             "vault_state": self._vault_state,
             "vault_rekey": self._vault_rekey,
         }
@@ -147,6 +148,11 @@ class SecretsVerbs:
         if secret is None:
             raise AdminRefused("secret_unknown", str(SecretUnknown(name)))
         return {"value": secret.reveal()}
+
+    async def _test(self, arguments: Mapping[str, Any]) -> object:
+        from credproxy.admin_server.trial import Trials  # rarely asked, so that an idle proxy does without it
+
+        return await Trials(self._proxy).run(arguments)
 
     async def _vault_state(self, _arguments: Mapping[str, Any]) -> object:
         return {**_facts(self._proxy.vault.state()), "secrets": len(self._proxy.vault.secrets())}

@@ -23,7 +23,6 @@ from credproxy.admin_server.records import RecordsVerbs
 from credproxy.admin_server.secrets import SecretsVerbs
 from credproxy.admin_server.state import StateVerbs
 from credproxy.admin_server.tokens import TokensVerbs
-from credproxy.admin_server.trial import TrialVerbs
 from credproxy.admin_server.verb import AdminRefused, Verb
 from credproxy.audit.log import AuditFailed
 from credproxy.pipeline.door import DoorRefused, Doors, refuse_long_path
@@ -49,7 +48,6 @@ class AdminServer:
         self._verbs: dict[str, Verb] = {
             **DoorsVerbs(proxy, doors).table(),
             **SecretsVerbs(proxy).table(),
-            **TrialVerbs(proxy).table(),
             **LoginsVerbs(proxy).table(),
             **RecordsVerbs(proxy).table(),
             **PolicyVerbs(proxy).table(),

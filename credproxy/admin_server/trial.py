@@ -14,7 +14,7 @@ from typing import Any
 import h11
 
 from credproxy.admin_client.secrets import SecretTrial
-from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
+from credproxy.admin_server.verb import AdminRefused, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry
 from credproxy.injection.outgoing import InjectionFailed, Outgoing, inject
 from credproxy.injection.presets import TestCall, load_preset
@@ -64,14 +64,13 @@ class _Answer:
     body: bytes
 
 
-class TrialVerbs:
+class Trials:
+    """Carries `secret_test` out."""
+
     def __init__(self, proxy: CredentialProxy) -> None:
         self._proxy = proxy
 
-    def table(self) -> dict[str, Verb]:
-        return {"secret_test": self._test}
-
-    async def _test(self, arguments: Mapping[str, Any]) -> object:
+    async def run(self, arguments: Mapping[str, Any]) -> object:
         name, url = read_text(arguments, "name"), read_maybe_text(arguments, "url")
         row = self._proxy.vault.find(name)
         if row is None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from credproxy.vault.rows import SealedSecret, Source
-from credproxy.vault.secret import BadValue
+from credproxy.vault.rows import SealedSecret, SealedValue, SecretValue, Source
+from credproxy.vault.secret import BadValue, Secret
 from credproxy.vault.types import TYPES, VALUE, check_parts
 
 MAX_CACHE_S = 24 * 3600.0
@@ -67,6 +67,26 @@ def make_content_alike(secret: SealedSecret, value: Given) -> Content:
     if kind != secret.source:
         raise BadValue(f"the values of {secret.name} come from: {secret.source}; this one would come from: {kind}")
     return content
+
+
+def open_content(secret: SealedSecret, value: SealedValue, content: Content) -> SecretValue:
+    """Return a value as it is used."""
+    parts = {
+        part.name: Secret(secret.name, content.parts[part.name], has_lines=part.has_lines)
+        for part in TYPES[secret.type].parts
+        if part.name in content.parts
+    }
+    return SecretValue(
+        name=secret.name,
+        type=secret.type,
+        label=value.label,
+        version=value.version,
+        parts=parts,
+        source=content.source,
+        token_ends_at=content.token_ends_at,
+        value_id=value.value_id,
+        revision=value.revision,
+    )
 
 
 def check_source(source: Source) -> None:

@@ -15,7 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from credproxy.vault.content import Content, Given, decode_content, encode_content, make_content, make_content_alike
+from credproxy.vault.content import (
+    Content,
+    Given,
+    decode_content,
+    encode_content,
+    make_content,
+    make_content_alike,
+    open_content,
+)
 from credproxy.vault.errors import (
     BadSecretName,
     KeyMissing,
@@ -38,7 +46,7 @@ from credproxy.vault.rows import (
 )
 from credproxy.vault.seal import Sealer
 from credproxy.vault.secret import BadValue, Secret, is_secret_name
-from credproxy.vault.types import TYPES, VALUE, check_parts
+from credproxy.vault.types import VALUE, check_parts
 from credproxy.vault.vault_file import FORM, KEY_ID_1, VaultFile
 
 OPENED_S = 30.0
@@ -232,7 +240,7 @@ class Vault:
             content = dataclasses.replace(before, parts=kept, token_ends_at=token_ends_at)
             written = dataclasses.replace(old, revision=old.revision + 1)
             self._rewrite(secret, written, encode_content(content))
-        return _open_content(secret, written, content)
+        return open_content(secret, written, content)
 
     def state(self) -> VaultState:
         return self._state
@@ -340,7 +348,7 @@ class Vault:
             return None
 
     def _open_value(self, secret: SealedSecret, value: SealedValue) -> SecretValue:
-        return _open_content(secret, value, decode_content(self._open_plain(secret, value)))
+        return open_content(secret, value, decode_content(self._open_plain(secret, value)))
 
     def _insert_secret(
         self,
@@ -380,25 +388,6 @@ class Vault:
         """Seal a value anew, with all that its row says now."""
         wrapped, sealed = self._sealers[value.key_id].seal_value(secret, value, plain)
         self._file.update_value(dataclasses.replace(value, wrapped_key=wrapped, sealed=sealed))
-
-
-def _open_content(secret: SealedSecret, value: SealedValue, content: Content) -> SecretValue:
-    parts = {
-        part.name: Secret(secret.name, content.parts[part.name], has_lines=part.has_lines)
-        for part in TYPES[secret.type].parts
-        if part.name in content.parts
-    }
-    return SecretValue(
-        name=secret.name,
-        type=secret.type,
-        label=value.label,
-        version=value.version,
-        parts=parts,
-        source=content.source,
-        token_ends_at=content.token_ends_at,
-        value_id=value.value_id,
-        revision=value.revision,
-    )
 
 
 def _next_version(secret: SealedSecret) -> int:
