@@ -129,6 +129,7 @@ class HostDoor:
         except OSError as error:
             why = os.strerror(error.errno or 0)
             self.problem = f"host_door_port: nothing can listen on {ADDRESS} port {port}: {why}"
+            self._proxy.problems = (*self._proxy.problems, self.problem)
             log.warning("%s", self.problem, extra={"action": "host_door_failed", "port": port})
             return
         log.info("the loopback door is open", extra={"action": "host_door_open", "port": port})
