@@ -83,7 +83,8 @@ async def test_a_models_client_shows_its_token_as_its_key(porch: Porch, header: 
         porch.street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
         made = await porch.token()
         # A key of its user's own, which the tool found somewhere, does not harm and goes nowhere.
-        headers = [(name, form.format(made.text)), ("api-key", "sk-own")]
+        own = "authorization" if name == "x-api-key" else "x-api-key"
+        headers = [(name, form.format(made.text)), (own, "sk-own"), ("api-key", "sk-own")]
         answer = await client.ask("POST", "/m/claude/v1/messages", headers=headers, body=b"{}")
     assert answer.status == 200
     assert upstream.inbox[0].header("x-api-key") == [CANARY]
@@ -228,7 +229,9 @@ async def test_a_port_that_is_taken_is_said(porch: Porch) -> None:
         await porch.street.admin.reload()
         with pytest.raises(ProxyRefused, match=f"port {porch.port}: Address already in use"):
             await porch.token()
+        assert any("host_door_port" in problem for problem in (await porch.street.admin.health()).problems)
     assert (await porch.token()).port == porch.port
+    assert (await porch.street.admin.health()).problems == ()
 
 
 async def test_it_listens_on_loopback_alone(porch: Porch) -> None:
