@@ -129,6 +129,8 @@ class ProxyHealth:
     """Ids of the doors that have a lease now."""
     problems: tuple[str, ...] = ()
     """What is wrong with grants, routes or audit, in plain sentences."""
+    approvals: int = 0
+    """How many requests wait for a person's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

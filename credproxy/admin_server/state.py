@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,5 +53,6 @@ class StateVerbs:
                 doors=tuple(doors),
                 leases=tuple(door_id for door_id, door in doors.items() if door.lease is not None),
                 problems=(*self._proxy.problems, *filter(None, (self._proxy.audit.problem,))),
+                approvals=len(self._proxy.approvals.waiting(time.time())),
             )
         )
