@@ -32,5 +32,5 @@ def test_there_are_five_worked_examples() -> None:
 
 def test_every_key_and_bundle_is_described() -> None:
     """No key of grants.yaml, of web_read, and no bundle is unknown to the document."""
-    named = set(re.findall(r"`([a-z_-]+)`", TEXT)) | set(re.findall(r"`([a-z_]+):", TEXT))
+    named = set(re.findall(r"`([a-z_-]+)`", TEXT)) | set(re.findall(r"`([a-z_]+): ?", TEXT))
     assert [name for name in (*KEYS, *WEB_READ_KEYS, *bundle_names()) if name not in named] == []
