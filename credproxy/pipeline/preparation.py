@@ -24,6 +24,7 @@ from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.capturing import is_ask, read_token_ask
 from credproxy.pipeline.refusal import refuse, refuse_tripped
+from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.decide import decide
 from credproxy.policy.verdict import MAX_WEB_READ_HEADER_BYTES, WEB_READ_HEADERS, Allow, Approval, Deny
 from credproxy.vault.credential import Credential
@@ -106,7 +107,7 @@ def _must_be_whole(injection: Injection) -> bool:
 async def _check_placeholders(call: Call, request: Request, body: bytes | None) -> None:
     allow, group_id, is_route = call.allow, call.lease.group_id, call.ask.route is not None
     texts = tuple(searched_texts(call.ask.target, request.headers, None if is_route else body))
-    tripped = call.proxy.placeholders.find_misplaced(texts, group_id, allow.secret, takes_own=is_route)
+    tripped = find_tripped(call, texts)
     if tripped is not None:
         await refuse_tripped(call.proxy, call.door, tripped, call.target)
     is_missing = allow.must_carry and allow.secret is not None

@@ -19,6 +19,7 @@ from credproxy.pipeline.preparation import Prepared, held_request
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.scrub import NO_NEEDLES, Needles
 from credproxy.pipeline.splice import Splice
+from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.verdict import READING_METHODS, Allow
 from credproxy.vault.credential import Credential
 from credproxy.wire.addresses import Address, may_dial, reach_of
@@ -137,11 +138,10 @@ class Sending:
     async def _stream_body(self, outbound: Outbound) -> None:
         """Pass the request's body on as it comes. An upstream that stops listening has answered: that decides."""
         call, tail = self._call, b""
-        placeholders, group_id = call.proxy.placeholders, call.lease.group_id
         try:
             while (piece := await self._body.next_piece()) is not None:
                 if call.ask.route is None:
-                    tripped = placeholders.find_misplaced((tail + piece,), group_id, call.allow.secret)
+                    tripped = find_tripped(call, (tail + piece,))
                     if tripped is not None:
                         call.tell("tripwire", detail=tripped.secret)
                         raise Refused(answers.tripped(tripped.secret))
