@@ -78,15 +78,18 @@ class Placeholders:
         return next(self.all_in(texts), None)
 
     def find_misplaced(
-        self, texts: Iterable[bytes], group_id: GroupId, secret: str | None, *, takes_own: bool = False
+        self,
+        texts: Iterable[bytes],
+        group_id: GroupId,
+        secret: str | None,
+        *,
+        belongs: Callable[[str], bool] | None = None,
     ) -> Tripped | None:
-        """Return a placeholder that does not belong: of another group, or of another secret than the request's.
-
-        `takes_own`: any of the group's own belongs. So it is at a model route, whose key takes the place of whatever a
-        tool sends as its own.
-        """
+        """Return a placeholder that does not belong: of another group, or of another secret than the request's unless
+        `belongs` says of its name that it does."""
         for found in self.all_in(texts):
-            if found.group_id != group_id or (found.secret != secret and not takes_own):
+            is_own = found.group_id == group_id
+            if not is_own or (found.secret != secret and not (belongs is not None and belongs(found.secret))):
                 return found
         return None
 

@@ -20,3 +20,8 @@ def placeholders_of(policy: Policy) -> Iterator[PlaceholderName]:
     """Yield what each placeholder that a container may have been given stands for."""
     for group_id, group in policy.groups.items():
         yield from names_of(group_id, secrets_of(group))
+
+
+def is_used_at(host: str, secret: str, group: GroupRules) -> bool:
+    """Whether any grant of the group sends the secret to the host."""
+    return any(rule.secret == secret and rule.host == host and not rule.is_wildcard for rule in group.rules)

@@ -404,7 +404,7 @@ async def test_reaper_removes_what_nobody_knows_and_spares_the_known(house: Cont
 
 async def test_a_tool_finds_a_placeholder_and_a_spare_with_other_ones_goes_unused(agent_image: str) -> None:
     """What stands for the group's keys is in the container's environment; with other grants it is another container."""
-    told = {GroupId("main"): (("GITHUB_TOKEN", "ghp_one"),)}
+    told: dict[GroupId, tuple[tuple[str, str], ...]] = {GroupId("main"): (("GITHUB_TOKEN", "ghp_one"),)}
 
     async def placeholders(group_id: GroupId) -> tuple[tuple[str, str], ...]:
         return told.get(group_id, ())

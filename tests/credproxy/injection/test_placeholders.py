@@ -154,8 +154,9 @@ def test_one_that_belongs_is_not_misplaced_and_every_other_is() -> None:
     assert placeholders.find_misplaced([own], MAIN, "github") is None
     for texts, secret in (([own], "slack"), ([own], None), ([foreign], "github"), ([own, foreign], "github")):
         assert placeholders.find_misplaced(texts, MAIN, secret) is not None
-    assert placeholders.find_misplaced([own], MAIN, "model", takes_own=True) is None
-    assert placeholders.find_misplaced([own, foreign], MAIN, "model", takes_own=True) is not None
+    assert placeholders.find_misplaced([own], MAIN, None, belongs=lambda name: name == "github") is None
+    assert placeholders.find_misplaced([own], MAIN, None, belongs=lambda name: name != "github") is not None
+    assert placeholders.find_misplaced([own, foreign], MAIN, None, belongs=lambda _name: True) is not None
 
 
 def test_one_of_a_grant_that_is_gone_is_none() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from credproxy.admin_client.injection import placeholder_variables
 from protocol.ids import GroupId
+from protocol.task import Effects
 from tests.credproxy.street import CANARY, GROUP, Arrived, Client, Response, Street, Upstream
 
 HOST = "api.example.org"
@@ -192,6 +193,30 @@ async def test_a_placeholder_at_home_passes_and_elsewhere_trips(tmp_path: Path) 
             tripped = await street.event("tripwire")
             assert "key" in tripped.detail
             assert token not in tripped.detail + tripped.target
+
+
+async def test_a_tool_that_always_sends_its_key_trips_nothing_at_its_host(tmp_path: Path) -> None:
+    """To a path that is granted without the key too, and to the twin that stands for the host: without the key."""
+    street = Street(tmp_path)
+    street.addresses["api.github.com"] = ["127.0.0.1"]
+    async with street.upstream("api.github.com") as github, street.upstream() as twin:
+        place = f"host: api.github.com, port: {github.port}, addresses: [127.0.0.1]"
+        street.grants = (
+            f"- {{{place}, methods: [GET], paths: [/open], twin: 'http://127.0.0.1:{twin.port}'}}\n"
+            f"- {{{place}, secret: key, twin: 'http://127.0.0.1:{twin.port}'}}\n"
+        )
+        async with street.open():
+            await street.lease()
+            home = House(street, github, "api.github.com")
+            token = (await placeholder_variables(street.admin, GROUP))["GITHUB_TOKEN"]
+            sent = [("authorization", f"Bearer {token}")]
+            assert (await home.ask("/open", headers=sent)).status == 200
+            assert home.last.header("authorization") == []
+            await street.lease(effects=Effects.TWIN, attempt="attempt_2")
+            assert (await home.ask("/closed", headers=sent)).status == 200
+            assert len(twin.inbox) == 1
+            assert CANARY.encode() not in bytes(twin.everything)
+            assert not any(event.kind == "tripwire" for event in street.events)
 
 
 async def test_a_listed_environment_goes_to_the_model_and_no_alarm(tmp_path: Path) -> None:
