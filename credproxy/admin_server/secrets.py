@@ -12,6 +12,7 @@ from credproxy.admin_client.secrets import AddedSecret, GivenSource, PartState, 
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry
 from credproxy.injection.presets import load_preset
+from credproxy.issuers.recipe import BadRecipe, check_recipe
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.decide import users_of_secret
 from credproxy.vault.content import Given
@@ -28,7 +29,7 @@ from credproxy.vault.errors import (
 )
 from credproxy.vault.rows import SealedSecret, SealedValue, SecretValue, Source
 from credproxy.vault.secret import BadValue
-from credproxy.vault.types import TYPES, VALUE
+from credproxy.vault.types import TYPES, VALUE, check_parts
 from protocol.codec import ShapeError, from_json, to_json
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class SecretsVerbs:
         preset = _find_preset(read_maybe_text(arguments, "preset"), name, type_name if kind == "key" else "")
         replace = arguments.get("replace") is True
         vault = self._proxy.vault
+        _check_tokens(name, type_name, given, preset)
         await self._change(
             name, lambda: vault.add(name, given, kind, type_name=type_name, preset=preset, replace=replace)
         )
@@ -103,12 +105,14 @@ class SecretsVerbs:
         name, given, overlap_s = read_text(arguments, "name"), _read_given(arguments), arguments.get("overlap_s", 0)
         if type(overlap_s) not in (int, float) or not 0 <= overlap_s <= MAX_OVERLAP_S:
             raise ShapeError("overlap_s", f"expected 0 to {MAX_OVERLAP_S:.0f} seconds")
+        self._check_alike(name, given)
         version = await self._change(name, lambda: self._proxy.vault.rotate(name, given, overlap_s=float(overlap_s)))
         await self._note(name, "rotate", f"version {version}, overlap {overlap_s:g} s", given)
         return {"version": version}
 
     async def _reserve(self, arguments: Mapping[str, Any]) -> object:
         name, given = read_text(arguments, "name"), _read_given(arguments)
+        self._check_alike(name, given)
         label = await self._change(name, lambda: self._proxy.vault.add_reserve(name, given))
         await self._note(name, "add", label, given)
         return {"label": label}
@@ -187,6 +191,10 @@ class SecretsVerbs:
             raise _refused(SecretUnknown(name))
         return row
 
+    def _check_alike(self, name: str, given: Given) -> None:
+        row = self._find(name)
+        _check_tokens(name, row.type, given, row.preset)
+
     def _users(self, name: str) -> tuple[str, ...]:
         return users_of_secret(name, self._proxy.policy)
 
@@ -205,6 +213,17 @@ class SecretsVerbs:
             reserves=slots.count("reserve"),
             has_previous="previous" in slots,
         )
+
+
+def _check_tokens(name: str, type_name: str, given: Given, preset: str) -> None:
+    """Refuse what can never bring a token, while a person is there to mend it. What is read elsewhere is not known."""
+    if not isinstance(given, Mapping):
+        return
+    try:
+        check_parts(type_name, given)
+        check_recipe(type_name, given, preset)
+    except (BadValue, BadRecipe) as bad:
+        raise AdminRefused("bad_value", f"the secret {name} was not stored: {bad.reason}") from None
 
 
 def _refused(error: VaultError) -> AdminRefused:

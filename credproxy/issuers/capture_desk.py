@@ -13,8 +13,9 @@ import json
 import logging
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from credproxy.injection.placeholders import PlaceholderName
 from credproxy.issuers import capture
 from credproxy.issuers.capture import FoundLogin, TokenAsk
 from credproxy.issuers.credentials import Credentials
@@ -73,13 +74,6 @@ class CaptureDesk:
         self._is_used = is_used
         self._note = note
         self._clock = clock
-
-    def watch(self, groups: Iterable[GroupId]) -> None:
-        """Let the placeholders that tools were given be known again, after a restart or a change of policy."""
-        captured = [row for row in self._vault.secrets() if row.preset == CAPTURED]
-        for row, group_id in itertools.product(captured, tuple(groups)):
-            for part in ("value", "refresh_token"):
-                self._placeholder_of(group_id, row.name, row.preset, part)
 
     def find(self, target: Target, ask: TokenAsk, group_id: GroupId) -> SealedSecret | None:
         """Return the login to answer from, where a tool shows the placeholder of its refresh token at its own issuer;
@@ -205,6 +199,14 @@ class CaptureDesk:
             value = self._vault.values(name)[0]
             ends_at = self._clock() + login.expires_in if login.expires_in is not None else None
             self._vault.store_token(name, value, {"access_token": access_token}, token_ends_at=ends_at)
+
+
+def captured_placeholders(vault: Vault, groups: Iterable[GroupId]) -> Iterator[PlaceholderName]:
+    """Yield what the placeholders stand for that tools may have got: whose login it is, its row does not say."""
+    captured = [row for row in vault.secrets() if row.preset == CAPTURED]
+    for row, group_id in itertools.product(captured, tuple(groups)):
+        for part in ("value", "refresh_token"):
+            yield PlaceholderName(group_id=group_id, secret=row.name, preset=CAPTURED, part=part)
 
 
 def captured_name(host: str, group_id: GroupId, number: int) -> str:

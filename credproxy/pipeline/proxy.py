@@ -10,7 +10,7 @@ import datetime
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from credproxy.audit.file import AuditEntry, entry_of
 from credproxy.audit.log import Audit, AuditFailed
 from credproxy.audit.prices import Prices
 from credproxy.injection.idempotency import IdempotencyKeys
-from credproxy.injection.placeholders import Placeholders
+from credproxy.injection.placeholders import PlaceholderName, Placeholders
 from credproxy.issuers.credentials import Credentials
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.ledger import Ledger
@@ -34,6 +34,7 @@ from credproxy.policy.secret_uses import placeholders_of
 from credproxy.policy.verdict import Deny, Quota
 from credproxy.vault.secret import Secret
 from credproxy.vault.sources import Sources
+from credproxy.vault.upkeep import forget_ended
 from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
@@ -178,6 +179,7 @@ class CredentialProxy:
                 parts.create_task(self.upstreams.run())
                 parts.create_task(self.credentials.run())
                 parts.create_task(self._keep_quotas())
+                parts.create_task(forget_ended(self.vault))
         finally:
             await self._store_quotas()
 
@@ -193,7 +195,7 @@ class CredentialProxy:
         if self.policy != before:
             self.upstreams.drop_all()
             self._cut_what_is_not_allowed()
-            self.placeholders.watch(partial(placeholders_of, self.policy))
+            self.placeholders.watch(partial(self._placeholders_of, self.policy))
         for tell in self.when_reloaded:
             tell()
         return self.problems
@@ -265,6 +267,13 @@ class CredentialProxy:
     def tell(self, event: ProxyEvent) -> None:
         for watcher in tuple(self.watchers):
             watcher.tell(event)
+
+    def _placeholders_of(self, policy: Policy) -> Iterator[PlaceholderName]:
+        """Yield those that containers were given, and those that tools got for their logins."""
+        from credproxy.issuers.capture_desk import captured_placeholders
+
+        yield from placeholders_of(policy)
+        yield from captured_placeholders(self.vault, policy.groups)
 
     def _cut_what_is_not_allowed(self) -> None:
         """End the calls under way that the policy now in force would not let begin, or not with the same secret."""

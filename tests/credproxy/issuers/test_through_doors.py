@@ -10,7 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from credproxy.admin_client.link import ProxyRefused
+from credproxy.admin_client.secrets import GivenValue, add_secret
 from credproxy.audit.chain import verify_chain
+from credproxy.injection.placeholder_key import load_placeholder_key
+from credproxy.injection.placeholders import Placeholders
 from tests.credproxy.issuers.house import CLIENT
 from tests.credproxy.street import Arrived, Client, Respond, Street, Upstream, say, say_json
 from twins.oauth.logins import Login
@@ -163,3 +167,43 @@ async def test_cookies_of_a_login_stay_here(street: Street) -> None:
     assert response.status == 200
     assert response.headers.keys() >= {"x-request-id"}
     assert not response.headers.keys() & {"set-cookie", "etag"}
+
+
+async def test_captured_login_is_used_by_its_placeholder(street: Street) -> None:
+    """What a tool got is good where a grant names the login, and elsewhere a tripwire; after a restart too."""
+    async with street.upstream("login.test") as issuer, street.upstream("api.test") as api:
+        issuer.respond = say_json(ISSUED.encode())
+        async with inside(street, "login.test", issuer) as client:
+            first = await client.ask("POST", "/token", host=f"login.test:{issuer.port}", body=b"code=1")
+        bearer = [("authorization", f"Bearer {json.loads(first.body)['access_token']}")]
+        street.proxy.placeholders = Placeholders(load_placeholder_key(street.folder))  # as a new process makes them
+        host = f"api.test:{api.port}"
+        async with inside(street, "api.test", api) as client:
+            tripped = await client.ask("GET", "/", host=host, headers=bearer)
+        assert tripped.headers["x-nightyard"] == "tripwire"
+        async with inside(street, "api.test", api, secret="login-test-main, must_carry: true") as client:
+            without = await client.ask("GET", "/", host=host)
+            response = await client.ask("GET", "/", host=host, headers=bearer)
+    assert without.headers["x-nightyard"] == "placeholder_missing"
+    assert response.status == 200
+    assert [arrived.header("authorization") for arrived in api.inbox] == [[f"Bearer {FRESH}"]]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "parts", "said"),
+    [
+        ("oauth2-refresh", {"refresh_token": "canary"}, "token_url"),
+        ("oauth2-refresh", {"refresh_token": "canary", "token_url": "http://a.example/t"}, "https"),
+        ("github-app", {"app_id": "1", "installation_id": "2", "private_key": "canary"}, "PEM"),
+    ],
+)
+async def test_secret_that_could_never_bring_a_token_is_refused(
+    street: Street, type_name: str, parts: dict[str, str], said: str
+) -> None:
+    """While the person is there who adds it, and without repeating a value."""
+    with pytest.raises(ProxyRefused, match=said) as refused:
+        await add_secret(
+            street.admin, "new", GivenValue(parts=parts), kind="key", type_name=type_name, preset=None, replace=False
+        )
+    assert refused.value.code == "bad_value"
+    assert "canary" not in refused.value.message
