@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from credproxy.audit import notes
+from credproxy.audit.task_use import TaskUse
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
@@ -57,15 +58,21 @@ async def admit(call: Call, request: Request, body: RequestBody) -> None:
 
 async def admit_model_call(call: Call) -> None:
     """Count a model call against its task's limits, at the last moment before it begins; raises Refused."""
+    use = await check_limits(call)
+    if call.door.model_calls_under_way >= MAX_MODEL_CALLS_AT_ONCE:
+        await _refuse(call, answers.TOO_MANY_CALLS)
+    use.model_calls += 1
+
+
+async def check_limits(call: Call) -> TaskUse:
+    """Return what the call's task has used; raises Refused where that is all it may."""
     use = call.proxy.ledger.find(call.lease.task_id)
     if use is None:
         await _refuse(call, answers.denied(_TASK_ENDED))
     limit = find_limit(use, call.lease.limits)
     if limit is not None:
         await _refuse(call, answers.limit_reached(*limit))
-    if call.door.model_calls_under_way >= MAX_MODEL_CALLS_AT_ONCE:
-        await _refuse(call, answers.TOO_MANY_CALLS)
-    use.model_calls += 1
+    return use
 
 
 def _decide_websocket(call: Call, lease: Lease | None, now: float) -> Allow | Deny:

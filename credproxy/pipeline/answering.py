@@ -66,7 +66,7 @@ class Answering:
         call, headers = self._call, head.headers
         if needles:
             self._search_head(head, needles)
-        if call.ask.route is not None:
+        if call.ask.route is not None or call.may_be_model_call:
             media_type = find_header(headers, b"content-type") or b""
             call.reader = ModelUseReader(is_event_stream=media_type.startswith(b"text/event-stream"))
         passed = response_headers(headers, had_secret=call.allow.secret is not None)

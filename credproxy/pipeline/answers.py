@@ -30,6 +30,11 @@ def bad_request(reason: str, *, status: int = 400, code: str = "bad_request") ->
     return Answer(status=status, code=code, message=f"Not forwarded: {reason}.", closes=True)
 
 
+WEB_READ_BODY = Answer(
+    status=403,
+    code="web_read_body",
+    message="The open web is read without a body: that would carry data out.",
+)
 APPROVAL_OUTDATED = Answer(
     status=409,
     code="approval_outdated",

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
+from credproxy.audit.model_apis import may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.notes import join_notes
 from credproxy.audit.prices import cost_of
@@ -86,6 +87,12 @@ class Call:
         """What policy is asked: a WebSocket is judged as what it can do, which is to write."""
         return replace(self.ask, method="POST") if self.is_websocket else self.ask
 
+    @property
+    def may_be_model_call(self) -> bool:
+        """A granted host's path looks like a model's, and a key of the owner's is paid with."""
+        is_paid = self.allow.secret is not None and self.ask.route is None
+        return is_paid and may_be_model_call(self.ask.method, self.ask.target.path)
+
     def note(self, text: str) -> None:
         self.notes = join_notes(self.notes, text)
 
@@ -124,7 +131,7 @@ class Call:
         self.door.model_calls_under_way -= self.allow.is_model_call
         if self.allow.quota is not None:
             self.proxy.quotas.add_bytes(self.allow.quota, self.response_bytes, time.time())
-        use = self._model_use() if self.allow.is_model_call else None
+        use = self._model_use() if self.allow.is_model_call else self._told_use()
         cost = cost_of(use, self.proxy.prices) if use is not None and use.model else None
         if use is not None and use.input_tokens + use.output_tokens == 0:
             cost = 0.0
@@ -148,6 +155,7 @@ class Call:
         if use is not None:
             task_use = self.proxy.ledger.find(self.lease.task_id)
             if task_use is not None:
+                task_use.model_calls += not self.allow.is_model_call
                 task_use.add(use.input_tokens, use.output_tokens, cost)
             usage = Usage(model_calls=1, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)
             self.tell("usage", usage=usage, model=use.model)
@@ -162,6 +170,13 @@ class Call:
         if self.reader is None:
             return ModelUse(model=self.asked_model, input_tokens=0, output_tokens=0)
         return self.reader.use(status=self.status or 0, request_bytes=self.request_bytes, asked_model=self.asked_model)
+
+    def _told_use(self) -> ModelUse | None:
+        """Return what the answer of a granted host says it has used, None where it says nothing."""
+        if self.reader is None or not self.may_be_model_call:
+            return None
+        use = self.reader.use(status=self.status or 0, request_bytes=0, asked_model="")
+        return None if use.is_estimated or not use.input_tokens + use.output_tokens else use
 
     def _detail(self, use: ModelUse | None) -> str:
         """The end row's JSON: sizes, what went wrong, and the model's use."""

@@ -56,6 +56,8 @@ class Prepared:
 async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     """Return what may be sent; raises Refused, and then it is on record and told."""
     allow = call.allow
+    if allow.web_read is not None and request.has_body:
+        await _refuse(call, answers.WEB_READ_BODY)
     is_token_ask = is_ask(call)
     whole_body = await (read_token_ask(call, request, body) if is_token_ask else _read_body(allow, body))
     await _check_placeholders(call, request, whole_body)
@@ -119,6 +121,9 @@ async def _build_headers(call: Call, request: Request, body: bytes | None) -> He
     allow = call.allow
     is_searched = allow.secret is not None or allow.is_model_call or call.token_ask is not None
     headers = request_headers(request.headers, authority=call.ask.target.authority, is_searched=is_searched)
+    if body and find_header(headers, b"content-length") is None:
+        headers = [header for header in headers if header[0] != b"transfer-encoding"]
+        headers.append((b"content-length", str(len(body)).encode("ascii")))
     if allow.web_read is not None:
         headers = _web_read_headers(headers)
     if call.is_websocket:

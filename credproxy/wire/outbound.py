@@ -10,7 +10,7 @@ import asyncio
 import h11
 
 from credproxy.wire.deadlines import Deadlines
-from credproxy.wire.heads import BadHead, Headers, check_framing, head_end
+from credproxy.wire.heads import BadHead, Headers, check_framing, find_header, head_end
 from credproxy.wire.plain import ResponseHead, plain_end, read_plain_response, write_plain_request
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.upstream import Connection, UpstreamFailed
@@ -43,6 +43,7 @@ class Outbound:
         """Write a request, in one piece with its body if that is there; None: the body follows."""
         self._connection.is_clean = False
         if whole_body is not None:
+            _check_length(headers, whole_body)
             head = write_plain_request(method, target, headers)
             if head is not None:
                 self._untold = (method, target, headers, whole_body)
@@ -202,6 +203,13 @@ class Outbound:
 def _own_words(error: Exception) -> str:
     """What is wrong, without a byte of what came: a parser's message quotes it, and it may hold our secret."""
     return error.reason if isinstance(error, BadHead) else "it is no HTTP/1.1"
+
+
+def _check_length(headers: Headers, body: bytes) -> None:
+    """Whatever put the request together: a body that is not what its head says would be another request's beginning."""
+    said = find_header(headers, b"content-length") or b"0"
+    if not said.isdigit() or int(said) != len(body) or find_header(headers, b"transfer-encoding") is not None:
+        raise UpstreamFailed("request_invalid", "the request's body is not what its head says", may_retry=False)
 
 
 def is_reusable(connection: Connection) -> bool:

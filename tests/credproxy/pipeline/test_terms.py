@@ -255,6 +255,20 @@ async def test_approved_request_goes_out_once_and_as_it_was_shown(street: Street
     assert [row["note"] for row in await rows(street, "begin")] == [f"approval {wanted.detail} by owner"]
 
 
+async def test_chunked_body_that_is_held_goes_out_with_its_length(street: Street, upstream: Upstream) -> None:
+    """A body that had to be read as a whole is framed anew."""
+    await grant(street, upstream, "approval: true")
+    async with asyncio.timeout(10), street.client() as client:
+        inside = await client.tunnel("api.test", upstream.port, street.ca)
+        head = f"POST /pay HTTP/1.1\r\nHost: api.test:{upstream.port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        inside.writer.write(head.encode() + b"3\r\nten\r\n0\r\n\r\n")
+        wanted = await street.event("approval_wanted")
+        await street.proxy.approvals.approve(wanted.detail, "owner", time.time())
+        assert (await inside.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    (arrived,) = upstream.inbox
+    assert (arrived.body, arrived.header("content-length"), arrived.header("transfer-encoding")) == (b"ten", ["3"], [])
+
+
 async def test_refused_approval_sends_nothing(street: Street, upstream: Upstream) -> None:
     """A no is an answer that teaches, and nothing has gone out."""
     await grant(street, upstream, "approval: true")
@@ -340,6 +354,16 @@ async def test_open_web_is_read_without_the_agents_words(street: Street, upstrea
     ]
     (row,) = await rows(street, "end")
     assert row["response_sha256"] == hashlib.sha256(page).hexdigest()
+
+
+async def test_open_web_takes_no_body(street: Street, upstream: Upstream) -> None:
+    """A body would carry data out; and one without its length would be read as another request."""
+    allow_with(street, web_read=WebRead(max_answer_bytes=1000))
+    await grant(street, upstream, secret=False)
+    smuggled = b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n"
+    response = await ask(street, upstream, body=smuggled)
+    assert (response.status, response.headers["x-nightyard"]) == (403, "web_read_body")
+    assert upstream.inbox == []
 
 
 @pytest.mark.parametrize("is_said", [True, False])
