@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from credproxy.audit.log import AuditFailed
 from credproxy.pipeline import answers
-from credproxy.pipeline.admission import admit, admit_model_call
+from credproxy.pipeline.admission import admit, admit_model_call, check_limits
 from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.preparation import Prepared, prepare
@@ -44,6 +44,8 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
             prepared = await prepare(call, request, body)
             if call.allow.is_model_call:
                 await admit_model_call(call)
+            elif call.may_be_model_call:
+                await check_limits(call)
             await _forward(call, inbound, request, body, prepared)
     except UpstreamFailed as failure:
         answer = answers.upstream_failed(failure.code, failure.sentence, may_retry=failure.may_retry)

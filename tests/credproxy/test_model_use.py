@@ -117,6 +117,27 @@ def test_errors_cost_nothing() -> None:
     assert reader.use(status=500, request_bytes=10_000, asked_model="m").input_tokens == 0
 
 
+def test_google_tells_its_use_in_its_own_words() -> None:
+    """Whole or streamed: thoughts are paid for as what is said, cached tokens are part of the prompt."""
+    told = {
+        "modelVersion": "gemini-x",
+        "usageMetadata": {
+            "promptTokenCount": 20,
+            "cachedContentTokenCount": 5,
+            "candidatesTokenCount": 7,
+            "thoughtsTokenCount": 3,
+        },
+    }
+    expected = ModelUse(model="gemini-x", input_tokens=20, output_tokens=10, cache_read_tokens=5)
+    whole = ModelUseReader(is_event_stream=False)
+    whole.feed(json.dumps(told).encode())
+    assert whole.use(status=200, request_bytes=1, asked_model="") == expected
+    streamed = ModelUseReader(is_event_stream=True)
+    streamed.feed(b'data: {"usageMetadata": {"promptTokenCount": 20}}\r\n\r\n')
+    streamed.feed(b"data: " + json.dumps(told).encode() + b"\r\n\r\n")
+    assert streamed.use(status=200, request_bytes=1, asked_model="") == expected
+
+
 def test_asked_model_is_found_in_a_request() -> None:
     """The name in the request stands in where the response has none."""
     assert asked_model(b'{"max_tokens":1,"model": "gpt-5.1-mini","messages":[]}') == "gpt-5.1-mini"
