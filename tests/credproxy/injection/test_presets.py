@@ -119,6 +119,19 @@ def test_a_key_and_a_plans_token_both_fit_the_one_preset() -> None:
     assert (key[b"anthropic-beta"], token[b"anthropic-beta"]) == (b"files-1", b"files-1,oauth-2025-04-20")
 
 
+def test_other_ways_of_a_provider_carry_nothing_of_the_agents() -> None:
+    """Google takes a key in the query too, Cloudflare an older pair of headers: an agent's own account stays here."""
+    google, cloudflare = (default_inject(host) for host in ("generativelanguage.googleapis.com", "api.cloudflare.com"))
+    assert google is not None
+    assert cloudflare is not None
+    of = request("/v1?key=planted&a=1", headers=[(b"x-auth-key", b"planted"), (b"x-auth-email", b"planted")])
+    sent = inject(of, google, credential("ours"), now=NOW)
+    assert sent.target.wire == "/v1?a=1"
+    assert (b"x-goog-api-key", b"ours") in sent.headers
+    sent = inject(of, cloudflare, credential("ours"), now=NOW)
+    assert [header for header in sent.headers if header[1] == b"planted"] == []
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
