@@ -10,8 +10,6 @@ from typing import Literal
 
 VALUE = "value"
 """The part of a credential that is meant if none is named."""
-PUBLIC_PARTS = frozenset(("access_key_id", "account_id", "client_id", "key_id", "username"))
-"""Parts that services send back in the ordinary way, and that open nothing by themselves: not searched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
