@@ -51,6 +51,9 @@ def build_client_environment(proxy: str, ca_file: str) -> dict[str, str]:
         "HTTPS_PROXY": proxy,
         "http_proxy": proxy,
         "https_proxy": proxy,
+        # aiohttp looks for its WebSockets' proxy under the scheme's own name.
+        "ws_proxy": proxy,
+        "wss_proxy": proxy,
         "NO_PROXY": NOT_PROXIED,
         "no_proxy": NOT_PROXIED,
         "NODE_USE_ENV_PROXY": "1",

@@ -116,7 +116,7 @@ def test_authority_is_named_to_every_tool_only_when_it_exists() -> None:
 def test_proxy_is_named_in_both_cases() -> None:
     """curl reads only the lower-case variable, others only the upper-case one."""
     environment = environment_of(request_of())
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "wss_proxy"):
         assert environment[name] == "http://127.0.0.1:3128"
     assert environment["NO_PROXY"] == environment["no_proxy"] == "127.0.0.1,localhost"
     assert environment["HOME"] == "/home/agent"
