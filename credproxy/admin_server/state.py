@@ -52,7 +52,11 @@ class StateVerbs:
                 is_frozen=self._proxy.is_frozen,
                 doors=tuple(doors),
                 leases=tuple(door_id for door_id, door in doors.items() if door.lease is not None),
-                problems=(*self._proxy.problems, *filter(None, (self._proxy.audit.problem,))),
+                problems=(
+                    *self._proxy.problems,
+                    *filter(None, (self._proxy.audit.problem,)),
+                    *self._proxy.dry_runs.notices(time.time()),
+                ),
                 approvals=len(self._proxy.approvals.waiting(time.time())),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -30,6 +31,15 @@ class DryRuns:
     def spans(self) -> Mapping[GroupId, tuple[float, float]]:
         return dict(self._spans)
 
+    def notices(self, now: float) -> tuple[str, ...]:
+        """Say which are on: an open door should be seen wherever somebody looks."""
+        return tuple(
+            f"groups/{group_id}: a dry run is on, little is denied until {_clock(until)}: "
+            f"`nightyard policy dry-run {group_id} --off` ends it"
+            for group_id, (_since, until) in self._spans.items()
+            if until > now
+        )
+
     def lay_over(self, policy: Policy) -> Policy:
         """Return the policy with the dry runs in it."""
         if not self._spans:
@@ -52,3 +62,7 @@ class DryRuns:
         """Return a dry run's mark: name and value."""
         since, until = self._spans[group_id]
         return MARK_PREFIX + group_id, f"{since!r} {until!r}"
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d %H:%M} UTC"
