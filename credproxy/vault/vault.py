@@ -77,6 +77,8 @@ class Vault:
         try:
             self._state = self._take_up()
             self._rows = self._file.load()
+            if self.has_ended_values():
+                self.forget_ended()
         except BaseException:
             self._file.close()
             raise
@@ -242,6 +244,14 @@ class Vault:
             self._rewrite(secret, written, encode_content(content))
         return open_content(secret, written, content)
 
+    def has_ended_values(self) -> bool:
+        return any(len(self.lasting(secret)) < len(secret.values) for secret in self._rows.values())
+
+    def forget_ended(self) -> None:
+        """Take values off the disk whose overlap window is over; raises NotWritten."""
+        with self._writing():
+            pass  # every change does it
+
     def state(self) -> VaultState:
         return self._state
 
@@ -272,8 +282,10 @@ class Vault:
         return self._state
 
     def close(self) -> None:
-        self._opened = {}
-        self._file.close()
+        """A change under way in another thread is let to its end."""
+        with self._lock:
+            self._opened = {}
+            self._file.close()
 
     def _take_up(self) -> VaultState:
         """Find the key, and make or bring up the tables; raises VaultError."""

@@ -8,6 +8,7 @@ import resource
 import shutil
 import sqlite3
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from credproxy.vault.key_places import CREDENTIAL, CREDENTIAL_BEFORE, KeyPlaces
 from credproxy.vault.seal import context_1, seal
 from credproxy.vault.vault import Vault
 
+ROOT = Path(__file__).resolve().parents[3]
 VALUE = "canary-value-0123456789"
 
 SECRET_TOOL = """#!{python}
@@ -224,6 +226,39 @@ def test_keyring_holds_the_key(filled: Path, keyring: Path) -> None:
     again.rekey("file")
     assert list(keyring.iterdir()) == []
     again.close()
+
+
+REAL_KEYRING = ("dbus-run-session", "gnome-keyring-daemon", "secret-tool")
+MOVE_AND_BACK = """
+import pathlib, sys
+from credproxy.vault.vault import Vault
+home = pathlib.Path(sys.argv[1])
+vault = Vault(home / "vault.db", home / "vault.key")
+vault.rekey("keyring")
+vault.rekey()
+vault.close()
+assert not (home / "vault.key").exists()
+vault = Vault(home / "vault.db", home / "vault.key")
+print(vault.values("one")[0].parts["value"].reveal(), vault.state().place, vault.rekey("file").place)
+"""
+
+
+@pytest.mark.skipif(not all(map(shutil.which, REAL_KEYRING)), reason="needs a keyring without a desktop")
+def test_real_keyring_holds_the_key(filled: Path) -> None:
+    """The same with GNOME's keyring, in a session of its own."""
+    own = filled / "session"
+    own.mkdir(mode=0o700)
+    unlocked = "printf pw | gnome-keyring-daemon --unlock --components=secrets >&2"
+    script = f'{unlocked} && exec {sys.executable} -c "$0" "$1"'
+    done = subprocess.run(
+        ["dbus-run-session", "--", "sh", "-c", script, MOVE_AND_BACK, str(filled)],
+        env={**os.environ, "HOME": str(own), "XDG_RUNTIME_DIR": str(own), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout == f"{VALUE} keyring file\n", done.stderr
 
 
 def test_locked_or_missing_keyring_says_so(filled: Path, keyring: Path) -> None:

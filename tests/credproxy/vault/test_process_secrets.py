@@ -22,10 +22,10 @@ from cli.verb_group import run
 from credproxy.admin_client.link import ProxyUnavailable
 from credproxy.admin_client.secrets import GivenValue, add_secret, rotate_secret, show_secret
 from tests.credproxy.process import ROOT, ProxyProcess
+from tests.credproxy.vault.test_verbs import make_pem
 
 VALUE = "canary-of-the-vault-0123456789"
 AWS = {"access_key_id": "AKIAEXAMPLE", "secret_access_key": VALUE}
-PEM = "-----BEGIN PRIVATE KEY-----\ncanaryOfAPrivateKey0123456789\n-----END PRIVATE KEY-----\n"
 
 
 @pytest.fixture
@@ -143,15 +143,17 @@ def test_life_of_a_secret_as_it_is_typed(process: ProxyProcess) -> None:
 def test_types_of_several_parts_as_they_are_typed(process: ProxyProcess, tmp_path: Path) -> None:
     """Public parts may be arguments, the others come from files or as JSON; what is missing is named."""
     key = tmp_path / "app.pem"
-    key.write_text(PEM)
+    pem = make_pem()
+    key.write_text(pem + "\n")
+    canary = pem.splitlines()[2]
     app = ("add", "app", "--type", "github-app", "--part", "app_id=1", "--part", "installation_id=2")
     added = secret(process, *app, "--part", f"private_key=@{key}")
     assert added.returncode == 0, added.stderr
     shown = secret(process, "show", "app").stdout
     assert "app_id: 1\n" in shown
     assert "private_key: is there\n" in shown
-    assert "canaryOfAPrivateKey" not in shown
-    assert process.spilled(b"canaryOfAPrivateKey") == []
+    assert canary not in shown
+    assert process.spilled(canary.encode()) == []
     assert secret(process, "add", "aws", "--stdin", given=json.dumps(AWS)).returncode == 0
     assert process.spilled(VALUE.encode()) == []
 

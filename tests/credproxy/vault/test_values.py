@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from credproxy.vault.errors import SealBroken, SecretUnknown, ValueMoved, ValueUnknown
 from credproxy.vault.rows import MAX_RESERVES, Source
 from credproxy.vault.secret import BadValue
+from credproxy.vault.upkeep import forget_ended
 from credproxy.vault.vault import OPENED_S, Vault
 
 LOGIN = {"refresh_token": "refresh-1", "client_id": "tool", "token_url": "https://login.example.org/token"}
@@ -59,6 +61,32 @@ def test_rotation_keeps_the_old_value_for_its_overlap(vault: Vault, clock: Clock
     row = vault.find("one")
     assert row is not None
     assert [value.label for value in row.values] == ["current"]
+
+
+async def test_old_value_is_taken_off_the_disk_by_itself(tmp_path: Path, vault: Vault, clock: Clock) -> None:
+    """Without any other change: while the proxy runs, and at its next start."""
+    vault.add("one", "value-first")
+    vault.add("two", "value-first")
+    vault.rotate("one", "value-second", overlap_s=60)
+    vault.rotate("two", "value-second", overlap_s=600)
+    clock.now += 60
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        keeping = group.create_task(forget_ended(vault, every_s=0.001))
+        while await asyncio.to_thread(count_rows, tmp_path) > 3:
+            pass
+        keeping.cancel()
+    vault.close()
+    clock.now += 600
+    Vault(tmp_path / "vault.db", tmp_path / "vault.key", clock=clock).close()
+    assert count_rows(tmp_path) == 2
+
+
+def count_rows(folder: Path) -> int:
+    connection = sqlite3.connect(folder / "vault.db")
+    try:
+        return int(connection.execute("SELECT count(*) FROM secret_values").fetchone()[0])
+    finally:
+        connection.close()
 
 
 def test_only_one_value_before_the_current_one_is_kept(vault: Vault) -> None:

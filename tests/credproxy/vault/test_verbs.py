@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from credproxy.admin_client.link import ProxyRefused
 from credproxy.admin_client.secrets import (
@@ -23,6 +25,13 @@ from credproxy.admin_client.secrets import (
 from tests.credproxy.street import CANARY, Arrived, Street, Upstream, hang, say_json
 
 NEW = "canary-second-0123456789/abc"
+
+
+def make_pem() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    clear = serialization.NoEncryption()
+    spelled = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, clear)
+    return spelled.decode("ascii").strip()
 
 
 def given(text: str) -> GivenValue:
@@ -105,7 +114,7 @@ async def test_removed_secret_cuts_what_is_under_way(street: Street) -> None:
         asked.set()
         await hang(arrived, writer)
 
-    async with street.upstream() as upstream:
+    async with asyncio.timeout(10), street.upstream() as upstream:
         upstream.respond = note_and_hang
         use(street, upstream)
         await street.lease()
@@ -141,7 +150,7 @@ async def test_secret_of_several_parts_is_checked_and_shown_without_values(stree
     with pytest.raises(ProxyRefused, match="private_key"):
         pem = {"app_id": "1", "installation_id": "2", "private_key": "-----BEGIN\0-----"}
         await add_secret(street.admin, "app", GivenValue(parts=pem), type_name="github-app")
-    pem["private_key"] = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----"
+    pem["private_key"] = make_pem()
     await add_secret(street.admin, "app", GivenValue(parts=pem), type_name="github-app")
 
 
