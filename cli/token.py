@@ -22,10 +22,11 @@ from cli.place import find_fork, find_home
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.vault_link import ask_proxy
+from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.tokens import KnownToken, NewToken, add_token, list_tokens, revoke_token
 from protocol.ids import GroupId
 from protocol.task import Effects
-from runtime.client_environment import build_client_environment, build_model_environment
+from runtime.client_environment import build_client_environment, build_model_environment, with_placeholders
 from runtime.config import task_limits
 from runtime.group import Group, load_group
 from runtime.settings_file import group_names, load_settings
@@ -151,10 +152,12 @@ def _make(group: Group, for_s: int, effects: str, note: str) -> NewToken:
 def _environment(group: Group, made: NewToken) -> dict[str, str]:
     address = f"127.0.0.1:{made.port}"
     authority = str(find_home().path / "ca" / "ca.pem")
-    return {
+    variables = {
         **build_client_environment(f"http://nightyard:{made.text}@{address}", authority),
         **build_model_environment(group.model, f"http://{address}", made.text),
     }
+    placeholders = ask_proxy(partial(placeholder_variables, group_id=group.group_id))
+    return with_placeholders(variables, sorted(placeholders.items()))
 
 
 def _find_group(name: str) -> Group:

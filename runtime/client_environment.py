@@ -6,6 +6,8 @@ A container is given it (`container_command.py`), and a tool on the host that go
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from protocol.task import ModelRoute
 
 CA_VARIABLES = (
@@ -40,6 +42,7 @@ QUIET = {
 """For tools that nobody watches."""
 
 NOT_PROXIED = "127.0.0.1,localhost"
+_OTHER_KEYS = frozenset(("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
 
 
 def build_client_environment(proxy: str, ca_file: str) -> dict[str, str]:
@@ -59,6 +62,13 @@ def build_client_environment(proxy: str, ca_file: str) -> dict[str, str]:
         "NODE_USE_ENV_PROXY": "1",
     }
     return variables | dict.fromkeys(CA_VARIABLES, ca_file) if ca_file else variables
+
+
+def with_placeholders(variables: Mapping[str, str], placeholders: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the variables and, where they leave a name free, what stands for the group's keys."""
+    # A tool that is shown a route and another key for the same service would not know which to take.
+    hidden = _OTHER_KEYS if "ANTHROPIC_AUTH_TOKEN" in variables else ()
+    return {name: value for name, value in placeholders if name not in hidden} | dict(variables)
 
 
 def build_model_environment(model: ModelRoute, proxy: str, key: str) -> dict[str, str]:

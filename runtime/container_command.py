@@ -12,7 +12,12 @@ from dataclasses import dataclass, replace
 
 from protocol.ids import DoorId, GroupId
 from protocol.task import ModelRoute
-from runtime.client_environment import QUIET, build_client_environment, build_model_environment
+from runtime.client_environment import (
+    QUIET,
+    build_client_environment,
+    build_model_environment,
+    with_placeholders,
+)
 
 FORWARDER = "http://127.0.0.1:3128"
 """Where the agent process listens for its tools' HTTP and carries it to proxy.sock."""
@@ -28,7 +33,6 @@ NO_KEY = "added-by-the-proxy"
 """What tools inside send as a model's key: some do not start without one."""
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 SHARED_MEMORY_BYTES = 64 << 20
-_OTHER_KEYS = frozenset(("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +266,4 @@ def _environment(kind: ContainerKind, places: ContainerPlaces) -> dict[str, str]
     if kind.model is not None:
         variables |= build_model_environment(kind.model, FORWARDER, NO_KEY)
     variables |= QUIET | build_client_environment(FORWARDER, CA_FILE if places.ca_file else "")
-    # A tool that is shown a route and another key for the same service would not know which to take.
-    hidden = _OTHER_KEYS if "ANTHROPIC_AUTH_TOKEN" in variables else ()
-    return {name: value for name, value in kind.placeholders if name not in hidden} | variables
+    return with_placeholders(variables, kind.placeholders)
