@@ -43,7 +43,7 @@ def at(path: str) -> Target:
         "/api/oauth.v2.access",
         "/app/installations/5/access_tokens",
         "/as/token.oauth2",
-        "/realms/home/protocol/openid-connect/token",
+        "/realms/main/protocol/openid-connect/token",
     ],
 )
 def test_token_endpoints_are_known_by_their_paths(path: str) -> None:
