@@ -1,9 +1,9 @@
 """The audit: a row for every request and every denial, on record before anything is forwarded.
 
 The loop itself commits, without waiting for the disk: such a commit outlives a killed process at once, costs less than
-waking a thread, and many calls share one. Waiting for the disk, copying the log into the file, and questions that may
-read much are for one thread (`thread.py`). A power cut spares what was synced: everything `SYNC_S` after its commit,
-and a call that may change the world before it is forwarded.
+waking a thread, and many calls share one. Waiting for the disk, copying the log into the file, and what the host asks
+are for one thread (`thread.py`); what reads much is for others. A power cut spares what was synced: everything `SYNC_S`
+after its commit, and a call that may change the world before it is forwarded.
 
 Nothing is dropped in silence. A row that must come before its deed and cannot be written stops the deed, and the next
 row that can be written says how many there were; a row that comes after its deed is kept and tried again.
@@ -169,11 +169,11 @@ class Audit:
 
     async def usage(self, task_id: TaskId | None, day: str | None) -> Sequence[tuple[GroupId, str, Usage]]:
         """Return (group, model, use) over one task, one UTC day, or all."""
-        return await self.read(lambda connection: read_usage(connection, task_id, day))
+        return await self._read(lambda connection: read_usage(connection, task_id, day))
 
     async def calls(self, task_id: TaskId, attempt_id: AttemptId | None) -> Sequence[ProxyCall]:
         """Return the calls outside model routes that may have changed the world, in order."""
-        return await self.read(lambda connection: read_calls(connection, task_id, attempt_id))
+        return await self._read(lambda connection: read_calls(connection, task_id, attempt_id))
 
     async def rows(
         self, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = MAX_LOG_ROWS
@@ -221,7 +221,15 @@ class Audit:
         return await self._submit(run, needs_sync=needs_sync)
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Ask the file in the thread, all that came before included. Raises AuditFailed."""
+        """Ask what may take long, apart from the thread that others wait for before they send. Raises AuditFailed."""
+        self._commit()
+        try:
+            return await asyncio.to_thread(_read_apart, self._path, run)
+        except sqlite3.Error as error:
+            raise AuditFailed(str(error)) from error
+
+    async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask the file in the thread, all that came before included."""
         self._commit()
         if self._loop is None or self._thread is None:
             raise AuditFailed("the audit is not open")
@@ -329,6 +337,14 @@ class Audit:
         except sqlite3.Error as error:
             log.error("the audit could not be closed: %s", error, extra={"action": "audit_failed"})
             file.give_up()
+
+
+def _read_apart(path: Path, run: Callable[[sqlite3.Connection], T]) -> T:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        return run(connection)
+    finally:
+        connection.close()
 
 
 def _gap_entry(gap: _Gap) -> AuditEntry:

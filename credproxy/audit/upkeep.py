@@ -1,6 +1,6 @@
 """Keeps the audit in bounds: sums up its days, and removes from its front what is older than it is to be kept.
 
-The sums are made from the rows by the audit's thread, so a request costs nothing more for them, and a killed process
+The sums are made from the rows by a thread, so a request costs nothing more for them, and a killed process
 loses none. They outlive the rows. What is removed is said in the chain first (`chain.py`), then goes in small steps.
 """
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 SUM_EVERY_S = 60.0
 REMOVE_EVERY_S = 3600.0
-SUM_ROWS = 50_000
-"""In one question to the thread: about 50 ms."""
+SUM_ROWS = 20_000
+"""In one question: about 50 ms of a thread."""
 CUT_ROWS = 500
 """In one transaction of the loop: about 3 ms."""
 CUT_PAUSE_S = 0.05
