@@ -30,6 +30,9 @@ _ENDPOINT = re.compile(
     r"|oauth\.access|oauth\.v2\.access|oauth\.v2\.exchange|openid\.connect\.token|tooling\.tokens\.rotate)/?",
     re.IGNORECASE,
 )
+_SEGMENT_END = re.compile(r"(?:;|%3B)[^/]*")
+_ASKED = re.compile(r"(?:^|[&;])(?:grant_type|client_secret|client_assertion|refresh_token|code|device_code)=")
+_ASKING_METHODS = frozenset(("POST", "PUT", "PATCH"))
 _KINDS: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -89,8 +92,16 @@ class TokenPage:
 
 
 def is_token_endpoint(method: str, target: Target) -> bool:
-    """Whether what comes back may be fresh tokens. By the path's last part: every host may be an issuer."""
-    return method == "POST" and _ENDPOINT.fullmatch(target.path[target.path.rfind("/", 0, -1) :]) is not None
+    """Whether what comes back may be fresh tokens. By the path's last part: every host may be an issuer. Whatever a
+    server may take for that path counts as it: slashes behind it, `;` and what follows. A GET counts where its query
+    asks as a token request does."""
+    if method == "GET":
+        if target.query is None or _ASKED.search(target.query) is None:
+            return False
+    elif method not in _ASKING_METHODS:
+        return False
+    path = _SEGMENT_END.sub("", target.path.replace("%2F", "/")).rstrip("/")
+    return _ENDPOINT.fullmatch(path[path.rfind("/") :]) is not None
 
 
 def read_ask(body: bytes, content_type: str) -> TokenAsk:

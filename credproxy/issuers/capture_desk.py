@@ -19,6 +19,7 @@ from credproxy.injection.placeholders import PlaceholderName
 from credproxy.issuers import capture
 from credproxy.issuers.capture import FoundLogin, TokenAsk
 from credproxy.issuers.credentials import Credentials
+from credproxy.issuers.oauth import read_account_id
 from credproxy.issuers.recipe import CAPTURED, BadRecipe, parse_issuer_url
 from credproxy.issuers.renewals import Note
 from credproxy.issuers.services import find_service
@@ -192,6 +193,7 @@ class CaptureDesk:
             "client_id": ask.client_id,
             "client_secret": ask.client_secret,
             "scope": login.scope or ask.scope,
+            "account_id": read_account_id(login.tokens.get("id_token", ""), access_token or ""),
         }
         kept = {part: text for part, text in parts.items() if text}
         self._vault.add(name, kept, type_name="oauth2-refresh", preset=CAPTURED, replace=True)

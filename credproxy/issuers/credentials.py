@@ -47,6 +47,10 @@ class CredentialFailed(Exception):
         return self.code == "issuer_unavailable"
 
 
+class _Changed(CredentialFailed):
+    """The secret became another one while a token of it was got."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     """A secret as it was at its last use: while nothing of it has changed, the same objects are given again."""
@@ -92,7 +96,12 @@ class Credentials:
                 given = tuple(Credential(name, value.label, value.parts) for value in values)
                 snapshot = self._keep(name, values, given)
             return snapshot.credentials
-        credentials = await self._fetch_all(name, values, group_id)
+        try:
+            credentials = await self._fetch_all(name, values, group_id)
+        except _Changed:
+            values = self._values(name)  # replaced or removed while its token was got
+            credentials = await self._fetch_all(name, values, group_id)
+        snapshot = self._snapshots.get(name)
         if snapshot is not None and _are_same(snapshot.credentials, credentials):
             if snapshot.values is values:
                 return snapshot.credentials
@@ -163,6 +172,8 @@ class Credentials:
                 failures.append(failure)
             else:
                 found += [credential] if credential is not None else []
+        if not found and any(isinstance(failure, _Changed) for failure in failures):
+            raise next(failure for failure in failures if isinstance(failure, _Changed))
         if not found:
             log.warning(
                 "no credential: %s",
@@ -220,14 +231,15 @@ def _are_same(before: tuple[Credential, ...], now: tuple[Credential, ...]) -> bo
 
 
 def _failed(value: SecretValue, preset: str, none: NoToken) -> CredentialFailed:
-    code = none.code if none.code != "secret_changed" else "issuer_unavailable"
+    sentence = f"With the secret {value.name} no token can be got now: {none.sentence}."
+    if none.code == "secret_changed":
+        return _Changed("issuer_unavailable", sentence)
     mend = ""
-    if code == "login_lost":
+    if none.code == "login_lost":
         token_url = value.parts["token_url"].reveal() if "token_url" in value.parts else ""
         service = find_service(preset, token_url)
         known = service is not None and service.authorize_url
         mend = f"nightyard secret login {value.name}" if known else f"nightyard secret add {value.name} --replace"
-    elif code == "issuer_refused":
+    elif none.code == "issuer_refused":
         mend = f"nightyard secret show {value.name}"
-    sentence = f"With the secret {value.name} no token can be got now: {none.sentence}."
-    return CredentialFailed(code, sentence, mend)
+    return CredentialFailed(none.code, sentence, mend)

@@ -34,6 +34,9 @@ Note = Callable[[str, str], Awaitable[bool]]
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+REFUSED_PAUSE_S = 30.0
+LONGEST_REFUSED_PAUSE_S = 3600.0
+"""A service that refuses each new token too is not helped by newer ones: between two there is ever more time."""
 FOR_GOOD_S = 600.0
 """What only a person can mend is asked for again after so long, in case the issuer was wrong."""
 FINISH_S = 8.0
@@ -56,6 +59,9 @@ class _Held:
     failures: int = 0
     failed_at: float = 0.0
     asks_again_at: float = 0.0
+    refused_at: float = 0.0
+    """When a token was last renewed because a service refused it, and for how long that must do."""
+    refused_pause_s: float = REFUSED_PAUSE_S
     client_auth: oauth.ClientAuth = "body"
     unsaved: dict[str, str | None] = field(default_factory=dict)
     """Parts that are not on the disk yet, because it failed."""
@@ -111,8 +117,13 @@ class Renewals:
         held = self._take_up(value, preset)
         if held.credential is not refused:
             return self.ready(value, preset)  # another request was faster
-        if held.token is not None and held.token.is_too_young_to_renew(self._clock()):
+        now = self._clock()
+        since_s = now - held.refused_at
+        if (held.token is not None and held.token.is_too_young_to_renew(now)) or 0 <= since_s < held.refused_pause_s:
             return None
+        is_again = 0 <= since_s < 2 * LONGEST_REFUSED_PAUSE_S
+        held.refused_pause_s = min(2 * held.refused_pause_s, LONGEST_REFUSED_PAUSE_S) if is_again else REFUSED_PAUSE_S
+        held.refused_at = now
         got = await self._wait(held)
         return got if isinstance(got, Credential) and got is not refused else None
 
