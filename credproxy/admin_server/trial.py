@@ -244,7 +244,7 @@ def _find_allow(name: str, target: Target, rules: list[Rule], routes: list[Route
         if (route.scheme, route.host, route.port) == place:
             return _allow_of(route)
     message = f"no grant and no route lets {name} go to {target.scheme}://{target.authority}, not even for a test"
-    raise AdminRefused("not_granted", message, f"nightyard secret grant {name}")
+    raise AdminRefused("not_granted", message, f"nightyard secret grant {name} GROUP {target.host}")
 
 
 def _allow_of(route: Route) -> Allow:
