@@ -36,8 +36,11 @@ async def read_token_ask(call: Call, request: Request, body: RequestBody) -> byt
     """Return the body of a request for tokens, and note what it asks; raises Refused where it ends here, answered from
     the vault or denied."""
     whole = await body.read_whole(MAX_ASK_BYTES)
-    media_type = find_header(request.headers, b"content-type") or b""
-    ask = read_ask(whole, media_type.decode("latin-1"))
+    media_type = (find_header(request.headers, b"content-type") or b"").decode("latin-1")
+    if call.ask.method == "GET":
+        ask = read_ask((call.ask.target.query or "").encode("ascii"), "application/x-www-form-urlencoded")
+    else:
+        ask = read_ask(whole, media_type)
     try:
         row = call.proxy.capture_desk.find(call.ask.target, ask, call.lease.group_id)
         if row is not None:
