@@ -1,7 +1,7 @@
 """Tells an owner in their own chat what cannot wait for the next look at a log: a tripwire, a request that needs a yes.
 
-Events come from the proxy, and are in its audit whatever becomes of the message. Everything else that the proxy tells is
-`usage_count.py`'s.
+Events come from the proxy, and are in its audit whatever becomes of the message. Everything else that the proxy tells
+is `usage_count.py`'s.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def describe_alarm(event: ProxyEvent) -> tuple[str, str]:
     if event.kind == "tripwire":
         text = (
             f"Tripwire: the agent `{event.group_id}` tried to send the placeholder of the secret `{event.detail}` to "
-            f"where it does not belong: `{event.target}`. Nothing was sent. `nightyard trace {event.task_id}` tells more."
+            f"where it does not belong: `{event.target}`. Nothing was sent. `nightyard trace {event.task_id}` tells "
+            "more."
         )
         return f"tripwire:{event.task_id}:{event.detail}", text
     text = (
