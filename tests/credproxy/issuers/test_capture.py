@@ -92,6 +92,14 @@ def test_form_and_repeated_keys() -> None:
     assert SECRET.encode() not in write_page(page, {"another-one": "p"})
 
 
+def test_token_that_begins_with_another_goes_whole() -> None:
+    """Of two tokens of which one is the other's beginning, nothing of the longer one is left behind."""
+    page = read_page(json.dumps({"access_token": SECRET, "refresh_token": SECRET + "-more"}).encode(), "")
+    assert page is not None
+    written = json.loads(write_page(page, {SECRET: "a", SECRET + "-more": "r"}))
+    assert written == {"access_token": "a", "refresh_token": "r"}
+
+
 @given(st.text(min_size=8, max_size=40), st.sampled_from(["access_token", "Refresh-Token", "idToken"]))
 def test_no_token_survives(token: str, name: str) -> None:
     """Whatever a token is made of, escaped or not, the answer that is written does not hold it."""
