@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from credproxy.injection.placeholders import MIN_KEY_BYTES
@@ -20,7 +19,7 @@ def load_placeholder_key(folder: Path) -> bytes:
     path = folder / KEY_FILE
     if path.exists() and len(key := path.read_bytes()) >= MIN_KEY_BYTES:
         return key
-    key = secrets.token_bytes(MIN_KEY_BYTES)
+    key = os.urandom(MIN_KEY_BYTES)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
