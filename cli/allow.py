@@ -12,7 +12,7 @@ import click
 
 from cli.grants_edit import Wish, add_grant, grants_in, remove_grants
 from cli.grants_file import change_grants, file_name, read_grants, read_group
-from cli.grants_options import place_options, read_terms, sure_option, term_options
+from cli.grants_options import place_options, read_terms, split_place, sure_option, term_options
 from cli.problem import CliProblem
 from cli.screen import clean_line
 from cli.settings_edit import CannotEdit
@@ -46,12 +46,13 @@ def host(
 ) -> None:
     """Let GROUP reach HOST (`*.example.org`: all below it). Without --method and --path: all of it."""
     group_id = read_group(group)
+    name, given_scheme, given_port, given_paths = split_place(host)
     wish = Wish(
-        host=host,
-        scheme=scheme,
-        port=port,
+        host=name,
+        scheme=given_scheme or scheme,
+        port=port or given_port,
         methods=tuple(method.upper() for method in methods),
-        paths=paths,
+        paths=paths or given_paths,
         addresses=addresses,
         terms=read_terms(terms),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -43,6 +44,20 @@ def term_options(command: Command) -> Command:
     for option, name, text in reversed(_FLAGS):
         command = click.option(option, name, is_flag=True, help=text)(command)
     return command
+
+
+def split_place(host: str) -> tuple[str, str | None, int | None, tuple[str, ...]]:
+    """Return host, scheme, port and path of what was given for a host: an address is taken too, as it is pasted."""
+    if "://" not in host:
+        return host, None, None, ()
+    try:
+        parts = urlsplit(host)
+        port = parts.port
+    except ValueError as error:
+        raise CliProblem(f"{host[:60]!r} is no address: {error}", "give the host's name", NOT_UNDERSTOOD) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise CliProblem(f"{host[:60]!r} is no http or https address", "give the host's name", NOT_UNDERSTOOD)
+    return parts.hostname, parts.scheme, port, (parts.path,) if parts.path not in ("", "/") else ()
 
 
 def sure_option(command: Command) -> Command:

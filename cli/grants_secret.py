@@ -14,7 +14,7 @@ import yaml
 
 from cli.grants_edit import Wish, add_grant, grants_in, remove_grants
 from cli.grants_file import change_grants, file_name, read_grants, read_group
-from cli.grants_options import place_options, read_terms, sure_option, term_options
+from cli.grants_options import place_options, read_terms, split_place, sure_option, term_options
 from cli.place import find_home
 from cli.problem import NOT_RUNNING, NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line
@@ -51,18 +51,21 @@ def grant(
 ) -> None:
     """Let GROUP use the secret NAME at HOST. Where no provider is known by the host, say how with --inject."""
     group_id = read_group(group)
-    how = _read_inject(inject, header) or _known_inject(group_id, name, host)
+    place, scheme, given_port, given_paths = split_place(host)
+    how = _read_inject(inject, header) or _known_inject(group_id, name, place.lower())
     wish = Wish(
-        host=host,
-        port=port,
+        host=place,
+        scheme=scheme or "https",
+        port=port or given_port,
         methods=tuple(method.upper() for method in methods),
-        paths=paths,
+        paths=paths or given_paths,
         secret=name,
         inject=how,
         terms=read_terms(terms),
     )
     if not change_grants(group_id, lambda text, *place: add_grant(text, wish, *place), is_sure=is_sure):
         click.echo(f"{group_id} may use {clean_line(name)} there already.")
+    _say_if_absent(name)
 
 
 @click.command()
@@ -75,7 +78,7 @@ def revoke(name: str, group: str, host: str | None, *, is_sure: bool) -> None:
     group_id = read_group(group)
 
     def is_meant(values: Mapping[str, str]) -> bool:
-        return values.get("secret") == name and host in (None, values.get("host", "").lower())
+        return values.get("secret") == name and (host is None or values.get("host", "").lower() == host.lower())
 
     if not change_grants(group_id, lambda text, *place: remove_grants(text, is_meant, *place), is_sure=is_sure):
         where = f" at {clean_line(host)}" if host else ""
@@ -121,6 +124,14 @@ def why_lines(told: Why) -> list[str]:
         f"  {label:<11}  {text if text.startswith(chr(27)) else clean_line(text)}" for label, text in rows if text
     ]
     return lines
+
+
+def _say_if_absent(name: str) -> None:
+    """A grant of a secret that is not there yet is no mistake, and rarely what was meant."""
+    if find_home().proxy_socket.exists():
+        secrets = ask_proxy(lambda admin: admin.secret_list())
+        if name not in {each.name for each in secrets}:
+            click.echo(f"There is no secret {clean_line(name)} in the vault yet: ./nightyard secret add {name}")
 
 
 def _ask_or_judge(group_id: GroupId, url: str, method: str, effects: str) -> Why:

@@ -19,7 +19,7 @@ from cli.vault_link import ask_proxy
 from credproxy.admin_client import policy as client
 from credproxy.policy.check import Checked, check_urls
 from credproxy.policy.grant_values import parse_duration
-from protocol.ids import GroupId
+from protocol.ids import GroupId, is_group_id
 
 MOST_DAYS = 7
 
@@ -32,15 +32,15 @@ def policy() -> None:
 @policy.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("urls", nargs=-1, required=True)
-@click.option("--group", default="check", help="Under this group's name, in what is said.")
-def check(file: Path, urls: tuple[str, ...], *, group: str) -> None:
+def check(file: Path, urls: tuple[str, ...]) -> None:
     """Judge URLS by the grants in FILE; nothing needs to run.
 
     Each of URLS is an address or a file of lines `[allow|deny] [METHOD] URL`. Exits with 1 if one is not as its line
     expects.
     """
     lines = [line for each in urls for line in _lines_of(each)]
-    checked = check_urls(_read(file), file.name, GroupId(group), lines, time.time())
+    group_id = GroupId(folder if is_group_id(folder := file.resolve().parent.name) else "main")
+    checked = check_urls(_read(file), file.name, group_id, lines, time.time())
     if isinstance(checked, list):
         for problem in checked:
             click.echo(clean_line(str(problem)))

@@ -13,7 +13,7 @@ from credproxy.audit.log import AuditFailed
 from credproxy.issuers.recipe import BadRecipe
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import users_of_secret
+from credproxy.policy.rules import users_of_secret
 from credproxy.vault.errors import BadSecretName, VaultError
 from credproxy.vault.secret import BadValue, is_secret_name
 from protocol.codec import ShapeError

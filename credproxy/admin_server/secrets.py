@@ -14,7 +14,7 @@ from credproxy.audit.file import AuditEntry
 from credproxy.injection.presets import load_preset
 from credproxy.issuers.recipe import BadRecipe, check_recipe
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import users_of_secret
+from credproxy.policy.rules import users_of_secret
 from credproxy.vault.content import Given
 from credproxy.vault.errors import (
     BadSecretName,

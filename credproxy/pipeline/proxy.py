@@ -26,10 +26,10 @@ from credproxy.issuers.credentials import Credentials
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.ledger import Ledger
 from credproxy.pipeline.scrub import Needles, needles_of
-from credproxy.policy.decide import Policy, decide
+from credproxy.policy.decide import decide
 from credproxy.policy.dry_runs import MARK_PREFIX, DryRuns
 from credproxy.policy.quotas import Quotas
-from credproxy.policy.rules import users_of_secret
+from credproxy.policy.rules import Policy, users_of_secret
 from credproxy.policy.secret_uses import placeholders_of
 from credproxy.policy.verdict import Deny, Quota
 from credproxy.vault.secret import Secret

@@ -9,47 +9,11 @@ from __future__ import annotations
 import functools
 
 from credproxy.policy import denials
-from credproxy.policy.rules import GroupRules, Place, Policy, Rule, index_rules, users_of_secret
-from credproxy.policy.verdict import (
-    METHODS,
-    READING_METHODS,
-    UNSAFE_METHODS,
-    Allow,
-    Approval,
-    Ask,
-    Deny,
-    Dial,
-    Quota,
-    Route,
-    WebRead,
-)
+from credproxy.policy.rules import GroupRules, Place, Policy, Rule
+from credproxy.policy.verdict import METHODS, READING_METHODS, Allow, Ask, Deny, Route
 from credproxy.wire.target import Authority
 from protocol.task import Effects, Lease
 
-__all__ = [
-    "METHODS",
-    "NO_LEASE",
-    "READING_METHODS",
-    "UNSAFE_METHODS",
-    "Allow",
-    "Approval",
-    "Ask",
-    "Deny",
-    "Dial",
-    "GroupRules",
-    "Policy",
-    "Quota",
-    "Route",
-    "Rule",
-    "WebRead",
-    "decide",
-    "decide_tunnel",
-    "index_rules",
-    "route_path",
-    "users_of_secret",
-]
-
-NO_LEASE = denials.NO_LEASE
 NO_RULES = GroupRules()
 
 _MODEL_CALLS = {
@@ -66,7 +30,7 @@ _FREE_CALLS = {
 def decide(ask: Ask, lease: Lease | None, policy: Policy, now: float) -> Allow | Deny:
     """Decide one request. `now`: epoch seconds."""
     if lease is None:
-        return NO_LEASE
+        return denials.NO_LEASE
     if ask.method not in METHODS:
         return denials.method_refused(ask.method)
     if ask.route is not None:
@@ -83,7 +47,7 @@ def decide(ask: Ask, lease: Lease | None, policy: Policy, now: float) -> Allow |
 def decide_tunnel(authority: Authority, lease: Lease | None, policy: Policy, now: float) -> Deny | None:
     """Decide whether a tunnel may be opened at all; None: it may, and each request in it is decided by itself."""
     if lease is None:
-        return NO_LEASE
+        return denials.NO_LEASE
     group = policy.groups.get(lease.group_id, NO_RULES)
     if group.problem:
         return denials.grants_broken(group.problem)

@@ -22,9 +22,9 @@ from credproxy.injection.placeholder_key import load_placeholder_key
 from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.door import Doors
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import GroupRules, Policy
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
+from credproxy.policy.rules import GroupRules, Policy
 from credproxy.trust.certificates import CertificateAuthority
 from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines

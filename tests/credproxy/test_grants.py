@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credproxy.injection.kinds import Bearer, SetHeader
-from credproxy.policy.decide import Allow, Ask, Deny, GroupRules, Policy, decide
+from credproxy.policy.decide import decide
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.path_glob import PathGlob
+from credproxy.policy.rules import GroupRules, Policy
+from credproxy.policy.verdict import Allow, Ask, Deny
 from credproxy.wire.target import Authority, make_target, parse_path
 from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.task import Effects, Lease, Limits

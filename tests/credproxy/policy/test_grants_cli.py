@@ -50,7 +50,8 @@ def test_grant_is_shown_written_in_force_and_taken_back(process: ProxyProcess) -
     granted = nightyard(process, "secret grant github main api.github.com --method GET --path /user --yes")
     assert granted.returncode == 0, granted.stderr
     assert "+- host: api.github.com\n+  methods: [GET]\n+  paths: [/user]\n+  secret: github\n" in granted.stdout
-    assert granted.stdout.endswith("Written, and in force now.\n")
+    assert "Written, and in force now.\n" in granted.stdout
+    assert granted.stdout.endswith("There is no secret github in the vault yet: ./nightyard secret add github\n")
     assert grants(process).startswith(START)
     absent = nightyard(process, "secret why main https://api.github.com/user")
     assert absent.returncode == 1
@@ -62,7 +63,7 @@ def test_grant_is_shown_written_in_force_and_taken_back(process: ProxyProcess) -
     assert "rule         main:4" in there.stdout
     again = nightyard(process, "secret grant github main api.github.com --method GET --path /user --yes")
     assert again.stdout == "main may use github there already.\n"
-    wider = nightyard(process, "secret grant github main api.github.com --method GET --path /repos/** --yes")
+    wider = nightyard(process, "secret grant github main https://API.github.com/repos/** --method GET --yes")
     assert "+  paths: [/user, /repos/**]" in wider.stdout
     revoked = nightyard(process, "secret revoke github main --yes")
     assert revoked.returncode == 0, revoked.stderr
