@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
+from credproxy.admin_client.injection import placeholder_variables
 from credproxy.trust.bundle import write_bundle
-from protocol.ids import AttemptId, DoorId, TaskId
+from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.task import Effects, Lease, Limits, ModelRoute
 from runtime.container_command import ContainerKind, ContainerLimits, FolderMount
 from runtime.container_engine import ContainerEngine
@@ -145,7 +146,13 @@ async def open_quarter(image: str, *tools: FolderMount) -> AsyncIterator[Quarter
         async with Street(home).open() as street:
             write_bundle(home / "ca")
             setup = make_setup(home, bundle=_make_bundle(home))
-            containers = Containers(setup, engine, street.admin, known_doors=_no_doors)
+
+            async def placeholders(group_id: GroupId) -> tuple[tuple[str, str], ...]:
+                return tuple(sorted((await placeholder_variables(street.admin, group_id)).items()))
+
+            containers = Containers(
+                setup, engine, street.admin, known_doors=_no_doors, placeholders=placeholders
+            )
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(containers.run())
                 try:
