@@ -12,7 +12,7 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -26,7 +26,7 @@ from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.tokens import KnownToken, NewToken, add_token, list_tokens, revoke_token
 from protocol.ids import GroupId
 from protocol.task import Effects
-from runtime.client_environment import build_client_environment, build_model_environment, with_placeholders
+from runtime.client_environment import OTHER_KEYS, build_client_environment, build_model_environment, with_placeholders
 from runtime.config import task_limits
 from runtime.group import Group, load_group
 from runtime.settings_file import group_names, load_settings
@@ -68,6 +68,8 @@ def add(group: str, *, duration: str, note: str, effects: str, as_json: bool) ->
         return
     click.echo(f"# {made.token_id}: what {found.group_id} may do, until {_when(made.expires_at)}.")
     click.echo(f"# It is shown once. To end it: ./nightyard token revoke {made.token_id}")
+    for name in sorted(_unset_by(environment)):
+        click.echo(f"unset {name}")
     for name, value in sorted(environment.items()):
         click.echo(f"export {name}={shlex.quote(value)}")
 
@@ -115,7 +117,9 @@ def run(group: str, command: Sequence[str], *, duration: str, effects: str) -> N
     found = _find_group(group)
     made = _make(found, _read_duration(duration), effects, f"run {clean_line(command[0])}"[:80])
     try:
-        code = _run(command, {**os.environ, **_environment(found, made)})
+        environment = _environment(found, made)
+        own = {name: value for name, value in os.environ.items() if name not in _unset_by(environment)}
+        code = _run(command, own | environment)
     finally:
         ask_proxy(partial(revoke_token, token_id=made.token_id))
     raise SystemExit(code)
@@ -158,6 +162,11 @@ def _environment(group: Group, made: NewToken) -> dict[str, str]:
     }
     placeholders = ask_proxy(partial(placeholder_variables, group_id=group.group_id))
     return with_placeholders(variables, sorted(placeholders.items()))
+
+
+def _unset_by(environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the variables of the shell that would be shown instead of the token."""
+    return OTHER_KEYS if "ANTHROPIC_AUTH_TOKEN" in environment else frozenset()
 
 
 def _find_group(name: str) -> Group:

@@ -42,7 +42,8 @@ QUIET = {
 """For tools that nobody watches."""
 
 NOT_PROXIED = "127.0.0.1,localhost"
-_OTHER_KEYS = frozenset(("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
+OTHER_KEYS = frozenset(("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
+"""What the service of `ANTHROPIC_AUTH_TOKEN` takes as a key too: with both, a tool would not know which to show."""
 
 
 def build_client_environment(proxy: str, ca_file: str) -> dict[str, str]:
@@ -66,8 +67,7 @@ def build_client_environment(proxy: str, ca_file: str) -> dict[str, str]:
 
 def with_placeholders(variables: Mapping[str, str], placeholders: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the variables and, where they leave a name free, what stands for the group's keys."""
-    # A tool that is shown a route and another key for the same service would not know which to take.
-    hidden = _OTHER_KEYS if "ANTHROPIC_AUTH_TOKEN" in variables else ()
+    hidden = OTHER_KEYS if "ANTHROPIC_AUTH_TOKEN" in variables else ()
     return {name: value for name, value in placeholders if name not in hidden} | dict(variables)
 
 

@@ -86,7 +86,8 @@ async def test_a_token_is_told_once_listed_and_revoked(house: House) -> None:
     added = await house.nightyard("add", "main", "--for", "2h", "--note", "my editor")
     assert added.returncode == 0, added.stderr
     lines = added.stdout.splitlines()
-    assert all(line.startswith(("# ", "export ")) for line in lines)
+    assert all(line.startswith(("# ", "unset ", "export ")) for line in lines)
+    assert "unset ANTHROPIC_API_KEY" in lines
     environment = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
     token = environment["ANTHROPIC_AUTH_TOKEN"]
     assert environment["HTTPS_PROXY"] == f"http://nightyard:{token}@127.0.0.1:{house.port}"
