@@ -16,7 +16,6 @@ from credproxy.pipeline.entry import read_entry
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.denials import GRANTABLE
 from credproxy.policy.dry_runs import MAX_S
-from credproxy.policy.explain import explain, parse_url
 from credproxy.policy.verdict import Allow, Ask, Quota
 from credproxy.wire.target import TargetRefused
 from protocol.codec import ShapeError, to_json
@@ -51,6 +50,8 @@ class PolicyVerbs:
         }
 
     async def _why(self, arguments: Mapping[str, Any]) -> object:
+        from credproxy.policy.explain import explain  # asked for now and then, by a person
+
         group_id, method = _read_group(arguments), read_text(arguments, "method")
         self._proxy.reload()
         ask = self._read_ask(method, read_text(arguments, "url"))
@@ -76,6 +77,8 @@ class PolicyVerbs:
         )
 
     def _read_ask(self, method: str, url: str) -> Ask:
+        from credproxy.policy.explain import parse_url
+
         try:
             if url.startswith("/m/"):
                 entry = read_entry(method, url, "proxy", None, self._proxy.policy)
