@@ -150,9 +150,7 @@ async def open_quarter(image: str, *tools: FolderMount) -> AsyncIterator[Quarter
             async def placeholders(group_id: GroupId) -> tuple[tuple[str, str], ...]:
                 return tuple(sorted((await placeholder_variables(street.admin, group_id)).items()))
 
-            containers = Containers(
-                setup, engine, street.admin, known_doors=_no_doors, placeholders=placeholders
-            )
+            containers = Containers(setup, engine, street.admin, known_doors=_no_doors, placeholders=placeholders)
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(containers.run())
                 try:
