@@ -63,7 +63,7 @@ async def test_pip_installs_into_an_environment_in_the_agents_home(quarter: Quar
 
 @pytest.fixture
 async def stocked(agent_image: str) -> AsyncIterator[Quarter]:
-    async with open_quarter(agent_image, python_clients()) as quarter:
+    async with open_quarter(agent_image, python_clients(agent_image)) as quarter:
         yield quarter
 
 

@@ -91,7 +91,7 @@ async def echoing(quarter: Quarter) -> AsyncIterator[tuple[EchoHost, str]]:
 
 async def test_aiohttp_talks_over_a_websocket(agent_image: str) -> None:
     """A handshake through the proxy gets the key, and messages go both ways."""
-    async with open_quarter(agent_image, python_clients()) as quarter, echoing(quarter) as (host, place):
+    async with open_quarter(agent_image, python_clients(agent_image)) as quarter, echoing(quarter) as (host, place):
         ran = await quarter.run(f"PYTHONPATH=/skills/python-clients python3 - <<'END'\nPLACE = '{place}'{PYTHON}END")
     assert ran.well().split() == ["hello", "50000"]
     assert f"Bearer {CANARY}".encode() in host.heads[0]

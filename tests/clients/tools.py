@@ -15,25 +15,38 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import docker
+
 from runtime.container_command import FolderMount
 
-IMAGE_PYTHON = "3.11"
 PYTHON_CLIENTS = ("requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5")
 NODE_CLIENTS = ("node@24.21.0", "npm@11.21.2", "undici@8.12.4")
 CLAUDE = "@anthropic-ai/claude-code@2.1.329"
 FETCH_TIMEOUT_S = 600
 
 
-def python_clients() -> FolderMount:
+def python_clients(image: str) -> FolderMount:
     """requests, httpx and aiohttp for the image's Python, whichever Python runs the tests."""
+    version = _python_of(image)
 
     def fetch(folder: Path) -> None:
-        wanted = ["--python-version", IMAGE_PYTHON, "--only-binary=:all:", "--target", str(folder)]
+        wanted = ["--python-version", version, "--only-binary=:all:", "--target", str(folder)]
         with tempfile.TemporaryDirectory() as environment:
             _run("python3", "-m", "venv", environment)
             _run(f"{environment}/bin/pip", "install", "-q", *wanted, *PYTHON_CLIENTS)
 
-    return _tool("python-clients", (*PYTHON_CLIENTS, IMAGE_PYTHON), fetch)
+    return _tool("python-clients", (*PYTHON_CLIENTS, version), fetch)
+
+
+def _python_of(image: str) -> str:
+    """Return the image's Python as `3.11`."""
+    engine = docker.from_env()
+    try:
+        command = ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        said: bytes = engine.containers.run(image, command, remove=True, network_mode="none")
+    finally:
+        engine.close()
+    return said.decode().strip()
 
 
 def node_clients() -> FolderMount:
