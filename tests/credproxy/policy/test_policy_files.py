@@ -17,6 +17,7 @@ def test_one_groups_edit_does_not_cost_the_others_reading(tmp_path: Path) -> Non
     for path in paths.values():
         path.parent.mkdir(parents=True)
         path.write_text("- host: a.org\n")
+    (fork / "nightyard.yaml").write_text("model: m/x\nroutes: {m: {api: openai, url: 'https://models.example.org'}}\n")
     one, two = GroupId("one"), GroupId("two")
     files = PolicyFiles(home, fork)
     first, problems = files.load()
