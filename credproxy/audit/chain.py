@@ -97,23 +97,22 @@ def cut_detail(up_to: int, last_hash: bytes) -> str:
 
 def _verify(connection: sqlite3.Connection, head: tuple[int, str] | None) -> ChainCheck:
     cut_seq, last_hash = _checked_cut(connection)
-    told = _told_cuts(connection)
-    anchors = {*told, *(() if head is None else (head[0],))}
-    passed = {cut_seq: last_hash.hex()}
     known = {row[1] for row in connection.execute("PRAGMA table_info(entries)")}
     columns = [column for column in COLUMNS if column in known]
     seq = cut_seq
+    noted = last_hash.hex() if head is not None and head[0] == seq else ""
     for row in connection.execute(f"SELECT {', '.join(columns)}, hash FROM entries ORDER BY seq"):
         seq += 1
         if row[0] != seq or hash_row(last_hash, row[:-1]) != row[-1]:
             raise ChainBroken(row[0], rows=seq - 1 - cut_seq)
         last_hash = row[-1]
-        if seq in anchors:
-            passed[seq] = last_hash.hex()
-    _check_cut(cut_seq, told, passed)
+        if head is not None and head[0] == seq:
+            noted = last_hash.hex()
     _check_end(connection, seq)
-    if head is not None:
-        _check_head(head, cut_seq, seq, passed)
+    if head is not None and head[0] > seq:
+        raise ChainBroken(seq + 1, f"the audit ends at row {seq}, before the row {head[0]} that was noted")
+    if head is not None and head[0] >= cut_seq and noted != head[1]:
+        raise ChainBroken(head[0], f"the audit's row {head[0]} is not the one that was noted: it was written anew")
     return ChainCheck(rows=seq - cut_seq, first_seq=cut_seq + 1, last_seq=seq, last_hash=last_hash.hex())
 
 
@@ -127,31 +126,18 @@ def read_cut(connection: sqlite3.Connection) -> tuple[int, bytes]:
 
 
 def _checked_cut(connection: sqlite3.Connection) -> tuple[int, bytes]:
+    """What was removed must have been said, by a row that is still there. That the rest follows from its hash is seen
+    by its first row."""
     try:
-        return read_cut(connection)
-    except ValueError:
-        raise ChainBroken(1, "the audit's mark of how far old rows were removed was changed") from None
-
-
-def _told_cuts(connection: sqlite3.Connection) -> dict[int, str]:
-    """Return number and hash of what rows of the chain say was removed."""
-    told = {}
-    for seq, detail in connection.execute("SELECT seq, detail FROM entries WHERE kind = 'retention'"):
-        try:
-            cut = json.loads(detail)
-            told[int(cut["removed_up_to"])] = str(cut["hash"])
-        except (ValueError, KeyError, TypeError):
-            raise ChainBroken(seq) from None
-    return told
-
-
-def _check_cut(cut_seq: int, told: dict[int, str], passed: dict[int, str]) -> None:
-    """What was removed must have been said by a row that is still there, and by the hash that it had."""
-    if cut_seq > max(told, default=0):
-        raise ChainBroken(cut_seq + 1, f"rows up to {cut_seq} of the audit are gone, and no row of it says why")
-    for up_to, digest in told.items():
-        if up_to in passed and passed[up_to] != digest:
-            raise ChainBroken(up_to + 1, f"the audit's rows up to {up_to} are not those that it says it removed")
+        cut_seq, last_hash = read_cut(connection)
+        told = connection.execute("SELECT detail FROM entries WHERE kind = 'retention'").fetchall()
+        told_seq = max((int(json.loads(detail)["removed_up_to"]) for (detail,) in told), default=0)
+    except (ValueError, KeyError, TypeError):
+        raise ChainBroken(1, "what the audit says of its old rows' removal was changed", rows=0) from None
+    if cut_seq > told_seq:
+        reason = f"rows up to {cut_seq} of the audit are gone, and no row of it says why"
+        raise ChainBroken(cut_seq + 1, reason, rows=0)
+    return cut_seq, last_hash
 
 
 def _check_end(connection: sqlite3.Connection, last_seq: int) -> None:
@@ -160,11 +146,3 @@ def _check_end(connection: sqlite3.Connection, last_seq: int) -> None:
     synced = int(row[0]) if row is not None else 0
     if last_seq < synced:
         raise ChainBroken(last_seq + 1, f"the audit's rows from {last_seq + 1} to {synced} are missing at its end")
-
-
-def _check_head(head: tuple[int, str], cut_seq: int, last_seq: int, passed: dict[int, str]) -> None:
-    seq, digest = head
-    if seq > last_seq:
-        raise ChainBroken(last_seq + 1, f"the audit ends at row {last_seq}, before the row {seq} that was noted")
-    if seq >= cut_seq and passed.get(seq) != digest:
-        raise ChainBroken(seq, f"the audit's row {seq} is not the one that was noted: the chain was written anew")

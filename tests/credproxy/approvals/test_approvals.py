@@ -128,6 +128,18 @@ async def test_client_that_gave_up_is_answered_when_it_asks_again(desk: Desk) ->
     assert isinstance(await desk.approvals.hold(make_request(), Approval(deadline_s=0), NOW + 42), Deny)
 
 
+async def test_an_unused_yes_runs_out(desk: Desk) -> None:
+    """It counts for as long after the decision as the person had for it, and no longer."""
+    for later_s, expected in ((109, Approved), (111, Deny)):
+        asking = asyncio.ensure_future(desk.approvals.hold(make_request(), ONE_MINUTE, NOW))
+        (hold,) = await desk.waiting(len(desk.told) + 1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await desk.approvals.approve(hold.approval_id, OWNER, NOW + 50)
+        verdict = await desk.approvals.hold(make_request(), Approval(deadline_s=0), NOW + later_s)
+        assert isinstance(verdict, expected)
+
+
 async def test_a_second_of_the_same_waits_for_a_yes_of_its_own(desk: Desk) -> None:
     """Two equal requests at once are two deeds."""
     async with asyncio.TaskGroup() as group:
