@@ -109,6 +109,18 @@ def test_crash_leaves_no_core_file(short_folder: Path) -> None:
     assert process.spilled(VALUE.encode()) == []
 
 
+MAY_LOCK = os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not MAY_LOCK, reason="may not keep memory from swap")
+def test_memory_is_kept_from_swap_where_that_is_allowed(process: ProxyProcess) -> None:
+    """All of the proxy's memory is locked if the user may lock as much as it likes."""
+    assert process.process is not None
+    status = Path(f"/proc/{process.process.pid}/status").read_text()
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in status.splitlines() if line.startswith("Vm")}
+    assert sizes["VmLck"] >= sizes["VmRSS"]
+
+
 def test_life_of_a_secret_as_it_is_typed(process: ProxyProcess) -> None:
     """Added, shown, given a reserve, rotated, promoted, removed in part and as a whole; no output holds a value."""
     done = [
