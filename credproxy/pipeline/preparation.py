@@ -19,10 +19,10 @@ from credproxy.injection.kinds import Bearer, Injection, SetHeader
 from credproxy.injection.outgoing import needs_body
 from credproxy.injection.placeholders import searched_texts
 from credproxy.issuers.credentials import CredentialFailed
+from credproxy.issuers.token_endpoint import is_token_endpoint
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
 from credproxy.pipeline.call import Call
-from credproxy.pipeline.capturing import is_ask, read_token_ask
 from credproxy.pipeline.refusal import refuse, refuse_tripped
 from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.decide import decide
@@ -58,8 +58,7 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     allow = call.allow
     if allow.web_read is not None and request.has_body:
         await _refuse(call, answers.WEB_READ_BODY)
-    is_token_ask = is_ask(call)
-    whole_body = await (read_token_ask(call, request, body) if is_token_ask else _read_body(allow, body))
+    whole_body = await (_read_token_ask(call, request, body) if _is_token_ask(call) else _read_body(allow, body))
     await _check_placeholders(call, request, whole_body)
     credentials = WITHOUT
     if allow.secret is not None:
@@ -91,6 +90,17 @@ def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
         rule=call.allow.rule,
         secret=call.allow.secret or "",
     )
+
+
+def _is_token_ask(call: Call) -> bool:
+    """Whether a request may bring fresh tokens. Not a model call; and a twin's tokens open nothing."""
+    return is_token_endpoint(call.ask.method, call.ask.target) and call.ask.route is None and call.allow.dial is None
+
+
+async def _read_token_ask(call: Call, request: Request, body: RequestBody) -> bytes:
+    from credproxy.pipeline.capturing import read_token_ask  # few agents' tools ever log in by themselves
+
+    return await read_token_ask(call, request, body)
 
 
 async def _read_body(allow: Allow, body: RequestBody) -> bytes | None:
