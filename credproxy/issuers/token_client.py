@@ -15,6 +15,7 @@ from credproxy.wire.addresses import Address, may_dial, reach_of
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import find_header, is_encoded
 from credproxy.wire.outbound import Outbound
+from credproxy.wire.resolving import is_own_address
 from credproxy.wire.upstream import PoolKey, UpstreamFailed, Upstreams
 from protocol.ids import GroupId
 
@@ -46,7 +47,7 @@ class TokenClient:
         def is_permitted(address: Address) -> bool:
             if target.scheme == "http":
                 return reach_of(address) == "loopback"  # a secret in clear never leaves the machine
-            return may_dial(address, (), private_too=is_owners)
+            return may_dial(address, (), private_too=is_owners, is_own=is_own_address(address))
 
         async with asyncio.timeout(EXCHANGE_S):
             connection = await self._upstreams.acquire(key, is_permitted, fresh=True)
