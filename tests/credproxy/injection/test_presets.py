@@ -99,7 +99,7 @@ def test_some_presets_say_what_their_documents_do() -> None:
     assert steps("github", "github.com") == (Basic(username="x-access-token"),)
     assert steps("discord", "discord.com") == (SetHeader(name="authorization", template="Bot {}"),)
     assert steps("telegram", "api.telegram.org") == (PathHole(templates=("/bot{}/**", "/file/bot{}/**")),)
-    assert steps("aws", "s3.eu-west-1.amazonaws.com") == (SigV4(),)
+    assert steps("aws", "s3.eu-west-1.amazonaws.com") == (SigV4(service="s3", region="eu-west-1"),)
     assert steps("anthropic-plan", "api.anthropic.com") == (
         Bearer(),
         ListHeader(name="anthropic-beta", item="oauth-2025-04-20"),
