@@ -18,6 +18,7 @@ from credproxy.audit.notes import join_notes
 from credproxy.audit.prices import cost_of
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import EventKind, tell
+from credproxy.policy.rules import Policy
 from credproxy.policy.verdict import UNSAFE_METHODS, Allow, Ask
 from protocol.task import Lease, Usage
 
@@ -44,6 +45,7 @@ class Call:
         "is_whole",
         "lease",
         "notes",
+        "policy",
         "proxy",
         "reader",
         "request_bytes",
@@ -66,7 +68,8 @@ class Call:
         """May change the world, and is no model call."""
         self.lease: Lease
         self.allow: Allow
-        """Both set by whoever admits the call."""
+        self.policy: Policy
+        """What it was decided by. All three are set by whoever admits the call."""
         self.status: int | None = None
         """The upstream's."""
         self.code = ""
