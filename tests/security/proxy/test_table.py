@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.proxy.attacks import ATTACKS, Attack
+from tests.security.proxy.attacks import ATTACKS, Attack, as_document
 
 TESTS = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -46,3 +46,8 @@ def test_every_test_here_is_of_some_attack() -> None:
     }
     loose = {test for test in there - named if "many_" not in test and "for_longer" not in test}
     assert loose == set()
+
+
+def test_the_document_is_the_table() -> None:
+    """People read the table in docs/attacks.md; `python -m tests.security.proxy.attacks` writes it."""
+    assert (TESTS.parent / "docs" / "attacks.md").read_text("utf-8") == as_document()
