@@ -612,20 +612,20 @@ ATTACKS = (
     ),
 )
 
+INTRODUCTION = """# Attacks on the credential proxy, and what comes of them
+
+The attacker is code in a container with a valid task, or the server that it talks to. Each attack is played over real
+sockets, against the whole proxy, with a secret that may arrive at the granted server and nowhere else: not at another
+host, not at the agent, not in a log, a database, a copy of one, or a core file. Paths are compared with how nginx,
+Apache, lighttpd, Caddy and Tomcat read them. The tests are in `tests/security/proxy`, whose table this is.
+
+| | what is tried | what happens |
+|---|---|---|"""
+
 
 def as_document() -> str:
     """Return the table as docs/attacks.md has it: `python -m tests.security.proxy.attacks > docs/attacks.md`."""
-    lines = [
-        "# Attacks on the credential proxy, and what comes of them",
-        "",
-        "The attacker is code in a container with a valid task, or the server that it talks to. Each attack is played over real",
-        "sockets, against the whole proxy, with a secret that may arrive at the granted server and nowhere else: not at another",
-        "host, not at the agent, not in a log, a database, a copy of one, or a core file. Paths are compared with how nginx,",
-        "Apache, lighttpd, Caddy and Tomcat read them. The tests are in `tests/security/proxy`, whose table this is.",
-        "",
-        "| | what is tried | what happens |",
-        "|---|---|---|",
-    ]
+    lines = [INTRODUCTION]
     for attack in ATTACKS:
         safe = f"{attack.safe} ({attack.reason})" if attack.reason else attack.safe
         lines.append(f"| {attack.number} | {attack.attack} | {safe} |")
