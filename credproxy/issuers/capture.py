@@ -177,7 +177,7 @@ def _seconds(value: Mapping[str, Any]) -> float | None:
     found = next((value[name] for name in value if _NAME_NOISE.sub("", str(name)).lower() == "expiresin"), None)
     try:
         seconds = float(found) if isinstance(found, (int, float, str)) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < 1e9 else None
 
