@@ -473,6 +473,7 @@ ATTACKS = (
             f"{SP}test_faults.py::test_names_that_stall_hold_up_their_own_group_only",
             f"{SP}test_faults.py::test_name_that_stalls_ends_in_time",
             f"{SP}test_fuzz.py::test_no_path_holds_up_the_proxy",
+            f"{SP}test_fuzz.py::test_head_that_comes_byte_by_byte_costs_little",
             f"{SP}test_terms.py::test_tags_by_the_thousand_hold_up_nobody",
             f"{OLD}test_slow_head_and_too_many_connections",
         ),
