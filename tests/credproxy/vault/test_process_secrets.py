@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_kill_in_the_middle_of_rotations_leaves_one_of_the_values(process: Proxy
     assert state.values[0].version in (stored[-1], stored[-1] + 1)
     assert [value.is_broken for value in state.values] == [False, False]
     copy = process.home / "copy.db"
-    with sqlite3.connect(process.home / "vault.db") as source, sqlite3.connect(copy) as target:
+    with closing(sqlite3.connect(process.home / "vault.db")) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
     assert process.spilled(VALUE.encode()) == []
 
