@@ -31,7 +31,8 @@ class Stream(asyncio.Protocol):
     def __init__(self, on_connected: Callable[[Stream], None] | None = None) -> None:
         self._on_connected = on_connected
         self._transport: asyncio.Transport | None = None
-        self._unread = bytearray()
+        self._unread: bytes | bytearray = b""
+        """Bytes as they came, not copied, while it is one piece; more pieces are gathered."""
         self._has_ended = False
         self._is_lost = False
         self._is_paused_reading = False
@@ -67,12 +68,11 @@ class Stream(asyncio.Protocol):
             finally:
                 self._waiting_reader = None
                 expiry.forget(waiting)
-        chunk = bytes(self._unread)
-        self._unread.clear()
+        chunk, self._unread = self._unread, b""
         if self._is_paused_reading and self._transport is not None:
             self._is_paused_reading = False
             self._transport.resume_reading()
-        return chunk
+        return chunk if isinstance(chunk, bytes) else bytes(chunk)
 
     def write(self, data: bytes) -> None:
         if self._is_lost or self._transport is None:
@@ -121,7 +121,12 @@ class Stream(asyncio.Protocol):
             self._on_connected(self)
 
     def data_received(self, data: bytes) -> None:
-        self._unread += data
+        if not self._unread:
+            self._unread = data
+        else:
+            if isinstance(self._unread, bytes):
+                self._unread = bytearray(self._unread)
+            self._unread += data
         if len(self._unread) > MAX_UNREAD_BYTES and not self._is_paused_reading and self._transport is not None:
             self._is_paused_reading = True
             self._transport.pause_reading()

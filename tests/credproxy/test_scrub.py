@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.pipeline.scrub import Reflected, Searcher, needles_of
+from credproxy.pipeline.scrub import Needles, Reflected, Searcher, needles_of
 
 SECRET = "abcab-abcabd/1+2"
 
@@ -63,6 +63,17 @@ ESCAPED = {
 def test_escaped_values_are_found(form: str) -> None:
     """A value full of what encoders escape is found in each of their ways."""
     assert needles_of([AWKWARD]).holds(b"x" + ESCAPED[form].encode() + b"y"), ESCAPED[form]
+
+
+@given(st.binary(max_size=300), st.integers(0, 5000), st.integers(0, 5000))
+def test_long_texts_are_searched_like_short_ones(noise: bytes, before: int, after: int) -> None:
+    """Wherever in a long text the needle stands, at its very end too, it is found; and nothing else is."""
+    needles = Needles([b"needle\0with a zero"])
+    text = (noise * 20)[:before] + b"\0" * before
+    rest = b"needle\0with a zer" + b"x" * after
+    assert not needles.holds(text + rest)
+    assert needles.holds(text + b"needle\0with a zero" + rest)
+    assert needles.holds(text + rest + b"needle\0with a zero")
 
 
 def test_only_a_live_beginning_is_held_back() -> None:
