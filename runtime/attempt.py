@@ -53,11 +53,12 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 class Attempt:
     """Runs one attempt of a task, once."""
 
-    def __init__(self, desk: TaskDesk, row: TaskRow, attempt: AttemptRow) -> None:
+    def __init__(self, desk: TaskDesk, row: TaskRow, attempt: AttemptRow, taken: AgentSession | None = None) -> None:
+        """`taken`: its container, at whose door the store knows it to run already; None: one is still to be found."""
         self._desk = desk
         self._row = row
         self._attempt = attempt
-        self._session: AgentSession | None = None
+        self._session = taken
         self._starting: asyncio.Timeout | None = None
         self._stop_reason = ""
 
@@ -112,6 +113,8 @@ class Attempt:
     async def _hand_over(
         self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment
     ) -> CannotStart | None:
+        if self._session is not None:
+            return await self._session.hand_over(lease, assignment)
         taken = await self._desk.containers.take(kind)
         if isinstance(taken, CannotStart):
             return taken

@@ -127,22 +127,31 @@ class ContainerSession:
         """Whether the agent is there and has done nothing but wait."""
         return self._link.is_connected and not self._ended.is_set() and self._link.events.is_empty
 
-    async def hand_over(self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None]) -> CannotStart | None:
-        """Push the lease to the proxy while the attempt is being `recorded`; with both done, send the task. At most one
-        call per session. Raises what `recorded` raises."""
-        granted, noted = await asyncio.gather(self._proxy.grant(self.door_id, lease), recorded, return_exceptions=True)
-        if isinstance(noted, BaseException):
-            raise noted
-        if isinstance(granted, ProxyError):
-            return CannotStart(code="proxy_away", message=str(granted), mend="nightyard status")
-        if isinstance(granted, BaseException):
-            raise granted
+    async def hand_over(
+        self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
+    ) -> CannotStart | None:
+        """Push the lease to the proxy while the attempt is being `recorded` (None: it is already); with both done, send
+        the task. At most one call per session. Raises what `recorded` raises."""
+        try:
+            if recorded is None:
+                await self._proxy.grant(self.door_id, lease)
+            else:
+                await self._grant_while(lease, recorded)
+        except ProxyError as error:
+            return CannotStart(code="proxy_away", message=str(error), mend="nightyard status")
         try:
             if await self._link.hand_over(assignment):
                 return None
         except FrameError as error:
             return CannotStart(code="task_too_large", message=f"the task is too large to hand over ({error})")
         return CannotStart(code="agent_did_not_start", message="the waiting agent ended before it had its task")
+
+    async def _grant_while(self, lease: Lease, recorded: Awaitable[None]) -> None:
+        """Wait for both; what went wrong with the record comes first."""
+        granted, noted = await asyncio.gather(self._proxy.grant(self.door_id, lease), recorded, return_exceptions=True)
+        for outcome in (noted, granted):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def events(self) -> AsyncIterator[AgentEvent]:
         """Yield what the agent says; the last event is ContainerEnded. One reader."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel, Undecodable
@@ -20,6 +21,7 @@ from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import Admission, TryCode, decide_access, decide_after_code
 from runtime.commands import parse_command
+from runtime.head_start import HeadStart
 from runtime.inbound_files import fetch_files
 from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
 from runtime.insist import insist
@@ -40,8 +42,10 @@ SLOW_REREAD_S = 60.0
 class IntakeEnds:
     """Where intake's results go."""
 
-    queued: Callable[[StoredMessage], None]
-    """A message waits for a task. Returns at once."""
+    offer: Callable[[InboundMessage], Awaitable[HeadStart | None]]
+    """A container for a message that is about to be filed, if its task may begin with that."""
+    filed: Callable[[HeadStart | None, Filed | None], None]
+    """A message was filed, with what `offer` gave; None: nothing was, now. Returns at once."""
     command: Callable[[StoredMessage], Awaitable[None]]
     """A command is to be carried out and marked as done. Again after a crash in the middle."""
     outbox: Callable[[], None]
@@ -195,13 +199,32 @@ class Intake:
             self._awake.set()
 
     async def _file(self, update: RawUpdate, inbound: InboundMessage, work: asyncio.TaskGroup) -> None:
-        filed = await self._decide_and_file(update, inbound)
-        if not filed.first:
-            return
-        if filed.message.state is MessageState.QUEUED:
-            self._ends.queued(filed.message)
-        elif filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
+        filed = await self._begin_at_once(update, inbound)
+        if filed is None:
+            filed = await self._decide_and_file(update, inbound)
+            self._ends.filed(None, filed)
+        if filed.first and filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
             work.create_task(self._command(filed.message))
+
+    async def _begin_at_once(self, update: RawUpdate, inbound: InboundMessage) -> Filed | None:
+        """File a message that a container waits for, its task with it; None if it goes the longer way."""
+        head_start = await self._ends.offer(inbound)
+        if head_start is None:
+            return None
+        filed = None
+        try:
+            offer, decide = head_start.offer, partial(self._group_at_once, inbound)
+            filed = await insist(lambda: self._store.file_and_begin(update.raw_id, inbound, decide, offer), "a message")
+        finally:
+            self._ends.filed(head_start, filed)
+        return filed
+
+    def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
+        """Return the group that a message is queued for, None if anything else becomes of it."""
+        decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._groups())
+        if isinstance(decision, TryCode) or decision.state is not MessageState.QUEUED or decision.notice:
+            return None
+        return decision.group_id
 
     async def _decide_and_file(self, update: RawUpdate, inbound: InboundMessage) -> Filed:
         facts = await self._store.sender_facts(inbound.person, inbound.chat)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from channels.channel import Channel
 from credproxy.admin_client.link import UsageSum
@@ -37,7 +39,7 @@ class AgentSession(Protocol):
     container_id: str
 
     async def hand_over(
-        self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None]
+        self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
     ) -> CannotStart | None: ...
     def events(self) -> AsyncIterator[AgentEvent]: ...
     async def ack(self, seq: int) -> None: ...
@@ -51,6 +53,8 @@ class ContainerRoom(Protocol):
     """The part of `containers.Containers` that gives tasks their containers."""
 
     async def take(self, kind: ContainerKind) -> AgentSession | CannotStart: ...
+    async def take_spare(self, kind: ContainerKind) -> AgentSession | None: ...
+    async def give_back(self, door_id: DoorId, kind: ContainerKind) -> None: ...
     async def adopt(self, memory: LinkMemory, group_id: GroupId, lease: Lease | None = None) -> AgentSession: ...
 
 
@@ -96,6 +100,14 @@ class TaskDesk:
     @property
     def settings(self) -> Settings:
         return self.around.settings.settings
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the times that agents are shown; UTC for a name that the settings check complains of."""
+        try:
+            return ZoneInfo(self.settings.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):  # ValueError: a name that is no path, such as `../x`
+            return UTC
 
     async def show(self, chat: ChatKey | None, kind: ShownKind, text: str) -> None:
         """Show in a chat that work goes on, if its channel runs."""

@@ -166,7 +166,12 @@ class Host:
             store,
             lambda: self.state.channels,
             lambda: [*self.state.groups.ready, *self.state.groups.suspended],
-            IntakeEnds(queued=self._dispatcher.arrived, command=self._command, outbox=self._delivery.wake),
+            IntakeEnds(
+                offer=self._dispatcher.offer,
+                filed=self._dispatcher.filed,
+                command=self._command,
+                outbox=self._delivery.wake,
+            ),
             inbox=home.inbox,
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb * MB,
             rehearsing=lambda: self.state.groups.rehearsing,

@@ -95,6 +95,11 @@ UNION ALL
 SELECT m.message_id, m.state, p.body FROM tasks AS t JOIN messages AS m USING (task_id)
 JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'running' AND m.state = 'context';
 
+-- name: queued_before
+-- Whether a session has an older message waiting.
+SELECT 1 FROM messages INDEXED BY messages_queued
+WHERE state = 'queued' AND seq < :seq AND session_id = :session_id LIMIT 1;
+
 -- name: open_commands
 -- Commands that have not been carried out.
 SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)

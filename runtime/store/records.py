@@ -6,7 +6,7 @@ Times are ISO 8601 UTC text of one width (`2026-01-31T09:00:00.000000Z`), so tha
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,6 +88,8 @@ class Filed:
     message: StoredMessage
     first: bool
     """False: this raw update had been filed before; nothing was changed."""
+    begun: Begun | None = None
+    """What came of the offer that it was filed with; None: it waits for the dispatcher, if for anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,30 @@ class Claim:
     """Those it answers, in order."""
     context: tuple[StoredMessage, ...]
     """Those of the session kept as context since its last task, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOffer:
+    """A started container that waits for a message of this group, if it is for that group and nothing is before it."""
+
+    group_id: GroupId
+    door_id: DoorId
+    container_id: str
+    nonce_hash: str
+    day: str
+    """The UTC day whose model calls are counted."""
+    build: Callable[[Claim, TaskBeginning], Task | None]
+    """Pure, called in the store's thread. None: the task cannot be built from this alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A message's task, made with the message. With `task` its first attempt is recorded as running at the offer's
+    door; without, the claim is as any other and the container was not used."""
+
+    claim: Claim
+    beginning: TaskBeginning
+    task: Task | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,16 @@ from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, GroupId, Message
 from protocol.message import InboundMessage, OutboundMessage, Receipt
 from protocol.task import Task, TaskResult
 from protocol.transcript import Entry, Step
-from runtime.store import inbound_rows, journal_rows, outbox_rows, overview_rows, people_rows, task_rows, task_views
+from runtime.store import (
+    begin_rows,
+    inbound_rows,
+    journal_rows,
+    outbox_rows,
+    overview_rows,
+    people_rows,
+    task_rows,
+    task_views,
+)
 from runtime.store.database import BUSY_TIMEOUT_S, Transaction, open_database, utc_now
 from runtime.store.reader import Reader
 from runtime.store.records import (
@@ -37,6 +46,7 @@ from runtime.store.records import (
     RawUpdate,
     Role,
     SenderFacts,
+    StartOffer,
     StoredMessage,
     StoreStatus,
     TaskBeginning,
@@ -120,6 +130,18 @@ class Store:
             note=note,
             notice=notice,
         )
+
+    async def file_and_begin(
+        self,
+        raw_id: int,
+        inbound: InboundMessage,
+        decide: Callable[[SenderFacts], GroupId | None],
+        offer: StartOffer,
+    ) -> Filed | None:
+        """Queue a message for the group that `decide` says, and where nothing is before it begin its task in the
+        offered container: all in one transaction. `decide` is pure, called in the store's thread; None: nothing was changed.
+        """
+        return await self._write(begin_rows.file_and_begin, raw_id, inbound, decide, offer)
 
     async def end_message(
         self, message_id: MessageId, state: Literal[MessageState.DEAD, MessageState.REFUSED], reason: str
