@@ -29,7 +29,7 @@ from credproxy.admin_client.link import ProxyError
 from protocol.frames import FrameError
 from protocol.ids import DoorId, FileId, GroupId
 from protocol.link import Assignment, Heartbeat, Stop
-from protocol.task import Lease
+from protocol.task import Lease, Usage
 from runtime.agent_events import AgentEvent, AgentMisbehaved, ContainerEnded
 from runtime.agent_link import AgentLink, LinkMemory
 from runtime.container_engine import ContainerEngine, ContainerState
@@ -75,6 +75,7 @@ class ProxyDoors(Protocol):
     ) -> None: ...
     async def close_door(self, door_id: DoorId) -> None: ...
     async def grant(self, door_id: DoorId, lease: Lease) -> None: ...
+    async def end(self, door_id: DoorId) -> Usage: ...
 
 
 class ContainerSession:
@@ -107,6 +108,9 @@ class ContainerSession:
         self._running: asyncio.Task[None] | None = None
         self._launched = asyncio.Event()
         self._stopping: asyncio.Lock = asyncio.Lock()
+        self._granting = asyncio.Lock()
+        self._granted: Lease | None = None
+        """What we pushed to the proxy ourselves."""
 
     @property
     def door_id(self) -> DoorId:
@@ -134,7 +138,7 @@ class ContainerSession:
         the task. At most one call per session. Raises what `recorded` raises."""
         try:
             if recorded is None:
-                await self._proxy.grant(self.door_id, lease)
+                await self._grant(lease)
             else:
                 await self._grant_while(lease, recorded)
         except ProxyError as error:
@@ -146,9 +150,28 @@ class ContainerSession:
             return CannotStart(code="task_too_large", message=f"the task is too large to hand over ({error})")
         return CannotStart(code="agent_did_not_start", message="the waiting agent ended before it had its task")
 
+    async def grant_ahead(self, lease: Lease) -> None:
+        """Push the lease that a task will most likely have, while that is being stored. `hand_over` pushes its own if
+        it is another one, or if this fails."""
+        with suppress(ProxyError):
+            await self._grant(lease)
+
+    async def take_lease_back(self) -> None:
+        """End a lease that was pushed ahead for nothing. Raises ProxyError."""
+        async with self._granting:
+            if self._granted is not None:
+                await self._proxy.end(self.door_id)
+                self._granted = None
+
+    async def _grant(self, lease: Lease) -> None:
+        async with self._granting:
+            if self._granted != lease:
+                await self._proxy.grant(self.door_id, lease)
+                self._granted = lease
+
     async def _grant_while(self, lease: Lease, recorded: Awaitable[None]) -> None:
         """Wait for both; what went wrong with the record comes first."""
-        granted, noted = await asyncio.gather(self._proxy.grant(self.door_id, lease), recorded, return_exceptions=True)
+        granted, noted = await asyncio.gather(self._grant(lease), recorded, return_exceptions=True)
         for outcome in (noted, granted):
             if isinstance(outcome, BaseException):
                 raise outcome

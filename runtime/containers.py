@@ -171,7 +171,12 @@ class Containers:
         """Take back what `take_spare` gave for this kind and nobody has used: the group's spare again."""
         plan = await self._start.plan(kind)
         session = next(session for session in self._working if session.door_id == door_id)
-        if isinstance(plan, CannotStart) or not session.is_fit_spare:
+        try:
+            await session.take_lease_back()
+            is_fit = session.is_fit_spare and not isinstance(plan, CannotStart)
+        except ProxyError:
+            is_fit = False
+        if isinstance(plan, CannotStart) or not is_fit:
             self._when_over(session)
             return
         self._working.discard(session)

@@ -105,6 +105,8 @@ class Dispatcher:
         finally:
             if head_start is None:
                 self._withdraw(group.group_id)
+        if head_start is not None and self._tasks is not None:
+            self._tasks.create_task(head_start.session.grant_ahead(head_start.likely_lease))
         return head_start
 
     def filed(self, head_start: HeadStart | None, filed: Filed | None) -> None:
@@ -149,12 +151,13 @@ class Dispatcher:
         return work
 
     def _is_calm_for(self, group_id: GroupId) -> bool:
-        """Return whether a message of the group would start at once if it were queued now, with nobody before it."""
+        """Return whether a message of the group would start at once if it were queued now, with nobody before it. Room
+        on the machine is not asked for: a spare has taken its own, and goes when the machine runs short."""
         self._queue.max_running = self._desk.settings.containers.max_running
         is_dispatching = self.recovered.is_set() and not self._is_closing and not self._must_reread
         has_place = self._queue.running_count() + len(self._offered) < self._queue.max_running
         is_idle = not self._queue.waiting_count() and not self._queue.running_count(group_id)
-        return is_dispatching and has_place and is_idle and self._room() is None
+        return is_dispatching and has_place and is_idle
 
     async def stop_chat(self, chat: ChatKey, reason: str) -> Stopped:
         """Stop the chat's running tasks and end its waiting messages. Whoever asked tells the chat."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from protocol.ids import ChatKey, GroupId
+from protocol.ids import AttemptId, ChatKey, GroupId, TaskId, mint
 from protocol.message import InboundMessage
-from protocol.task import Task
+from protocol.task import Effects, Lease, Task
 from runtime.budget import CapReached, day_of
+from runtime.config import task_limits
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
@@ -34,6 +35,8 @@ class HeadStart:
     offer: StartOffer
     session: AgentSession
     kind: ContainerKind
+    likely_lease: Lease
+    """The task's, unless its group's day is nearly used up."""
 
 
 class HeadStarts:
@@ -69,13 +72,24 @@ class HeadStarts:
             return None
         offer = StartOffer(
             group_id=group.group_id,
+            task_id=TaskId(mint("task")),
+            attempt_id=AttemptId(mint("attempt")),
             door_id=session.door_id,
             container_id=session.container_id,
             nonce_hash=session.memory.nonce_hash,
             day=day_of(datetime.now(UTC)),
             build=partial(self._build, group),
         )
-        return HeadStart(offer=offer, session=session, kind=kind)
+        limits = task_limits(group.limits)
+        lease = Lease(
+            task_id=offer.task_id,
+            attempt_id=offer.attempt_id,
+            group_id=group.group_id,
+            effects=Effects.LIVE,
+            limits=limits,
+            routes=(group.model.route,),
+        )
+        return HeadStart(offer=offer, session=session, kind=kind, likely_lease=lease)
 
     async def give_back(self, head_start: HeadStart) -> None:
         """Have the container wait for another task."""

@@ -25,7 +25,7 @@ from runtime.head_start import HeadStart
 from runtime.inbound_files import fetch_files
 from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
 from runtime.insist import insist
-from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StoredMessage
+from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StoredMessage, TakenIn
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,15 @@ class Intake:
         """Updates are in the store that are not in memory; while so, new ones wait behind them there."""
         self._missed = 0
         self._awake = asyncio.Event()
+        self._work: asyncio.TaskGroup | None = None
 
     def __repr__(self) -> str:
         return f"<Intake in_hand={len(self._in_hand)} lanes={len(self._lanes)} behind={self._is_behind}>"
 
     async def accept(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
-        """Store a raw update and return; it is filed soon after. While the disk is full the channel waits here."""
+        """Store a raw update and return; it is filed by then or soon after. While the disk is full the channel waits."""
+        if await self._take_in_at_once(channel_id, event_id, raw):
+            return
         update = await insist(lambda: self._store.store_raw(channel_id, clean(event_id), raw), "an update")
         if update is None:
             return
@@ -101,6 +104,62 @@ class Intake:
             self._fresh.append(update)
         self._awake.set()
 
+    async def _take_in_at_once(self, channel_id: ChannelId, event_id: str, raw: bytes) -> bool:
+        """Store an update, file its message and begin its task, all in one wait for the disk, if a container waits for
+        it and nothing is before it. False: it goes the longer way."""
+        if self._work is None or self._is_behind or self._fresh:
+            return False
+        inbound = self._decode_plain(channel_id, raw)
+        if inbound is None or inbound.chat in self._lanes:
+            return False
+        self._lanes[inbound.chat] = deque()
+        head_start = None
+        try:
+            head_start = await self._ends.offer(inbound)
+        finally:
+            if head_start is None:
+                self._leave_lane(inbound.chat)
+        if head_start is None:
+            return False
+        # Whoever waits here may go away, a terminal that closes: what is begun is brought to its end all the same.
+        taking_in = self._work.create_task(self._begin(channel_id, clean(event_id), raw, inbound, head_start))
+        await asyncio.shield(taking_in)
+        return True
+
+    def _decode_plain(self, channel_id: ChannelId, raw: bytes) -> InboundMessage | None:
+        """Return what an update says if it is sound and whole; what is not is looked at when it is stored."""
+        channel = self._channels().get(channel_id)
+        try:
+            inbound = channel.decode(raw) if channel is not None else None
+            is_plain = inbound is not None and not inbound.pending_files and fault_of(inbound) is None
+        except Exception as error:  # noqa: BLE001 - a decoder's bug: it is told of when the update is decoded again
+            log.debug("an update was not decoded at once: %s", error)
+            return None
+        return clean_inbound(inbound) if inbound is not None and is_plain else None
+
+    async def _begin(
+        self, channel_id: ChannelId, event_id: str, raw: bytes, inbound: InboundMessage, head_start: HeadStart
+    ) -> None:
+        decide, offer = partial(self._group_at_once, inbound), head_start.offer
+        taken_in = TakenIn(update=None, filed=None)
+        try:
+            taken_in = await insist(
+                lambda: self._store.take_in_and_begin(channel_id, event_id, raw, inbound, decide, offer), "an update"
+            )
+        finally:
+            self._ends.filed(head_start, taken_in.filed)
+            if taken_in.update is not None and taken_in.filed is None:
+                self._in_hand.add(taken_in.update.raw_id)
+                self._lanes[inbound.chat].appendleft((taken_in.update, inbound))
+            self._leave_lane(inbound.chat)
+
+    def _leave_lane(self, chat: ChatKey) -> None:
+        """Let what has come into a chat's lane meanwhile be filed."""
+        if self._lanes[chat] and self._work is not None:
+            self._work.create_task(self._file_lane(chat, self._work))
+        else:
+            del self._lanes[chat]
+
     def recover(self) -> None:
         """Have the store's unfiled updates read again: at start, or when a channel has come back."""
         self._is_behind = True
@@ -109,6 +168,7 @@ class Intake:
     async def run(self) -> None:
         """File updates until cancelled, beginning with what a crash left. What is cut off is filed after a restart."""
         async with asyncio.TaskGroup() as work:
+            self._work = work
             for command in await self._store.open_commands():
                 work.create_task(self._command(command))
             while True:
@@ -199,25 +259,10 @@ class Intake:
             self._awake.set()
 
     async def _file(self, update: RawUpdate, inbound: InboundMessage, work: asyncio.TaskGroup) -> None:
-        filed = await self._begin_at_once(update, inbound)
-        if filed is None:
-            filed = await self._decide_and_file(update, inbound)
-            self._ends.filed(None, filed)
+        filed = await self._decide_and_file(update, inbound)
+        self._ends.filed(None, filed)
         if filed.first and filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
             work.create_task(self._command(filed.message))
-
-    async def _begin_at_once(self, update: RawUpdate, inbound: InboundMessage) -> Filed | None:
-        """File a message that a container waits for, its task with it; None if it goes the longer way."""
-        head_start = await self._ends.offer(inbound)
-        if head_start is None:
-            return None
-        filed = None
-        try:
-            offer, decide = head_start.offer, partial(self._group_at_once, inbound)
-            filed = await insist(lambda: self._store.file_and_begin(update.raw_id, inbound, decide, offer), "a message")
-        finally:
-            self._ends.filed(head_start, filed)
-        return filed
 
     def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
         """Return the group that a message is queued for, None if anything else becomes of it."""

@@ -38,6 +38,7 @@ class AgentSession(Protocol):
 
     container_id: str
 
+    async def grant_ahead(self, lease: Lease) -> None: ...
     async def hand_over(
         self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
     ) -> CannotStart | None: ...

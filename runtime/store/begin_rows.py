@@ -1,4 +1,4 @@
-"""A message filed and its task begun in one transaction: one wait for the disk where there would be three.
+"""An update stored, its message filed and its task begun in one transaction: one wait for the disk, not four.
 
 For a message that nothing is in the way of; whoever has a container waiting offers it (`StartOffer`). Each function is
 one job: it runs inside a transaction of the writer.
@@ -7,32 +7,36 @@ one job: it runs inside a transaction of the writer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from protocol.ids import GroupId
+from protocol.ids import ChannelId, GroupId
 from protocol.message import InboundMessage
 from runtime.store.database import Transaction
-from runtime.store.inbound_rows import file_message
+from runtime.store.inbound_rows import file_message, store_raw
 from runtime.store.overview_rows import is_frozen
 from runtime.store.people_rows import sender_facts
-from runtime.store.records import Begun, Filed, MessageState, SenderFacts, StartOffer, StoredMessage
+from runtime.store.records import Begun, MessageState, SenderFacts, StartOffer, StoredMessage, TakenIn
 from runtime.store.task_rows import attempt_running, claim_messages
 from runtime.store.task_views import beginning_of
 
 
-def file_and_begin(
+def take_in_and_begin(
     transaction: Transaction,
-    raw_id: int,
+    channel_id: ChannelId,
+    event_id: str,
+    raw: bytes,
     inbound: InboundMessage,
     decide: Callable[[SenderFacts], GroupId | None],
     offer: StartOffer,
-) -> Filed | None:
-    group_id = decide(sender_facts(transaction, inbound.person, inbound.chat))
-    if group_id is None:
-        return None
-    filed = file_message(transaction, raw_id, inbound, state=MessageState.QUEUED, group_id=group_id)
-    if not filed.first or not _may_begin(transaction, filed.message, offer):
-        return filed
-    return Filed(message=filed.message, first=True, begun=_begin(transaction, filed.message, offer))
+) -> TakenIn:
+    update = store_raw(transaction, channel_id, event_id, raw)
+    group_id = decide(sender_facts(transaction, inbound.person, inbound.chat)) if update is not None else None
+    if update is None or group_id is None:
+        return TakenIn(update=update, filed=None)
+    filed = file_message(transaction, update.raw_id, inbound, state=MessageState.QUEUED, group_id=group_id)
+    if _may_begin(transaction, filed.message, offer):
+        filed = replace(filed, begun=_begin(transaction, filed.message, offer))
+    return TakenIn(update=update, filed=filed)
 
 
 def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> bool:
@@ -45,7 +49,7 @@ def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOff
 
 
 def _begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> Begun:
-    claim = claim_messages(transaction, (message.message_id,))
+    claim = claim_messages(transaction, (message.message_id,), offer.task_id, offer.attempt_id)
     people = dict.fromkeys(each.inbound.person for each in (*claim.context, *claim.messages))
     beginning = beginning_of(transaction, claim.task, people, offer.day)
     task = offer.build(claim, beginning)

@@ -149,6 +149,9 @@ class StartOffer:
     """A started container that waits for a message of this group, if it is for that group and nothing is before it."""
 
     group_id: GroupId
+    task_id: TaskId
+    attempt_id: AttemptId
+    """The ids that the task and its first attempt get, if it begins."""
     door_id: DoorId
     container_id: str
     nonce_hash: str
@@ -166,6 +169,16 @@ class Begun:
     claim: Claim
     beginning: TaskBeginning
     task: Task | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """What became of an update for which a container was waiting."""
+
+    update: RawUpdate | None
+    """None: this event had been stored before, and nothing was changed."""
+    filed: Filed | None
+    """None: the update still waits to be filed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

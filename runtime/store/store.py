@@ -49,6 +49,7 @@ from runtime.store.records import (
     StartOffer,
     StoredMessage,
     StoreStatus,
+    TakenIn,
     TaskBeginning,
     TaskEnding,
     TaskRow,
@@ -131,17 +132,21 @@ class Store:
             notice=notice,
         )
 
-    async def file_and_begin(
+    async def take_in_and_begin(
         self,
-        raw_id: int,
+        channel_id: ChannelId,
+        event_id: str,
+        raw: bytes,
         inbound: InboundMessage,
         decide: Callable[[SenderFacts], GroupId | None],
         offer: StartOffer,
-    ) -> Filed | None:
-        """Queue a message for the group that `decide` says, and where nothing is before it begin its task in the
-        offered container: all in one transaction. `decide` is pure, called in the store's thread; None: nothing was changed.
+    ) -> TakenIn:
+        """Store an update that says `inbound`, queue it for the group that `decide` says, and where nothing is before
+        it begin its task in the offered container: all in one transaction.
+
+        `decide` is pure and called in the store's thread; None from it: the update is stored and waits to be filed.
         """
-        return await self._write(begin_rows.file_and_begin, raw_id, inbound, decide, offer)
+        return await self._write(begin_rows.take_in_and_begin, channel_id, event_id, raw, inbound, decide, offer)
 
     async def end_message(
         self, message_id: MessageId, state: Literal[MessageState.DEAD, MessageState.REFUSED], reason: str
