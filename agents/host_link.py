@@ -85,12 +85,14 @@ class HostLink:
 
     # -- what the loop's thread calls ---------------------------------------------------------------------------
 
-    def wait_assignment(self) -> Assignment:
-        """Return the task; raise Interrupted, or HostGone."""
+    def wait_assignment(self, timeout_s: float | None = None) -> Assignment | None:
+        """Return the task, None after the time-out; raise Interrupted, or HostGone."""
         with self._changed:
-            self._changed.wait_for(lambda: self._assignment or self._closed or self._interrupt.is_tripped())
+            self._changed.wait_for(
+                lambda: self._assignment or self._closed or self._interrupt.is_tripped(), timeout=timeout_s
+            )
             self._interrupt.check()
-            if self._assignment is None:
+            if self._assignment is None and self._closed:
                 raise HostGone
             return self._assignment
 

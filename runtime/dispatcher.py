@@ -105,9 +105,12 @@ class Dispatcher:
         finally:
             if head_start is None:
                 self._withdraw(group.group_id)
-        if head_start is not None and self._tasks is not None:
-            self._tasks.create_task(head_start.session.grant_ahead(head_start.likely_lease))
         return head_start
+
+    def filing(self, head_start: HeadStart) -> None:
+        """Push the lease that the task will most likely have while the store works."""
+        if self._tasks is not None:
+            self._tasks.create_task(head_start.session.grant_ahead(head_start.likely_lease))
 
     def filed(self, head_start: HeadStart | None, filed: Filed | None) -> None:
         """Take what was filed: a message that waits, or the task that began with it. None: nothing was."""

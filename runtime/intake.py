@@ -44,6 +44,8 @@ class IntakeEnds:
 
     offer: Callable[[InboundMessage], Awaitable[HeadStart | None]]
     """A container for a message that is about to be filed, if its task may begin with that."""
+    filing: Callable[[HeadStart], None]
+    """What was offered is being stored now. Returns at once."""
     filed: Callable[[HeadStart | None, Filed | None], None]
     """A message was filed, with what `offer` gave; None: nothing was, now. Returns at once."""
     command: Callable[[StoredMessage], Awaitable[None]]
@@ -90,7 +92,7 @@ class Intake:
         return f"<Intake in_hand={len(self._in_hand)} lanes={len(self._lanes)} behind={self._is_behind}>"
 
     async def accept(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
-        """Store a raw update and return; it is filed by then or soon after. While the disk is full the channel waits."""
+        """Store a raw update and return; it is filed by then or soon after. While the disk is full channels wait."""
         if await self._take_in_at_once(channel_id, event_id, raw):
             return
         update = await insist(lambda: self._store.store_raw(channel_id, clean(event_id), raw), "an update")
@@ -123,6 +125,7 @@ class Intake:
             return False
         # Whoever waits here may go away, a terminal that closes: what is begun is brought to its end all the same.
         taking_in = self._work.create_task(self._begin(channel_id, clean(event_id), raw, inbound, head_start))
+        self._ends.filing(head_start)
         await asyncio.shield(taking_in)
         return True
 

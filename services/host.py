@@ -168,6 +168,7 @@ class Host:
             lambda: [*self.state.groups.ready, *self.state.groups.suspended],
             IntakeEnds(
                 offer=self._dispatcher.offer,
+                filing=self._dispatcher.filing,
                 filed=self._dispatcher.filed,
                 command=self._command,
                 outbox=self._delivery.wake,
