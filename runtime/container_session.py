@@ -28,7 +28,7 @@ from typing import Literal, Protocol
 from credproxy.admin_client.link import ProxyError
 from protocol.frames import FrameError
 from protocol.ids import DoorId, FileId, GroupId
-from protocol.link import Assignment, Heartbeat, Stop
+from protocol.link import Assignment, Finished, Heartbeat, Stop
 from protocol.task import Lease, Usage
 from runtime.agent_events import AgentEvent, AgentMisbehaved, ContainerEnded
 from runtime.agent_link import AgentLink, LinkMemory
@@ -183,6 +183,10 @@ class ContainerSession:
             yield event
             if isinstance(event, ContainerEnded):
                 return
+
+    def take_finished(self) -> Finished | None:
+        """Return the agent's last word if it is here and the next event; for its reader only."""
+        return self._link.events.take_finished()
 
     async def ack(self, seq: int) -> None:
         """Say that everything up to `seq` is stored. Never raises for a link that is gone."""

@@ -91,9 +91,15 @@ class Dispatcher:
         self._must_reread = True
         self._awake.set()
 
+    def arrived(self, message: StoredMessage) -> None:
+        """Take a message that has just been queued in the store."""
+        self._head_starts.learn(message)
+        self._add([message])
+        self._awake.set()
+
     async def offer(self, inbound: InboundMessage) -> HeadStart | None:
-        """Return a container for a message that is about to be filed, if nothing is before it anywhere; `filed` settles
-        it. Meanwhile nothing else of the group starts."""
+        """Return a container for a message that is about to be filed, if nothing is before it anywhere; `settle`
+        follows. Meanwhile nothing else of the group starts."""
         group = self._head_starts.likely_group(inbound)
         if group is None or group.group_id in self._offered or not self._is_calm_for(group.group_id):
             return None
@@ -112,30 +118,21 @@ class Dispatcher:
         if self._tasks is not None:
             self._tasks.create_task(head_start.session.grant_ahead(head_start.likely_lease))
 
-    def filed(self, head_start: HeadStart | None, filed: Filed | None) -> None:
-        """Take what was filed: a message that waits, or the task that began with it. None: nothing was."""
-        message = filed.message if filed is not None and filed.first else None
-        if message is not None:
-            self._head_starts.learn(message)
-        begun = filed.begun if filed is not None else None
-        if begun is None and message is not None and message.state is MessageState.QUEUED:
-            self._add([message])
-            self._awake.set()
-        if head_start is not None:
-            self._settle(head_start, begun)
-
-    def _settle(self, head_start: HeadStart, begun: Begun | None) -> None:
+    def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
         """Run the task that began at an offered container, or have the container wait again."""
         assert self._tasks is not None  # offers are made while the dispatcher runs
+        begun = filed.begun if filed is not None else None
+        work = self._withdraw(head_start.offer.group_id)
         if begun is None or begun.task is None:
             self._tasks.create_task(self._head_starts.give_back(head_start))
-        work = self._withdraw(head_start.offer.group_id)
         if begun is not None:
             row = begun.claim.task
             assert row.session_id is not None  # a chat's message always has one
             self._queue.task_running(row.session_id, row.group_id)
             self._working.append(work)
             self._tasks.create_task(self._go_on_with(work, begun, head_start))
+        elif filed is not None:
+            self.arrived(filed.message)
 
     async def _go_on_with(self, work: _Work, begun: Begun, head_start: HeadStart) -> None:
         claim, row = begun.claim, replace(begun.claim.task, spec=begun.task)
@@ -337,7 +334,7 @@ class Dispatcher:
     async def _notify(self, key: str, chat: ChatKey, text: str) -> None:
         message = OutboundMessage(chat=chat, text=text)
         await insist(lambda: self._desk.store.put_outbound(key, message), "a notice")
-        self._desk.wake_delivery()
+        self._desk.delivery.wake()
 
     def _stop(self, works: Iterable[_Work], reason: str, *, tell: bool) -> tuple[TaskId, ...]:
         """Have tasks stopped; it is on its way on return, and no process is left 2 s later."""

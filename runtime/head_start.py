@@ -78,7 +78,7 @@ class HeadStarts:
             container_id=session.container_id,
             nonce_hash=session.memory.nonce_hash,
             day=day_of(datetime.now(UTC)),
-            build=partial(self._build, group),
+            build=partial(self._build, group, self._desk.uncounted(group.group_id)),
         )
         limits = task_limits(group.limits)
         lease = Lease(
@@ -95,8 +95,10 @@ class HeadStarts:
         """Have the container wait for another task."""
         await self._desk.containers.give_back(head_start.session.door_id, head_start.kind)
 
-    def _build(self, group: Group, claim: Claim, beginning: TaskBeginning) -> Task | None:
+    def _build(self, group: Group, uncounted: int, claim: Claim, beginning: TaskBeginning) -> Task | None:
         """Return the claim's task, None where more than this is needed: a word about the cap, files for long texts."""
         messages = (*claim.context, *claim.messages)
-        planned = plan_task(claim.task, messages, beginning, group, reserved=0, zone=self._desk.zone)
+        planned = plan_task(
+            claim.task, messages, beginning, group, uncounted=uncounted, reserved=0, zone=self._desk.zone
+        )
         return None if isinstance(planned, CapReached) or planned.long_texts else planned.task

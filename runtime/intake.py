@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from channels.channel import Channel, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId
@@ -25,7 +26,7 @@ from runtime.head_start import HeadStart
 from runtime.inbound_files import fetch_files
 from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
 from runtime.insist import insist
-from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StoredMessage, TakenIn
+from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StartOffer, StoredMessage, TakenIn
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -38,20 +39,31 @@ SLOW_REREAD_S = 60.0
 """The store is asked for unfiled updates at least so often, in case one was missed."""
 
 
+class HeadStartDesk(Protocol):
+    """The part of `dispatcher.Dispatcher` that lets a message's task begin with its filing."""
+
+    async def offer(self, inbound: InboundMessage) -> HeadStart | None:
+        """Return a container for a message, if its task may begin as soon as it is filed. To be settled."""
+
+    def filing(self, head_start: HeadStart) -> None:
+        """Hear that the message is being stored now. Returns at once."""
+
+    def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
+        """Hear what became of it; None: it was not filed, now. Returns at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeEnds:
     """Where intake's results go."""
 
-    offer: Callable[[InboundMessage], Awaitable[HeadStart | None]]
-    """A container for a message that is about to be filed, if its task may begin with that."""
-    filing: Callable[[HeadStart], None]
-    """What was offered is being stored now. Returns at once."""
-    filed: Callable[[HeadStart | None, Filed | None], None]
-    """A message was filed, with what `offer` gave; None: nothing was, now. Returns at once."""
+    queued: Callable[[StoredMessage], None]
+    """A message waits for a task. Returns at once."""
     command: Callable[[StoredMessage], Awaitable[None]]
     """A command is to be carried out and marked as done. Again after a crash in the middle."""
     outbox: Callable[[], None]
     """Something was put into the outbox. Returns at once."""
+    head_starts: HeadStartDesk | None = None
+    """Who may have a container for a message before it is filed; None: nobody."""
 
 
 class Intake:
@@ -109,7 +121,8 @@ class Intake:
     async def _take_in_at_once(self, channel_id: ChannelId, event_id: str, raw: bytes) -> bool:
         """Store an update, file its message and begin its task, all in one wait for the disk, if a container waits for
         it and nothing is before it. False: it goes the longer way."""
-        if self._work is None or self._is_behind or self._fresh:
+        desk = self._ends.head_starts
+        if desk is None or self._work is None or self._is_behind or self._fresh:
             return False
         inbound = self._decode_plain(channel_id, raw)
         if inbound is None or inbound.chat in self._lanes:
@@ -117,15 +130,16 @@ class Intake:
         self._lanes[inbound.chat] = deque()
         head_start = None
         try:
-            head_start = await self._ends.offer(inbound)
+            head_start = await desk.offer(inbound)
         finally:
             if head_start is None:
                 self._leave_lane(inbound.chat)
         if head_start is None:
             return False
         # Whoever waits here may go away, a terminal that closes: what is begun is brought to its end all the same.
-        taking_in = self._work.create_task(self._begin(channel_id, clean(event_id), raw, inbound, head_start))
-        self._ends.filing(head_start)
+        storing = partial(self._store.take_in_and_begin, channel_id, clean(event_id), raw, inbound)
+        taking_in = self._work.create_task(self._begin(storing, inbound, head_start, desk))
+        desk.filing(head_start)
         await asyncio.shield(taking_in)
         return True
 
@@ -141,16 +155,18 @@ class Intake:
         return clean_inbound(inbound) if inbound is not None and is_plain else None
 
     async def _begin(
-        self, channel_id: ChannelId, event_id: str, raw: bytes, inbound: InboundMessage, head_start: HeadStart
+        self,
+        storing: Callable[[Callable[[SenderFacts], GroupId | None], StartOffer], Awaitable[TakenIn]],
+        inbound: InboundMessage,
+        head_start: HeadStart,
+        desk: HeadStartDesk,
     ) -> None:
-        decide, offer = partial(self._group_at_once, inbound), head_start.offer
+        decide = partial(self._group_at_once, inbound)
         taken_in = TakenIn(update=None, filed=None)
         try:
-            taken_in = await insist(
-                lambda: self._store.take_in_and_begin(channel_id, event_id, raw, inbound, decide, offer), "an update"
-            )
+            taken_in = await insist(lambda: storing(decide, head_start.offer), "an update")
         finally:
-            self._ends.filed(head_start, taken_in.filed)
+            desk.settle(head_start, taken_in.filed)
             if taken_in.update is not None and taken_in.filed is None:
                 self._in_hand.add(taken_in.update.raw_id)
                 self._lanes[inbound.chat].appendleft((taken_in.update, inbound))
@@ -263,8 +279,11 @@ class Intake:
 
     async def _file(self, update: RawUpdate, inbound: InboundMessage, work: asyncio.TaskGroup) -> None:
         filed = await self._decide_and_file(update, inbound)
-        self._ends.filed(None, filed)
-        if filed.first and filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
+        if not filed.first:
+            return
+        if filed.message.state is MessageState.QUEUED:
+            self._ends.queued(filed.message)
+        elif filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
             work.create_task(self._command(filed.message))
 
     def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:

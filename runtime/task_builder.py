@@ -75,16 +75,18 @@ def plan_task(
     beginning: TaskBeginning,
     group: Group,
     *,
+    uncounted: int,
     reserved: int,
     zone: tzinfo,
 ) -> PlannedTask | CapReached:
     """Return the task of claimed messages (those of context among them), unless the group may spend nothing more today.
-    `reserved`: model calls that the group's other running tasks may still make."""
+    `uncounted`: today's model calls that `beginning` does not know of; `reserved`: those that the group's other running
+    tasks may still make."""
     limits = decide_budget(
         group.group_id,
         task_limits(group.limits),
         cap=group.limits.calls_per_day,
-        used_today=beginning.model_calls,
+        used_today=beginning.model_calls + uncounted,
         reserved=reserved,
         parallel=group.parallel,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from channels.channel import Channel
 from credproxy.admin_client.link import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
-from protocol.link import Assignment
+from protocol.link import Assignment, Finished
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Lease
 from runtime.agent_events import AgentEvent
@@ -23,6 +23,7 @@ from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.group import Groups
 from runtime.home import Home
+from runtime.store.records import OutboxRow
 from runtime.store.store import Store
 
 ShownKind = Literal["accepted", "delta", "progress", "done"]
@@ -43,6 +44,7 @@ class AgentSession(Protocol):
         self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
     ) -> CannotStart | None: ...
     def events(self) -> AsyncIterator[AgentEvent]: ...
+    def take_finished(self) -> Finished | None: ...
     async def ack(self, seq: int) -> None: ...
     async def file_stored(self, file_id: FileId) -> None: ...
     async def stop(self, reason: str) -> None: ...
@@ -69,6 +71,23 @@ class CallRecords(Protocol):
         """Return the model use of one task (or of one day); raise ProxyError."""
 
 
+class DeliveryRoom(Protocol):
+    """The part of `delivery.Delivery` that tasks give their messages to."""
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries may be under way now."""
+
+    def wake(self) -> None:
+        """Say that the outbox may have something that is due."""
+
+    def deliver(self, rows: Sequence[OutboxRow]) -> None:
+        """Send messages that have been claimed, at most as many as there was room for."""
+
+    async def settled(self) -> None:
+        """Return when nothing that is due waits to be sent."""
+
+
 class Surroundings(Protocol):
     """What may change while the host runs."""
 
@@ -92,9 +111,9 @@ class TaskDesk:
     fork: Path
     image: str
     """`nightyard-agent:<hash>`."""
-    wake_delivery: Callable[[], None]
-    delivered: Callable[[], Awaitable[None]]
-    """Returns when nothing that is due waits to be sent."""
+    delivery: DeliveryRoom
+    uncounted: Callable[[GroupId], int]
+    """Model calls of a group that the store's count of today does not have yet."""
     shares: Shares = field(default_factory=Shares)
     """What running tasks may still take from their groups' day."""
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from credproxy.admin_client.link import ProxyError
@@ -35,6 +36,7 @@ from runtime.attempt_outcome import (
     decide_next,
     end_reason,
     is_uncertain,
+    misbehaved,
     open_tool,
 )
 from runtime.budget import CapReached, day_of
@@ -44,12 +46,16 @@ from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
 from runtime.skill_catalogue import load_skills
+from runtime.store.errors import StepOutOfOrder
 from runtime.store.records import (
     AttemptRow,
     Claim,
     MessageState,
     NewOutbound,
+    OutboxRow,
     StoredMessage,
+    TaskEnd,
+    TaskEnding,
     TaskRow,
 )
 from runtime.task_builder import build_assignment, build_entries, build_lease, plan_task, speakers
@@ -213,9 +219,10 @@ class TaskRun:
     async def _decide(self, outcome: AttemptOutcome, task: Task) -> EndTask | None:
         """Return the task's end; None after the wait for another attempt. A lost attempt is stored and cleared away."""
         last_seq = outcome.seq if isinstance(outcome, Done | StoppedBy) else None
-        if last_seq is not None and not self._is_interrupted:
+        if isinstance(outcome, Done | StoppedBy) and last_seq is not None and not self._is_interrupted:
             stopped = TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason)
-            return EndTask(result=outcome.result if isinstance(outcome, Done) else stopped, seq=last_seq)
+            result = outcome.result if isinstance(outcome, Done) else stopped
+            return EndTask(result=result, seq=last_seq, last_step=outcome.last_step)
         if self._is_interrupted:
             outcome = Interrupted()
         reason = end_reason(outcome)
@@ -280,7 +287,7 @@ class TaskRun:
         """Wait a moment for the delivery: an engine that clears a container away keeps two cores busy for 40 ms."""
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_FIRST_S):
-                await self._desk.delivered()
+                await self._desk.delivery.settled()
 
     async def _close_attempt(self, reason: str, last_seq: int | None = None) -> None:
         attempt, self._attempt = self._attempt, None
@@ -294,7 +301,7 @@ class TaskRun:
         store = self._desk.store
         claim = self._claim
         messages = (*claim.context, *claim.messages) if claim else await store.messages_of(self._row.task_id)
-        used = await self._used_by_others()
+        uncounted, used = self._desk.uncounted(group.group_id), await self._used_by_others()
         beginning = await store.beginning_of(self._row, speakers(messages), day_of(datetime.now(UTC)))
         self._transcript = beginning.transcript
         planned = plan_task(
@@ -302,6 +309,7 @@ class TaskRun:
             messages,
             beginning,
             group,
+            uncounted=uncounted,
             reserved=self._desk.shares.reserved(self.task_id, group.group_id, used),
             zone=self._desk.zone,
         )
@@ -335,27 +343,35 @@ class TaskRun:
 
     async def _finish(self, end: EndTask) -> None:
         """Store the end in one transaction: result, what the chat reads, the session's new turns, its messages' end."""
-        store, result = self._desk.store, end.result
-        ending = await store.ending_of(self._row.task_id)
-        said = self._words(end)
-        outbound = self._outbound(result.status, said, ending.messages)
-        is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
-        await insist(
-            lambda: store.finish_task(
-                self._row.task_id,
-                result,
-                attempt_id=ending.attempts[-1].attempt_id if ending.attempts else None,
-                seq=end.seq,
-                outbound=outbound,
-                entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
-                message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
-                end_reason="" if is_answer else (result.code or result.status.value),
-            ),
-            "a task's end",
-        )
-        self._desk.wake_delivery()
+        result, delivery = end.result, self._desk.delivery
+        try:
+            claimed = await insist(lambda: self._store_end(end), "a task's end")
+        except StepOutOfOrder as error:
+            await self._finish(misbehaved("step_out_of_order", str(error)))
+            return
+        delivery.deliver(claimed)
+        if not claimed:
+            delivery.wake()
         extra = {"action": "task_finished", "task_id": self._row.task_id, "status": result.status, "code": result.code}
         log.info("a task ended", extra={"group_id": self._row.group_id, **extra})
+
+    async def _store_end(self, end: EndTask) -> tuple[OutboxRow, ...]:
+        build = partial(self._build_end, end, self._words(end))
+        return await self._desk.store.end_task(
+            self.task_id, build, last_step=end.last_step, deliveries=self._desk.delivery.room
+        )
+
+    def _build_end(self, end: EndTask, said: str, ending: TaskEnding) -> TaskEnd:
+        result = end.result
+        is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
+        return TaskEnd(
+            result=result,
+            seq=end.seq,
+            outbound=self._outbound(result.status, said, ending.messages),
+            entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
+            message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
+            end_reason="" if is_answer else (result.code or result.status.value),
+        )
 
     def _words(self, end: EndTask) -> str:
         """Return what the chat reads at the end, empty for nothing."""

@@ -144,6 +144,7 @@ class Host:
         self._containers = Containers(
             containers_setup(home, settings), engine, self._proxy, known_doors=self._known_doors
         )
+        self._usage = UsageCount(store, self._proxy)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
         self._dispatcher = Dispatcher(
             TaskDesk(
@@ -154,8 +155,8 @@ class Host:
                 home=home,
                 fork=fork,
                 image=agent_image(home),
-                wake_delivery=self._delivery.wake,
-                delivered=self._delivery.settled,
+                delivery=self._delivery,
+                uncounted=self._usage.uncounted,
             )
         )
         self._operations = Operations(
@@ -167,11 +168,10 @@ class Host:
             lambda: self.state.channels,
             lambda: [*self.state.groups.ready, *self.state.groups.suspended],
             IntakeEnds(
-                offer=self._dispatcher.offer,
-                filing=self._dispatcher.filing,
-                filed=self._dispatcher.filed,
+                queued=self._dispatcher.arrived,
                 command=self._command,
                 outbox=self._delivery.wake,
+                head_starts=self._dispatcher,
             ),
             inbox=home.inbox,
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb * MB,
@@ -180,7 +180,6 @@ class Host:
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
         )
-        self._usage = UsageCount(store, self._proxy)
         self._control = ControlServer(home.control_socket, self._operations, self._terminal)
         self.state.when_reloaded(self._follow_reload)
 

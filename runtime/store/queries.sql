@@ -435,10 +435,10 @@ SELECT value FROM flags WHERE name = :name;
 INSERT INTO flags (name, value, set_by, set_at) VALUES (:name, :value, :set_by, :set_at)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
 
--- name: add_model_call
--- One more model call of a group on a day.
-INSERT INTO model_calls (day, group_id, calls) VALUES (:day, :group_id, 1)
-ON CONFLICT (day, group_id) DO UPDATE SET calls = calls + 1;
+-- name: add_model_calls
+-- More model calls of a group on a day.
+INSERT INTO model_calls (day, group_id, calls) VALUES (:day, :group_id, :calls)
+ON CONFLICT (day, group_id) DO UPDATE SET calls = calls + excluded.calls;
 
 -- name: model_calls_of_day
 -- A day's model calls by group.

@@ -203,6 +203,30 @@ class TaskEnding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastStep:
+    """A step that is stored with its task's end."""
+
+    attempt_id: AttemptId
+    seq: int
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnd:
+    """All that the end of a task changes."""
+
+    result: TaskResult
+    seq: int | None
+    """Of the agent's last word, if it said one: counts as stored."""
+    outbound: tuple[NewOutbound, ...]
+    entries: tuple[Entry, ...]
+    """What the session's transcript gets."""
+    message_state: Literal[MessageState.ANSWERED, MessageState.DEAD]
+    end_reason: str
+    """Of its messages; empty: the status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewOutbound:
     """A message to put in the outbox."""
 
