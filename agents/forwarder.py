@@ -1,6 +1,7 @@
 """The thread that carries 127.0.0.1:3128 to proxy.sock, byte for byte, for every tool that speaks to a proxy.
 
-It looks at nothing: what may pass is decided at the other end of proxy.sock. One thread for all connections; a pair
+What may pass is decided at the other end of proxy.sock. The first bytes that come back are shown to `refusals.py`: that
+is all that is looked at. One thread for all connections; a pair
 that is slow to take bytes is not read from until it has taken them, so memory stays bounded.
 """
 
@@ -10,6 +11,8 @@ import selectors
 import socket
 import threading
 from contextlib import suppress
+
+from agents.refusals import Refusals
 
 MAX_CONNECTIONS = 128
 """More than any honest tool opens at once; further ones wait in the listen queue."""
@@ -22,6 +25,8 @@ class _End:
     def __init__(self, connection: socket.socket, peer: _End | None = None) -> None:
         self.connection = connection
         self.peer = peer
+        self.awaits_answer = False
+        """This end is the proxy's, which has not said anything yet."""
         self.outgoing = bytearray()
         self.reads_ended = False
         """This end has sent its last byte."""
@@ -32,9 +37,10 @@ class _End:
 class ForwarderThread(threading.Thread):
     """Listens at once, so that tools may connect before it runs; ends with the process."""
 
-    def __init__(self, port: int, proxy_socket: str) -> None:
+    def __init__(self, port: int, proxy_socket: str, refusals: Refusals) -> None:
         super().__init__(name="forwarder", daemon=True)
         self._proxy_socket = proxy_socket
+        self._refusals = refusals
         # The protocol number is given: without it the kernel's default would do, but TCP_NODELAY must be certain,
         # since Nagle with delayed acks costs 43 ms per handshake (measured).
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -73,6 +79,7 @@ class ForwarderThread(threading.Thread):
             return
         here, there = _End(inside), _End(outside)
         here.peer, there.peer = there, here
+        there.awaits_answer = True
         for end in (here, there):
             self._ends.add(end)
             self._selector.register(end.connection, selectors.EVENT_READ, end)
@@ -101,6 +108,9 @@ class ForwarderThread(threading.Thread):
             piece = end.connection.recv(_BUFFER_BYTES)
         except BlockingIOError:
             return
+        if end.awaits_answer:
+            end.awaits_answer = False
+            self._refusals.note(piece)
         peer.outgoing += piece
         end.reads_ended = not piece
         self._send(peer)

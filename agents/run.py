@@ -25,6 +25,7 @@ from agents.model_call import ModelCall
 from agents.places import Places
 from agents.providers import provider_for
 from agents.providers.retry import RetryLimits
+from agents.refusals import Refusals
 from agents.tools.toolbox import Toolbox
 from agents.warm_up import warm_up
 from protocol.codec import ShapeError, from_json
@@ -58,6 +59,7 @@ class _Life:
         self._retry_limits = retry_limits
         self._interrupt = Interrupt()
         self._activity = Activity()
+        self._refusals = Refusals()
         self._link = HostLink(
             socket_path=places.host_socket, descriptor=descriptor, interrupt=self._interrupt, on_stop=self._stop
         )
@@ -67,7 +69,7 @@ class _Life:
         self._reader.start()
         HeartbeatThread(self._link, self._activity).start()
         protect_this_process()  # before any tool can run: tools come with the task
-        ForwarderThread(self._places.forwarder_port, self._places.proxy_socket).start()
+        ForwarderThread(self._places.forwarder_port, self._places.proxy_socket, self._refusals).start()
         _build_decoders()
         try:
             assignment = self._link.wait_assignment(_CALM_S) or self._warm_up_and_wait()
@@ -122,6 +124,7 @@ class _Life:
             places=self._places,
             link=self._link,
             interrupt=self._interrupt,
+            refusals=self._refusals,
             skill_names=frozenset(card.name for card in skills),
         )
 

@@ -25,7 +25,7 @@ from cli.up_progress import Progress, SetupFailed
 
 USUAL = "debian:bookworm-slim"
 REPOSITORY = "nightyard-base"
-PACKAGES = ("python3", "bash", "git", "curl", "ca-certificates", "ripgrep", "jq")
+PACKAGES = ("python3", "python3-venv", "bash", "git", "curl", "ca-certificates", "ripgrep", "jq")
 LEFT_OUT = ("man", "doc", "locale", "info")
 """Folders of /usr/share that no agent reads: 40 MB."""
 RECIPE = "1"

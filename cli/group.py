@@ -88,10 +88,10 @@ def show(name: str, as_json: bool) -> None:
 def _unpriced(model: str, cost_usd: float | None) -> str:
     if cost_usd is None:
         return ""
-    from cli.settings_check import load_prices, unpriced_warning
+    from cli.settings_check import read_prices, unpriced_warning
 
     route, _, name = model.partition("/")
-    return unpriced_warning(route, name, cost_usd, load_prices())
+    return unpriced_warning(route, name, cost_usd, read_prices(find_fork())[0])
 
 
 @group.command()

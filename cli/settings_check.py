@@ -21,7 +21,9 @@ from runtime.group import Groups, load_groups, settings_problems
 from runtime.settings_file import group_names, load_settings
 from runtime.yaml_record import ConfigProblem
 
-PRICES_FILE = "credproxy/audit/prices.yaml"
+OUR_PRICES = "credproxy/audit/prices.yaml"
+PRICES_FILE = "prices.yaml"
+"""In the fork: what a person has written counts over ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +42,8 @@ def check_settings(fork: Path) -> CheckedSettings:
     """Read everything that a person has written."""
     parsed = load_settings(fork, PLATFORMS)
     groups = load_groups(fork, parsed)
-    faults = [*settings_problems(parsed, groups), *_route_faults(parsed), *_grant_faults(fork)]
-    prices = load_prices()
+    prices, price_faults = read_prices(fork)
+    faults = [*settings_problems(parsed, groups), *_route_faults(parsed), *_grant_faults(fork), *price_faults]
     return CheckedSettings(
         parsed=parsed,
         groups=groups,
@@ -54,13 +56,17 @@ def check_settings(fork: Path) -> CheckedSettings:
     )
 
 
-def load_prices() -> Prices:
-    """Return the prices that the proxy goes by; none where the file is broken, as there."""
+def read_prices(fork: Path) -> tuple[Prices, list[object]]:
+    """Return the prices that the proxy goes by, and what is wrong with the fork's: then ours alone count, as there."""
+    ours = parse_prices((ROOT / OUR_PRICES).read_text("utf-8"), OUR_PRICES)
+    known = {} if isinstance(ours, list) else ours
     try:
-        prices = parse_prices((ROOT / PRICES_FILE).read_text("utf-8"), PRICES_FILE)
-    except (OSError, UnicodeDecodeError):
-        return {}
-    return {} if isinstance(prices, list) else prices
+        theirs = parse_prices((fork / PRICES_FILE).read_text("utf-8"), PRICES_FILE)
+    except FileNotFoundError:
+        return known, []
+    except (OSError, UnicodeDecodeError) as error:
+        return known, [f"{PRICES_FILE}:1: cannot be read: {error}"]
+    return (known, list(theirs)) if isinstance(theirs, list) else ({**known, **theirs}, [])
 
 
 def unpriced_warning(route: str, model: str, cost_usd: float | None, prices: Prices) -> str:

@@ -38,7 +38,7 @@ def add_channel(text: str, name: str, settings: Mapping[str, str]) -> str:
         if any(item.value == name for item, _ in value.value):
             raise CannotEdit(f"line {value.start_mark.line + 1} ff. has a channel {name!r} already")
         indent = " " * value.start_mark.column
-        at = _end_of(lines, value)
+        at = end_of_node(lines, value)
         if at and not lines[at - 1].endswith("\n"):
             lines[at - 1] += "\n"
         lines.insert(at, _entry(name, settings, indent))
@@ -67,7 +67,7 @@ def remove_channel(text: str, name: str) -> str:
         raise CannotEdit(f"`{SECTION}` in line {line + 1} is written on one line")
     lines = text.splitlines(keepends=True)
     key, value = found
-    del lines[key.start_mark.line : max(key.start_mark.line + 1, _end_of(lines, value))]
+    del lines[key.start_mark.line : max(key.start_mark.line + 1, end_of_node(lines, value))]
     if len(entries) == 1:
         lines[line] = lines[line].replace(f"{SECTION}:", f"{SECTION}: {{}}", 1)
     return "".join(lines)
@@ -85,7 +85,7 @@ def _section(text: str) -> tuple[yaml.Node, yaml.Node] | None:
     return next(((key, value) for key, value in root.value if key.value == SECTION), None)
 
 
-def _end_of(lines: list[str], node: yaml.Node) -> int:
+def end_of_node(lines: list[str], node: yaml.Node) -> int:
     """Return the line after a node's last one: PyYAML's own mark runs on over blank lines and comments behind it."""
     line = node.end_mark.line if node.end_mark.column == 0 else node.end_mark.line + 1
     while line > node.start_mark.line + 1 and _is_empty(lines[line - 1]):

@@ -34,7 +34,10 @@ def build_status(status: dict[str, Any], now: datetime) -> list[Line]:
 
 def _proxy_lines(proxy: dict[str, Any]) -> list[Line]:
     mood = "ok" if proxy["state"] == "ok" else "bad"
-    return [("proxy", proxy["state"], mood), *(("", problem, "bad") for problem in proxy["problems"])]
+    lines = [("proxy", proxy["state"], mood), *(("", problem, "bad") for problem in proxy["problems"])]
+    if waiting := proxy.get("approvals", 0):
+        lines.append(("approvals", f"{waiting} waiting for your word: `nightyard approvals` shows them", "warn"))
+    return lines
 
 
 def _channel_line(channel: dict[str, Any]) -> Line:

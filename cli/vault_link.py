@@ -19,14 +19,14 @@ from runtime.home import SocketPathTooLong
 T = TypeVar("T")
 
 
-def ask_proxy(ask: Callable[[ProxyAdmin], Awaitable[T]]) -> T:
+def ask_proxy(ask: Callable[[ProxyAdmin], Awaitable[T]], *, answer_timeout_s: float = 3.0) -> T:
     """Ask over a connection of its own; what the proxy refuses, and that it is away, is a CliProblem from the cause."""
 
     async def connected() -> T:
         path = find_home().proxy_socket
         if not path.exists():
             raise ProxyUnavailable(path, "there is no such socket")
-        async with connect(path) as admin:
+        async with connect(path, answer_timeout_s=answer_timeout_s) as admin:
             return await ask(admin)
 
     try:

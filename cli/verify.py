@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import click
 
 from cli.place import find_home
-from cli.problem import CliProblem
+from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line
 
 NAMES = {"journal": "store.db", "audit": "audit.db"}
+_HEAD = re.compile(r"[0-9]{1,15}:[0-9a-f]{64}")
 
 
 @click.command()
@@ -42,9 +44,17 @@ def _outcome(check: dict[str, Any]) -> str:
     return "nothing is written yet" if check["entries"] is None else f"whole, {check['entries']} entries"
 
 
-def _check() -> dict[str, Any]:
+def check_audit(head: str = "") -> dict[str, Any]:
+    """Have the audit alone checked; `head` is a row's number and hash, as it was noted before."""
+    if head and _HEAD.fullmatch(head) is None:
+        raise CliProblem(f"{head[:80]!r} is no head", "./nightyard audit verify, which tells one", NOT_UNDERSTOOD)
+    return {"file": str(find_home().path / NAMES["audit"]), **_check("--audit", head)}
+
+
+def _check(*arguments: str) -> dict[str, Any]:
     """Have the process that knows both files check them. Any: it is JSON, shown as it comes."""
-    done = subprocess.run([sys.executable, "-P", "-m", "services.verify"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-m", "services.verify", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise CliProblem(f"journal and audit could not be checked: {clean_line(last)}", "./nightyard status")

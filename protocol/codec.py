@@ -40,12 +40,22 @@ class ShapeError(ValueError):
         return f"{self.path}: {self.problem}"
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+"""What is its own JSON value: asked first, because most fields are."""
+
+
 def to_json(value: Any) -> Any:
     """Return the JSON value of a record or of a field's value. Fields at their default are left out."""
-    if isinstance(value, Record) or hasattr(type(value), "__dataclass_fields__"):
-        defaults = _defaults_of(type(value))
-        items = ((name, getattr(value, name)) for name in type(value).__annotations__)
-        return {name: to_json(item) for name, item in items if name not in defaults or item != defaults[name]}
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if isinstance(value, Record) or hasattr(kind, "__dataclass_fields__"):
+        defaults, members = _defaults_of(kind), {}
+        for name in kind.__annotations__:
+            item = getattr(value, name)
+            if name not in defaults or item != defaults[name]:
+                members[name] = item if type(item) in _PLAIN else to_json(item)
+        return members
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, bytes):

@@ -39,7 +39,7 @@ class AdminProblem(Record):
 class ProxyEvent(Record):
     """Something the host should know of a lease's traffic."""
 
-    kind: Literal["denied", "usage", "limit", "call_begun", "call_ended"]
+    kind: Literal["denied", "usage", "limit", "call_begun", "call_ended", "tripwire", "approval_wanted"]
     group_id: GroupId
     task_id: TaskId
     attempt_id: AttemptId
@@ -47,7 +47,8 @@ class ProxyEvent(Record):
     target: str
     """`METHOD scheme://host[:port]/path` before injection, at most 300 characters."""
     detail: str = ""
-    """For `denied` and `limit`: the reason's code; for `call_ended`: the status, or `broken`."""
+    """For `denied` and `limit`: the reason's code; for `call_ended`: the status, or `broken`; for `tripwire`: the name
+    of the secret whose placeholder was seen where it does not belong; for `approval_wanted`: the approval's id."""
     usage: Usage | None = None
     model: str = ""
 

@@ -139,6 +139,10 @@ class Settings:
     """The largest file taken from, or sent to, a person."""
     shutdown_grace_s: float = key(30.0, least=0)
     """How long `nightyard down` lets running tasks finish."""
+    audit_days: int = key(90, least=0)
+    """How long the credential proxy keeps its audit's rows; 0: for ever."""
+    host_door_port: int = key(0, least=0, most=65535)
+    """The port of 127.0.0.1 where tools of this machine reach the credential proxy with a token; 0: none."""
     time_zone: str = "UTC"
     """The zone of the times that agents are shown."""
 

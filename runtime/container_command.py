@@ -11,6 +11,13 @@ import json
 from dataclasses import dataclass, replace
 
 from protocol.ids import DoorId, GroupId
+from protocol.task import ModelRoute
+from runtime.client_environment import (
+    QUIET,
+    build_client_environment,
+    build_model_environment,
+    with_placeholders,
+)
 
 FORWARDER = "http://127.0.0.1:3128"
 """Where the agent process listens for its tools' HTTP and carries it to proxy.sock."""
@@ -22,20 +29,10 @@ LABEL_BUNDLE = "nightyard.bundle"
 AGENT_COMMAND = ("/usr/bin/python3", "-I", "/opt/agent")
 """By its whole path: the home folder on PATH is written by earlier tasks of the group."""
 CA_FILE = "/etc/nightyard/ca.pem"
+NO_KEY = "added-by-the-proxy"
+"""What tools inside send as a model's key: some do not start without one."""
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 SHARED_MEMORY_BYTES = 64 << 20
-
-_CA_VARIABLES = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "PIP_CERT",
-    "NODE_EXTRA_CA_CERTS",
-    "NPM_CONFIG_CAFILE",
-    "CODEX_CA_CERTIFICATE",
-)
-"""No two tools agree. All point at our own authority alone: everything that leaves is signed by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +69,10 @@ class ContainerKind:
     """`nightyard-agent:<hash>`."""
     limits: ContainerLimits = ContainerLimits()
     skills: tuple[FolderMount, ...] = ()
+    model: ModelRoute | None = None
+    """Where tools inside that call a model find one; None: nowhere."""
+    placeholders: tuple[tuple[str, str], ...] = ()
+    """Variable to what stands in it for a key of the group's: worth nothing, and enough for a tool to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def build_create_request(
         "User": f"{user.uid}:{user.gid}",
         "WorkingDir": "/workspace",
         "Hostname": "nightyard",
-        "Env": [f"{name}={value}" for name, value in sorted(_environment(places).items())],
+        "Env": [f"{name}={value}" for name, value in sorted(_environment(kind, places).items())],
         "NetworkDisabled": True,
         "Labels": {
             LABEL_HOME: places.home_id,
@@ -251,7 +252,7 @@ def _ulimit(name: str, value: int) -> dict[str, object]:
     return {"Name": name, "Soft": value, "Hard": value}
 
 
-def _environment(places: ContainerPlaces) -> dict[str, str]:
+def _environment(kind: ContainerKind, places: ContainerPlaces) -> dict[str, str]:
     variables = {
         # No /etc/passwd entry stands behind the user: what would be looked up there is said here.
         "HOME": "/home/agent",
@@ -261,15 +262,8 @@ def _environment(places: ContainerPlaces) -> dict[str, str]:
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/home/agent/.local/bin",
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
-        # curl honours only the lower-case http_proxy; Node 24 only with its own switch.
-        "HTTP_PROXY": FORWARDER,
-        "HTTPS_PROXY": FORWARDER,
-        "http_proxy": FORWARDER,
-        "https_proxy": FORWARDER,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "NODE_USE_ENV_PROXY": "1",
     }
-    if places.ca_file:
-        variables |= dict.fromkeys(_CA_VARIABLES, CA_FILE)
-    return variables
+    if kind.model is not None:
+        variables |= build_model_environment(kind.model, FORWARDER, NO_KEY)
+    variables |= QUIET | build_client_environment(FORWARDER, CA_FILE if places.ca_file else "")
+    return with_placeholders(variables, kind.placeholders)

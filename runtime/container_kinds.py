@@ -24,4 +24,4 @@ def build_kind(group: Group, skills: Sequence[Skill], settings: ContainerSetting
         disk_bytes=settings.disk_mb * MB,
     )
     mounts = tuple(FolderMount(name=skill.card.name, path=str(skill.folder)) for skill in skills)
-    return ContainerKind(group_id=group.group_id, image=image, limits=limits, skills=mounts)
+    return ContainerKind(group_id=group.group_id, image=image, limits=limits, skills=mounts, model=group.model)

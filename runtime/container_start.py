@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,7 @@ from runtime.home import Home, SocketPathTooLong
 log = logging.getLogger(__name__)
 
 _Launch = asyncio.Future[tuple[str, ...] | CannotStart]
+PlaceholdersOf = Callable[[GroupId], Awaitable[tuple[tuple[str, str], ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +112,17 @@ class ContainerStart:
         spawn: Callable[[Coroutine[None, None, None]], None],
         finish: Callable[[Coroutine[None, None, None]], object],
         when_over: Callable[[ContainerSession], None],
+        placeholders: PlaceholdersOf | None = None,
     ) -> None:
-        """Two have something done that outlives the call: `spawn` until the host goes, `finish` before it goes."""
+        """Two have something done that outlives the call: `spawn` until the host goes, `finish` before it goes.
+        `placeholders` says what a group's containers hold in place of keys; None: nothing."""
         self._spawn = spawn
         self._finish = finish
         self._setup = setup
         self._engine = engine
         self._proxy = proxy
         self._when_over = when_over
+        self._placeholders = placeholders
         self._user = container_user()
         self._bundles: dict[str, Path] = {}
         self._bundling = asyncio.Lock()
@@ -146,7 +150,9 @@ class ContainerStart:
         return frozenset(path.name for path in self._bundles.values())
 
     async def plan(self, kind: ContainerKind) -> Plan | CannotStart:
-        """Look up all that a container of the kind needs. With a known engine and image this takes no wait."""
+        """Look up all that a container of the kind needs. With a known engine, image and grants this takes no wait."""
+        if self._placeholders is not None:
+            kind = replace(kind, placeholders=await self._placeholders(kind.group_id))
         try:
             traits = await self._traits()
             places = self._places(kind, await self._bundle(kind.image, traits))

@@ -23,7 +23,7 @@ from runtime.agent_link_rules import LinkMemory
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine
 from runtime.container_session import CannotStart, ContainerSession, ProxyDoors
-from runtime.container_start import ContainersSetup, ContainerStart, Plan
+from runtime.container_start import ContainersSetup, ContainerStart, PlaceholdersOf, Plan
 from runtime.disk_watch import DiskWatch
 from runtime.reaper import KnownDoors, Reaper
 from runtime.spare_pool import SparePool
@@ -66,13 +66,25 @@ class Containers:
     """`run` must be running before anything else is asked."""
 
     def __init__(
-        self, setup: ContainersSetup, engine: ContainerEngine, proxy: ProxyDoors, *, known_doors: KnownDoors
+        self,
+        setup: ContainersSetup,
+        engine: ContainerEngine,
+        proxy: ProxyDoors,
+        *,
+        known_doors: KnownDoors,
+        placeholders: PlaceholdersOf | None = None,
     ) -> None:
         self._setup = setup
         self._engine = engine
         self._proxy = proxy
         self._start = ContainerStart(
-            setup, engine, proxy, spawn=self._spawn, finish=self._finish, when_over=self._when_over
+            setup,
+            engine,
+            proxy,
+            spawn=self._spawn,
+            finish=self._finish,
+            when_over=self._when_over,
+            placeholders=placeholders,
         )
         self._slots = asyncio.Semaphore(STARTS_AT_ONCE)
         self._pool: SparePool[ContainerSession] = SparePool(limit=setup.spares, idle_s=setup.spare_idle_s)

@@ -187,7 +187,11 @@ class Operations:
             health = await self._proxy.health()
         except ProxyError as error:
             return {"state": "away", "problems": [str(error)]}
-        return {"state": "frozen" if health.is_frozen else "ok", "problems": list(health.problems)}
+        return {
+            "state": "frozen" if health.is_frozen else "ok",
+            "problems": list(health.problems),
+            "approvals": health.approvals,
+        }
 
     async def _usage(self, day: str) -> tuple[UsageSum, ...] | None:
         if not self._proxy.is_connected:

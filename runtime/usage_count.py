@@ -52,6 +52,14 @@ class UsageCount:
         elif event.kind in ("denied", "limit"):
             extra = {"action": f"proxy_{event.kind}", "target": event.target, "code": event.detail, **ids}
             log.warning("the proxy refused a request", extra=extra)
+        elif event.kind == "tripwire":
+            extra = {"action": "proxy_tripwire", "target": event.target, "secret": event.detail, **ids}
+            log.error(
+                "an agent sent the placeholder of a secret elsewhere than it belongs: look at its task", extra=extra
+            )
+        elif event.kind == "approval_wanted":
+            extra = {"action": "approval_wanted", "target": event.target, "approval_id": event.detail, **ids}
+            log.warning("a request waits for approval: `nightyard approvals` shows it", extra=extra)
 
     def uncounted(self, group_id: GroupId) -> int:
         """Return the group's model calls of today that are not in the store yet."""

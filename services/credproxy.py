@@ -25,14 +25,21 @@ from typing import TYPE_CHECKING
 
 from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit, AuditFailed
-from credproxy.audit.prices import Prices, parse_prices
+from credproxy.audit.price_file import PriceFile
+from credproxy.audit.upkeep import AuditUpkeep
+from credproxy.injection.placeholder_key import load_placeholder_key
+from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.door import DoorRefused, Doors
+from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import GroupRules, Policy, Route, index_rules
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
+from credproxy.policy.rules import GroupRules, Policy
+from credproxy.policy.verdict import Route
+from credproxy.tokens.token_file import TokenFile
 from credproxy.trust.bundle import NoAuthority, make_authority_files
-from credproxy.vault.vault import Vault, VaultError
+from credproxy.vault.errors import VaultError
+from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
 from protocol.ids import GroupId, is_group_id
@@ -48,7 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("services.credproxy")
 
 ROOT = Path(__file__).resolve().parent.parent
-PRICES_FILE = ROOT / "credproxy" / "audit" / "prices.yaml"
 CANNOT_RUN = 3
 PR_SET_DUMPABLE = 4
 
@@ -84,6 +90,13 @@ def keep_memory_private() -> None:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def give_memory_back() -> None:
+    """Return what the imports have used for a moment: half a megabyte, kept for ever otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+
+
 @contextmanager
 def hold_home(home: Home) -> Iterator[None]:
     """Hold a lock of the home's, so that no second proxy opens its vault and sockets; raise CannotRun."""
@@ -107,17 +120,19 @@ async def run_proxy(home: Home, fork: Path) -> int:
     deadlines = Deadlines()
     try:
         async with Audit(home.path / "audit.db") as audit:
+            files = PolicyFiles(home, fork)
             proxy = CredentialProxy(
                 vault=vault,
                 audit=audit,
                 load_authority=lambda: load_authority(home.path / "ca"),
                 upstreams=Upstreams(deadlines=deadlines, extra_ca=read_extra_ca()),
-                prices=load_prices(PRICES_FILE),
-                load_policy=PolicyFiles(home, fork).load,
+                prices=files.prices,
+                load_policy=files.load,
                 deadlines=deadlines,
+                placeholders=Placeholders(load_placeholder_key(home.path)),
             )
-            await proxy.take_up_freeze()
-            await serve(proxy, home, ending)
+            await proxy.take_up()
+            await serve(proxy, home, ending, files)
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
         if isinstance(first, REASONS):
@@ -130,15 +145,18 @@ async def run_proxy(home: Home, fork: Path) -> int:
     return 0
 
 
-async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event) -> None:
+async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event, files: PolicyFiles) -> None:
     """Serve doors and the admin socket until the event."""
     doors = Doors(proxy, home.run)
-    admin = AdminServer(proxy, doors, home.proxy_socket)
+    host_door = HostDoor(proxy, doors, TokenFile(home.path / "tokens.json"), lambda: files.host_door_port)
+    admin = AdminServer(proxy, doors, home.proxy_socket, host_door)
     listening = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
         running = [
-            parts.create_task(proxy.upstreams.run()),
+            parts.create_task(proxy.run()),
             parts.create_task(doors.run()),
+            parts.create_task(host_door.run()),
+            parts.create_task(AuditUpkeep(proxy.audit, lambda: files.audit_days).run()),
             parts.create_task(admin.run(listening)),
         ]
         await listening.wait()
@@ -148,6 +166,7 @@ async def serve(proxy: CredentialProxy, home: Home, ending: asyncio.Event) -> No
         # What the start has made lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        give_memory_back()
         say_ready()
         await ending.wait()
         for part in running:
@@ -162,26 +181,38 @@ def load_authority(folder: Path) -> CertificateAuthority:
 
 
 class PolicyFiles:
-    """Reads routes and grants from the fork, again only when a file has changed."""
+    """Reads routes, grants and prices from the fork, again only when a file has changed."""
 
     def __init__(self, home: Home, fork: Path) -> None:
         self._fork = fork
         self._port_file = home.run / "rehearsal.port"
         self._seen: object = None
+        self._grants: dict[Path, tuple[object, GroupRules]] = {}
+        """Each group's rules, and when its file was as they say: one group's edit does not cost the others' reading."""
+        self.prices = PriceFile(fork)
+        self.audit_days = 0
+        """How long the audit's rows are kept; 0: for ever."""
+        self.host_door_port = 0
+        """Where the settings want the loopback door; 0: nowhere."""
         self._loaded: tuple[Policy, tuple[str, ...]] = (Policy(), ())
 
     def load(self) -> tuple[Policy, tuple[str, ...]]:
         """Return the policy and what is wrong with its files. What is wrong grants nothing."""
-        files = [self._fork / SETTINGS_FILE, self._port_file, *sorted((self._fork / "groups").glob("*/grants.yaml"))]
-        seen = [(path, _stamp(path)) for path in files]
+        files = [self._fork / SETTINGS_FILE, self._port_file, self.prices.path]
+        grants_files = sorted((self._fork / "groups").glob("*/grants.yaml"))
+        seen = [(path, _stamp(path)) for path in (*files, *grants_files)]
         if seen != self._seen:
-            self._loaded = self._read(files[2:])
+            self._loaded = self._read(grants_files)
             self._seen = seen
         return self._loaded
 
     def _read(self, grants_files: list[Path]) -> tuple[Policy, tuple[str, ...]]:
         problems: list[str] = []
         parsed = load_settings(self._fork)
+        self.host_door_port = parsed.settings.host_door_port
+        self.audit_days = parsed.settings.audit_days
+        self.prices.load()
+        problems += [self.prices.problem] if self.prices.problem else []
         routes = {}
         for name, settings in parsed.settings.routes.items():
             route = self._build_route(name, settings)
@@ -191,9 +222,14 @@ class PolicyFiles:
                 # Where nobody asks the rehearsal model it does not run, and that is no fault.
                 problems.append(route)
         groups = {}
+        known, self._grants = self._grants, {}
         for path in grants_files:
             if is_group_id(path.parent.name):
-                rules = load_grants(path, GroupId(path.parent.name))
+                stamp = _stamp(path)
+                before, rules = known.get(path, (None, None))
+                if rules is None or before != stamp:
+                    rules = load_grants(path, GroupId(path.parent.name))
+                self._grants[path] = (stamp, rules)
                 groups[GroupId(path.parent.name)] = rules
                 problems += [rules.problem] if rules.problem else []
         return Policy(routes=routes, groups=groups), tuple(problems)
@@ -217,20 +253,7 @@ def load_grants(path: Path, group_id: GroupId) -> GroupRules:
         return GroupRules(problem=f"{file} cannot be read: {error}")
     if isinstance(rules, list):
         return GroupRules(problem="; ".join(str(problem) for problem in rules[:5]))
-    return index_rules(rules)
-
-
-def load_prices(path: Path) -> Prices:
-    """Return the price table; without a readable one no cost is known, and limits on money do not bind."""
-    try:
-        prices = parse_prices(path.read_text("utf-8"), path.name)
-    except OSError as error:
-        log.warning("no prices: %s", error, extra={"action": "prices_missing"})
-        return {}
-    if isinstance(prices, list):
-        log.warning("prices are ignored: %s", prices[0], extra={"action": "prices_broken"})
-        return {}
-    return prices
+    return rules
 
 
 def read_extra_ca() -> str | None:

@@ -17,13 +17,16 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel
 from channels.registry import PLATFORMS, UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
+from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, DoorId
+from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.command_desk import CommandDesk
@@ -38,6 +41,8 @@ from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
 from runtime.operations import Operations
+from runtime.owner_alarm import OwnerAlarm
+from runtime.placeholder_variables import PlaceholderVariables
 from runtime.recovery import recover
 from runtime.settings_file import load_settings
 from runtime.store.errors import StoreError
@@ -142,7 +147,11 @@ class Host:
         self.state = HostState(home, fork, self._house, self._proxy, platforms=PLATFORMS)
         settings = self.state.settings.settings
         self._containers = Containers(
-            containers_setup(home, settings), engine, self._proxy, known_doors=self._known_doors
+            containers_setup(home, settings),
+            engine,
+            self._proxy,
+            known_doors=self._known_doors,
+            placeholders=PlaceholderVariables(fork, partial(placeholder_variables, self._proxy)).of,
         )
         self._usage = UsageCount(store, self._proxy)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
@@ -180,6 +189,7 @@ class Host:
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
         )
+        self._alarm = OwnerAlarm(store, self._delivery.wake)
         self._control = ControlServer(home.control_socket, self._operations, self._terminal)
         self.state.when_reloaded(self._follow_reload)
 
@@ -190,13 +200,14 @@ class Host:
             running = [
                 parts.create_task(part)
                 for part in (
-                    self._proxy.run(self._usage.note),
+                    self._proxy.run(self._note),
                     self._containers.run(),
                     self._dispatcher.run(),
                     self._delivery.run(),
                     self._intake.run(),
                     self._house.run(self._intake),
                     self._usage.run(),
+                    self._alarm.run(),
                     self._sweeper.run(),
                     self._control.run(),
                     self._operations.keep_freeze(),
@@ -225,6 +236,10 @@ class Host:
                 await self._delivery.settled()
         except TimeoutError:
             log.warning("messages wait for the next start", extra={"action": "outbox_waits"})
+
+    def _note(self, event: ProxyEvent) -> None:
+        self._usage.note(event)
+        self._alarm.note(event)
 
     async def _command(self, message: StoredMessage) -> None:
         await self._commands.perform(message)

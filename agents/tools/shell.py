@@ -13,6 +13,7 @@ import time
 
 from agents.descendants import kill_descendants, living_descendants, reap_orphans
 from agents.providers.provider import ToolCard
+from agents.refusals import add_refusals
 from agents.tools.tool import MAX_OUTPUT_CHARS, Arguments, ToolContext, ToolError, number_argument, object_schema
 from agents.tools.tool import text_argument as text
 
@@ -61,7 +62,7 @@ class Shell:
             child.stdout.close()
             reap_orphans()
         context.interrupt.check()
-        words = output.text()
+        words = add_refusals(output.text(), context.refusals.take())
         if not ended:
             raise ToolError(f"{words}\n[stopped: it ran longer than {timeout_s} s]".lstrip())
         left = len(living_descendants() - before)

@@ -12,6 +12,7 @@ from agents.host_link import HostLink
 from agents.interrupt import Interrupt
 from agents.places import Places
 from agents.providers.provider import ToolCard
+from agents.refusals import Refusals
 from protocol.record import Record
 
 TYPE_CHECKING = False
@@ -36,6 +37,8 @@ class ToolContext(Record):
     places: Places
     interrupt: Interrupt
     link: HostLink
+    refusals: Refusals
+    """What the proxy refused to commands, not told to the model yet."""
     skill_names: frozenset[str]
     call_id: str
 

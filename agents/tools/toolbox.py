@@ -8,6 +8,7 @@ from agents.host_link import HostLink
 from agents.interrupt import Interrupt
 from agents.places import Places
 from agents.providers.provider import ToolCard
+from agents.refusals import Refusals
 from agents.tools.edit_file import EditFile
 from agents.tools.read_file import ReadFile
 from agents.tools.send_file import SendFile
@@ -21,10 +22,19 @@ from protocol.transcript import ToolCall, ToolOutput
 class Toolbox:
     """The tools of one task."""
 
-    def __init__(self, *, places: Places, link: HostLink, interrupt: Interrupt, skill_names: frozenset[str]) -> None:
+    def __init__(
+        self,
+        *,
+        places: Places,
+        link: HostLink,
+        interrupt: Interrupt,
+        refusals: Refusals,
+        skill_names: frozenset[str],
+    ) -> None:
         self._places = places
         self._link = link
         self._interrupt = interrupt
+        self._refusals = refusals
         self._skill_names = skill_names
         tools: Sequence[Tool] = (Shell(), ReadFile(), WriteFile(), EditFile(), SendFile())
         if skill_names:
@@ -43,6 +53,7 @@ class Toolbox:
             places=self._places,
             interrupt=self._interrupt,
             link=self._link,
+            refusals=self._refusals,
             skill_names=self._skill_names,
             call_id=call.call_id,
         )

@@ -35,6 +35,10 @@ FIRST_DELAY_S = 0.05
 LAST_DELAY_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 READ_BYTES = 64 << 10
+ONCE = frozenset(
+    ("secret_add", "secret_rotate", "secret_reserve", "secret_promote", "secret_test", "token_add", "vault_rekey")
+)
+"""Verbs that do another thing when they are asked again: where the answer is lost, a person must look."""
 
 SecretKind = Literal["key", "channel"]
 """`key`: injected into requests, never told to anyone. `channel`: a platform's bot token, which the host may fetch."""
@@ -80,6 +84,16 @@ class StoredSecret:
     changed_at: str
     used_by: tuple[str, ...] = ()
     """`route anthropic`, `grant main:3`: where policy names it."""
+    type: str = "key"
+    source: str = "vault"
+    """`vault`, `env`, `file`, `command`."""
+    preset: str = ""
+    """The provider it is for, if that is known."""
+    version: int = 1
+    """Of its current value."""
+    reserves: int = 0
+    has_previous: bool = False
+    """The value before the current one is still in its overlap window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +129,8 @@ class ProxyHealth:
     """Ids of the doors that have a lease now."""
     problems: tuple[str, ...] = ()
     """What is wrong with grants, routes or audit, in plain sentences."""
+    approvals: int = 0
+    """How many requests wait for a person's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,8 +278,8 @@ class ProxyAdmin:
         return from_json(ProxyHealth, await self.ask("health", {}))
 
     async def ask(self, verb: str, arguments: Mapping[str, object]) -> object:
-        """Ask until answered. All verbs but a fresh `secret_add` may be sent twice without harm."""
-        may_repeat = verb != "secret_add"
+        """Ask until answered. All verbs but `ONCE` may be sent twice without harm."""
+        may_repeat = verb not in ONCE
         try:
             async with asyncio.timeout(self._answer_timeout_s):
                 while True:

@@ -1,14 +1,17 @@
-"""Verbs about what was: calls, denials and use, as the audit knows them."""
+"""Verbs about what was: calls, denials and use, the log and its sums, as the audit knows them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage
 from credproxy.admin_client.link import UsageSum
 from credproxy.admin_server.verb import Verb, read_maybe_text, read_text
+from credproxy.audit.records import MAX_LOG_ROWS, TotalsQuery
+from credproxy.audit.upkeep import sum_up
 from credproxy.pipeline.proxy import CredentialProxy
-from protocol.codec import to_json
+from protocol.codec import ShapeError, from_json, to_json
 from protocol.ids import AttemptId, TaskId
 
 
@@ -17,7 +20,13 @@ class RecordsVerbs:
         self._proxy = proxy
 
     def table(self) -> dict[str, Verb]:
-        return {"calls": self._calls, "denials": self._denials, "usage": self._usage}
+        return {
+            "calls": self._calls,
+            "denials": self._denials,
+            "usage": self._usage,
+            "audit_log": self._audit_log,
+            "audit_totals": self._audit_totals,
+        }
 
     async def _calls(self, arguments: Mapping[str, Any]) -> object:
         attempt = read_maybe_text(arguments, "attempt_id")
@@ -35,3 +44,29 @@ class RecordsVerbs:
         return {
             "sums": [to_json(UsageSum(group_id=group_id, model=model, usage=usage)) for group_id, model, usage in sums]
         }
+
+    async def _audit_log(self, arguments: Mapping[str, Any]) -> object:
+        after_seq, limit = arguments.get("after_seq"), arguments.get("limit", MAX_LOG_ROWS)
+        if after_seq is not None and (type(after_seq) is not int or after_seq < 0):
+            raise ShapeError("after_seq", "expected a row's number")
+        if type(limit) is not int or limit < 1:
+            raise ShapeError("limit", "expected how many rows")
+        chosen = from_json(AuditFilter, arguments.get("filter", {}), "filter")
+        seen = self._proxy.audit.last_seq
+        rows = await self._proxy.audit.rows(chosen, after_seq=after_seq, limit=limit)
+        newest = rows[-1].seq if rows else 0
+        is_all = after_seq is None or len(rows) < min(limit, MAX_LOG_ROWS)
+        return to_json(LogPage(rows=tuple(rows), next_seq=max(newest, seen) if is_all else newest))
+
+    async def _audit_totals(self, arguments: Mapping[str, Any]) -> object:
+        by = read_text(arguments, "by")
+        if by not in TOTALS_KEYS:
+            raise ShapeError("by", f"expected one of {', '.join(TOTALS_KEYS)}")
+        query = TotalsQuery(
+            since=read_text(arguments, "since"),
+            until=read_text(arguments, "until"),
+            by=by,
+            group_id=str(arguments.get("group") or ""),
+        )
+        await sum_up(self._proxy.audit)
+        return to_json(await self._proxy.audit.totals(query))

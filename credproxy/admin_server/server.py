@@ -14,17 +14,23 @@ import struct
 from pathlib import Path
 from typing import cast
 
+from credproxy.admin_server.approvals import ApprovalsVerbs
 from credproxy.admin_server.doors import DoorsVerbs
+from credproxy.admin_server.injection import InjectionVerbs
+from credproxy.admin_server.logins import LoginsVerbs
+from credproxy.admin_server.policy import PolicyVerbs
 from credproxy.admin_server.records import RecordsVerbs
 from credproxy.admin_server.secrets import SecretsVerbs
 from credproxy.admin_server.state import StateVerbs
+from credproxy.admin_server.tokens import TokensVerbs
 from credproxy.admin_server.verb import AdminRefused, Verb
 from credproxy.audit.log import AuditFailed
 from credproxy.pipeline.door import DoorRefused, Doors, refuse_long_path
+from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy, Watcher
 from protocol.codec import ShapeError
 from protocol.frames import PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
-from protocol.proxy_admin import ADMIN_CLIENT_FRAMES, AdminProblem, AdminReply, AdminRequest
+from protocol.proxy_admin import ADMIN_CLIENT_FRAMES, AdminProblem, AdminReply, AdminRequest, ProxyEvent
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +41,20 @@ SEND_TIMEOUT_S = 10.0
 class AdminServer:
     """Listens on the admin socket while `run` runs."""
 
-    def __init__(self, proxy: CredentialProxy, doors: Doors, path: Path) -> None:
+    def __init__(self, proxy: CredentialProxy, doors: Doors, path: Path, host_door: HostDoor | None = None) -> None:
+        """`host_door`: where tokens are shown; without one there are no verbs about them."""
         self._proxy = proxy
         self._path = path
         self._verbs: dict[str, Verb] = {
             **DoorsVerbs(proxy, doors).table(),
             **SecretsVerbs(proxy).table(),
+            **LoginsVerbs(proxy).table(),
             **RecordsVerbs(proxy).table(),
+            **PolicyVerbs(proxy).table(),
             **StateVerbs(proxy).table(),
+            **ApprovalsVerbs(proxy).table(),
+            **InjectionVerbs(proxy).table(),
+            **(TokensVerbs(proxy, host_door).table() if host_door is not None else {}),
         }
 
     async def run(self, listening: asyncio.Event) -> None:
@@ -119,13 +131,20 @@ class AdminServer:
             return AdminProblem(id=request.id, code="audit_failed", message=f"the audit failed: {failure.reason}")
 
     async def _tell(self, watcher: Watcher, writer: asyncio.StreamWriter) -> None:
-        while (event := await watcher.events.get()) is not None:
-            await self._send(writer, event)
+        events: list[ProxyEvent | None] = []
+        while None not in events:
+            events = [await watcher.events.get()]
+            while not watcher.events.empty():
+                events.append(watcher.events.get_nowait())
+            await self._write(writer, b"".join(encode_frame(event) for event in events if event is not None))
         log.warning("an admin client was too slow for its events and was cut off", extra={"action": "watcher_cut"})
         writer.transport.abort()
 
     async def _send(self, writer: asyncio.StreamWriter, frame: object) -> None:
-        writer.write(encode_frame(frame))
+        await self._write(writer, encode_frame(frame))
+
+    async def _write(self, writer: asyncio.StreamWriter, wire: bytes) -> None:
+        writer.write(wire)
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await writer.drain()
 

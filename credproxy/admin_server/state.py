@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,11 @@ class StateVerbs:
                 is_frozen=self._proxy.is_frozen,
                 doors=tuple(doors),
                 leases=tuple(door_id for door_id, door in doors.items() if door.lease is not None),
-                problems=self._proxy.problems,
+                problems=(
+                    *self._proxy.problems,
+                    *filter(None, (self._proxy.audit.problem,)),
+                    *self._proxy.dry_runs.notices(time.time()),
+                ),
+                approvals=len(self._proxy.approvals.waiting(time.time())),
             )
         )

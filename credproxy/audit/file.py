@@ -1,76 +1,56 @@
 """The audit's file: append-only, hash-chained rows in SQLite, and the sums that limits are counted by.
 
-`audit.py` is what the rest of the proxy talks to: it writes here on the loop, whose commits do not wait for the disk;
-`audit_thread.py` does. Rows hold targets as they were before injection, so no secret can be in them.
+`log.py` is what the rest of the proxy talks to: it writes here on the loop, whose commits do not wait for the disk;
+`thread.py` does. What is asked of the file is in `records.py`, its chain in `chain.py`. Rows hold targets as they were
+before injection, so no secret can be in them.
 """
 
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from credproxy.pipeline.ledger import TaskUse
-from protocol.ids import AttemptId, CallId, DoorId, GroupId, TaskId
-from protocol.proxy_admin import ProxyCall, ProxyDenial
-from protocol.task import Lease, Usage
+from credproxy.audit.chain import COLUMNS, CUT_MARK, SYNCED_MARK, cut_detail, hash_row, read_cut
+from credproxy.audit.migrate import migrate
+from credproxy.audit.task_use import TaskUse
+from protocol.ids import DoorId, TaskId
+from protocol.proxy_admin import ProxyDenial
+from protocol.task import Lease
 
 MAX_DENIALS_TOLD = 100
-GENESIS = b"\0" * 32
+MAX_HOSTS_A_DAY = 2000
+"""Of one group, in the daily sums; what comes beyond is summed as OTHER_HOSTS: an agent may invent names for ever."""
+OTHER_HOSTS = "(others)"
 BUSY_TIMEOUT_S = 0.5
 """Nobody else writes this file; the loop stands still for no longer than this if somebody does."""
 MODEL_CALL = "model"
 """The detail of a model call's `begin`."""
+SUMMED_MARK = "summed"
+"""The last row that is in the daily sums."""
 
-Kind = Literal["start", "unclean", "stop", "begin", "end", "denied", "secret", "freeze"]
+Kind = Literal[
+    "start",
+    "unclean",
+    "stop",
+    "begin",
+    "end",
+    "denied",
+    "shadow",
+    "approval",
+    "secret",
+    "token",
+    "policy",
+    "freeze",
+    "retention",
+    "gap",
+]
+"""`shadow`: recorded and not sent. `gap`: rows that could not be written, told as soon as one can."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    seq INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,                -- ISO 8601, UTC
-    kind TEXT NOT NULL,
-    door_id TEXT NOT NULL,
-    group_id TEXT NOT NULL,
-    task_id TEXT NOT NULL,
-    attempt_id TEXT NOT NULL,
-    call_id TEXT NOT NULL,           -- joins a call's begin and end
-    target TEXT NOT NULL,            -- METHOD scheme://host[:port]/path, before injection, without the query
-    rule TEXT NOT NULL,              -- the grant or route that allowed it
-    secret TEXT NOT NULL,            -- the name of what was injected, never its value
-    is_unsafe INTEGER NOT NULL,      -- may change the world, and is no model call
-    status INTEGER,                  -- of the upstream's answer, in `end`; NULL: no answer was seen
-    detail TEXT NOT NULL,            -- JSON, by kind
-    hash BLOB NOT NULL               -- SHA-256 of the hash before and of all columns above
-) STRICT;
-CREATE INDEX IF NOT EXISTS unsafe_by_task ON entries (task_id) WHERE is_unsafe = 1;
-CREATE INDEX IF NOT EXISTS unsafe_by_call ON entries (call_id) WHERE is_unsafe = 1;
-CREATE INDEX IF NOT EXISTS denied_by_task ON entries (task_id) WHERE kind = 'denied';
-CREATE TABLE IF NOT EXISTS model_use (
-    task_id TEXT NOT NULL,
-    group_id TEXT NOT NULL,
-    day TEXT NOT NULL,               -- UTC
-    model TEXT NOT NULL,             -- empty: a call that has not ended
-    model_calls INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    cost_usd REAL NOT NULL,
-    calls_without_price INTEGER NOT NULL,
-    PRIMARY KEY (task_id, group_id, day, model)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS model_use_by_day ON model_use (day);
-CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-"""
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-_COLUMNS = (
-    "seq, at, kind, door_id, group_id, task_id, attempt_id, call_id, target, rule, secret, is_unsafe, status, detail"
-)
-_INSERT = f"INSERT INTO entries ({_COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT INTO entries ({', '.join(COLUMNS)}, hash) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 _ADD_USE = """
 INSERT INTO model_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     model_calls = model_calls + excluded.model_calls,
@@ -80,23 +60,31 @@ INSERT INTO model_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE S
     calls_without_price = calls_without_price + excluded.calls_without_price
 """
 # A call that began and never ended, because the process was killed, still counts as a call.
-_COUNT_LOST_CALLS = """
-SELECT began.task_id, began.group_id, substr(began.at, 1, 10), count(*) FROM entries AS began
+_LOST_CALLS = """
+SELECT began.task_id, began.group_id, substr(began.at, 1, 10), began.detail, count(*) FROM entries AS began
     LEFT JOIN entries AS ended ON ended.call_id = began.call_id AND ended.kind = 'end' AND ended.seq > :started
-    WHERE began.seq > :started AND began.kind = 'begin' AND began.detail = :detail AND ended.seq IS NULL
-    GROUP BY 1, 2, 3
+    WHERE began.seq > :started AND began.kind = 'begin' AND ended.seq IS NULL
+    GROUP BY 1, 2, 3, 4
 """
-
-
-class ChainBroken(Exception):
-    """A row of the audit does not follow from the one before it."""
-
-    def __init__(self, seq: int) -> None:
-        super().__init__(seq)
-        self.seq = seq
-
-    def __str__(self) -> str:
-        return f"the audit's row {self.seq} was changed, or a row before it removed"
+_ADD_DAY = """
+INSERT INTO daily VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    denied = denied + excluded.denied,
+    failed = failed + excluded.failed,
+    request_bytes = request_bytes + excluded.request_bytes,
+    response_bytes = response_bytes + excluded.response_bytes
+"""
+_FOLD_USE = """
+INSERT INTO model_use
+    SELECT '', group_id, day, model, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),
+        sum(calls_without_price) FROM model_use WHERE day = ? AND task_id != '' GROUP BY group_id, day, model
+ON CONFLICT DO UPDATE SET
+    model_calls = model_calls + excluded.model_calls,
+    input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    cost_usd = cost_usd + excluded.cost_usd,
+    calls_without_price = calls_without_price + excluded.calls_without_price
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +103,12 @@ class AuditEntry:
     is_unsafe: bool = False
     status: int | None = None
     detail: str = ""
+    note: str = ""
+    """How it came to pass, in the words of `notes.py`: `would_deny host_not_granted`, `reserve 1`."""
+    request_sha256: str = ""
+    """In hex: of the body that was sent, held for approval, or not sent."""
+    response_sha256: str = ""
+    """In hex: of the body that was fetched, so that a claimed source can be checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +135,22 @@ def entry_of(kind: Kind, door_id: DoorId, lease: Lease | None, **fields: Any) ->
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaySum:
+    """What one group did in a day at one host with one secret."""
+
+    day: str
+    """UTC."""
+    group_id: str
+    host: str
+    secret: str
+    requests: int
+    denied: int
+    failed: int
+    request_bytes: int
+    response_bytes: int
+
+
 class AuditFile:
     """The open file. Every call belongs in a transaction of `begin` and `commit`, or `roll_back`."""
 
@@ -157,10 +167,11 @@ class AuditFile:
         path.chmod(0o600)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+        migrate(self._connection)
         last = self._connection.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        self.last_seq: int = last[0] if last else 0
-        self._last_hash: bytes = last[1] if last else GENESIS
+        self.last_seq: int
+        self._last_hash: bytes
+        self.last_seq, self._last_hash = last or read_cut(self._connection)
         self._before = (self.last_seq, self._last_hash)
         self.synced_seq = self._marked_synced_seq = 0
         self._say_begin()
@@ -176,7 +187,7 @@ class AuditFile:
         """End it: kept whatever becomes of this process; on the disk after the next sync. `synced_seq`, which whoever
         syncs sets, is marked along the way: after a power cut the rows up to there are known to be all."""
         if self.synced_seq > self._marked_synced_seq:
-            self.set_mark("synced", str(self.synced_seq))
+            self.set_mark(SYNCED_MARK, str(self.synced_seq))
             self._marked_synced_seq = self.synced_seq
         self._connection.execute("COMMIT")
 
@@ -187,8 +198,10 @@ class AuditFile:
         self.last_seq, self._last_hash = self._before
         self._marked_synced_seq = 0
 
-    def append(self, entry: AuditEntry) -> None:
-        """Give an entry its place in the chain."""
+    def append(self, entry: AuditEntry, begun: AuditEntry | None = None) -> None:
+        """Give an entry its place in the chain. `begun`: the entry of the same call's begin, for what both have: a row
+        can be read by itself, and its begin may be removed before it."""
+        told = begun or entry
         values = (
             self.last_seq + 1,
             _now(),
@@ -198,12 +211,15 @@ class AuditFile:
             entry.task_id,
             entry.attempt_id,
             entry.call_id,
-            entry.target,
-            entry.rule,
-            entry.secret,
+            entry.target or told.target,
+            entry.rule or told.rule,
+            entry.secret or told.secret,
             int(entry.is_unsafe),
             entry.status,
             entry.detail,
+            entry.note or told.note,
+            entry.request_sha256 or told.request_sha256,
+            entry.response_sha256,
         )
         row_hash = hash_row(self._last_hash, values)
         self._connection.execute(_INSERT, (*values, row_hash))
@@ -228,6 +244,15 @@ class AuditFile:
         self._connection.execute(
             "INSERT INTO marks VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value)
         )
+
+    def marks(self, prefix: str) -> dict[str, str]:
+        rows = self._connection.execute(
+            "SELECT name, value FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+        )
+        return {str(name): str(value) for name, value in rows}
+
+    def forget_marks(self, names: Iterable[str]) -> None:
+        self._connection.executemany("DELETE FROM marks WHERE name = ?", [(name,) for name in names])
 
     def mark(self, name: str) -> str | None:
         row = self._connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
@@ -256,6 +281,59 @@ class AuditFile:
         ).fetchall()
         return [ProxyDenial(target=target, code=code, at=at) for target, code, at in reversed(rows)]
 
+    def add_day_sums(self, sums: Iterable[DaySum], up_to: int) -> None:
+        """Add to the daily sums what the rows up to `up_to` say."""
+        hosts: dict[tuple[str, str], set[str]] = {}
+        for each in sums:
+            place = (each.day, each.group_id)
+            if place not in hosts:
+                hosts[place] = self._hosts_of(each.day, each.group_id)
+            host = each.host
+            if host not in hosts[place] and len(hosts[place]) >= MAX_HOSTS_A_DAY:
+                host = OTHER_HOSTS
+            hosts[place].add(host)
+            numbers = (each.requests, each.denied, each.failed, each.request_bytes, each.response_bytes)
+            self._connection.execute(_ADD_DAY, (each.day, each.group_id, host, each.secret, *numbers))
+        self.set_mark(SUMMED_MARK, str(up_to))
+
+    def _hosts_of(self, day: str, group_id: str) -> set[str]:
+        rows = self._connection.execute("SELECT host FROM daily WHERE day = ? AND group_id = ?", (day, group_id))
+        return {str(host) for (host,) in rows}
+
+    def say_cut(self, up_to: int) -> None:
+        """Say in the chain that the rows up to there will be removed."""
+        (last_hash,) = self._connection.execute("SELECT hash FROM entries WHERE seq = ?", (up_to,)).fetchone()
+        self.append(AuditEntry(kind="retention", detail=cut_detail(up_to, last_hash)))
+
+    def cut(self, up_to: int, most: int) -> bool:
+        """Remove at most so many rows up to there, as a row of the chain says; return whether that was all."""
+        cut_seq, _hash = read_cut(self._connection)
+        end = min(up_to, cut_seq + most)
+        if end <= cut_seq:
+            return True
+        (last_hash,) = self._connection.execute("SELECT hash FROM entries WHERE seq = ?", (end,)).fetchone()
+        self._connection.execute("DELETE FROM entries WHERE seq <= ?", (end,))
+        self.set_mark(CUT_MARK, f"{end}:{last_hash.hex()}")
+        return end == up_to
+
+    def fold_use(self, before_day: str) -> None:
+        """Sum up the model use of tasks from the oldest day before that, by group and model: nothing asks for one of
+        those tasks any more. A day at once: a clock in the wrong year must not empty the tasks of today."""
+        oldest = "SELECT min(day) FROM model_use WHERE task_id != '' AND day < ?"
+        (day,) = self._connection.execute(oldest, (before_day,)).fetchone()
+        self._connection.execute(_FOLD_USE, (day,))
+        self._connection.execute("DELETE FROM model_use WHERE day = ? AND task_id != ''", (day,))
+
+    def forget_day(self, before_day: str) -> None:
+        """Remove the sums of the oldest day before that."""
+        for table in ("daily", "model_use"):
+            oldest = f"SELECT min(day) FROM {table} WHERE day < ?"
+            self._connection.execute(f"DELETE FROM {table} WHERE day = ({oldest})", (before_day,))
+
+    def give_up(self) -> None:
+        """Close without a word: what could not be written is missing, and the next start says that it may be."""
+        self._connection.close()
+
     def close(self) -> None:
         """Say in the chain that the run ended as it should, and close."""
         self._connection.execute("PRAGMA synchronous = FULL")
@@ -270,71 +348,18 @@ class AuditFile:
         self.begin()
         if self.mark("running") == "yes":
             started = self._connection.execute("SELECT max(seq) FROM entries WHERE kind = 'start'").fetchone()[0] or 0
-            lost = self._connection.execute(_COUNT_LOST_CALLS, {"started": started, "detail": MODEL_CALL}).fetchall()
-            for task_id, group_id, day, calls in lost:
-                self._connection.execute(_ADD_USE, (task_id, group_id, day, "", calls, 0, 0, 0.0, 0))
-            self.append(AuditEntry(kind="unclean", detail=f"synced up to row {self.mark('synced') or 0}"))
+            lost = self._connection.execute(_LOST_CALLS, {"started": started}).fetchall()
+            for task_id, group_id, day, detail, calls in lost:
+                if detail == MODEL_CALL:
+                    self._connection.execute(_ADD_USE, (task_id, group_id, day, "", calls, 0, 0, 0.0, 0))
+            without_end = sum(row[-1] for row in lost)
+            synced = self.mark(SYNCED_MARK) or 0
+            detail = f"synced up to row {synced}; calls without an end: {without_end}"
+            self.append(AuditEntry(kind="unclean", detail=detail))
         self.append(AuditEntry(kind="start"))
         self.set_mark("running", "yes")
-        self.set_mark("synced", str(self.last_seq))
+        self.set_mark(SYNCED_MARK, str(self.last_seq))
         self.commit()
-
-
-def read_usage(
-    connection: sqlite3.Connection, task_id: TaskId | None, day: str | None
-) -> list[tuple[GroupId, str, Usage]]:
-    """Return (group, model, use) over one task, one UTC day, or all."""
-    rows = connection.execute(
-        "SELECT group_id, model, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),"
-        " sum(calls_without_price) FROM model_use"
-        " WHERE (:task_id IS NULL OR task_id = :task_id) AND (:day IS NULL OR day = :day)"
-        " GROUP BY group_id, model ORDER BY group_id, model",
-        {"task_id": task_id, "day": day},
-    )
-    return [(GroupId(row[0]), row[1], _usage_of(row[2:])) for row in rows]
-
-
-def read_calls(connection: sqlite3.Connection, task_id: TaskId, attempt_id: AttemptId | None) -> list[ProxyCall]:
-    """Return the calls outside model routes that may have changed the world, in order."""
-    rows = connection.execute(
-        "SELECT began.call_id, began.target, began.at, ended.status FROM entries AS began"
-        " LEFT JOIN entries AS ended"
-        " ON ended.call_id = began.call_id AND ended.kind = 'end' AND ended.is_unsafe = 1"
-        " WHERE began.task_id = :task_id AND began.is_unsafe = 1 AND began.kind = 'begin'"
-        " AND (:attempt_id IS NULL OR began.attempt_id = :attempt_id) ORDER BY began.seq",
-        {"task_id": task_id, "attempt_id": attempt_id},
-    )
-    return [ProxyCall(call_id=CallId(row[0]), target=row[1], began_at=row[2], status=row[3]) for row in rows]
-
-
-def verify_chain(path: Path) -> int:
-    """Return how many rows the audit has, all in their places; raises ChainBroken. Reads the whole file."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        last_hash, count = GENESIS, 0
-        for row in connection.execute(f"SELECT {_COLUMNS}, hash FROM entries ORDER BY seq"):
-            count += 1
-            if row[0] != count or hash_row(last_hash, row[:-1]) != row[-1]:
-                raise ChainBroken(row[0])
-            last_hash = row[-1]
-        return count
-    finally:
-        connection.close()
-
-
-def hash_row(before: bytes, values: Sequence[object]) -> bytes:
-    """Return a row's place in the chain."""
-    return hashlib.sha256(before + _encode(values).encode("ascii")).digest()
-
-
-def _usage_of(sums: Sequence[Any]) -> Usage:
-    calls, input_tokens, output_tokens, cost_usd, calls_without_price = sums
-    return Usage(
-        model_calls=calls,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cost_usd=cost_usd if calls_without_price == 0 else None,
-    )
 
 
 def _now() -> str:

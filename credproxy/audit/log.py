@@ -1,14 +1,18 @@
 """The audit: a row for every request and every denial, on record before anything is forwarded.
 
 The loop itself commits, without waiting for the disk: such a commit outlives a killed process at once, costs less than
-waking a thread, and many calls share one. Waiting for the disk, copying the log into the file, and questions that may
-read much are for one thread (`audit_thread.py`). A power cut spares what was synced: everything `SYNC_S` after its
-commit, and a call that may change the world before it is forwarded.
+waking a thread, and many calls share one. Waiting for the disk, copying the log into the file, and what the host asks
+are for one thread (`thread.py`); what reads much is for others. A power cut spares what was synced: everything `SYNC_S`
+after its commit, and a call that may change the world before it is forwarded.
+
+Nothing is dropped in silence. A row that must come before its deed and cannot be written stops the deed, and the next
+row that can be written says how many there were; a row that comes after its deed is kept and tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -16,9 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from credproxy.audit.file import AuditEntry, AuditFile, CallUse, read_calls, read_usage
+from credproxy.admin_client.audit import AuditFilter, AuditRow, Totals
+from credproxy.audit.file import AuditEntry, AuditFile, CallUse
+from credproxy.audit.migrate import AuditTooNew
+from credproxy.audit.records import (
+    MAX_LOG_ROWS,
+    TotalsQuery,
+    read_calls,
+    read_log,
+    read_models,
+    read_traffic,
+    read_usage,
+)
+from credproxy.audit.task_use import TaskUse
 from credproxy.audit.thread import AuditThread
-from credproxy.pipeline.ledger import TaskUse
 from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall, ProxyDenial
 from protocol.task import Usage
@@ -32,6 +47,8 @@ What a kill in this time loses is a call's token count."""
 CHECKPOINT_COMMITS = 500
 """Of about four pages of 4 KiB each; sqlite's own default is 1,000 pages."""
 CLOSE_TIMEOUT_S = 10.0
+RETRY_S = 1.0
+"""What could not be written is tried again so often, with every row that comes in between too."""
 
 T = TypeVar("T")
 
@@ -43,12 +60,26 @@ class AuditFailed(Exception):
         super().__init__(reason)
         self.reason = reason
 
+    def __str__(self) -> str:
+        return f"the audit failed: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     run: Callable[[AuditFile], Any]
     answer: asyncio.Future[Any] | None
+    """None: it tells what has happened already, so it must be written, late if need be."""
     needs_sync: bool
+    has_row: bool
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Rows that could not be written, and whose deeds did therefore not happen."""
+
+    since: str
+    reason: str
+    rows: int = 0
 
 
 class Audit:
@@ -60,10 +91,13 @@ class Audit:
         self._file: AuditFile | None = None
         self._thread: AuditThread | None = None
         self._gathered: list[_Job] = []
+        self._unwritten: list[_Job] = []
+        self._gap: _Gap | None = None
         self._committing: asyncio.Handle | None = None
         self._gathering: asyncio.TimerHandle | None = None
         self._syncing: asyncio.TimerHandle | None = None
-        self._calls_under_way = 0
+        self._retrying: asyncio.TimerHandle | None = None
+        self._under_way: dict[str, AuditEntry] = {}
         self._commits = 0
 
     async def __aenter__(self) -> Audit:
@@ -71,13 +105,13 @@ class Audit:
         try:
             self._file = AuditFile(self._path)
             self._thread = AuditThread(self._path, self._loop)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, AuditTooNew) as error:
             raise AuditFailed(f"{self._path} cannot be opened: {error}") from error
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         self._commit()
-        for handle in (self._gathering, self._syncing):
+        for handle in (self._gathering, self._syncing, self._retrying):
             if handle is not None:
                 handle.cancel()
         if self._thread is not None:
@@ -85,22 +119,36 @@ class Audit:
         if self._file is not None:
             self._close(self._file)
 
+    @property
+    def problem(self) -> str:
+        """Why nothing is let out, while the audit cannot be written; else empty."""
+        if self._gap is None and not self._unwritten:
+            return ""
+        reason = self._gap.reason if self._gap is not None else "a row is waiting"
+        return f"the audit {self._path} cannot be written, so nothing goes out: {reason}"
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last row."""
+        return self._open_file().last_seq
+
     def begin(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write the row of a call that is about to be forwarded: await the future before forwarding. Raises
-        AuditFailed."""
-        self._calls_under_way += 1
-        return self._submit(lambda file: file.append(entry), needs_sync=entry.is_unsafe)
+        AuditFailed. Each call ends with `end`, written or not."""
+        self._under_way[entry.call_id] = entry
+        return self._submit(lambda file: file.append(entry), needs_sync=entry.is_unsafe, has_row=True)
 
     def end(self, entry: AuditEntry, use: CallUse | None) -> None:
-        """Complete a call's record and add its use to the sums. Never waits: it is written soon, in order."""
+        """Complete a call's record and add its use to the sums. Never waits: it is written soon, in order. What its
+        begin said (target, rule, secret, note) need not be said again."""
+        begun = self._under_way.pop(entry.call_id, None)
 
         def write(file: AuditFile) -> None:
-            file.append(entry)
+            file.append(entry, begun)
             if use is not None:
                 file.add_use(entry.task_id, entry.group_id, use)
 
-        self._calls_under_way -= 1
-        self._gathered.append(_Job(write, None, entry.is_unsafe))
+        self._gathered.append(_Job(write, None, entry.is_unsafe, True))
         if entry.is_unsafe:
             self._commit()
         elif self._gathering is None and self._loop is not None:
@@ -108,7 +156,12 @@ class Audit:
 
     def note(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write a row that stands for itself: a denial, a fetched token, a freeze. Raises AuditFailed."""
-        return self._submit(lambda file: file.append(entry), needs_sync=entry.kind != "denied")
+        return self._submit(lambda file: file.append(entry), needs_sync=entry.kind != "denied", has_row=True)
+
+    def note_done(self, entry: AuditEntry) -> None:
+        """Write a row about what has happened already and cannot be stopped any more. Never waits, never fails."""
+        self._gathered.append(_Job(lambda file: file.append(entry), None, True, True))
+        self._commit()
 
     async def task_use(self, task_id: TaskId) -> TaskUse:
         """Return what a task's ended calls have used, over all its attempts and our restarts."""
@@ -122,6 +175,20 @@ class Audit:
         """Return the calls outside model routes that may have changed the world, in order."""
         return await self._read(lambda connection: read_calls(connection, task_id, attempt_id))
 
+    async def rows(
+        self, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = MAX_LOG_ROWS
+    ) -> Sequence[AuditRow]:
+        """Return rows as they stand, in order: the first after `after_seq`, or the newest."""
+        return await self.read(lambda connection: read_log(connection, chosen, after_seq=after_seq, limit=limit))
+
+    async def totals(self, query: TotalsQuery) -> Totals:
+        """Return the sums of days, as far as they are made: `upkeep.sum_up` makes the rest."""
+        return await self.read(
+            lambda connection: Totals(
+                traffic=tuple(read_traffic(connection, query)), models=tuple(read_models(connection, query))
+            )
+        )
+
     async def denials(self, task_id: TaskId) -> Sequence[ProxyDenial]:
         """Return what a task was refused, in order."""
         return await self._submit(lambda file: file.denials(task_id))
@@ -130,26 +197,36 @@ class Audit:
         """Return a stored mark (`frozen`), None if it was never set."""
         return await self._submit(lambda file: file.mark(name))
 
-    async def set_mark(self, name: str, value: str, entry: AuditEntry) -> None:
-        """Store a mark together with its row in the chain."""
+    async def marks(self, prefix: str) -> dict[str, str]:
+        """Return the stored marks whose names begin so: `quota:`."""
+        return await self._submit(lambda file: file.marks(prefix))
+
+    async def set_mark(self, name: str, value: str, entry: AuditEntry | None = None) -> None:
+        """Store a mark, together with its row in the chain if it has one: then it is on the disk when this returns,
+        else it outlives a killed process only."""
 
         def write(file: AuditFile) -> None:
             file.set_mark(name, value)
-            file.append(entry)
+            if entry is not None:
+                file.append(entry)
 
-        await self._submit(write, needs_sync=True)
+        await self._submit(write, needs_sync=entry is not None, has_row=entry is not None)
 
-    def _submit(self, run: Callable[[AuditFile], T], *, needs_sync: bool = False) -> asyncio.Future[T]:
-        """Commit at once where nobody else is at work; else at the end of the loop's round, with what others bring."""
-        if self._loop is None or self._file is None:
-            raise AuditFailed("the audit is not open")
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._gathered.append(_Job(run, answer, needs_sync))
-        if self._calls_under_way <= 1:
-            self._commit()
-        elif self._committing is None:
-            self._committing = self._loop.call_soon(self._commit)
-        return answer
+    async def forget_marks(self, names: Sequence[str]) -> None:
+        """Remove marks."""
+        await self._submit(lambda file: file.forget_marks(names))
+
+    async def write(self, run: Callable[[AuditFile], T], *, needs_sync: bool = False) -> T:
+        """Change the file in a transaction of the loop's: for `upkeep.py`. Raises AuditFailed."""
+        return await self._submit(run, needs_sync=needs_sync)
+
+    async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask what may take long, apart from the thread that others wait for before they send. Raises AuditFailed."""
+        self._commit()
+        try:
+            return await asyncio.to_thread(_read_apart, self._path, run)
+        except sqlite3.Error as error:
+            raise AuditFailed(str(error)) from error
 
     async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Ask the file in the thread, all that came before included."""
@@ -160,28 +237,54 @@ class Audit:
         self._thread.read(run, lambda value, error: _settle(answer, value, error))
         return await answer
 
+    def _open_file(self) -> AuditFile:
+        if self._file is None:
+            raise AuditFailed("the audit is not open")
+        return self._file
+
+    def _submit(
+        self, run: Callable[[AuditFile], T], *, needs_sync: bool = False, has_row: bool = False
+    ) -> asyncio.Future[T]:
+        """Commit at once where nobody else is at work; else at the end of the loop's round, with what others bring."""
+        if self._loop is None or self._file is None:
+            raise AuditFailed("the audit is not open")
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._gathered.append(_Job(run, answer, needs_sync, has_row))
+        if len(self._under_way) <= 1:
+            self._commit()
+        elif self._committing is None:
+            self._committing = self._loop.call_soon(self._commit)
+        return answer
+
     def _commit_gathered(self) -> None:
         self._gathering = None
         self._commit()
 
+    def _commit_again(self) -> None:
+        self._retrying = None
+        self._commit()
+
     def _commit(self) -> None:
-        """Run what has gathered in one transaction, in order, and tell who waits."""
+        """Run what has gathered in one transaction, what could not be written before first; tell who waits."""
         if self._committing is not None:
             self._committing.cancel()
             self._committing = None
-        jobs, self._gathered = self._gathered, []
-        if not jobs or self._file is None:
+        jobs, self._gathered, self._unwritten = [*self._unwritten, *self._gathered], [], []
+        if self._file is None or not (jobs or self._gap):
             return
         try:
             self._file.begin()
+            if self._gap is not None and self._gap.rows:
+                self._file.append(_gap_entry(self._gap))
             values = [job.run(self._file) for job in jobs]
             self._file.commit()
         except sqlite3.Error as error:
             self._file.roll_back()
-            log.error("the audit cannot be written: %s", error, extra={"action": "audit_failed"})
-            for job in jobs:
-                _settle(job.answer, None, str(error))
+            self._keep(jobs, str(error))
             return
+        if self._gap is not None:
+            log.warning("the audit can be written again", extra={"action": "audit_mended", "lost_rows": self._gap.rows})
+        self._gap = None
         self._commits += 1
         if any(job.needs_sync for job in jobs):
             self._sync([(job.answer, value) for job, value in zip(jobs, values, strict=True)])
@@ -190,6 +293,19 @@ class Audit:
             _settle(job.answer, value, "")
         if self._syncing is None and self._loop is not None:
             self._syncing = self._loop.call_later(SYNC_S, self._sync, ())
+
+    def _keep(self, jobs: Sequence[_Job], reason: str) -> None:
+        """Tell those who wait that nothing was written; keep what has happened already; try again before long."""
+        if self._gap is None:
+            log.error("the audit cannot be written: %s", reason, extra={"action": "audit_failed"})
+            self._gap = _Gap(datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), reason)
+        self._unwritten = [job for job in jobs if job.answer is None]
+        for job in jobs:
+            if job.answer is not None:
+                self._gap.rows += job.has_row
+                _settle(job.answer, None, reason)
+        if self._retrying is None and self._loop is not None:
+            self._retrying = self._loop.call_later(RETRY_S, self._commit_again)
 
     def _sync(self, waiting: Sequence[tuple[asyncio.Future[Any] | None, Any]]) -> None:
         """Have all that is committed brought to the disk; tell then those who wait for it."""
@@ -212,10 +328,27 @@ class Audit:
         thread.sync(done, needs_checkpoint=needs_checkpoint)
 
     def _close(self, file: AuditFile) -> None:
+        if self._unwritten or self._gap is not None:
+            log.error("the audit ends without rows that could not be written", extra={"action": "audit_failed"})
+            file.give_up()
+            return
         try:
             file.close()
         except sqlite3.Error as error:
             log.error("the audit could not be closed: %s", error, extra={"action": "audit_failed"})
+            file.give_up()
+
+
+def _read_apart(path: Path, run: Callable[[sqlite3.Connection], T]) -> T:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        return run(connection)
+    finally:
+        connection.close()
+
+
+def _gap_entry(gap: _Gap) -> AuditEntry:
+    return AuditEntry(kind="gap", detail=f"rows not written: {gap.rows} since {gap.since}; {gap.reason}")
 
 
 def _settle(answer: asyncio.Future[T] | None, value: T, error: str) -> None:

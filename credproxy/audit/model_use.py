@@ -1,4 +1,4 @@
-"""Reads token use from a model's response as it passes by: Anthropic and OpenAI, streamed or not. Pure.
+"""Reads token use from a model's response as it passes by: Anthropic, OpenAI and Google, streamed or not. Pure.
 
 It looks at copies and never alters or delays the stream; what it cannot read it estimates from the sizes, rather high
 than low, so that leaving the numbers out is no way around a limit.
@@ -88,7 +88,7 @@ class ModelUseReader:
             self._is_skipping = True
 
     def _take_line(self, line: bytes) -> None:
-        if line.startswith(b"data:") and b'"usage"' in line:
+        if line.startswith(b"data:") and (b'"usage"' in line or b'"usageMetadata"' in line):
             self._take_json(line[5:])
 
     def _take_json(self, text: bytes) -> None:
@@ -106,6 +106,21 @@ class ModelUseReader:
         usage = holder.get("usage")
         if isinstance(usage, dict):
             self._take_usage(usage, is_final=kind != "message_start")
+        elif isinstance(holder.get("usageMetadata"), dict):
+            self._take_google(holder)
+
+    def _take_google(self, holder: dict[str, Any]) -> None:
+        """Each piece of a stream tells the sums so far; what was thought is paid for as what was said."""
+        usage = holder["usageMetadata"]
+        if isinstance(holder.get("modelVersion"), str):
+            self._model = holder["modelVersion"][:100]
+        if type(usage.get("promptTokenCount")) is int:
+            self._has_input = True
+            self._cache_read = _count(usage, "cachedContentTokenCount")
+            self._input = _count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount")
+        output = _count(usage, "candidatesTokenCount") + _count(usage, "thoughtsTokenCount")
+        self._output = max(self._output, output)
+        self._has_final_output = self._has_final_output or self._has_input
 
     def _take_usage(self, usage: dict[str, Any], *, is_final: bool) -> None:
         read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")

@@ -1,48 +1,11 @@
-"""What the proxy itself answers: a JSON body that teaches, in one form for every refusal and failure. Pure."""
+"""What the proxy itself answers: a JSON body that teaches, for every refusal and failure. Pure."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-
-from credproxy.policy.decide import Deny
-from credproxy.wire.heads import Headers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A response made here; nothing of it came from upstream."""
-
-    status: int
-    code: str
-    message: str
-    grant_with: str = ""
-    """The command or edit by which the owner would allow it."""
-    may_retry: bool = False
-    """Whether asking again may help without anyone changing anything."""
-    closes: bool = False
-    """The connection cannot be trusted to be in step any more."""
-
-    def body(self) -> bytes:
-        error = {
-            "type": "nightyard_denied",
-            "code": self.code,
-            "message": self.message,
-            "grant_with": self.grant_with,
-            "retry": self.may_retry,
-        }
-        return json.dumps({"type": "error", "error": error}, ensure_ascii=True).encode("ascii") + b"\n"
-
-    def headers(self, body: bytes) -> Headers:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode("ascii")),
-            (b"x-nightyard", self.code.encode("ascii")),
-        ]
-        if self.closes:
-            headers.append((b"connection", b"close"))
-        return headers
-
+from credproxy.injection.failure import InjectionFailed
+from credproxy.issuers.credentials import CredentialFailed
+from credproxy.policy.verdict import Deny
+from credproxy.wire.answer import Answer
 
 FROZEN = Answer(
     status=503,
@@ -67,8 +30,30 @@ def bad_request(reason: str, *, status: int = 400, code: str = "bad_request") ->
     return Answer(status=status, code=code, message=f"Not forwarded: {reason}.", closes=True)
 
 
+WEB_READ_BODY = Answer(
+    status=403,
+    code="web_read_body",
+    message="The open web is read without a body: that would carry data out.",
+)
+APPROVAL_OUTDATED = Answer(
+    status=409,
+    code="approval_outdated",
+    message="What was approved is not what would be sent now: the grants changed meanwhile. Ask again.",
+    may_retry=True,
+)
+
+
 def denied(deny: Deny) -> Answer:
-    return Answer(status=403, code=deny.code, message=deny.sentence, grant_with=deny.grant_with)
+    """A limit that time lifts is a 429; all else is a 403."""
+    status = 403 if deny.retry_after_s is None else 429
+    return Answer(
+        status=status,
+        code=deny.code,
+        message=deny.sentence,
+        grant_with=deny.grant_with,
+        may_retry=deny.retry_after_s is not None,
+        retry_after_s=deny.retry_after_s,
+    )
 
 
 def secret_missing(name: str) -> Answer:
@@ -80,12 +65,42 @@ def secret_missing(name: str) -> Answer:
     )
 
 
-def secret_broken(name: str) -> Answer:
+def credential_failed(failure: CredentialFailed) -> Answer:
     return Answer(
-        status=424,
-        code="secret_broken",
-        message=f"The secret {name} cannot be opened: its row was changed, or sealed with another key.",
-        grant_with=f"nightyard secret add {name} --replace",
+        status=503 if failure.may_retry else 424,
+        code=failure.code,
+        message=failure.sentence,
+        grant_with=failure.mend,
+        may_retry=failure.may_retry,
+    )
+
+
+def injection_failed(failure: InjectionFailed) -> Answer:
+    """The secret does not fit its grant (424), or the agent's request does not fit what must be put in (422)."""
+    return Answer(
+        status=424 if failure.code == "credential_unfit" else 422, code=failure.code, message=failure.sentence
+    )
+
+
+def capture_failed(code: str, sentence: str, mend: str) -> Answer:
+    return Answer(status=403, code=code, message=sentence, grant_with=mend)
+
+
+def placeholder_missing(secret: str) -> Answer:
+    return Answer(
+        status=403,
+        code="placeholder_missing",
+        message=f"This grant is for requests that carry this group's placeholder of the secret {secret}; it was not "
+        "in this one. The container's environment has it.",
+    )
+
+
+def tripped(secret: str) -> Answer:
+    return Answer(
+        status=403,
+        code="tripwire",
+        message=f"The placeholder of the secret {secret} stands in a request where it does not belong. Nothing was "
+        "sent, and the owner has been told.",
     )
 
 

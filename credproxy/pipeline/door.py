@@ -1,6 +1,6 @@
 """Doors: one Unix socket per container, its connections, and the tunnels in them. Which door it is, is who asks.
 
-Each request becomes one `Ask` (`entry.py`) and goes through one `Exchange`. A connection that breaks a rule of HTTP is
+Each request becomes one `Ask` (`entry.py`) and goes through `exchange.py`. A connection that breaks a rule of HTTP is
 answered once and closed.
 """
 
@@ -11,15 +11,18 @@ import logging
 import os
 import socket
 import stat
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from credproxy.pipeline import answers
-from credproxy.pipeline.answers import Answer
+from credproxy.pipeline.call import Call
 from credproxy.pipeline.entry import Misdirected, OpenTunnel, read_entry
-from credproxy.pipeline.exchange import Exchange, ResponseCut
+from credproxy.pipeline.exchange import ResponseCut, exchange
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import Refused, refuse
 from credproxy.policy.decide import decide_tunnel
+from credproxy.wire.answer import Answer
 from credproxy.wire.heads import BadHead
 from credproxy.wire.inbound import Inbound, Request
 from credproxy.wire.stream import Stream, StreamBroken
@@ -29,6 +32,8 @@ from protocol.task import Lease
 
 log = logging.getLogger(__name__)
 
+Admit = Callable[[Request], Awaitable[DoorState]]
+"""Says whose a request is that did not come through a socket of its sender's own; raises Refused."""
 MAX_SOCKET_PATH_BYTES = 100
 """sun_path holds 108 on Linux, 104 elsewhere."""
 MAX_CONNECTIONS = 64
@@ -36,7 +41,7 @@ MAX_CONNECTIONS = 64
 BACKLOG = 64
 MAX_SHOWN_CHARS = 120
 
-_FULL = answers.Answer(
+_FULL = Answer(
     status=503,
     code="too_many_connections",
     message=f"This container has {MAX_CONNECTIONS} connections open; close some.",
@@ -146,18 +151,19 @@ class Doors:
         if self._group is None:
             stream.abort()
             return
-        task = self._group.create_task(self._serve(stream, door), name=f"door {door.door_id}")
+        task = self._group.create_task(self.serve(stream, door), name=f"door {door.door_id}")
         stream.on_gone = lambda: _cancel(task)
         door.connections.add(task)
 
-    async def _serve(self, stream: Stream, door: DoorState) -> None:
-        """One connection, to its end, whatever that is."""
+    async def serve(self, stream: Stream, door: DoorState, admit: Admit | None = None) -> None:
+        """One connection, to its end, whatever that is. With `admit`, it belongs to `door` only until that is asked:
+        with each request, but those inside a tunnel, which are its opener's."""
         try:
             inbound = Inbound(stream, self._proxy.deadlines)
             if len(door.connections) > MAX_CONNECTIONS:
                 await inbound.answer(_FULL)
                 return
-            await self._converse(inbound, door)
+            await self._converse(inbound, door, admit)
         except (StreamBroken, TimeoutError, OSError) as error:
             log.debug("a container's connection ended: %s", error)
         except Exception:  # a supervisor: one connection's bug must not end the others
@@ -170,7 +176,7 @@ class Doors:
             stream.on_gone = None
             stream.close()
 
-    async def _converse(self, inbound: Inbound, door: DoorState) -> None:
+    async def _converse(self, inbound: Inbound, door: DoorState, admit: Admit | None) -> None:
         tunnel: Authority | None = None
         while True:
             request = await self._read(inbound, door)
@@ -178,6 +184,8 @@ class Doors:
                 return
             opened: Authority | None = None
             try:
+                if admit is not None and tunnel is None:
+                    door = await admit(request)
                 opened = await self._answer(inbound, door, request, tunnel)
             except Refused as refusal:
                 await inbound.answer(refusal.answer)
@@ -224,7 +232,8 @@ class Doors:
         if isinstance(entry, OpenTunnel):
             await self._open_tunnel(inbound, door, entry.authority)
             return entry.authority
-        await Exchange(self._proxy, door, inbound, request, entry).run()
+        call = Call(self._proxy, door, entry, is_websocket=request.wants_websocket)
+        await exchange(call, inbound, request)
         return None
 
     async def _open_tunnel(self, inbound: Inbound, door: DoorState, authority: Authority) -> None:
@@ -232,7 +241,7 @@ class Doors:
         shown = f"CONNECT https://{authority.host}:{authority.port}"
         if self._proxy.is_frozen:
             await refuse(self._proxy, door, answers.FROZEN, shown)
-        deny = decide_tunnel(authority, door.lease, self._proxy.policy)
+        deny = decide_tunnel(authority, door.lease, self._proxy.policy, time.time())
         if deny is not None:
             await refuse(self._proxy, door, answers.denied(deny), shown)
         context = self._proxy.authority.context_for(authority.host)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from credproxy.policy.decide import Ask, Policy, route_path
+from credproxy.policy.decide import route_path
+from credproxy.policy.rules import Policy
+from credproxy.policy.verdict import Ask
 from credproxy.wire.target import (
     DEFAULT_PORTS,
     Authority,

@@ -6,31 +6,53 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import itertools
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from credproxy.audit.file import entry_of
-from credproxy.audit.log import Audit
+from credproxy.approvals.approvals import Approvals
+from credproxy.approvals.held import HeldRequest
+from credproxy.audit.file import AuditEntry, entry_of
+from credproxy.audit.log import Audit, AuditFailed
 from credproxy.audit.prices import Prices
+from credproxy.injection.idempotency import IdempotencyKeys
+from credproxy.injection.placeholders import PlaceholderName, Placeholders
+from credproxy.issuers.credentials import Credentials
+from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.ledger import Ledger
-from credproxy.policy.decide import Policy
+from credproxy.pipeline.scrub import Needles, needles_of
+from credproxy.policy.decide import decide
+from credproxy.policy.dry_runs import MARK_PREFIX, DryRuns
+from credproxy.policy.quotas import Quotas
+from credproxy.policy.rules import Policy, users_of_secret
+from credproxy.policy.secret_uses import placeholders_of
+from credproxy.policy.verdict import Deny, Quota
+from credproxy.vault.secret import Secret
+from credproxy.vault.sources import Sources
+from credproxy.vault.upkeep import forget_ended
 from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
-from protocol.ids import CallId, DoorId, mint
+from protocol.ids import AttemptId, CallId, DoorId, TaskId, mint
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage
 
 if TYPE_CHECKING:
+    from credproxy.issuers.capture_desk import CaptureDesk
+    from credproxy.pipeline.call import Call
     from credproxy.trust.certificates import CertificateAuthority
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING_EVENTS = 10_000
+QUOTAS_MARK = "quotas"
+QUOTAS_STORED_S = 2.0
+"""What a killed proxy forgets of the day's counts."""
 NO_USAGE = Usage()
 FREE_DENIALS = 500
 DENIALS_RESET_S = 60.0
@@ -97,19 +119,35 @@ class CredentialProxy:
         prices: Prices,
         load_policy: PolicyLoader,
         deadlines: Deadlines,
+        placeholders: Placeholders,
     ) -> None:
         self.vault = vault
         self.audit = audit
+        self.approvals = Approvals(audit, self._tell_wanted)
+        self.quotas = Quotas()
+        self.dry_runs = DryRuns()
+        self.credentials = Credentials(
+            vault, Sources(), TokenClient(upstreams, deadlines).send, note=self._note_renewal
+        )
+        self.under_way: set[Call] = set()
+        """Calls between their begin and their end."""
+        self._needles: dict[str, tuple[tuple[Secret, ...], Needles]] = {}
+        self._quota_was_used = asyncio.Event()
+        self._started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self._load_authority = load_authority
         self.upstreams = upstreams
         self.prices = prices
         self.deadlines = deadlines
+        self.placeholders = placeholders
+        self.idempotency = IdempotencyKeys()
         self.ledger = Ledger()
         self.doors: dict[DoorId, DoorState] = {}
         self.watchers: set[Watcher] = set()
         self.is_frozen = False
         self.problems: tuple[str, ...] = ()
         self.policy = Policy()
+        self.when_reloaded: list[Callable[[], None]] = []
+        """Called after the settings were read again; must return at once."""
         self._load_policy = load_policy
         self._call_prefix = mint("call")
         self._call_numbers = itertools.count(1)
@@ -120,6 +158,31 @@ class CredentialProxy:
         """Loaded with the first tunnel: many an agent needs none, and it takes 5 MB."""
         return self._load_authority()
 
+    @cached_property
+    def capture_desk(self) -> CaptureDesk:
+        """Made with the first tool that logs in by itself."""
+        from credproxy.issuers.capture_desk import CaptureDesk
+
+        return CaptureDesk(
+            self.vault,
+            self.credentials,
+            placeholder_of=self.placeholders.of,
+            is_used=lambda name: bool(users_of_secret(name, self.policy)),
+            note=self._note_renewal,
+            clock=time.time,
+        )
+
+    async def run(self) -> None:
+        """Run what the proxy needs besides its doors, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self.upstreams.run())
+                parts.create_task(self.credentials.run())
+                parts.create_task(self._keep_quotas())
+                parts.create_task(forget_ended(self.vault))
+        finally:
+            await self._store_quotas()
+
     def next_call_id(self) -> CallId:
         """Return a new id: this process's random part and a count, since randomness costs a system call."""
         return CallId(f"{self._call_prefix}{next(self._call_numbers):08x}")
@@ -127,14 +190,51 @@ class CredentialProxy:
     def reload(self) -> tuple[str, ...]:
         """Read policy again: every request that begins from now on is judged by it. Return what is wrong with it."""
         before = self.policy
-        self.policy, self.problems = self._load_policy()
+        loaded, self.problems = self._load_policy()
+        self.policy = self.dry_runs.lay_over(loaded)
         if self.policy != before:
             self.upstreams.drop_all()
+            self._cut_what_is_not_allowed()
+            self.placeholders.watch(partial(self._placeholders_of, self.policy))
+        for tell in self.when_reloaded:
+            tell()
         return self.problems
 
-    async def take_up_freeze(self) -> None:
-        """Be frozen at start if that was so at the end."""
+    async def take_up(self) -> None:
+        """Be frozen at start if that was so at the end, and know what was used of the day's quotas."""
         self.is_frozen = await self.audit.mark("frozen") == "yes"
+        self.quotas.load(await self.audit.mark(QUOTAS_MARK) or "", time.time())
+        self.dry_runs.load(await self.audit.marks(MARK_PREFIX))
+        self.policy = self.dry_runs.lay_over(self.policy)
+
+    def take_quota(self, quota: Quota, now: float, *, url_chars: int) -> Deny | None:
+        """Count a request against its grant's quota, or say which limit it meets."""
+        deny = self.quotas.take(quota, now, url_chars=url_chars)
+        self._quota_was_used.set()
+        return deny
+
+    def needles(self, name: str) -> Needles:
+        """Return the forms in which a secret must not come back, as it was when it was used last."""
+        secrets = self.credentials.needles(name)
+        known = self._needles.get(name)
+        if known is None or known[0] is not secrets:
+            known = self._needles[name] = (secrets, needles_of(secret.reveal() for secret in secrets))
+        return known[1]
+
+    def secret_changed(self, name: str, *, is_gone: bool = False) -> None:
+        """Use nothing of a secret as it was before. `is_gone`: what is sent with it right now is cut."""
+        self.credentials.forget(name)
+        self._needles.pop(name, None)
+        self.upstreams.drop_all()
+        if is_gone:
+            for call in tuple(self.under_way):
+                if call.allow.secret == name:
+                    call.cut("secret_removed")
+
+    async def calls_before_start(self, task_id: TaskId, attempt_id: AttemptId) -> int:
+        """Return how many calls that may change the world an attempt had begun before this process did."""
+        calls = await self.audit.calls(task_id, attempt_id)
+        return sum(call.began_at < self._started_at for call in calls)
 
     async def freeze(self, on: bool) -> None:
         """Stop all egress at once, calls under way included; or let it go on."""
@@ -142,6 +242,7 @@ class CredentialProxy:
         if on:
             for door in self.doors.values():
                 door.cut()
+            self.approvals.withdraw()
             self.upstreams.drop_all()
         entry = entry_of("freeze", DoorId(""), None, detail="on" if on else "off")
         await self.audit.set_mark("frozen", "yes" if on else "no", entry)
@@ -167,9 +268,62 @@ class CredentialProxy:
         for watcher in tuple(self.watchers):
             watcher.tell(event)
 
+    def _placeholders_of(self, policy: Policy) -> Iterator[PlaceholderName]:
+        """Yield those that containers were given, and those that tools got for their logins."""
+        from credproxy.issuers.capture_desk import captured_placeholders
+
+        yield from placeholders_of(policy)
+        yield from captured_placeholders(self.vault, policy.groups)
+
+    def _cut_what_is_not_allowed(self) -> None:
+        """End the calls under way that the policy now in force would not let begin, or not with the same secret."""
+        now = time.time()
+        for call in tuple(self.under_way):
+            verdict = decide(call.judged, call.lease, self.policy, now)
+            if isinstance(verdict, Deny) or verdict.secret != call.allow.secret:
+                call.cut("revoked")
+
+    async def _note_renewal(self, secret: str, what: str) -> bool:
+        try:
+            await self.audit.note(AuditEntry(kind="secret", secret=secret, detail=what))
+        except AuditFailed:
+            return False
+        return True
+
+    async def _keep_quotas(self) -> None:
+        """Store the day's counts some seconds after they changed; waits without a timer while they do not."""
+        while True:
+            await self._quota_was_used.wait()
+            await asyncio.sleep(QUOTAS_STORED_S)
+            self._quota_was_used.clear()
+            await self._store_quotas()
+
+    async def _store_quotas(self) -> None:
+        if not self.quotas.is_dirty:
+            return
+        try:
+            await self.audit.set_mark(QUOTAS_MARK, self.quotas.dump())
+        except AuditFailed as failure:
+            log.error("the day's quotas are not stored: %s", failure, extra={"action": "quotas_not_stored"})
+
+    def _tell_wanted(self, request: HeldRequest, approval_id: str) -> None:
+        event = ProxyEvent(
+            kind="approval_wanted",
+            group_id=request.group_id,
+            task_id=request.task_id,
+            attempt_id=request.attempt_id,
+            call_id=request.call_id,
+            target=request.shown_target,
+            detail=approval_id,
+        )
+        self.tell(event)
+
     def _end_lease(self, door: DoorState) -> None:
         lease, door.lease = door.lease, None
         door.cut()
+        if lease is not None:
+            self.approvals.withdraw(lease.attempt_id)
+            self.idempotency.forget(lease.attempt_id)
         if lease is not None and not any(
             other.lease is not None and other.lease.task_id == lease.task_id for other in self.doors.values()
         ):

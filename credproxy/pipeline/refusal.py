@@ -6,14 +6,15 @@ from typing import Literal, NoReturn
 
 from credproxy.audit.file import entry_of
 from credproxy.audit.log import AuditFailed
+from credproxy.injection.placeholders import Tripped
 from credproxy.pipeline import answers
-from credproxy.pipeline.answers import Answer
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
+from credproxy.wire.answer import Answer
 from protocol.ids import CallId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage
 
-EventKind = Literal["denied", "usage", "limit", "call_begun", "call_ended"]
+EventKind = Literal["denied", "usage", "limit", "call_begun", "call_ended", "tripwire", "approval_wanted"]
 
 
 class Refused(Exception):
@@ -24,17 +25,38 @@ class Refused(Exception):
         self.answer = answer
 
 
-async def refuse(proxy: CredentialProxy, door: DoorState, answer: Answer, target: str) -> NoReturn:
-    """Record a denial, tell the host, and end the request with an answer of ours."""
+async def refuse(proxy: CredentialProxy, door: DoorState, answer: Answer, target: str, *, sha256: str = "") -> NoReturn:
+    """Record a denial, tell the host, and end the request with an answer of ours. `sha256`: of the body that was not
+    sent, where that was read."""
+    kind: EventKind = "limit" if answer.code.startswith("limit_") else "denied"
+    await _end(proxy, door, answer, target, kind, answer.code, sha256)
+
+
+async def refuse_tripped(proxy: CredentialProxy, door: DoorState, tripped: Tripped, target: str) -> NoReturn:
+    """Record that a placeholder was seen where it does not belong, tell the owner, and end the request."""
+    await _end(proxy, door, answers.tripped(tripped.secret), target, "tripwire", tripped.secret, "")
+
+
+async def _end(
+    proxy: CredentialProxy, door: DoorState, answer: Answer, target: str, kind: EventKind, told: str, sha256: str
+) -> NoReturn:
     lease = door.lease
     await door.pace_denial()
+    entry = entry_of(
+        "shadow" if answer.code == "shadow" else "denied",
+        door.door_id,
+        lease,
+        target=target,
+        detail=answer.code,
+        note=told if kind == "tripwire" else "",
+        request_sha256=sha256,
+    )
     try:
-        await proxy.audit.note(entry_of("denied", door.door_id, lease, target=target, detail=answer.code))
+        await proxy.audit.note(entry)
     except AuditFailed as failure:
         raise Refused(answers.AUDIT_FAILED) from failure
     if lease is not None:
-        kind: EventKind = "limit" if answer.code.startswith("limit_") else "denied"
-        tell(proxy, lease, kind, proxy.next_call_id(), target, detail=answer.code)
+        tell(proxy, lease, kind, proxy.next_call_id(), target, detail=told)
     raise Refused(answer)
 
 

@@ -10,48 +10,121 @@ import base64
 import json
 import re
 import urllib.parse
+from collections.abc import Iterable, Iterator
 
 MIN_CHARS = 8
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
-"""What neither URLs nor JSON escape."""
+"""What neither URLs nor JSON nor HTML escape."""
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
+
+_HTML_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_HTML_ESCAPES = tuple(
+    str.maketrans({**_HTML_TEXT, **quotes})
+    for quotes in ({}, {'"': "&quot;", "'": "&#x27;"}, {'"': "&quot;", "'": "&#39;"}, {'"': "&#34;", "'": "&#39;"})
+)
+"""In text, and as common libraries escape quotes besides. `html.escape` would bring a third of a megabyte along."""
 
 
 class Reflected(Exception):
     """The upstream sent the secret back."""
 
 
-def needles_of(value: str) -> tuple[bytes, ...]:
-    """Return the forms a value may come back in: as it is, URL- and JSON-escaped, base64 at each of three phases."""
+class Needles:
+    """What must not come back. Made once for a secret and used for every response to it."""
+
+    __slots__ = ("_first_bytes", "_reach", "forms")
+
+    def __init__(self, forms: Iterable[bytes] = ()) -> None:
+        self.forms = tuple(sorted(set(forms)))
+        self._first_bytes = {form[:1] for form in self.forms}
+        self._reach = max((len(form) for form in self.forms), default=1) - 1
+
+    def __bool__(self) -> bool:
+        return bool(self.forms)
+
+    def __repr__(self) -> str:
+        return f"Needles({len(self.forms)})"
+
+    def holds(self, text: bytes) -> bool:
+        """Whether any form is in the text."""
+        for form in self.forms:  # noqa: SIM110  # half of what `any` costs; one expression for all costs more than both
+            if form in text:
+                return True
+        return False
+
+    def begin_in(self, text: bytes) -> int:
+        """Return where a form may begin that the text's end cuts off; the text's length if none does."""
+        begin = len(text)
+        for first in self._first_bytes:
+            at = text.find(first, max(0, len(text) - self._reach), begin)
+            while at >= 0:
+                tail = text[at:]
+                if any(form.startswith(tail) for form in self.forms):
+                    begin = at
+                    break
+                at = text.find(first, at + 1, begin)
+        return begin
+
+
+NO_NEEDLES = Needles()
+
+
+def needles_of(values: Iterable[str]) -> Needles:
+    """Return the forms that values may come back in."""
+    return Needles(form for value in values for form in _forms_of(value))
+
+
+def _forms_of(value: str) -> Iterator[bytes]:
+    """Yield a value as it is, URL-, JSON- and HTML-escaped, and in base64 at each of three phases."""
     if len(value) < MIN_CHARS:
-        return ()
+        return
     raw = value.encode("ascii")
-    forms = {raw}
+    yield raw
     if _PLAIN.fullmatch(value) is None:
-        escaped = json.dumps(value)[1:-1]
-        forms |= {urllib.parse.quote(value, safe="").encode(), escaped.encode(), escaped.replace("/", "\\/").encode()}
+        yield from _escaped_forms(value)
     for phase in range(3):
         encoded = base64.b64encode(b"\0" * phase + raw)
         core = encoded[(0, 2, 3)[phase] : len(encoded) - (0 if (phase + len(raw)) % 3 == 0 else 4)]
         if len(core) >= MIN_CHARS:
-            forms |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
-    return tuple(sorted(forms))
+            yield core
+            yield core.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def _escaped_forms(value: str) -> Iterator[bytes]:
+    for quoted in (urllib.parse.quote(value, safe=""), urllib.parse.quote(value), urllib.parse.quote_plus(value)):
+        yield quoted.encode("ascii")
+        yield _PERCENT.sub(lambda found: found[0].lower(), quoted).encode("ascii")
+    escaped = json.dumps(value)[1:-1]
+    for text in (escaped, escaped.replace("/", "\\/"), escaped.replace("/", "\\u002f")):
+        yield text.encode("ascii")
+        # What some encoders escape besides, so that a page may hold it: < > & as < > &.
+        for_pages = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        yield for_pages.encode("ascii")
+        yield for_pages.replace("+", "\\u002b").replace("=", "\\u003d").replace("'", "\\u0027").encode("ascii")
+    for entities in _HTML_ESCAPES:
+        yield value.translate(entities).encode("ascii")
 
 
 class Searcher:
     """Passes a stream through, holding back only what may become a needle."""
 
-    def __init__(self, needles: tuple[bytes, ...]) -> None:
+    __slots__ = ("_held", "_needles")
+
+    def __init__(self, needles: Needles) -> None:
         self._needles = needles
-        self._first_bytes = {needle[:1] for needle in needles}
-        self._reach = max((len(needle) for needle in needles), default=1) - 1
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go on now; raises Reflected, and then nothing more may go."""
-        data = self._held + data
-        if any(needle in data for needle in self._needles):
+        needles = self._needles
+        if self._held:
+            data = self._held + data
+        if needles.holds(data):
             raise Reflected
-        cut = self._begin_of_needle(data)
+        cut = needles.begin_in(data)
+        if cut == len(data):
+            self._held = b""
+            return data
         self._held = data[cut:]
         return data[:cut]
 
@@ -59,19 +132,3 @@ class Searcher:
         """Return what was held back: the stream ended, so it was no needle."""
         held, self._held = self._held, b""
         return held
-
-    def _begin_of_needle(self, data: bytes) -> int:
-        begin = len(data)
-        for first in self._first_bytes:
-            at = data.find(first, max(0, len(data) - self._reach), begin)
-            while at >= 0:
-                tail = data[at:]
-                if any(needle.startswith(tail) for needle in self._needles):
-                    begin = at
-                    break
-                at = data.find(first, at + 1, begin)
-        return begin
-
-
-def holds_needle(needles: tuple[bytes, ...], *texts: bytes) -> bool:
-    return any(needle in text for text in texts for needle in needles)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from credproxy.policy.decide import Route
+from credproxy.injection.kinds import Bearer, Injection, SetHeader
+from credproxy.injection.parse import default_inject
+from credproxy.policy.verdict import Route
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_path
 
 
@@ -31,4 +33,10 @@ def build_route(name: str, api: Literal["anthropic", "openai"], url: str, secret
         port=authority.port,
         prefix=path.path.rstrip("/") if path is not None else "",
         secret=secret,
+        injection=None if secret is None else _injection(api, authority.host),
     )
+
+
+def _injection(api: Literal["anthropic", "openai"], host: str) -> Injection:
+    """Return how the provider that a preset knows takes its key; else how the API says."""
+    return default_inject(host) or (SetHeader(name="x-api-key") if api == "anthropic" else Bearer())

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from credproxy.vault.vault import write_whole
+from credproxy.vault.files import write_whole
 
 MAKE_TIMEOUT_S = 30.0
 SYSTEM_BUNDLES = (

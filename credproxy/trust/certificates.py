@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from credproxy.vault.vault import refuse_loose, write_whole
+from credproxy.vault.files import refuse_loose, write_whole
 
 CA_DAYS = 3650
 LEAF_DAYS = 7
@@ -35,13 +35,21 @@ CLOCK_SLACK = datetime.timedelta(hours=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Leaf:
     context: ssl.SSLContext
-    renew_at: datetime.datetime
+    made_at: datetime.datetime
+
+    def is_good_at(self, now: datetime.datetime) -> bool:
+        """Not near its end; and the clock has not gone back behind its beginning, as it does when it is set right."""
+        return self.made_at - CLOCK_SLACK < now < self.made_at + datetime.timedelta(days=LEAF_RENEW_DAYS)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 class CertificateAuthority:
     """Makes the TLS context that a tunnel to a host is answered with."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], datetime.datetime] = _now) -> None:
         """Open or make `ca.key` and `ca.pem` in a folder; raises vault.LooseKeyFile."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_file, certificate_file = folder / "ca.key", folder / "ca.pem"
@@ -57,16 +65,17 @@ class CertificateAuthority:
         self._certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
         self._leaf_key = ec.generate_private_key(ec.SECP256R1())
         self._leaves: OrderedDict[str, _Leaf] = OrderedDict()
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"<CertificateAuthority leaves={len(self._leaves)}>"
 
     def context_for(self, host: str) -> ssl.SSLContext:
         """Return the server context whose leaf is for this host; the caller has decided that the host is granted."""
-        now = datetime.datetime.now(datetime.UTC)
+        now = self._clock()
         leaf = self._leaves.get(host)
-        if leaf is None or now >= leaf.renew_at:
-            leaf = _Leaf(context=self._make_context(host, now), renew_at=now + datetime.timedelta(days=LEAF_RENEW_DAYS))
+        if leaf is None or not leaf.is_good_at(now):
+            leaf = _Leaf(context=self._make_context(host, now), made_at=now)
             self._leaves[host] = leaf
         self._leaves.move_to_end(host)
         while len(self._leaves) > MAX_LEAVES:

@@ -13,6 +13,7 @@ from protocol.ids import GROUP_ID_PATTERN
 
 MAX_VALUE_CHARS = 16 << 10
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_LINES = re.compile(r"[!-~](?:[ -~\n]*[!-~])?")
 
 
 class BadValue(ValueError):
@@ -28,8 +29,9 @@ class Secret:
 
     __slots__ = ("_value", "name")
 
-    def __init__(self, name: str, value: str) -> None:
-        check_value(value)
+    def __init__(self, name: str, value: str, *, has_lines: bool = False) -> None:
+        """`has_lines`: a PEM block. Such a one signs, and never goes into a header."""
+        check_value(value, has_lines=has_lines)
         self.name = name
         self._value = value
 
@@ -48,14 +50,14 @@ def is_secret_name(text: str) -> bool:
     return GROUP_ID_PATTERN.fullmatch(text) is not None
 
 
-def check_value(value: str) -> None:
+def check_value(value: str, *, has_lines: bool = False) -> None:
     """Raise BadValue unless the value is 1 to 16,384 printable ASCII characters without spaces around it.
 
-    Line breaks and NUL would let a value end its header and begin another.
+    Line breaks and NUL would let a value end its header and begin another; `has_lines` takes line feeds nevertheless.
     """
     if not value:
         raise BadValue("the value is empty")
     if len(value) > MAX_VALUE_CHARS:
         raise BadValue(f"the value is longer than {MAX_VALUE_CHARS} characters")
-    if _VALUE.fullmatch(value) is None:
+    if (_LINES if has_lines else _VALUE).fullmatch(value) is None:
         raise BadValue("the value holds line breaks, control characters, letters beyond ASCII, or spaces around it")

@@ -1,151 +1,87 @@
-"""Secrets at rest: SQLite rows of AES-256-GCM, a data key per secret, wrapped by a key file that only we may read.
+"""The secrets of one home: SQLite rows, each value sealed under a data key of its own (`seal.py`), that key under the
+vault's, which is kept elsewhere (`key_places.py`).
 
-A row's number, name, kind and the field's own name are its associated data: a ciphertext copied to another row, field
-or name does not open. Rows are held in memory still encrypted; a value is opened for one request. Methods block for a
-disk write at most; `add` and `remove` belong on a thread.
+Rows are held in memory sealed; a value is opened when it is used, and what was opened is used again for a short while.
+Reading never waits. What writes blocks for the disk and belongs on a thread; a lock lets one write at a time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-import os
-import sqlite3
-import stat
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from credproxy.vault.content import (
+    Content,
+    Given,
+    decode_content,
+    encode_content,
+    make_content,
+    make_content_alike,
+    open_content,
+)
+from credproxy.vault.errors import (
+    BadSecretName,
+    KeyMissing,
+    SealBroken,
+    SecretExists,
+    SecretUnknown,
+    ValueMoved,
+    ValueUnknown,
+)
+from credproxy.vault.key_places import KeyPlaces
+from credproxy.vault.rows import (
+    MAX_RESERVES,
+    Kind,
+    SealedSecret,
+    SealedValue,
+    SecretValue,
+    Slot,
+    SourceKind,
+    VaultState,
+)
+from credproxy.vault.seal import Sealer
+from credproxy.vault.secret import BadValue, Secret, is_secret_name
+from credproxy.vault.types import VALUE, check_parts
+from credproxy.vault.vault_file import FORM, KEY_ID_1, VaultFile
 
-from credproxy.vault.secret import Secret, check_value, is_secret_name
-
-Kind = Literal["key", "channel"]
-
-KEY_BYTES = 32
-NONCE_BYTES = 12
-"""96 bits, random: a data key seals one value, and the wrapping key stays far below 2**32 uses."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS secrets (
-    secret_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL CHECK (kind IN ('key', 'channel')),
-    key_id TEXT NOT NULL,
-    wrapped_key BLOB NOT NULL,
-    sealed_value BLOB NOT NULL,
-    created_at TEXT NOT NULL,
-    changed_at TEXT NOT NULL
-) STRICT;
-"""
-
-
-class VaultError(Exception):
-    """What keeps the vault from being used."""
-
-
-class LooseKeyFile(VaultError):
-    """The vault's key file can be read by others."""
-
-    def __init__(self, path: Path, mode: int) -> None:
-        super().__init__(path, mode)
-        self.path = path
-        self.mode = mode
-
-    def __str__(self) -> str:
-        return f"the vault's key {self.path} has mode {self.mode:04o}, others could read it; run: chmod 600 {self.path}"
-
-
-class KeyFileMissing(VaultError):
-    """The vault holds secrets, but the key file that opens them is gone or not a key."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return (
-            f"the vault's key {self.path} is missing or broken, so no secret can be opened; put it back from a backup, "
-            f"or move {self.path.with_name('vault.db')} away and add the secrets again"
-        )
-
-
-class SealBroken(VaultError):
-    """A secret's row was changed from outside, or belongs to another key."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return (
-            f"the secret {self.name} cannot be opened: its row was changed or sealed with another key; "
-            f"run: nightyard secret add {self.name} --replace"
-        )
-
-
-class SecretExists(VaultError):
-    """A secret of that name is there already."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"a secret named {self.name} is already in the vault"
-
-
-class SecretUnknown(VaultError):
-    """No secret of that name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"no secret named {self.name} is in the vault"
-
-
-class BadSecretName(VaultError):
-    """A name that settings could not name."""
-
-    def __str__(self) -> str:
-        return "a secret's name is 1-32 of a-z, 0-9 and inner hyphens"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedSecret:
-    """One row: everything about a secret, its value still encrypted."""
-
-    secret_id: int
-    name: str
-    kind: Kind
-    key_id: str
-    wrapped_key: bytes
-    sealed_value: bytes
-    created_at: str
-    changed_at: str
+OPENED_S = 30.0
+"""What was opened for one request serves the next ones for so long: opening takes some microseconds, and a tenth of a
+request's time would be too much."""
 
 
 class Vault:
-    """The secrets of one home."""
+    """Opens, and writes, what is in one database."""
 
-    def __init__(self, database: Path, key_file: Path) -> None:
-        """Open or make both files; raises VaultError where that would be unsafe."""
-        is_new = not database.exists()
-        self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
+    def __init__(
+        self,
+        database: Path,
+        key_file: Path,
+        *,
+        places: KeyPlaces | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open or make both files; raises VaultError where that would be unsafe. `clock`: epoch seconds."""
+        self._database = database
+        self._places = places or KeyPlaces(key_file)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sealers: dict[str, Sealer] = {}
+        """By key id: two while a rekey is under way."""
+        self._opened: dict[str, tuple[float, SealedSecret, tuple[SecretValue, ...]]] = {}
+        self._file = VaultFile(database)
         try:
-            database.chmod(0o600)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("PRAGMA secure_delete=ON")
-            self._connection.executescript(_SCHEMA)
-            self._rows = self._load()
-            self._key = load_key(key_file, may_make=is_new or not self._rows)
+            self._state = self._take_up()
+            self._rows = self._file.load()
+            if self.has_ended_values():
+                self.forget_ended()
         except BaseException:
-            self._connection.close()
+            self._file.close()
             raise
-        self._key_id = "1"
 
     def secrets(self) -> tuple[SealedSecret, ...]:
         return tuple(sorted(self._rows.values(), key=lambda row: row.name))
@@ -153,117 +89,322 @@ class Vault:
     def find(self, name: str) -> SealedSecret | None:
         return self._rows.get(name)
 
-    def open(self, name: str) -> Secret | None:
-        """Return a secret's value, None if it is not there; raises SealBroken."""
+    def values(self, name: str) -> tuple[SecretValue, ...]:
+        """Return a secret's values in the order in which they are tried: the current one, the previous one while its
+        overlap window lasts, those in reserve. Empty: there is no such secret. Raises SealBroken.
+
+        Cheap enough for every request; the same objects come back until the secret is changed or some seconds passed.
+        """
+        now = self._clock()
         row = self._rows.get(name)
         if row is None:
-            return None
-        try:
-            data_key = _unseal(self._key, row.wrapped_key, _context(row.secret_id, row.name, row.kind, "wrapped_key"))
-            value = _unseal(data_key, row.sealed_value, _context(row.secret_id, row.name, row.kind, "sealed_value"))
-            return Secret(name, value.decode("ascii"))
-        except (InvalidTag, ValueError) as error:
-            raise SealBroken(name) from error
+            return ()
+        opened = self._opened.get(name)
+        if opened is not None and opened[1] is row and now < opened[0]:
+            return opened[2]
+        lasting = self.lasting(row)
+        values = tuple(self._open_value(row, value) for value in lasting)
+        until = min([now + OPENED_S, *(value.ends_at for value in lasting if value.ends_at is not None)])
+        self._opened = {each: kept for each, kept in self._opened.items() if now < kept[0]}
+        self._opened[name] = (until, row, values)
+        return values
 
-    def add(self, name: str, value: str, kind: Kind, *, replace: bool = False) -> None:
-        """Seal and store a value; raises BadSecretName, secret.BadValue, SecretExists."""
-        if not is_secret_name(name):
+    def lasting(self, secret: SealedSecret) -> tuple[SealedValue, ...]:
+        """Return the values that may be used now: all but a previous one whose overlap window is over."""
+        now = self._clock()
+        return tuple(value for value in secret.values if value.ends_at is None or now < value.ends_at)
+
+    def look_into(self, name: str) -> tuple[tuple[SealedValue, SecretValue | None], ...]:
+        """Return a secret's values with what is in them, None for one that does not open."""
+        row = self._rows.get(name)
+        return tuple((value, self._maybe_open(row, value)) for value in self.lasting(row)) if row is not None else ()
+
+    def open(self, name: str) -> Secret | None:
+        """Return the one part of a plain secret's current value, None if it is not there; raises SealBroken."""
+        values = self.values(name)
+        return values[0].parts.get(VALUE) if values else None
+
+    def add(
+        self,
+        name: str,
+        value: Given,
+        kind: Kind = "key",
+        *,
+        type_name: str = "key",
+        preset: str = "",
+        replace: bool = False,
+    ) -> None:
+        """Store a secret: its one value, its parts, or where to read them. `replace` forgets every value there was.
+
+        Raises BadSecretName, secret.BadValue, SecretExists.
+        """
+        if not is_secret_name(name) or (preset and not is_secret_name(preset)):
             raise BadSecretName
-        check_value(value)
-        old = self._rows.get(name)
-        if old is not None and not replace:
-            raise SecretExists(name)
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("DELETE FROM secrets WHERE name = ?", (name,))
-            cursor = self._connection.execute(
-                "INSERT INTO secrets (name, kind, key_id, wrapped_key, sealed_value, created_at, changed_at)"
-                " VALUES (?, ?, ?, x'', x'', ?, ?)",
-                (name, kind, self._key_id, old.created_at if old else now, now),
-            )
-            secret_id = cursor.lastrowid or 0
-            data_key = AESGCM.generate_key(bit_length=8 * KEY_BYTES)
-            wrapped = _seal(self._key, data_key, _context(secret_id, name, kind, "wrapped_key"))
-            sealed = _seal(data_key, value.encode("ascii"), _context(secret_id, name, kind, "sealed_value"))
-            self._connection.execute(
-                "UPDATE secrets SET wrapped_key = ?, sealed_value = ? WHERE secret_id = ?", (wrapped, sealed, secret_id)
-            )
-        self._rows = self._load()
+        content = make_content(type_name, value)
+        source = "vault" if content.source is None else content.source.kind
+        if kind == "channel" and (type_name != "key" or content.source is not None):
+            raise BadValue("a channel's token is one value, kept in the vault")
+        with self._writing():
+            old = self._rows.get(name)
+            if old is not None and not replace:
+                raise SecretExists(name)
+            created_at = old.created_at if old else _timestamp()
+            version = _next_version(old) if old else 1
+            self._file.delete_secret(name)
+            secret = self._insert_secret(name, kind, type_name, source, preset, created_at)
+            self._insert(secret, content, slot="current", version=version)
+
+    def rotate(self, name: str, value: Given, *, overlap_s: float) -> int:
+        """Make a new current value; the one before stays usable for the overlap window. Return the new version.
+
+        Raises SecretUnknown, SealBroken, secret.BadValue.
+        """
+        with self._writing():
+            secret = self._known(name)
+            content = make_content_alike(secret, value)
+            version = _next_version(secret)
+            for old in secret.values:
+                if old.slot == "previous" or (old.slot == "current" and overlap_s <= 0):
+                    self._file.delete_value(old)
+            for old in secret.values:
+                if old.slot == "current" and overlap_s > 0:
+                    moved = dataclasses.replace(old, slot="previous", ends_at=self._clock() + overlap_s)
+                    self._rewrite(secret, moved, self._open_plain(secret, old))
+            self._insert(secret, content, slot="current", version=version)
+            self._file.touch(secret, _timestamp())
+        return version
+
+    def add_reserve(self, name: str, value: Given) -> str:
+        """Add a value that is used where those before it are refused; return its label. Raises as `rotate` does."""
+        with self._writing():
+            secret = self._known(name)
+            content = make_content_alike(secret, value)
+            reserves = [each for each in secret.values if each.slot == "reserve"]
+            if len(reserves) >= MAX_RESERVES:
+                raise BadValue(f"the secret {name} has {MAX_RESERVES} values in reserve already")
+            version = _next_version(secret)
+            position = 1 + max((each.position for each in reserves), default=0)
+            self._insert(secret, content, slot="reserve", position=position, version=version)
+            self._file.touch(secret, _timestamp())
+        return f"reserve-{position}"
+
+    def promote(self, name: str, label: str) -> int:
+        """Make a value in reserve, or the previous one, the current one; what was current goes. Return its version.
+
+        Raises SecretUnknown, ValueUnknown, SealBroken.
+        """
+        with self._writing():
+            secret = self._known(name)
+            chosen = self._labelled(secret, label)
+            if chosen.slot == "current":
+                raise ValueUnknown(name, f"{label} that is not in use already")
+            plain = self._open_plain(secret, chosen)
+            for old in secret.values:
+                if old.slot == "current":
+                    self._file.delete_value(old)
+            self._rewrite(secret, dataclasses.replace(chosen, slot="current", position=0, ends_at=None), plain)
+            self._file.touch(secret, _timestamp())
+        return chosen.version
 
     def remove(self, name: str) -> None:
-        """Forget a secret; raises SecretUnknown."""
-        if name not in self._rows:
-            raise SecretUnknown(name)
-        with self._connection:
-            self._connection.execute("DELETE FROM secrets WHERE name = ?", (name,))
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._rows = self._load()
+        """Forget a secret with all its values; raises SecretUnknown."""
+        with self._writing():
+            secret = self._known(name)
+            self._file.delete_secret(secret.name)
+
+    def remove_value(self, name: str, label: str) -> None:
+        """Forget the previous value or one in reserve; raises SecretUnknown, ValueUnknown."""
+        with self._writing():
+            secret = self._known(name)
+            chosen = self._labelled(secret, label)
+            if chosen.slot == "current":
+                raise ValueUnknown(name, f"{label} that could go alone: rotate it, or remove the secret")
+            self._file.delete_value(chosen)
+            self._file.touch(secret, _timestamp())
+
+    def store_token(
+        self, name: str, value: SecretValue, parts: Mapping[str, str | None], *, token_ends_at: float | None = None
+    ) -> SecretValue:
+        """Put what an issuer gave beside a value's parts, if the value is still as it was when it was read.
+
+        None takes a part away. It is on the disk when this returns, whole or not at all. Return the value as it is now.
+        Raises ValueMoved where another was faster: read `values` again; secret.BadValue, SealBroken.
+        """
+        with self._writing():
+            secret = self._rows.get(name)
+            old = next((each for each in secret.values if each.value_id == value.value_id), None) if secret else None
+            if secret is None or old is None or old.revision != value.revision:
+                raise ValueMoved(name)
+            before = decode_content(self._open_plain(secret, old))
+            merged = {**before.parts, **parts}
+            kept = {part: text for part, text in merged.items() if text is not None}
+            check_parts(secret.type, kept)
+            content = dataclasses.replace(before, parts=kept, token_ends_at=token_ends_at)
+            written = dataclasses.replace(old, revision=old.revision + 1)
+            self._rewrite(secret, written, encode_content(content))
+        return open_content(secret, written, content)
+
+    def has_ended_values(self) -> bool:
+        return any(len(self.lasting(secret)) < len(secret.values) for secret in self._rows.values())
+
+    def forget_ended(self) -> None:
+        """Take values off the disk whose overlap window is over; raises NotWritten."""
+        with self._writing():
+            pass  # every change does it
+
+    def state(self) -> VaultState:
+        return self._state
+
+    def rekey(self, place_name: str = "") -> VaultState:
+        """Seal everything anew under a new key, kept in the same place or in the one that is named. The old key opens
+        nothing any more. A crash at any moment leaves a vault that opens, with the old key or with the new one.
+
+        Raises SealBroken, and changes nothing, if a value does not open; KeyPlaceFailed.
+        """
+        old_key_id, old_place = self._state.key_id, self._places.named(self._state.place)
+        place = self._places.named(place_name or old_place.name)
+        sealer = Sealer(place.keep_new(old_key_id))
+        try:
+            with self._writing():
+                self._sealers = {**self._sealers, sealer.key_id: sealer}
+                for secret in self._rows.values():
+                    for value in secret.values:
+                        plain = self._open_plain(secret, value)
+                        self._rewrite(secret, dataclasses.replace(value, key_id=sealer.key_id), plain)
+                self._file.write_state(VaultState(key_id=sealer.key_id, place=place.name, key_made_at=_timestamp()))
+        except BaseException:
+            self._sealers.pop(sealer.key_id, None)
+            place.forget(sealer.key_id)
+            raise
+        self._sealers = {sealer.key_id: sealer}
+        place.settle(sealer.key_id)
+        old_place.forget(old_key_id)
+        return self._state
 
     def close(self) -> None:
-        self._connection.close()
+        """A change under way in another thread is let to its end."""
+        with self._lock:
+            self._opened = {}
+            self._file.close()
 
-    def _load(self) -> dict[str, SealedSecret]:
-        rows = self._connection.execute(
-            "SELECT secret_id, name, kind, key_id, wrapped_key, sealed_value, created_at, changed_at FROM secrets"
+    def _take_up(self) -> VaultState:
+        """Find the key, and make or bring up the tables; raises VaultError."""
+        if self._file.form != FORM:
+            return self._begin()
+        state = self._file.read_state()
+        place = self._places.named(state.place)
+        key = place.find(state.key_id)
+        if key is None:
+            raise KeyMissing(place.where, self._database)
+        self._sealers = {state.key_id: Sealer(key)}
+        place.settle(state.key_id)
+        return state
+
+    def _begin(self) -> VaultState:
+        """Make the tables; what a vault of the first form held is sealed anew."""
+        if self._file.form == 0:
+            place, key = self._places.begin()
+        else:
+            place, key = self._places.go_on(may_make=self._file.is_empty())
+        if key is None:
+            raise KeyMissing(place.where, self._database)
+        sealer = Sealer(key)
+        self._sealers = {sealer.key_id: sealer}
+        self._state = VaultState(key_id=sealer.key_id, place=place.name, key_made_at=_timestamp())
+        with self._file.changing():
+            old = self._file.read_form_1(key, place.where)
+            self._file.make_tables()
+            self._file.write_state(self._state)
+            for each in old:
+                secret = self._insert_secret(each.name, each.kind, "key", "vault", "", each.created_at, each.changed_at)
+                if each.value is not None:
+                    self._insert(secret, Content(parts={VALUE: each.value}), slot="current", version=1)
+                else:  # kept, so that it is seen and said to be broken
+                    self._insert_row(secret, slot="current", version=1, key_id=KEY_ID_1)
+        return self._state
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One change at a time; when it is on the disk, everybody sees it. Raises NotWritten."""
+        with self._lock:
+            try:
+                with self._file.changing():
+                    self._file.delete_ended(self._clock())
+                    self._rows = self._file.load()
+                    yield
+            finally:
+                self._rows, self._state = self._file.load(), self._file.read_state()
+
+    def _known(self, name: str) -> SealedSecret:
+        secret = self._rows.get(name)
+        if secret is None:
+            raise SecretUnknown(name)
+        return secret
+
+    def _labelled(self, secret: SealedSecret, label: str) -> SealedValue:
+        found = next((value for value in secret.values if value.label == label), None)
+        if found is None:
+            raise ValueUnknown(secret.name, label)
+        return found
+
+    def _open_plain(self, secret: SealedSecret, value: SealedValue) -> bytes:
+        sealer = self._sealers.get(value.key_id)
+        if sealer is None:
+            raise SealBroken(secret.name)
+        return sealer.open_value(secret, value)
+
+    def _maybe_open(self, secret: SealedSecret, value: SealedValue) -> SecretValue | None:
+        try:
+            return self._open_value(secret, value)
+        except SealBroken:
+            return None
+
+    def _open_value(self, secret: SealedSecret, value: SealedValue) -> SecretValue:
+        return open_content(secret, value, decode_content(self._open_plain(secret, value)))
+
+    def _insert_secret(
+        self,
+        name: str,
+        kind: Kind,
+        type_name: str,
+        source: SourceKind,
+        preset: str,
+        created_at: str,
+        changed_at: str = "",
+    ) -> SealedSecret:
+        secret = SealedSecret(
+            secret_id=0,
+            name=name,
+            kind=kind,
+            type=type_name,
+            source=source,
+            preset=preset,
+            created_at=created_at,
+            changed_at=changed_at or _timestamp(),
+            values=(),
         )
-        return {
-            row[1]: SealedSecret(
-                secret_id=row[0],
-                name=row[1],
-                kind=row[2],
-                key_id=row[3],
-                wrapped_key=row[4],
-                sealed_value=row[5],
-                created_at=row[6],
-                changed_at=row[7],
-            )
-            for row in rows
-        }
+        return self._file.insert_secret(secret)
+
+    def _insert(self, secret: SealedSecret, content: Content, *, slot: Slot, version: int, position: int = 0) -> None:
+        value = self._insert_row(secret, slot=slot, version=version, position=position, key_id=self._state.key_id)
+        self._rewrite(secret, value, encode_content(content))
+
+    def _insert_row(
+        self, secret: SealedSecret, *, slot: Slot, version: int, key_id: str, position: int = 0
+    ) -> SealedValue:
+        return self._file.insert_value(
+            secret, slot=slot, version=version, position=position, key_id=key_id, created_at=_timestamp()
+        )
+
+    def _rewrite(self, secret: SealedSecret, value: SealedValue, plain: bytes) -> None:
+        """Seal a value anew, with all that its row says now."""
+        wrapped, sealed = self._sealers[value.key_id].seal_value(secret, value, plain)
+        self._file.update_value(dataclasses.replace(value, wrapped_key=wrapped, sealed=sealed))
 
 
-def load_key(path: Path, *, may_make: bool) -> bytes:
-    """Return the wrapping key; make it if allowed. Raises LooseKeyFile, KeyFileMissing."""
-    if may_make and not path.exists():
-        write_whole(path, os.urandom(KEY_BYTES), mode=0o600)
-    if not path.exists():
-        raise KeyFileMissing(path)
-    refuse_loose(path)
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise KeyFileMissing(path)
-    return key
+def _next_version(secret: SealedSecret) -> int:
+    return 1 + max((value.version for value in secret.values), default=0)
 
 
-def refuse_loose(path: Path) -> None:
-    """Raise LooseKeyFile if anyone but its owner may read or write a file."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise LooseKeyFile(path, mode)
-
-
-def write_whole(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file that is never half there, and never readable by more than its mode says."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(handle, content)
-        os.fchmod(handle, mode)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.replace(path)
-
-
-def _context(secret_id: int, name: str, kind: str, field: str) -> bytes:
-    return f"nightyard vault 1|{secret_id}|{name}|{kind}|{field}".encode()
-
-
-def _seal(key: bytes, plain: bytes, context: bytes) -> bytes:
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, plain, context)
-
-
-def _unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
-    return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+def _timestamp() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -27,8 +27,10 @@ METADATA = frozenset(
 """Where clouds hand credentials to whoever asks: never dialled, whatever a grant says."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")
+"""RFC 9637: younger than what `ipaddress` knows."""
 
 
 def reach_of(address: Address) -> Reach:
@@ -39,7 +41,9 @@ def reach_of(address: Address) -> Reach:
         inner = _embedded(address)
         if inner is not None:
             return "never" if reach_of(inner) != "public" else "public"
-        if address in _NAT64_LOCAL:
+        if address not in _UNICAST and not address.is_loopback:
+            return "private"  # also site-local, which `ipaddress` calls global, and all that nobody has given out yet
+        if address in _DOCUMENTATION:
             return "private"
     if address.is_loopback:
         return "loopback"
@@ -48,12 +52,13 @@ def reach_of(address: Address) -> Reach:
     return "public" if address.is_global else "private"
 
 
-def may_dial(address: Address, named: Iterable[Network], *, private_too: bool = False) -> bool:
-    """Whether an address may be dialled: public ones, and those that a grant or the owner's route names."""
+def may_dial(address: Address, named: Iterable[Network], *, private_too: bool = False, is_own: bool = False) -> bool:
+    """Whether an address may be dialled: public ones, and those that a grant or the owner's route names. `is_own`: it
+    is this machine's, and counts as private, however public it is."""
     reach = reach_of(address)
     if reach == "never":
         return False
-    if reach == "public" or private_too:
+    if private_too or (reach == "public" and not is_own):
         return True
     return any(address.version == network.version and address in network for network in named)
 

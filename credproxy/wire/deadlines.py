@@ -26,5 +26,9 @@ class Deadlines:
     """Between two pieces of a response."""
     whole_s: float = 3600.0
     """A request from its head to its response's end."""
+    silence_s: float = 900.0
+    """Of both sides of a WebSocket: most send a ping within a minute."""
+    spliced_s: float = 86_400.0
+    """A WebSocket, from its request to its end."""
     pooled_s: float = 20.0
     """How long an upstream connection is kept unused: well under the 60 s and more at which servers drop theirs."""

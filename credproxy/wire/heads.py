@@ -1,4 +1,4 @@
-"""Message heads: what is refused before a parser sees it, what is stripped, what is put in. Pure.
+"""Message heads: what is refused before a parser sees it, what is stripped. Pure.
 
 h11 parses; it is lenient where two servers may disagree (bare line feeds, folded lines, both length headers), so each
 head is checked here first, as it arrived, on both legs.
@@ -9,19 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from credproxy.policy.decide import InjectBearer, Injection
-from credproxy.vault.secret import Secret
-
 Headers = list[tuple[bytes, bytes]]
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 100
+MAX_LENGTH_DIGITS = 15
 
 _BAD_BYTES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BARE_BREAK = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _FOLD = re.compile(rb"\r\n[ \t]")
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([^\r]*)", re.IGNORECASE)
-_LENGTH = re.compile(rb"[0-9]{1,15}[ \t]*")
+_LENGTH = re.compile(rb"[0-9]{1,%d}[ \t]*" % MAX_LENGTH_DIGITS)
 
 HOP_BY_HOP = frozenset(
     (
@@ -88,8 +86,9 @@ OVERRIDES = frozenset(
     )
 )
 """With these a server may do another thing than the one that was judged."""
+_NOMINATING = frozenset((b"connection", b"proxy-connection"))
 _RANGES = frozenset((b"range", b"if-range"))
-_RESPONSE_DROPPED = HOP_BY_HOP | {b"alt-svc", b"x-nightyard"}
+_RESPONSE_DROPPED = HOP_BY_HOP | {b"alt-svc", b"x-nightyard", b"x-nightyard-taint"}
 _REQUEST_DROPPED = HOP_BY_HOP | AUTH_CARRIERS | OVERRIDES | {b"host", b"content-length"}
 _SEARCHED_DROPPED = _REQUEST_DROPPED | _RANGES | {b"accept-encoding"}
 
@@ -144,33 +143,37 @@ def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
     return next((value for found, value in headers if found == name), None)
 
 
-def request_headers(
-    received: Headers,
-    *,
-    authority: str,
-    injection: Injection | None,
-    secret: Secret | None,
-    is_searched: bool,
-) -> Headers:
-    """Return what goes upstream: the agent's headers without any auth carrier, then exactly one of ours.
+def request_headers(received: Headers, *, authority: str, is_searched: bool) -> Headers:
+    """Return what goes upstream before a credential is put in: the agent's headers without any auth carrier.
 
-    `is_searched`: the response will be searched for the secret, so it must come unencoded and whole.
+    Names with `_` stay behind: to servers of the CGI family, `x_api_key` and `X-Api-Key` are one header.
+    `is_searched`: the response will be searched, so it must come unencoded and whole.
     """
-    length = find_header(received, b"content-length")
     dropped = _SEARCHED_DROPPED if is_searched else _REQUEST_DROPPED
-    injected = _injected(injection, secret)
-    also_dropped = _nominated(received) | {name for name, _value in injected}
+    length: bytes | None = None
+    is_chunked = is_nominating = False
     headers: Headers = [(b"host", authority.encode("ascii"))]
-    for name, value in received:
-        if name not in dropped and name not in also_dropped and not name.startswith(b"x-nightyard"):
-            headers.append((name, value))
+    for header in received:
+        name = header[0]
+        if name not in dropped:
+            if not name.startswith(b"x-nightyard") and b"_" not in name:
+                headers.append(header)
+        elif name == b"content-length":
+            length = header[1]
+        elif name == b"transfer-encoding":
+            is_chunked = True
+        elif name in _NOMINATING:
+            is_nominating = True
+    if is_nominating:
+        nominated = _nominated(received)
+        headers = [header for header in headers if header[0] not in nominated]
     if length is not None:
         headers.append((b"content-length", length))
-    elif find_header(received, b"transfer-encoding") is not None:
+    elif is_chunked:
         headers.append((b"transfer-encoding", b"chunked"))
     if is_searched:
         headers.append((b"accept-encoding", b"identity"))
-    return headers + injected
+    return headers
 
 
 def response_headers(received: Headers, *, had_secret: bool) -> Headers:
@@ -187,14 +190,5 @@ def is_encoded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 def _nominated(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
     """Headers that `Connection` names are for this hop only."""
-    values = [value for name, value in headers if name in (b"connection", b"proxy-connection")]
+    values = [value for name, value in headers if name in _NOMINATING]
     return {token.strip().lower() for value in values for token in value.split(b",")} - {b"content-length", b"host"}
-
-
-def _injected(injection: Injection | None, secret: Secret | None) -> Headers:
-    if injection is None or secret is None:
-        return []
-    value = secret.reveal().encode("ascii")
-    if isinstance(injection, InjectBearer):
-        return [(b"authorization", b"Bearer " + value)]
-    return [(injection.name.encode("ascii"), value)]

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import h11
 
-from credproxy.pipeline.answers import Answer
+from credproxy.wire.answer import Answer
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
-from credproxy.wire.plain import read_plain_request, write_response
+from credproxy.wire.plain import plain_end, read_plain_request, write_response
 from credproxy.wire.stream import Stream, StreamBroken
+from credproxy.wire.websocket import is_upgrade
 
 MAX_DISCARDED_BYTES = 1 << 20
 
@@ -29,6 +30,7 @@ class Request:
     headers: Headers
     """Names in lower case."""
     has_body: bool
+    wants_websocket: bool = False
 
 
 @dataclass(slots=True)
@@ -54,19 +56,30 @@ class Inbound:
         self._deadlines = deadlines
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._plain: _Plain | None = None
+        self._is_head = False
+        """The request is a HEAD: its answer has no body, nor has ours."""
 
     async def read_request(self) -> Request | None:
         """Return the next request, None if the container has nothing more to ask.
 
         Raises heads.BadHead, TimeoutError inside a head, StreamBroken.
         """
-        buffer = bytearray()
         try:
-            buffer += await self.stream.read(self._deadlines.idle_s)
+            wire = await self.stream.read(self._deadlines.idle_s)
         except TimeoutError:
             return None
-        if not buffer:
+        if not wire:
             return None
+        request = await self._read_request(wire)
+        self._is_head = request.method == "HEAD"
+        return request
+
+    async def _read_request(self, wire: bytes) -> Request:
+        end = plain_end(wire)
+        plain = self._take_plain(wire, end) if end else None
+        if plain is not None:
+            return plain
+        buffer = bytearray(wire)
         end = head_end(buffer)
         if not end:
             async with asyncio.timeout(self._deadlines.head_s):
@@ -164,7 +177,8 @@ class Inbound:
         """Send a response of the proxy's own, whole."""
         body = answer.body()
         try:
-            wire = self.begin_response(answer.status, answer.headers(body)) + self.body_bytes(body)
+            wire = self.begin_response(answer.status, answer.headers(body), answer.reason())
+            wire += b"" if self._is_head else self.body_bytes(body)
             self.stream.write(wire + self.end_response())
         except h11.LocalProtocolError as error:
             raise StreamBroken("no response can be sent any more") from error
@@ -179,6 +193,11 @@ class Inbound:
     def accept_tunnel(self) -> None:
         """Say 200 to a CONNECT."""
         self.stream.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+    def accept_upgrade(self, headers: Headers) -> bytes:
+        """Say 101; return what the container has sent behind its request. From now on the stream is not HTTP."""
+        self.stream.write(write_response(101, headers, b"Switching Protocols") or b"")
+        return self._http.trailing_data[0]
 
     def begin_next(self) -> bool:
         """Get ready for another request; False if the connection must be closed instead.
@@ -209,11 +228,12 @@ class Inbound:
             raise BadHead(str(error)) from error
         if not isinstance(event, h11.Request):
             raise BadHead("that is no request")
-        if event.http_version != b"1.1":
+        method = event.method.decode("ascii")
+        # Python before 3.12 opens its tunnels with HTTP/1.0; nothing in a CONNECT could be read otherwise for it.
+        if event.http_version != b"1.1" and not (method == "CONNECT" and event.http_version == b"1.0"):
             raise BadHead("only HTTP/1.1 is spoken here")
         headers = [(bytes(name), bytes(value)) for name, value in event.headers]
         check_framing(headers)
-        method = event.method.decode("ascii")
         has_length = find_header(headers, b"content-length") not in (None, b"0")
         if method == "CONNECT" and (has_length or self._http.trailing_data[0]):
             raise BadHead("nothing may follow CONNECT before it is answered")
@@ -226,6 +246,7 @@ class Inbound:
             host=(find_header(headers, b"host") or b"").decode("latin-1"),
             headers=headers,
             has_body=has_body,
+            wants_websocket=is_upgrade(method, headers),
         )
 
 

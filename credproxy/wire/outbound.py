@@ -10,12 +10,13 @@ import asyncio
 import h11
 
 from credproxy.wire.deadlines import Deadlines
-from credproxy.wire.heads import BadHead, Headers, check_framing, head_end
-from credproxy.wire.plain import ResponseHead, read_plain_response, write_plain_request
-from credproxy.wire.stream import StreamBroken
+from credproxy.wire.heads import BadHead, Headers, check_framing, find_header, head_end
+from credproxy.wire.plain import ResponseHead, plain_end, read_plain_response, write_plain_request
+from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.upstream import Connection, UpstreamFailed
 
 _END = h11.EndOfMessage()
+SWITCHING_PROTOCOLS = 101
 MAX_INFORMATIONAL = 16
 """1xx answers before the real one: more is a server that never means to answer."""
 
@@ -42,6 +43,7 @@ class Outbound:
         """Write a request, in one piece with its body if that is there; None: the body follows."""
         self._connection.is_clean = False
         if whole_body is not None:
+            _check_length(headers, whole_body)
             head = write_plain_request(method, target, headers)
             if head is not None:
                 self._untold = (method, target, headers, whole_body)
@@ -57,7 +59,7 @@ class Outbound:
                 wire += (self._http.send(h11.Data(data=whole_body)) or b"") if whole_body else b""
                 wire += self._http.send(h11.EndOfMessage()) or b""
         except h11.LocalProtocolError as error:
-            raise UpstreamFailed("request_invalid", f"the request cannot be sent: {error}", may_retry=False) from error
+            raise UpstreamFailed("request_invalid", "the request cannot be written as one", may_retry=False) from error
         return wire
 
     async def send_body(self, piece: bytes) -> None:
@@ -68,7 +70,13 @@ class Outbound:
 
     async def read_head(self) -> tuple[ResponseHead, h11.Event | None]:
         """Return the final response's head, and the first piece of its body if that came with it."""
-        buffer = bytearray()
+        arrived = await self._first_bytes()
+        end = plain_end(arrived)
+        plain = self._take_plain(arrived, end) if end else None
+        if plain is not None:
+            return plain, self.ready_event()
+        self._tell_untold()
+        buffer = bytearray(arrived)
         for _informational in range(MAX_INFORMATIONAL):
             try:
                 deadline = asyncio.get_running_loop().time() + self._deadlines.answer_s
@@ -77,16 +85,13 @@ class Outbound:
                     if not chunk:
                         raise self.closed("the upstream closed the connection without an answer")
                     buffer += chunk
-                plain = self._take_plain(bytes(buffer), end)
-                if plain is not None:
-                    return plain, self.ready_event()
                 self._http.receive_data(bytes(buffer[:end]))
                 del buffer[:end]
                 event = self._http.next_event()
             except TimeoutError:
                 raise self._late("no answer came in time") from None
             except (BadHead, h11.RemoteProtocolError) as error:
-                raise self._broken(f"the answer's head is malformed ({error})") from error
+                raise self._broken(f"the answer's head is malformed ({_own_words(error)})") from error
             if isinstance(event, h11.Response):
                 headers = [(bytes(name), bytes(value)) for name, value in event.headers]
                 try:
@@ -98,19 +103,34 @@ class Outbound:
                 return ResponseHead(event.status_code, headers, bytes(event.reason), None), self.ready_event()
             if not isinstance(event, h11.InformationalResponse):
                 break
+            if event.status_code == SWITCHING_PROTOCOLS:  # h11 lets it pass only where that was asked for
+                headers = [(bytes(name), bytes(value)) for name, value in event.headers]
+                self._arrived = bytes(buffer)
+                return ResponseHead(event.status_code, headers, bytes(event.reason), None), None
         raise self._broken("the answer does not begin as one")
 
+    async def _first_bytes(self) -> bytes:
+        try:
+            chunk = await self._stream.read(self._deadlines.answer_s)
+        except TimeoutError:
+            raise self._late("no answer came in time") from None
+        if not chunk:
+            raise self.closed("the upstream closed the connection without an answer")
+        return chunk
+
     def _take_plain(self, wire: bytes, end: int) -> ResponseHead | None:
-        """Return a plain head; else let h11 take over, with the request it has not heard of."""
-        if self._untold is None:
-            return None
-        request, self._untold = self._untold, None
-        head = read_plain_response(wire[:end])
-        if head is None:
-            self._tell(*request)
-            return None
-        self._left_bytes, self._arrived = head.body_bytes, wire[end:]
+        """Return a plain head, None if it is h11's to read."""
+        head = read_plain_response(wire[:end]) if self._untold is not None else None
+        if head is not None:
+            self._untold = None
+            self._left_bytes, self._arrived = head.body_bytes, wire[end:]
         return head
+
+    def _tell_untold(self) -> None:
+        """Let h11 take over, with the request that it has not heard of."""
+        if self._untold is not None:
+            request, self._untold = self._untold, None
+            self._tell(*request)
 
     def _ready_plain(self, left_bytes: int) -> h11.Event | None:
         if left_bytes == 0:
@@ -122,6 +142,11 @@ class Outbound:
         self._left_bytes = left_bytes - len(piece)
         return h11.Data(data=piece)
 
+    def take_stream(self) -> tuple[Stream, bytes]:
+        """Return the connection after a 101, and what has been read of it already: it is not HTTP any more."""
+        arrived, self._arrived = self._arrived, b""
+        return self._stream, arrived
+
     def ready_event(self) -> h11.Event | None:
         """Return what has come already, None if more must be read."""
         if self._left_bytes is not None:
@@ -129,7 +154,7 @@ class Outbound:
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise self._broken(f"the answer's body is malformed ({error})") from error
+            raise self._broken(f"the answer's body is malformed ({_own_words(error)})") from error
         if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
             raise self._broken("the answer ended twice")
         return event if isinstance(event, h11.Event) else None
@@ -173,6 +198,18 @@ class Outbound:
             raise self.closed(broken.reason) from broken
         except TimeoutError as late:
             raise self._late("the request was not taken in time") from late
+
+
+def _own_words(error: Exception) -> str:
+    """What is wrong, without a byte of what came: a parser's message quotes it, and it may hold our secret."""
+    return error.reason if isinstance(error, BadHead) else "it is no HTTP/1.1"
+
+
+def _check_length(headers: Headers, body: bytes) -> None:
+    """Whatever put the request together: a body that is not what its head says would be another request's beginning."""
+    said = find_header(headers, b"content-length") or b"0"
+    if not said.isdigit() or int(said) != len(body) or find_header(headers, b"transfer-encoding") is not None:
+        raise UpstreamFailed("request_invalid", "the request's body is not what its head says", may_retry=False)
 
 
 def is_reusable(connection: Connection) -> bool:

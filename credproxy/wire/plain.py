@@ -1,8 +1,8 @@
 """Plain messages, read and written without h11: a head of the narrowest form, a body of a length that it says. Pure.
 
 Most messages are plain, and h11 costs more than all else that the proxy does with them. What is accepted here is a
-part of what `heads.py` and h11 accept together; whatever does not fit (chunks, upgrades, `Expect`, a connection that is
-to be closed) is h11's to read or refuse.
+part of what `heads.py` and h11 accept together, and needs no look of theirs; whatever does not fit (chunks, upgrades,
+`Expect`, a connection that is to be closed) is theirs to read or refuse.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from credproxy.wire.heads import Headers
+from credproxy.wire.heads import MAX_HEAD_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS, Headers
 
 _LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n"
 """One way to match each byte: with the spaces around a value spelt out, a line of spaces takes seconds to refuse."""
@@ -42,27 +42,34 @@ class ResponseHead:
     """None: the body's end is told in another way."""
 
 
+def plain_end(wire: bytes) -> int:
+    """Return where a head ends (after its empty line) that is not too long to be plain, 0 if none does."""
+    end = wire.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
+    return end if 4 <= end <= MAX_HEAD_BYTES else 0
+
+
 def read_plain_request(head: bytes) -> PlainRequest | None:
-    """Return a head that `heads.head_end` let pass, None if it is not plain."""
+    """Return a head, None if it is not plain. What is plain would pass `heads.head_end`, too."""
     found = _REQUEST.fullmatch(head)
     headers = _read_headers(found[3]) if found is not None else None
     if found is None or headers is None:
         return None
     hosts = [value for name, value in headers if name == b"host"]
-    if len(hosts) != 1:
+    lengths = [value for name, value in headers if name == b"content-length"]
+    length = _read_length(lengths) if lengths else 0
+    if len(hosts) != 1 or length is None:
         return None
-    return PlainRequest(
-        found[1].decode("ascii"), found[2].decode("ascii"), hosts[0].decode("latin-1"), headers, _length(headers) or 0
-    )
+    return PlainRequest(found[1].decode("ascii"), found[2].decode("ascii"), hosts[0].decode("latin-1"), headers, length)
 
 
 def read_plain_response(head: bytes) -> ResponseHead | None:
-    """Return the head of an answer to anything but HEAD that `heads.head_end` let pass, None if it is not plain."""
+    """Return the head of an answer to anything but HEAD, None if it is not plain. What is plain would pass
+    `heads.head_end`, too."""
     found = _RESPONSE.fullmatch(head)
     if found is None or found[1] in _WITHOUT_BODY:
         return None
     headers = _read_headers(found[3])
-    length = _length(headers) if headers is not None else None
+    length = _read_length([value for name, value in headers if name == b"content-length"]) if headers else None
     if headers is None or length is None:
         return None
     return ResponseHead(int(found[1]), headers, found[2] or b"", length)
@@ -93,9 +100,11 @@ def _read_headers(lines: bytes) -> Headers | None:
         if name in _NOT_PLAIN or (name == b"connection" and value.lower() != b"keep-alive"):
             return None
         headers.append((name, value))
-    return headers
+    return headers if len(headers) <= MAX_HEADERS else None
 
 
-def _length(headers: Headers) -> int | None:
-    lengths = [value for name, value in headers if name == b"content-length"]
-    return int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
+def _read_length(lengths: list[bytes]) -> int | None:
+    """Return the one length, None if it is said twice, or as something else than a plain number."""
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > MAX_LENGTH_DIGITS:
+        return None
+    return int(lengths[0])

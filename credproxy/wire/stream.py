@@ -11,6 +11,8 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from credproxy.wire.expiry import expiry_of
+
 MAX_UNREAD_BYTES = 256 << 10
 """More than this waiting unread and the transport is told to stop reading: back-pressure."""
 
@@ -51,20 +53,20 @@ class Stream(asyncio.Protocol):
         return self._is_paused_writing or self._is_lost
 
     async def read(self, timeout_s: float | None = None) -> bytes:
-        """Return what has arrived, at least a byte; empty when the other side has ended. Raises TimeoutError: a timer
-        of its own costs a third of what `asyncio.timeout` does, and there is one in every request's every wait."""
+        """Return what has arrived, at least a byte; empty when the other side has ended. Raises TimeoutError."""
         while not self._unread:
             if self._has_ended or self._is_lost:
                 return b""
             loop = asyncio.get_running_loop()
             self._waiting_reader = waiting = loop.create_future()
-            timer = loop.call_later(timeout_s, _expire, waiting) if timeout_s is not None else None
+            expiry = expiry_of(loop)
+            if timeout_s is not None:
+                expiry.watch(waiting, loop.time() + timeout_s)
             try:
                 await waiting
             finally:
                 self._waiting_reader = None
-                if timer is not None:
-                    timer.cancel()
+                expiry.forget(waiting)
         chunk = bytes(self._unread)
         self._unread.clear()
         if self._is_paused_reading and self._transport is not None:
@@ -153,8 +155,3 @@ class Stream(asyncio.Protocol):
     def _wake(waiting: asyncio.Future[None] | None) -> None:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
-
-
-def _expire(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_exception(TimeoutError())

@@ -7,32 +7,28 @@ No redirect is followed and no proxy variable is read. What is sent on a connect
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import functools
 import ipaddress
 import os
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import h11
 
-from credproxy.policy.decide import Allow
-from credproxy.wire.addresses import Address, Network, may_dial, reach_of
+from credproxy.wire.addresses import Address
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES
+from credproxy.wire.resolving import Resolver, SystemResolver
 from credproxy.wire.stream import Stream
-from credproxy.wire.target import Target
 from protocol.ids import GroupId
 
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""(host, port) to addresses as text; raises OSError."""
+IsPermitted = Callable[[Address], bool]
+"""Whether an address may be dialled for a request: policy's word."""
 
 MAX_TRIED = 4
 MAX_POOLED_PER_KEY = 8
 MAX_POOLED = 64
-RESOLVER_THREADS = 16
 LOCALHOST = ("127.0.0.1", "::1")
 
 
@@ -49,15 +45,16 @@ class UpstreamFailed(Exception):
         return f"{self.code}: {self.sentence}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolKey:
-    """Who may use a connection again."""
+class PoolKey(NamedTuple):
+    """Where a connection goes, and who may use it again."""
 
     scheme: str
     host: str
     port: int
     group_id: GroupId
     rule: str
+    credential: str
+    """Name and label of what was sent on it; empty: nothing."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -74,6 +71,8 @@ class Connection:
     was_used: bool = False
     """It has carried a request before: its first failure may only mean that the server had closed it."""
     unused_since: float = 0.0
+    generation: int
+    """Of the policy and secrets that it was dialled under."""
 
 
 class Upstreams:
@@ -82,11 +81,12 @@ class Upstreams:
     def __init__(self, *, deadlines: Deadlines, resolver: Resolver | None = None, extra_ca: str | None = None) -> None:
         """`extra_ca`: PEM text of an authority that is trusted besides the system's."""
         self._deadlines = deadlines
-        self._resolver = resolver or _resolve
+        self._resolver = resolver or SystemResolver()
         self._extra_ca = extra_ca
         self._tls: ssl.SSLContext | None = None
         self._kept: dict[PoolKey, list[Connection]] = {}
         self._kept_something = asyncio.Event()
+        self._generation = 0
 
     async def run(self) -> None:
         """Close connections that stayed unused; waits without a timer while there are none."""
@@ -101,10 +101,9 @@ class Upstreams:
         finally:
             self.drop_all()
 
-    async def acquire(self, target: Target, allow: Allow, group_id: GroupId, *, fresh: bool = False) -> Connection:
-        """Return a connection that may carry this request; raises UpstreamFailed. Give it back with `keep` or `drop`.
-        `fresh`: never one that was used before."""
-        key = PoolKey(scheme=target.scheme, host=target.host, port=target.port, group_id=group_id, rule=allow.rule)
+    async def acquire(self, key: PoolKey, is_permitted: IsPermitted, *, fresh: bool = False) -> Connection:
+        """Return a connection that may carry this request; raises UpstreamFailed. Give it back with `keep`, or abort
+        its stream. `fresh`: never one that was used before."""
         kept = [] if fresh else self._kept.get(key, [])
         while kept:
             connection = kept.pop()
@@ -114,11 +113,15 @@ class Upstreams:
                 connection.was_used = True
                 return connection
             connection.stream.abort()
-        addresses = await self._resolve_checked(target, allow)
-        return Connection(key=key, stream=await self._dial(target, addresses))
+        generation = self._generation
+        addresses = await self._resolve_checked(key, is_permitted)
+        return Connection(key=key, stream=await self._dial(key, addresses), generation=generation)
 
     def keep(self, connection: Connection) -> None:
-        """Take a connection back whose exchange ended cleanly on both sides."""
+        """Take back a connection whose exchange ended cleanly on both sides, unless policy or secrets changed since."""
+        if connection.generation != self._generation:
+            connection.stream.close()
+            return
         if not connection.is_clean:
             connection.http.start_next_cycle()
         connection.unused_since = asyncio.get_running_loop().time()
@@ -130,7 +133,8 @@ class Upstreams:
         self._kept_something.set()
 
     def drop_all(self) -> None:
-        """Close every kept connection: policy or secrets changed."""
+        """Close every kept connection, and those under way as they end: policy or secrets changed."""
+        self._generation += 1
         self._drop_where(lambda _kept: True)
 
     def _drop_where(self, is_over: Callable[[Connection], bool]) -> None:
@@ -142,39 +146,39 @@ class Upstreams:
             if not kept:
                 del self._kept[key]
 
-    async def _resolve_checked(self, target: Target, allow: Allow) -> list[str]:
-        """Return the target's addresses, every one of which may be dialled; one that may not refuses them all."""
+    async def _resolve_checked(self, key: PoolKey, is_permitted: IsPermitted) -> list[str]:
+        """Return the host's addresses, every one of which may be dialled; one that may not refuses them all."""
         try:
             async with asyncio.timeout(self._deadlines.resolve_s):
-                texts = await self._addresses_of(target.host, target.port)
+                texts = await self._addresses_of(key)
         except (OSError, UnicodeError) as error:
-            raise UpstreamFailed("dns_failed", f"{target.host} has no address: {error}", may_retry=True) from error
+            raise UpstreamFailed("dns_failed", f"{key.host} has no address: {error}", may_retry=True) from error
         except TimeoutError:
-            raise UpstreamFailed("dns_failed", f"{target.host} was not resolved in time", may_retry=True) from None
+            raise UpstreamFailed("dns_failed", f"{key.host} was not resolved in time", may_retry=True) from None
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
         if not addresses:
-            raise UpstreamFailed("dns_failed", f"{target.host} has no address", may_retry=True)
+            raise UpstreamFailed("dns_failed", f"{key.host} has no address", may_retry=True)
         for address in addresses:
-            if not _is_permitted(address, target, allow):
+            if not is_permitted(address):
                 sentence = (
-                    f"{target.host} stands for {address}, which is no public address; "
+                    f"{key.host} stands for {address}, which is no public address, or this machine's own; "
                     "a grant must name it under `addresses` (cloud metadata is never reached)"
                 )
                 raise UpstreamFailed("address_refused", sentence, may_retry=False)
         return list(dict.fromkeys(str(address) for address in addresses))
 
-    async def _addresses_of(self, host: str, port: int) -> Sequence[str]:
-        if host == "localhost":
+    async def _addresses_of(self, key: PoolKey) -> Sequence[str]:
+        if key.host == "localhost":
             return LOCALHOST
         try:
-            return (str(ipaddress.ip_address(host)),)
+            return (str(ipaddress.ip_address(key.host)),)
         except ValueError:
-            return await self._resolver(host, port)
+            return await self._resolver(key.host, key.port, key.group_id)
 
-    async def _dial(self, target: Target, addresses: Sequence[str]) -> Stream:
-        """Connect to the first address that answers; certificates must hold for the target's host."""
+    async def _dial(self, key: PoolKey, addresses: Sequence[str]) -> Stream:
+        """Connect to the first address that answers; certificates must hold for the key's host."""
         failure: Exception = OSError("no address was tried")
-        tls = self._tls_context() if target.scheme == "https" else None
+        tls = self._tls_context() if key.scheme == "https" else None
         try:
             async with asyncio.timeout(self._deadlines.connect_s):
                 for address in addresses[:MAX_TRIED]:
@@ -182,20 +186,20 @@ class Upstreams:
                         _transport, stream = await asyncio.get_running_loop().create_connection(
                             Stream,
                             address,
-                            target.port,
+                            key.port,
                             ssl=tls,
-                            server_hostname=target.host if tls is not None else None,
+                            server_hostname=key.host if tls is not None else None,
                         )
                         return stream
                     except ssl.SSLError as error:
-                        sentence = f"the certificate of {target.host} was not accepted: {_tls_reason(error)}"
+                        sentence = f"the certificate of {key.host} was not accepted: {_tls_reason(error)}"
                         raise UpstreamFailed("upstream_untrusted", sentence, may_retry=False) from error
                     except OSError as error:
                         failure = error
         except TimeoutError:
-            sentence = f"{target.host} did not answer within {self._deadlines.connect_s:g} s"
+            sentence = f"{key.host} did not answer within {self._deadlines.connect_s:g} s"
             raise UpstreamFailed("upstream_timeout", sentence, may_retry=True) from None
-        sentence = f"{target.host} port {target.port} cannot be reached: {_connect_reason(failure)}"
+        sentence = f"{key.host} port {key.port} cannot be reached: {_connect_reason(failure)}"
         raise UpstreamFailed("upstream_unreachable", sentence, may_retry=True) from failure
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -204,19 +208,11 @@ class Upstreams:
             context = ssl.create_default_context()
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
+            context.hostname_checks_common_name = False  # as browsers and curl: a name counts where names stand
             if self._extra_ca is not None:
                 context.load_verify_locations(cadata=self._extra_ca)
             self._tls = context
         return self._tls
-
-
-def _is_permitted(address: Address, target: Target, allow: Allow) -> bool:
-    if allow.route is None:
-        return may_dial(address, allow.networks)
-    if target.scheme == "http" and allow.secret is not None:
-        return reach_of(address) == "loopback"  # a key in clear never leaves the machine
-    no_networks: tuple[Network, ...] = ()
-    return may_dial(address, no_networks, private_too=True)
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
@@ -230,15 +226,3 @@ def _connect_reason(failure: Exception) -> str:
     if isinstance(failure, OSError) and failure.errno is not None and failure.errno > 0:
         return os.strerror(failure.errno).lower()
     return str(failure)
-
-
-@functools.cache
-def _resolver_threads() -> concurrent.futures.ThreadPoolExecutor:
-    """Threads of our own: a name server that hangs must not hold up anything else."""
-    return concurrent.futures.ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
-
-
-async def _resolve(host: str, port: int) -> Sequence[str]:
-    ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_resolver_threads(), ask)
-    return [str(address[0]) for _family, _type, _protocol, _name, address in found]

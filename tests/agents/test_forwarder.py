@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from agents.forwarder import MAX_CONNECTIONS, ForwarderThread
+from agents.refusals import Refusals
 
 WAIT_S = 15.0
+REFUSAL = b'{"error": {"message": "No grant for a.example.", "grant_with": "", "retry": false}}'
 
 
 @pytest.fixture
@@ -26,8 +28,13 @@ def proxy(root: Path) -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def forwarder(root: Path) -> ForwarderThread:
-    thread = ForwarderThread(0, str(root / "run/yard/proxy.sock"))
+def refusals() -> Refusals:
+    return Refusals()
+
+
+@pytest.fixture
+def forwarder(root: Path, refusals: Refusals) -> ForwarderThread:
+    thread = ForwarderThread(0, str(root / "run/yard/proxy.sock"), refusals)
     thread.start()
     return thread
 
@@ -136,3 +143,20 @@ def test_connections_are_bounded(forwarder: ForwarderThread, proxy: socket.socke
     finally:
         for connection in (*tools, *there):
             connection.close()
+
+
+def test_a_refusal_is_noted_and_passed_on(forwarder: ForwarderThread, proxy: socket.socket, refusals: Refusals) -> None:
+    """What the proxy first says on a connection is looked at for a refusal; all of it reaches the tool as it is."""
+    answer = b"HTTP/1.1 403 \r\nx-nightyard: host_not_granted\r\n\r\n" + REFUSAL
+    with pair(forwarder, proxy) as (tool, there):
+        there.sendall(answer)
+        there.close()
+        assert read_all(tool) == answer
+    with pair(forwarder, proxy) as (tool, there):
+        there.sendall(b"HTTP/1.1 200 \r\n\r\n")
+        assert tool.recv(1 << 16)
+        there.sendall(answer)
+        there.close()
+        assert read_all(tool) == answer
+    assert [refusal.message for refusal in refusals.take()] == ["No grant for a.example."]
+    assert refusals.take() == ()

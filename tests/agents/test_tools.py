@@ -17,6 +17,7 @@ from agents.descendants import living_descendants, reap_orphans
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt, Interrupted
 from agents.places import Places
+from agents.refusals import Refusals
 from agents.tools.tool import cut_in_the_middle
 from agents.tools.toolbox import Toolbox
 from protocol.frames import MAX_FRAME_BYTES, encode_frame
@@ -30,12 +31,18 @@ def interrupt() -> Interrupt:
 
 
 @pytest.fixture
-def toolbox(places: Places, interrupt: Interrupt) -> Iterator[Toolbox]:
+def refusals() -> Refusals:
+    return Refusals()
+
+
+@pytest.fixture
+def toolbox(places: Places, interrupt: Interrupt, refusals: Refusals) -> Iterator[Toolbox]:
     here, there = socket.socketpair()
     link = HostLink(
         socket_path=places.host_socket, descriptor=here.detach(), interrupt=interrupt, on_stop=interrupt.trip
     )
-    yield Toolbox(places=places, link=link, interrupt=interrupt, skill_names=frozenset({"tour", "gone"}))
+    skill_names = frozenset({"tour", "gone"})
+    yield Toolbox(places=places, link=link, interrupt=interrupt, refusals=refusals, skill_names=skill_names)
     there.close()
     link.close()
     link.run()
@@ -53,6 +60,20 @@ def test_shell_gives_both_outputs_and_the_exit_code(toolbox: Toolbox) -> None:
     output = run(toolbox, "shell", command="echo out; echo err >&2; echo more; exit 3")
     assert output.is_error
     assert output.text == "out\nerr\nmore\n\n[exit code 3]"
+
+
+def test_shell_tells_what_the_proxy_refused(toolbox: Toolbox, refusals: Refusals) -> None:
+    """A refusal that the command has not shown itself is added to its output, with what would allow it, once."""
+    error = '{"error": {"message": "No grant for a.example.", "grant_with": "nightyard x", "retry": false}}'
+    answer = f"HTTP/1.1 403 No\r\nx-nightyard: host_not_granted\r\n\r\n{error}".encode()
+    refusals.note(answer)
+    refusals.note(answer)
+    output = run(toolbox, "shell", command="echo 403; exit 56").text
+    told = "[No grant for a.example. The owner would allow it with: nightyard x. Trying again does not help.]"
+    assert output == f"403\n\n{told}\n[exit code 56]"
+    assert run(toolbox, "shell", command="echo 403").text == "403\n"
+    refusals.note(answer)
+    assert run(toolbox, "shell", command="echo 'No grant for a.example.'").text == "No grant for a.example.\n"
 
 
 def test_shell_without_output_says_so(toolbox: Toolbox) -> None:

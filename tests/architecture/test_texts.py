@@ -20,6 +20,8 @@ MACHINE_WORDS = re.compile(
 )
 """Paths of somebody's machine, hosts of package indexes and mirrors: which ones are used is the machine's affair.
 Written so that this file passes itself."""
+BUNDLES = "credproxy/policy/bundles/"
+"""Grants by name for the public package indexes: there the hosts are the matter itself."""
 TEXT_ENDINGS = (".py", ".md", ".yaml", ".toml", ".txt", ".in", ".lock", ".sql", ".json", ".cfg", "nightyard", "run")
 LONGEST_FILE_LINES = 550
 """Around 150 reads well, past 400 one looks for the second noun; this is where it has been overlooked."""
@@ -53,7 +55,7 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
     """No tracked file holds a path of somebody's machine or the host of a package index or mirror."""
     wrong = []
     for name in tracked_files():
-        if name.endswith(TEXT_ENDINGS):
+        if name.endswith(TEXT_ENDINGS) and not name.startswith(BUNDLES):
             for number, line in enumerate((ROOT / name).read_text("utf-8").splitlines(), 1):
                 if MACHINE_WORDS.search(line):
                     wrong.append(f"{name}:{number}: {line.strip()[:100]}")

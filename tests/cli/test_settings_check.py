@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings_check import check_settings, load_prices, unpriced_warning
+from cli.settings_check import check_settings, read_prices, unpriced_warning
 from cli.up_model import load_checked
 from cli.up_progress import SetupFailed
 from tests.cli.conftest import Run
@@ -102,13 +102,26 @@ async def test_a_limit_on_money_that_does_nothing_is_said(nightyard: Run, fork: 
     assert "warning: groups/main: limits.cost_usd does nothing, because no price of the model 'llama3'" in ran.out
 
 
-def test_a_price_that_is_known_needs_no_warning() -> None:
+def test_a_price_that_is_known_needs_no_warning(fork: Path) -> None:
     """Nor does a group without a limit on money, or with the rehearsal, which costs none."""
-    prices = load_prices()
+    prices, faults = read_prices(fork)
+    assert faults == []
     assert unpriced_warning("anthropic", "claude-sonnet-4-5", 1.0, prices) == ""
     assert unpriced_warning("anthropic", "no-such-model", None, prices) == ""
     assert unpriced_warning("rehearsal", "guide", 1.0, prices) == ""
     assert "no-such-model" in unpriced_warning("anthropic", "no-such-model", 1.0, prices)
+
+
+async def test_prices_of_the_fork_count_over_ours(nightyard: Run, fork: Path) -> None:
+    """A model that the user's file prices needs no warning; a mistake in the file is a fault with its line."""
+    settings = "model: local/llama3\nroutes: {local: {api: openai, url: 'http://127.0.0.1:1'}}\nlimits: {cost_usd: 1}\n"
+    (fork / "nightyard.yaml").write_text(settings, "utf-8")
+    (fork / "prices.yaml").write_text("llama3: {input: 0.1, output: 0.2}\n", "utf-8")
+    assert "warning" not in (await nightyard("config", "check")).out
+    (fork / "prices.yaml").write_text("llama3:\n  input: 0.1\n  output: cheap\n", "utf-8")
+    ran = await nightyard("config", "check")
+    assert ran.code == 1
+    assert "prices.yaml:3: output: expected dollars per million tokens" in ran.out + ran.err
 
 
 async def test_group_show_says_so_too(house: House, nightyard: Run) -> None:

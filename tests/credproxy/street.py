@@ -18,11 +18,13 @@ from credproxy.admin_client.link import ProxyAdmin
 from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit
 from credproxy.audit.prices import Price
+from credproxy.injection.placeholder_key import load_placeholder_key
+from credproxy.injection.placeholders import Placeholders
 from credproxy.pipeline.door import Doors
 from credproxy.pipeline.proxy import CredentialProxy
-from credproxy.policy.decide import GroupRules, Policy, index_rules
 from credproxy.policy.grants import parse_grants
 from credproxy.policy.routes import build_route
+from credproxy.policy.rules import GroupRules, Policy
 from credproxy.trust.certificates import CertificateAuthority
 from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
@@ -244,6 +246,8 @@ class Street:
         self.outside = CertificateAuthority(folder / "outside")
         self.routes: dict[str, tuple[str, str, str | None]] = {}
         self.grants = ""
+        self.amend: Callable[[Policy], Policy] = lambda policy: policy
+        """Changes what was read, for what no file of grants can say of an upstream on this machine."""
         self.addresses: dict[str, list[str]] = {}
         """What the fake name server says; the next answer is taken when a name has several lists."""
         self.deadlines = Deadlines()
@@ -264,10 +268,10 @@ class Street:
             routes[name] = route
         rules = parse_grants(self.grants, GROUP, "grants.yaml")
         problem = "; ".join(map(str, rules)) if isinstance(rules, list) else ""
-        group = GroupRules(problem=problem) if isinstance(rules, list) else index_rules(rules)
-        return Policy(routes=routes, groups={GROUP: group}), (problem,) if problem else ()
+        group = GroupRules(problem=problem) if isinstance(rules, list) else rules
+        return self.amend(Policy(routes=routes, groups={GROUP: group})), (problem,) if problem else ()
 
-    async def resolve(self, host: str, _port: int) -> Sequence[str]:
+    async def resolve(self, host: str, _port: int, _group_id: GroupId) -> Sequence[str]:
         if host not in self.addresses:
             raise OSError("no such name")
         return self.addresses[host]
@@ -310,13 +314,14 @@ class Street:
                 prices=PRICES,
                 load_policy=self.load_policy,
                 deadlines=self.deadlines,
+                placeholders=Placeholders(load_placeholder_key(self.folder)),
             )
-            await self.proxy.take_up_freeze()
+            await self.proxy.take_up()
             doors = Doors(self.proxy, self.run_folder)
             self.admin = ProxyAdmin(self.admin_path)
             listening = asyncio.Event()
             running = [
-                parts.create_task(self.proxy.upstreams.run()),
+                parts.create_task(self.proxy.run()),
                 parts.create_task(doors.run()),
                 parts.create_task(AdminServer(self.proxy, doors, self.admin_path).run(listening)),
                 parts.create_task(self.admin.run(self._note)),

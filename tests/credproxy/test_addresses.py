@@ -43,3 +43,11 @@ def test_what_python_calls_private_is_never_public(address: ipaddress.IPv4Addres
     """Nothing reserved, link-local, multicast or unspecified is public."""
     if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_loopback:
         assert reach_of(address) != "public"
+
+
+@pytest.mark.parametrize(
+    "text", ["fec0::1", "3fff::1", "5f00::1", "4000::1", "100::1", "::ffff:0:7f00:1", "64:ff9b:1::1", "e000::1"]
+)
+def test_what_nobody_was_given_is_not_public(text: str) -> None:
+    """IPv6 is public where addresses are given out, and nowhere else: site-local is not, whatever libraries say."""
+    assert reach_of(ipaddress.ip_address(text)) == "private"

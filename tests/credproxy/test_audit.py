@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse, ChainBroken, verify_chain
+from credproxy.audit.chain import ChainBroken, verify_chain
+from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.log import Audit, AuditFailed
 from protocol.ids import TaskId
 
@@ -31,12 +32,20 @@ async def fill(path: Path, calls: int = 20) -> None:
         await asyncio.gather(*(audit.begin(call(number)) for number in range(calls)))
 
 
+def rows(path: Path, kind: str) -> list[str]:
+    """The details of a kind's rows, up to what says when and why."""
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT detail FROM entries WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
+    connection.close()
+    return [detail.partition(" since ")[0] for (detail,) in found]
+
+
 async def test_chain_holds_over_restarts(tmp_path: Path) -> None:
     """Rows of two runs follow from each other; starts and stops stand between them."""
     path = tmp_path / "audit.db"
     await fill(path)
     await fill(path)
-    assert verify_chain(path) == 2 * 22
+    assert verify_chain(path).rows == 2 * 22
     with sqlite3.connect(path) as connection:
         kinds = [kind for (kind,) in connection.execute("SELECT kind FROM entries WHERE kind != 'begin' ORDER BY seq")]
     connection.close()
@@ -77,7 +86,8 @@ async def test_failed_write_is_told_and_leaves_the_chain_whole(tmp_path: Path) -
         breaker.commit()
         breaker.close()
         await audit.begin(call(3))
-    assert verify_chain(path) == 4
+    assert verify_chain(path).rows == 5
+    assert rows(path, "gap") == ["rows not written: 1"]
 
 
 async def test_sums_follow_ended_calls(tmp_path: Path) -> None:
@@ -113,9 +123,10 @@ async def test_killed_run_is_marked_and_its_open_calls_count(tmp_path: Path) -> 
     for _start in range(2):
         async with Audit(killed) as audit:
             assert (await audit.task_use(TaskId("task_1"))).model_calls == 3
-    assert verify_chain(killed) == 10
+    assert verify_chain(killed).rows == 10
     with sqlite3.connect(killed) as connection:
-        assert connection.execute("SELECT count(*) FROM entries WHERE kind = 'unclean'").fetchone() == (1,)
+        (told,) = connection.execute("SELECT detail FROM entries WHERE kind = 'unclean'").fetchall()
+        assert told[0].endswith("; calls without an end: 2")
     connection.close()
 
 
@@ -144,4 +155,5 @@ async def test_calls_of_one_round_share_a_commit_and_all_are_told(tmp_path: Path
         assert all(isinstance(failure, AuditFailed) for failure in failed)
         breaker.execute("DROP TRIGGER broken")
         breaker.close()
-    assert verify_chain(path) == 5
+    assert verify_chain(path).rows == 6
+    assert rows(path, "gap") == ["rows not written: 2"]

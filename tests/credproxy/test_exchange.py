@@ -69,7 +69,7 @@ async def test_plain_http_needs_a_grant_of_its_own(street: Street) -> None:
     assert granted.status == 200
     assert upstream.inbox[0].line == "GET /x?y=1 HTTP/1.1"
     assert (other.status, other.headers["x-nightyard"]) == (403, "host_not_granted")
-    assert b"add to groups/main/grants.yaml" in other.body
+    assert b"nightyard allow host main example.org --scheme http --method GET" in other.body
 
 
 async def test_event_stream_passes_event_by_event(street: Street) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from credproxy.audit.model_use import ModelUse, ModelUseReader, asked_model
+from credproxy.audit.price_file import PriceFile
 from credproxy.audit.prices import Price, cost_of, find_price, parse_prices
-from services.credproxy import PRICES_FILE, load_prices
 
 ANTHROPIC_START: dict[str, object] = {
     "type": "message_start",
@@ -116,19 +117,57 @@ def test_errors_cost_nothing() -> None:
     assert reader.use(status=500, request_bytes=10_000, asked_model="m").input_tokens == 0
 
 
+def test_google_tells_its_use_in_its_own_words() -> None:
+    """Whole or streamed: thoughts are paid for as what is said, cached tokens are part of the prompt."""
+    told = {
+        "modelVersion": "gemini-x",
+        "usageMetadata": {
+            "promptTokenCount": 20,
+            "cachedContentTokenCount": 5,
+            "candidatesTokenCount": 7,
+            "thoughtsTokenCount": 3,
+        },
+    }
+    expected = ModelUse(model="gemini-x", input_tokens=20, output_tokens=10, cache_read_tokens=5)
+    whole = ModelUseReader(is_event_stream=False)
+    whole.feed(json.dumps(told).encode())
+    assert whole.use(status=200, request_bytes=1, asked_model="") == expected
+    streamed = ModelUseReader(is_event_stream=True)
+    streamed.feed(b'data: {"usageMetadata": {"promptTokenCount": 20}}\r\n\r\n')
+    streamed.feed(b"data: " + json.dumps(told).encode() + b"\r\n\r\n")
+    assert streamed.use(status=200, request_bytes=1, asked_model="") == expected
+
+
 def test_asked_model_is_found_in_a_request() -> None:
     """The name in the request stands in where the response has none."""
     assert asked_model(b'{"max_tokens":1,"model": "gpt-5.1-mini","messages":[]}') == "gpt-5.1-mini"
     assert asked_model(b'{"messages":[]}') == ""
 
 
-def test_price_table_that_ships_is_sound() -> None:
+def test_price_table_that_ships_is_sound(tmp_path: Path) -> None:
     """Every model in prices.yaml has its prices; a dated or vendor-prefixed name finds them."""
-    prices = load_prices(PRICES_FILE)
+    prices = PriceFile(tmp_path)
     assert len(prices) > 10
     assert find_price("claude-sonnet-4-5-20250929", prices) == prices["claude-sonnet-4"]
     assert find_price("openai/gpt-4o-mini", prices) == prices["gpt-4o-mini"]
     assert find_price("no-such-model", prices) is None
+
+
+def test_prices_of_the_fork_count_over_ours(tmp_path: Path) -> None:
+    """What the user's file names has its price, the rest ours; a mistake in it is told, and then ours alone count."""
+    prices = PriceFile(tmp_path)
+    ours = prices["gpt-4o"]
+    (tmp_path / "prices.yaml").write_text("gpt-4o: {input: 9, output: 9}\nllama3: {input: 1, output: 2}\n", "utf-8")
+    prices.load()
+    found = find_price("llama3", prices)
+    assert found is not None
+    assert (prices["gpt-4o"].input, found.output, prices.problem) == (9.0, 2.0, "")
+    assert len(prices) > 10
+    (tmp_path / "prices.yaml").write_text("gpt-4o: 9\n", "utf-8")
+    prices.load()
+    assert prices.problem.startswith("prices.yaml:1")
+    assert prices["gpt-4o"] == ours
+    assert "llama3" not in prices
 
 
 def test_cost_counts_each_kind_of_token_at_its_price() -> None:

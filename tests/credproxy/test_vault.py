@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.vault.secret import BadValue, Secret
-from credproxy.vault.vault import (
+from credproxy.vault.errors import (
     BadSecretName,
-    KeyFileMissing,
+    KeyMissing,
     LooseKeyFile,
     SealBroken,
     SecretExists,
     SecretUnknown,
-    Vault,
 )
+from credproxy.vault.secret import BadValue, Secret
+from credproxy.vault.vault import Vault
 
 VALUE = "canary-value-0123456789"
+TWO = "(SELECT secret_id FROM secrets WHERE name = 'two')"
+OF_ONE = "WHERE secret_id = (SELECT secret_id FROM secrets WHERE name = 'one')"
 
 
 def open_vault(folder: Path) -> Vault:
@@ -50,7 +52,7 @@ def test_names_are_unique_and_removal_is_final(tmp_path: Path) -> None:
     """A second value under a name must be asked for; a removed one is gone from the files too."""
     vault = open_vault(tmp_path)
     vault.add("one", VALUE, "key")
-    sealed = vault.secrets()[0].sealed_value
+    sealed = vault.secrets()[0].values[0].sealed
     with pytest.raises(SecretExists):
         vault.add("one", "other", "key")
     vault.add("one", "other-value", "key", replace=True)
@@ -85,14 +87,21 @@ def test_bad_names_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "swap",
     [
-        "UPDATE secrets SET sealed_value = (SELECT sealed_value FROM secrets WHERE name = 'two') WHERE name = 'one'",
-        "UPDATE secrets SET wrapped_key = (SELECT wrapped_key FROM secrets WHERE name = 'two'),"
-        " sealed_value = (SELECT sealed_value FROM secrets WHERE name = 'two') WHERE name = 'one'",
+        f"UPDATE secret_values SET sealed = (SELECT sealed FROM secret_values WHERE secret_id = {TWO}) {OF_ONE}",
+        f"UPDATE secret_values SET (sealed, wrapped_key) = (SELECT sealed, wrapped_key FROM secret_values"
+        f" WHERE secret_id = {TWO}) {OF_ONE}",
         "UPDATE secrets SET name = CASE name WHEN 'one' THEN 'three' ELSE name END",
         "UPDATE secrets SET kind = 'channel' WHERE name = 'one'",
-        "UPDATE secrets SET secret_id = 77 WHERE name = 'one'",
-        "UPDATE secrets SET sealed_value = zeroblob(40) WHERE name = 'one'",
-        "UPDATE secrets SET sealed_value = x'' WHERE name = 'one'",
+        "UPDATE secrets SET type = 'hmac' WHERE name = 'one'",
+        "UPDATE secrets SET preset = 'elsewhere' WHERE name = 'one'",
+        "UPDATE secrets SET source = 'command' WHERE name = 'one'",
+        f"UPDATE secret_values SET value_id = 77 {OF_ONE}",
+        f"UPDATE secret_values SET ends_at = 99999999999 {OF_ONE}",
+        f"UPDATE secret_values SET version = 7 {OF_ONE}",
+        f"UPDATE secret_values SET slot = 'reserve', position = 1 {OF_ONE}",
+        f"UPDATE secret_values SET key_id = 'another' {OF_ONE}",
+        f"UPDATE secret_values SET sealed = zeroblob(40) {OF_ONE}",
+        f"UPDATE secret_values SET sealed = x'' {OF_ONE}",
     ],
 )
 def test_swapped_rows_do_not_open(tmp_path: Path, swap: str) -> None:
@@ -122,7 +131,7 @@ def test_key_file_is_guarded(tmp_path: Path) -> None:
         open_vault(tmp_path)
     key.chmod(0o600)
     key.rename(tmp_path / "elsewhere")
-    with pytest.raises(KeyFileMissing, match="backup"):
+    with pytest.raises(KeyMissing, match="backup"):
         open_vault(tmp_path)
     assert not key.exists()
 

@@ -24,6 +24,7 @@ from runtime.agent_link_rules import LinkLimits
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine
 from runtime.container_session import ContainerSession
+from runtime.container_start import PlaceholdersOf
 from runtime.containers import Containers, ContainersSetup
 from runtime.home import Home
 
@@ -221,7 +222,12 @@ def make_setup(home: Path, **changes: Any) -> ContainersSetup:
 
 @asynccontextmanager
 async def open_house(
-    image: str, setup: ContainersSetup | None = None, *, engine: ContainerEngine | None = None, **changes: Any
+    image: str,
+    setup: ContainersSetup | None = None,
+    *,
+    engine: ContainerEngine | None = None,
+    placeholders: PlaceholdersOf | None = None,
+    **changes: Any,
 ) -> AsyncIterator[ContainerHouse]:
     """Containers of a home of their own; with a setup given, as the next host in the same home."""
     own = None if setup is not None else Path(mkdtemp(prefix="ny-", dir="/tmp"))
@@ -232,7 +238,7 @@ async def open_house(
     async def known_doors() -> frozenset[DoorId]:
         return frozenset(known)
 
-    containers = Containers(setup, engine, proxy, known_doors=known_doors)
+    containers = Containers(setup, engine, proxy, known_doors=known_doors, placeholders=placeholders)
     house = ContainerHouse(setup, engine, proxy, image, containers, known)
     try:
         async with asyncio.TaskGroup() as group:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from protocol.ids import DoorId, GroupId
+from protocol.task import ModelRoute
+from runtime.client_environment import CA_VARIABLES
 from runtime.container_command import (
     AGENT_COMMAND,
     CA_FILE,
@@ -105,15 +107,8 @@ def test_authority_is_named_to_every_tool_only_when_it_exists() -> None:
     assert "SSL_CERT_FILE" not in environment_of(request_of())
     request = request_of(places=replace(PLACES, ca_file="/ca/ca.pem", ca_bundle="/ca/bundle.pem"))
     environment = environment_of(request)
-    names = (
-        "SSL_CERT_FILE",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "GIT_SSL_CAINFO",
-        "PIP_CERT",
-        "NODE_EXTRA_CA_CERTS",
-    )
-    assert {environment[name] for name in names} == {CA_FILE}
+    assert len(CA_VARIABLES) > 10
+    assert {environment[name] for name in CA_VARIABLES} == {CA_FILE}
     targets = {mount["Target"]: mount["Source"] for mount in request["HostConfig"]["Mounts"]}
     assert targets["/etc/ssl/certs/ca-certificates.crt"] == "/ca/bundle.pem"
 
@@ -121,10 +116,23 @@ def test_authority_is_named_to_every_tool_only_when_it_exists() -> None:
 def test_proxy_is_named_in_both_cases() -> None:
     """curl reads only the lower-case variable, others only the upper-case one."""
     environment = environment_of(request_of())
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "wss_proxy"):
         assert environment[name] == "http://127.0.0.1:3128"
     assert environment["NO_PROXY"] == environment["no_proxy"] == "127.0.0.1,localhost"
     assert environment["HOME"] == "/home/agent"
+
+
+def test_tools_that_call_a_model_find_the_groups_route() -> None:
+    """A group's model is named to its container's tools as the proxy's route, with a key that is none."""
+    model = ModelRoute(route="anthropic", api="anthropic", model="clever-1")
+    environment = environment_of(request_of(replace(KIND, model=model)))
+    assert environment["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:3128/m/anthropic"
+    assert (environment["ANTHROPIC_MODEL"], environment["ANTHROPIC_AUTH_TOKEN"]) == ("clever-1", "added-by-the-proxy")
+    assert "OPENAI_BASE_URL" not in environment
+    environment = environment_of(request_of(replace(KIND, model=replace(model, api="openai"))))
+    assert environment["OPENAI_BASE_URL"] == "http://127.0.0.1:3128/m/anthropic/v1"
+    assert "ANTHROPIC_BASE_URL" not in environment
+    assert "ANTHROPIC_BASE_URL" not in environment_of(request_of())
 
 
 def test_traits_of_the_engine_are_followed() -> None:
@@ -187,3 +195,16 @@ def test_compiling_container_stands_outside_the_homes_cgroup() -> None:
     traits = replace(TRAITS, parent_cgroup="/nightyard-abcd2345")
     request: Any = build_compile_request("image:1", "abcd2345", "/home/ny/agent/.new-1", USER, traits)
     assert "CgroupParent" not in request["HostConfig"]
+
+
+def test_placeholders_stand_in_the_environment_and_take_nothing_from_it() -> None:
+    """A tool finds its key's place taken; the container's own variables keep their word, and a container with other
+    placeholders is another one."""
+    kind = replace(KIND, placeholders=(("GITHUB_TOKEN", "ghp_x"), ("PATH", "/evil"), ("ANTHROPIC_API_KEY", "sk-ant")))
+    environment = environment_of(request_of(kind))
+    assert environment["GITHUB_TOKEN"] == "ghp_x"
+    assert environment["ANTHROPIC_API_KEY"] == "sk-ant"
+    assert environment["PATH"] == environment_of(request_of())["PATH"]
+    assert build_spare_key(kind, PLACES, USER, TRAITS, ()) != build_spare_key(KIND, PLACES, USER, TRAITS, ())
+    routed = replace(kind, model=ModelRoute(route="main", api="anthropic", model="m"))
+    assert "ANTHROPIC_API_KEY" not in environment_of(request_of(routed))

@@ -402,6 +402,25 @@ async def test_reaper_removes_what_nobody_knows_and_spares_the_known(house: Cont
         await adopted.end("seen")
 
 
+async def test_a_tool_finds_a_placeholder_and_a_spare_with_other_ones_goes_unused(agent_image: str) -> None:
+    """What stands for the group's keys is in the container's environment; with other grants it is another container."""
+    told: dict[GroupId, tuple[tuple[str, str], ...]] = {GroupId("main"): (("GITHUB_TOKEN", "ghp_one"),)}
+
+    async def placeholders(group_id: GroupId) -> tuple[tuple[str, str], ...]:
+        return told.get(group_id, ())
+
+    async with open_house(agent_image, placeholders=placeholders, **SPARES) as house:
+        await house.containers.warm(house.kind())
+        await until(lambda: house.containers.statistics().spares == 1)
+        told[GroupId("main")] = (("GITHUB_TOKEN", "ghp_two"), ("OTHER", "x"))
+        session = await house.begin("import os; answer(os.environ['GITHUB_TOKEN'], os.environ['OTHER'])")
+        result, _ = await follow(session)
+        assert result is not None
+        assert result.text == "ghp_two x"
+        assert house.containers.statistics().taken_from_spare_total == 0
+        await session.end("done")
+
+
 async def test_missing_image_and_absent_engine_are_told_with_a_mend(house: ContainerHouse, tmp_path: Path) -> None:
     """A container that cannot start is a value with a code and what to do."""
     refused = await house.containers.take(house.kind(image="nightyard-agent:never-built"))

@@ -1,0 +1,101 @@
+"""The audit's verbs, as the command line asks them: its rows, and what days sum up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from credproxy.admin_client.link import ProxyAdmin
+from protocol.codec import from_json, to_json
+
+TotalsKey = Literal["day", "group", "host", "secret", "model"]
+TOTALS_KEYS: tuple[TotalsKey, ...] = ("day", "group", "host", "secret", "model")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which rows are asked for. Empty: all."""
+
+    group: str = ""
+    task: str = ""
+    host: str = ""
+    """A host, `host:port`, or `.example.org` for all below it."""
+    secret: str = ""
+    kinds: tuple[str, ...] = ()
+    note: str = ""
+    """The beginning of a note: `would_deny`."""
+    since: str = ""
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One row of the audit."""
+
+    seq: int
+    at: str
+    kind: str
+    group: str
+    task: str
+    call: str
+    target: str
+    """METHOD and address, without the query, before anything was injected."""
+    rule: str
+    secret: str
+    status: int | None
+    detail: str
+    """By kind: for `end` sizes and model use in JSON, for `denied` the code."""
+    note: str
+    request_sha256: str
+    response_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficTotal:
+    """Requests of one day, group, host or secret."""
+
+    key: str
+    requests: int
+    denied: int
+    failed: int
+    request_bytes: int
+    response_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTotal:
+    """Model use of one day, group or model."""
+
+    key: str
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    """Of the calls whose price is known."""
+    calls_without_price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    traffic: tuple[TrafficTotal, ...]
+    models: tuple[ModelTotal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    rows: tuple[AuditRow, ...]
+    next_seq: int
+    """What to ask after for what comes later."""
+
+
+async def read_log(admin: ProxyAdmin, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = 50) -> LogPage:
+    """Return rows in order: the first after `after_seq`, or the newest; at most 500 at once."""
+    arguments: dict[str, object] = {"filter": to_json(chosen), "after_seq": after_seq, "limit": limit}
+    return from_json(LogPage, await admin.ask("audit_log", arguments))
+
+
+async def read_totals(admin: ProxyAdmin, *, since: str, until: str, by: TotalsKey, group: str = "") -> Totals:
+    """Return the sums over UTC days (`2026-11-21`, both included), the most first."""
+    arguments: Mapping[str, object] = {"since": since, "until": until, "by": by, "group": group}
+    return from_json(Totals, await admin.ask("audit_totals", arguments))

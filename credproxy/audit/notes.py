@@ -1,0 +1,29 @@
+"""The words of an audit row's note: how it came to pass. Written by the pipeline, read by people and programs. Pure."""
+
+from __future__ import annotations
+
+SEPARATOR = "; "
+
+
+def would_deny(code: str) -> str:
+    """A dry run let it out: without one it would have been refused so."""
+    return f"would_deny {code}"
+
+
+def reserve(index: int) -> str:
+    """The secret's value in reserve that was used, from 1."""
+    return f"reserve {index}"
+
+
+def approval(approval_id: str, by: str = "") -> str:
+    """A person was asked, and let it out or not."""
+    return f"approval {approval_id} by {by}" if by else f"approval {approval_id}"
+
+
+def join_notes(*notes: str) -> str:
+    """Return several as one."""
+    return SEPARATOR.join(note for note in notes if note)
+
+
+def split_notes(note: str) -> tuple[str, ...]:
+    return tuple(note.split(SEPARATOR)) if note else ()

@@ -1,0 +1,133 @@
+"""Providers by name, one file each in `presets/`: where their keys go, how they look, what their tools call them.
+
+Read when first asked for, and then kept: most homes use two or three of them. The proxy and the command both read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from credproxy.injection.kinds import VALUE, Injection, Recipe, RemoveHeader, RemoveQuery
+from credproxy.injection.placeholder_form import PLAIN_FORM
+
+FOLDER = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCall:
+    """A cheap request that shows whether a key is good: for `secret test`."""
+
+    __test__ = False  # for pytest, which takes it for a test by its name
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """Such as an API's version; without the credential."""
+    body: str = ""
+    """JSON; empty: none."""
+    ok: str = ""
+    """A JSON pointer to what must be true in the answer, for services that answer 200 to a wrong key."""
+    says: str = ""
+    """A JSON pointer into the answer: whose key it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """All that is known of one provider."""
+
+    name: str
+    title: str
+    secret_type: str
+    """The type of secret it takes, as `vault/types.py` has them."""
+    hosts: Mapping[str, Injection]
+    """Host, or `*.name` for any below, to how the credential gets in there."""
+    keys_at: str = ""
+    """Where a person makes a key."""
+    variant_of: str = ""
+    """The preset that is meant where none is named; empty: this one."""
+    placeholders: Mapping[str, str]
+    """Part to its form (`placeholder_form.py`)."""
+    environment: Mapping[str, str]
+    """Variable of the container's environment to the part whose placeholder it holds."""
+    remove: tuple[RemoveHeader | RemoveQuery, ...] = ()
+    """Other ways in which the provider takes credentials, which never go out."""
+    idempotency_header: str = ""
+    """What the provider calls its idempotency key; empty: it takes none."""
+    test: TestCall | None = None
+
+    def recipe_for(self, host: str) -> Recipe | None:
+        """Return how the credential gets into a request to the host, None if the host is none of the provider's."""
+        found = self.hosts.get(host)
+        labels = host.split(".")
+        for index in range(1, len(labels)):
+            if found is not None:
+                break
+            found = self.hosts.get("*." + ".".join(labels[index:]))
+        if found is None:
+            return None
+        steps = found.steps if isinstance(found, Recipe) else (found,)
+        return Recipe(steps=self.remove + steps, preset=self.name)
+
+
+@lru_cache(maxsize=1)
+def preset_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+@lru_cache(maxsize=128)
+def load_preset(name: str) -> Preset | None:
+    """Return a preset; None if there is none of that name."""
+    if name not in preset_names():
+        return None
+    from credproxy.injection.preset_file import parse_preset
+
+    path = FOLDER / f"{name}.yaml"
+    preset = parse_preset(path.read_text("utf-8"), name, f"presets/{path.name}")
+    if isinstance(preset, list):
+        raise ValueError("; ".join(map(str, preset)))  # a file of ours: a test reads them all
+    return preset
+
+
+def presets_for(host: str) -> tuple[Preset, ...]:
+    """Return the presets that know a host, by name."""
+    by_host = _presets_by_host()
+    labels = host.split(".")
+    below = ("*." + ".".join(labels[index:]) for index in range(1, len(labels)))
+    return next((found for pattern in (host, *below) if (found := by_host.get(pattern))), ())
+
+
+@lru_cache(maxsize=1)
+def _presets_by_host() -> Mapping[str, tuple[Preset, ...]]:
+    by_host: dict[str, tuple[Preset, ...]] = {}
+    for name in preset_names():
+        preset = load_preset(name)
+        if preset is not None:
+            for pattern in preset.hosts:
+                by_host[pattern] = (*by_host.get(pattern, ()), preset)
+    return by_host
+
+
+def meant_preset(host: str) -> Preset | None:
+    """Return the preset that is meant for a host where none is named; None if none is, or it could be two."""
+    meant = [preset for preset in presets_for(host) if not preset.variant_of]
+    return meant[0] if len(meant) == 1 else None
+
+
+def preset_of(injection: Injection | None) -> str:
+    """Return the name of the preset that an injection is of; empty: of none."""
+    return injection.preset if isinstance(injection, Recipe) else ""
+
+
+def idempotency_header_of(injection: Injection | None) -> str | None:
+    """Return what the provider calls its idempotency key; None if it takes none, or no preset is used."""
+    preset = load_preset(preset_of(injection))
+    return None if preset is None else preset.idempotency_header or None
+
+
+def placeholder_form(preset_name: str, part: str = VALUE) -> str:
+    """Return how a placeholder is to look; a plain form for what no preset knows."""
+    preset = load_preset(preset_name) if preset_name else None
+    return PLAIN_FORM if preset is None else preset.placeholders.get(part, PLAIN_FORM)

@@ -1,0 +1,143 @@
+"""The way back: an upstream's response, searched for the secret, passed on piece by piece as it comes.
+
+What was sent, and on which connection, is `sending.py`'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import h11
+
+from credproxy.audit.model_use import ModelUseReader
+from credproxy.pipeline.call import Call
+from credproxy.pipeline.capturing import pass_tokens_on
+from credproxy.pipeline.scrub import Needles, Reflected, Searcher
+from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers
+from credproxy.wire.inbound import Inbound
+from credproxy.wire.outbound import Outbound
+from credproxy.wire.plain import ResponseHead
+from credproxy.wire.upstream import UpstreamFailed
+
+TAINT = (b"x-nightyard-taint", b"web")
+"""What comes from the open web was written by anybody: whoever reads it must not take its words for the owner's."""
+
+
+class WebRead:
+    """What is read of the open web: counted up to its limit, and hashed, so that a claimed source can be checked."""
+
+    __slots__ = ("_host", "_left_bytes", "_max_bytes", "_sha")
+
+    def __init__(self, host: str, max_bytes: int) -> None:
+        self._host = host
+        self._max_bytes = self._left_bytes = max_bytes
+        self._sha = hashlib.sha256()
+
+    def take(self, data: bytes) -> None:
+        """Raises UpstreamFailed."""
+        self._sha.update(data)
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            sentence = f"{self._host} answered with more than the {self._max_bytes} bytes that web-read takes"
+            raise UpstreamFailed("answer_too_large", sentence, may_retry=False)
+
+    def check_said(self, headers: Headers) -> None:
+        """Raise UpstreamFailed where the head says already that the answer is too long."""
+        length = find_header(headers, b"content-length")
+        if length is not None and length.isdigit() and int(length) > self._max_bytes:
+            self._left_bytes = -1
+            self.take(b"")
+
+    def sha256(self) -> str:
+        return self._sha.hexdigest()
+
+
+class Answering:
+    """Passes one response on. Everything it raises itself is UpstreamFailed."""
+
+    def __init__(self, call: Call, inbound: Inbound) -> None:
+        self._call = call
+        self._inbound = inbound
+        self._head: tuple[int, Headers, bytes] | None = None
+        """Of a response of which nothing has been sent yet."""
+
+    async def pass_on(self, outbound: Outbound, head: ResponseHead, early: h11.Event | None, needles: Needles) -> None:
+        """Pass a response on. `early` is the first piece of its body, where that came with the head."""
+        call, headers = self._call, head.headers
+        if needles:
+            self._search_head(head, needles)
+        if call.ask.route is not None or call.may_be_model_call:
+            media_type = find_header(headers, b"content-type") or b""
+            call.reader = ModelUseReader(is_event_stream=media_type.startswith(b"text/event-stream"))
+        passed = response_headers(headers, had_secret=call.allow.secret is not None)
+        web_read = self._web_read(headers)
+        if web_read is not None:
+            passed.append(TAINT)
+        if call.token_ask is not None:
+            await pass_tokens_on(call, call.token_ask, self._inbound, outbound, head, early, needles)
+            return
+        self._head = (head.status, passed, head.reason)
+        await self._pass_body(outbound, Searcher(needles) if needles else None, web_read, early)
+        if web_read is not None:
+            call.response_sha256 = web_read.sha256()
+
+    def _web_read(self, headers: Headers) -> WebRead | None:
+        granted = self._call.allow.web_read
+        if granted is None:
+            return None
+        web_read = WebRead(self._call.ask.target.host, granted.max_answer_bytes)
+        if self._call.ask.method != "HEAD":
+            web_read.check_said(headers)
+        return web_read
+
+    def _search_head(self, head: ResponseHead, needles: Needles) -> None:
+        call = self._call
+        if is_encoded(head.headers) and call.ask.method != "HEAD":
+            sentence = f"{call.ask.target.host} sent an encoded response, which cannot be searched for the secret"
+            raise UpstreamFailed("response_encoded", sentence, may_retry=False)
+        if needles.holds(b"\n".join((head.reason, *(part for header in head.headers for part in header)))):
+            raise self._reflected()
+
+    async def _pass_body(
+        self, outbound: Outbound, searcher: Searcher | None, web_read: WebRead | None, early: h11.Event | None
+    ) -> None:
+        """Pass pieces on as they come; the head goes with the first piece that is there already, or alone."""
+        call, inbound, event = self._call, self._inbound, early
+        while True:
+            if event is None:
+                await inbound.send(self._head_wire())
+                event = await outbound.next_event()
+            if isinstance(event, h11.EndOfMessage):
+                break
+            if not isinstance(event, h11.Data):
+                raise outbound.closed("the response ended too soon")
+            data = bytes(event.data)
+            call.response_bytes += len(data)
+            passed = data
+            if searcher is not None:
+                try:
+                    passed = searcher.feed(data)
+                except Reflected:
+                    raise self._reflected() from None
+            elif web_read is not None:
+                web_read.take(data)
+            if passed:
+                await inbound.send(self._head_wire() + inbound.body_bytes(passed))
+            if call.reader is not None:
+                call.reader.feed(data)
+            event = outbound.ready_event()
+        held = searcher.end() if searcher is not None else b""
+        wire = self._head_wire() + (inbound.body_bytes(held) if held else b"")
+        await inbound.send(wire + inbound.end_response())
+
+    def _head_wire(self) -> bytes:
+        """Return the response's head the first time: from then on the response has begun."""
+        head, self._head = self._head, None
+        if head is None:
+            return b""
+        self._call.has_response_begun = True
+        return self._inbound.begin_response(*head)
+
+    def _reflected(self) -> UpstreamFailed:
+        sentence = f"{self._call.ask.target.host} sent the secret back; the response was withheld"
+        return UpstreamFailed("secret_reflected", sentence, may_retry=False)

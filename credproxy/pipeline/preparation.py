@@ -1,0 +1,176 @@
+"""What an admitted call needs before it may begin: no placeholder out of its place, its headers without any auth
+carrier, its credentials, and a person's yes where one is asked for.
+
+Nothing has been sent when this ends in a refusal. What follows is `sending.py`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+from credproxy.approvals.approvals import MAX_BODY_BYTES as MAX_HELD_BODY_BYTES
+from credproxy.approvals.held import Approved, HeldRequest
+from credproxy.audit import notes
+from credproxy.injection.headers import with_header
+from credproxy.injection.kinds import Bearer, Injection, SetHeader
+from credproxy.injection.outgoing import needs_body
+from credproxy.injection.placeholders import searched_texts
+from credproxy.issuers.credentials import CredentialFailed
+from credproxy.pipeline import answers
+from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
+from credproxy.pipeline.call import Call
+from credproxy.pipeline.capturing import is_ask, read_token_ask
+from credproxy.pipeline.refusal import refuse, refuse_tripped
+from credproxy.pipeline.tripwire import find_tripped
+from credproxy.policy.decide import decide
+from credproxy.policy.verdict import MAX_WEB_READ_HEADER_BYTES, WEB_READ_HEADERS, Allow, Approval, Deny
+from credproxy.vault.credential import Credential
+from credproxy.wire import websocket
+from credproxy.wire.answer import Answer
+from credproxy.wire.heads import Headers, find_header, request_headers
+from credproxy.wire.inbound import Request
+
+MAX_CHANGED_BODY_BYTES = 4 << 20
+"""A body that a credential goes into, or that is signed, is in memory as a whole."""
+WITHOUT: tuple[Credential | None, ...] = (None,)
+_HEADER_KINDS = (Bearer, SetHeader)
+"""The commonest, of which it is known that they need no body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as it may go out, but for the credential."""
+
+    headers: Headers
+    body: bytes | None
+    """None: it is streamed, and still to be read."""
+    credentials: tuple[Credential | None, ...]
+    """To be tried in this order, at least one; None: nothing is put in."""
+    approved: Approved | None = None
+    """Only what it covers may be sent."""
+
+
+async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
+    """Return what may be sent; raises Refused, and then it is on record and told."""
+    allow = call.allow
+    if allow.web_read is not None and request.has_body:
+        await _refuse(call, answers.WEB_READ_BODY)
+    is_token_ask = is_ask(call)
+    whole_body = await (read_token_ask(call, request, body) if is_token_ask else _read_body(allow, body))
+    await _check_placeholders(call, request, whole_body)
+    credentials = WITHOUT
+    if allow.secret is not None:
+        try:
+            credentials = await call.proxy.credentials.candidates(allow.secret, call.lease.group_id)
+        except CredentialFailed as failure:
+            await _refuse(call, answers.credential_failed(failure))
+    headers = await _build_headers(call, request, whole_body)
+    if allow.approval is None:
+        return Prepared(headers, whole_body, credentials)
+    held = held_request(call, headers, whole_body or b"")
+    return Prepared(headers, whole_body, credentials, await _ask_person(call, held, allow.approval))
+
+
+def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
+    """Return what a person approves, and what is compared with it before it is sent. Without the idempotency key: that
+    is ours, and another one when a client asks the same again while the person thinks."""
+    lease, ours = call.lease, (call.allow.idempotency_header or "").encode("ascii")
+    return HeldRequest(
+        group_id=lease.group_id,
+        task_id=lease.task_id,
+        attempt_id=lease.attempt_id,
+        door_id=call.door.door_id,
+        call_id=call.call_id,
+        method=call.ask.method,
+        target=call.ask.target,
+        headers=tuple(header for header in headers if header[0] != ours),
+        body=body,
+        rule=call.allow.rule,
+        secret=call.allow.secret or "",
+    )
+
+
+async def _read_body(allow: Allow, body: RequestBody) -> bytes | None:
+    """Return the body if it is small, or must be looked at as a whole."""
+    if allow.approval is not None:
+        return await body.read_whole(MAX_HELD_BODY_BYTES)
+    if allow.injection is not None and _must_be_whole(allow.injection):
+        return await body.read_whole(MAX_CHANGED_BODY_BYTES)
+    return await body.read_small(MAX_WHOLE_BODY_BYTES)
+
+
+def _must_be_whole(injection: Injection) -> bool:
+    return not isinstance(injection, _HEADER_KINDS) and needs_body(injection)
+
+
+async def _check_placeholders(call: Call, request: Request, body: bytes | None) -> None:
+    allow, group_id, is_route = call.allow, call.lease.group_id, call.ask.route is not None
+    texts = tuple(searched_texts(call.ask.target, request.headers, None if is_route else body))
+    tripped = find_tripped(call, texts)
+    if tripped is not None:
+        await refuse_tripped(call.proxy, call.door, tripped, call.target)
+    is_missing = allow.must_carry and allow.secret is not None
+    if is_missing and not call.proxy.placeholders.is_carried(texts, group_id, allow.secret or ""):
+        await _refuse(call, answers.placeholder_missing(allow.secret or ""))
+
+
+async def _build_headers(call: Call, request: Request, body: bytes | None) -> Headers:
+    allow = call.allow
+    is_searched = allow.secret is not None or allow.is_model_call or call.token_ask is not None
+    headers = request_headers(request.headers, authority=call.ask.target.authority, is_searched=is_searched)
+    if body and find_header(headers, b"content-length") is None:
+        headers = [header for header in headers if header[0] != b"transfer-encoding"]
+        headers.append((b"content-length", str(len(body)).encode("ascii")))
+    if allow.web_read is not None:
+        headers = _web_read_headers(headers)
+    if call.is_websocket:
+        headers = websocket.request_headers(headers, is_searched=is_searched)
+    if allow.idempotency_header and body is not None and call.is_unsafe:
+        headers = await _with_idempotency_key(call, headers, allow.idempotency_header, body)
+    return headers
+
+
+def _web_read_headers(headers: Headers) -> Headers:
+    """What is read of the open web is asked for without the agent's own words."""
+    return [
+        (name, value)
+        for name, value in headers
+        if name == b"host" or (name in WEB_READ_HEADERS and len(value) <= MAX_WEB_READ_HEADER_BYTES)
+    ]
+
+
+async def _with_idempotency_key(call: Call, headers: Headers, name: str, body: bytes) -> Headers:
+    """A call that a later attempt makes again has the first one's key: so an API that takes such keys does it once."""
+    keys, lease = call.proxy.idempotency, call.lease
+    if not keys.knows(lease.attempt_id):
+        earlier = await call.proxy.calls_before_start(lease.task_id, lease.attempt_id)
+        if not keys.knows(lease.attempt_id):
+            keys.take_up(lease.attempt_id, earlier)
+    target = call.ask.target
+    wire = f"{target.scheme}://{target.authority}{target.wire}"
+    own = find_header(headers, name.encode("ascii")) or b""
+    key = keys.key_for(lease.task_id, lease.attempt_id, call.ask.method, wire, body, own=own)
+    return with_header(headers, name, key)
+
+
+async def _ask_person(call: Call, held: HeldRequest, approval: Approval) -> Approved:
+    """Wait for a person's word. What policy has become meanwhile counts too."""
+    verdict = await call.proxy.approvals.hold(held, approval, time.time())
+    if isinstance(verdict, Deny):
+        await _refuse(call, answers.denied(verdict), sha256=hashlib.sha256(held.body).hexdigest())
+    call.note(notes.approval(verdict.approval_id, verdict.by))
+    if call.proxy.is_frozen:
+        await _refuse(call, answers.FROZEN)
+    now_allowed = decide(call.judged, call.door.lease, call.proxy.policy, time.time())
+    if isinstance(now_allowed, Deny):
+        await _refuse(call, answers.denied(now_allowed))
+    if now_allowed.secret != call.allow.secret or now_allowed.injection != call.allow.injection:
+        await _refuse(call, answers.APPROVAL_OUTDATED)
+    return verdict
+
+
+async def _refuse(call: Call, answer: Answer, *, sha256: str = "") -> NoReturn:
+    await refuse(call.proxy, call.door, answer, call.target, sha256=sha256)

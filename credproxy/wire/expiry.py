@@ -1,0 +1,98 @@
+"""Deadlines of many waits on one timer: nearly every wait ends long before its deadline, and making and cancelling a
+timer for each costs more than all else that waiting does.
+
+A timer is set for the earliest deadline only; when it rings, what is still waited for and over is ended. Deadlines are
+exact all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from types import TracebackType
+
+
+class Expiry:
+    """The deadlines of one loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._deadlines: dict[asyncio.Future[None] | Limit, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+
+    def watch(self, waiting: asyncio.Future[None] | Limit, deadline: float) -> None:
+        """End a wait with TimeoutError at a time of the loop's clock, unless it is forgotten before."""
+        self._deadlines[waiting] = deadline
+        if self._timer is None or deadline < self._rings_at:
+            self._ring_at(deadline)
+
+    def forget(self, waiting: asyncio.Future[None] | Limit) -> None:
+        self._deadlines.pop(waiting, None)
+
+    def _ring_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = when
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        # The loop lets timers ring a tick of its clock early.
+        now = max(self._loop.time(), self._rings_at)
+        for waiting in [waiting for waiting, deadline in self._deadlines.items() if deadline <= now]:
+            del self._deadlines[waiting]
+            if isinstance(waiting, Limit):
+                waiting.expire()
+            elif not waiting.done():
+                waiting.set_exception(TimeoutError())
+        if self._deadlines:
+            self._ring_at(min(self._deadlines.values()))
+
+
+_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Expiry] = weakref.WeakKeyDictionary()
+
+
+def expiry_of(loop: asyncio.AbstractEventLoop) -> Expiry:
+    """Return the deadlines of a loop."""
+    found = _of_loops.get(loop)
+    if found is None:
+        found = _of_loops[loop] = Expiry(loop)
+    return found
+
+
+class Limit:
+    """What runs in it is cancelled at its deadline, and then raises TimeoutError, as `asyncio.timeout` has it."""
+
+    __slots__ = ("_cancelling", "_expiry", "_is_over", "_task", "deadline")
+
+    def __init__(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a limit is for what a task does")
+        self._task = task
+        self._expiry = expiry_of(loop)
+        self._is_over = False
+        self._cancelling = task.cancelling()
+        self.deadline = loop.time() + seconds
+
+    def move(self, deadline: float) -> None:
+        """Set another deadline, of the loop's clock."""
+        self.deadline = deadline
+        self._expiry.watch(self, deadline)
+
+    def expire(self) -> None:
+        self._is_over = True
+        self._task.cancel()
+
+    def __enter__(self) -> Limit:
+        self._expiry.watch(self, self.deadline)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._expiry.forget(self)
+        if self._is_over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error

@@ -1,0 +1,83 @@
+"""Tells an owner in their own chat what cannot wait for the next look at a log: a tripwire, a request that needs a yes.
+
+Events come from the proxy, and are in its audit whatever becomes of the message. Everything else that the proxy tells
+is `usage_count.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from protocol.ids import ChatKey
+from protocol.message import OutboundMessage
+from protocol.proxy_admin import ProxyEvent
+from runtime.insist import insist
+from runtime.store.store import Store
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 100
+"""Alarms that are not stored yet; more of them say nothing new."""
+
+
+class OwnerAlarm:
+    """Takes the proxy's events; `run` puts what they call for into the outbox."""
+
+    def __init__(self, store: Store, wake_delivery: Callable[[], None]) -> None:
+        self._store = store
+        self._wake_delivery = wake_delivery
+        self._waiting: asyncio.Queue[ProxyEvent] = asyncio.Queue(MAX_WAITING)
+
+    def note(self, event: ProxyEvent) -> None:
+        """Take one event of the proxy's; returns at once."""
+        if event.kind not in ("tripwire", "approval_wanted"):
+            return
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            log.error("an alarm was dropped: too many wait", extra={"action": "alarm_dropped", "kind": event.kind})
+
+    async def run(self) -> None:
+        """Tell the owner until cancelled."""
+        while True:
+            event = await self._waiting.get()
+            chat = await self._owner_chat(event)
+            if chat is None:
+                log.warning(
+                    "no chat of an owner's is there to tell", extra={"action": "alarm_untold", "kind": event.kind}
+                )
+                continue
+            key, text = describe_alarm(event)
+            await insist(partial(self._store.put_outbound, key, OutboundMessage(chat=chat, text=text)), "an alarm")
+            self._wake_delivery()
+
+    async def _owner_chat(self, event: ProxyEvent) -> ChatKey | None:
+        """Return a direct chat of an owner's, one with the event's own group before others."""
+        owners = {person.person for person in await self._store.people() if person.role == "owner"}
+        chats = [
+            binding
+            for binding in await self._store.bindings()
+            if binding.chat_kind == "direct" and binding.added_by in owners | {"cli"}
+        ]
+        chats.sort(key=lambda binding: binding.group_id != event.group_id)
+        return chats[0].chat if chats else None
+
+
+def describe_alarm(event: ProxyEvent) -> tuple[str, str]:
+    """Return the message's key, one for each thing worth a message, and its text."""
+    if event.kind == "tripwire":
+        text = (
+            f"Tripwire: the agent `{event.group_id}` tried to send the placeholder of the secret `{event.detail}` to "
+            f"where it does not belong: `{event.target}`. Nothing was sent. `nightyard trace {event.task_id}` tells "
+            "more."
+        )
+        return f"tripwire:{event.task_id}:{event.detail}", text
+    text = (
+        f"The agent `{event.group_id}` wants to send `{event.target}` and waits for a yes. On the machine: "
+        f"`nightyard approvals {event.detail}` shows it, `nightyard approve {event.detail}` or "
+        f"`nightyard deny {event.detail}` decides."
+    )
+    return f"approval:{event.task_id}:{event.detail}", text

@@ -1,0 +1,1 @@
+"""Real clients, unmodified, inside real containers, through the proxy."""
