@@ -18,7 +18,7 @@ _NO_NAME = {"host": "(no host)", "secret": "(without a key)", "group": "(no grou
 def build_row(row: AuditRow) -> tuple[str, str, str, Mood]:
     """Return (time, what, the rest, how it looks) of one row."""
     at = f"{row.at[:10]} {row.at[11:19]}"
-    facts = _facts(row.detail) if row.kind == "end" else {}
+    facts = _facts(row.detail) if row.kind in ("end", "retention") else {}
     what, mood = _what(row, facts)
     parts = [row.group, row.target, *_about(row, facts)]
     return at, clean_line(what), "  ".join(clean_line(part) for part in parts if part), mood
@@ -45,6 +45,8 @@ def _about(row: AuditRow, facts: dict[str, object]) -> list[str]:
             about.append(f"({facts['broken']})")
         if isinstance(facts.get("model"), str) and facts["model"]:
             about.append(f"{facts['model']}: {facts.get('input_tokens')} + {facts.get('output_tokens')} tokens")
+    elif row.kind == "retention" and "removed_up_to" in facts:
+        about.append(f"rows up to {facts['removed_up_to']} removed, as they were older than audit_days")
     elif row.detail:
         about.append(row.detail)
     if row.rule:

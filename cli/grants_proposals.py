@@ -43,9 +43,11 @@ def propose(seen: Iterable[Seen]) -> list[Wish]:
     uses: dict[tuple[str, str, int | None, bool], _Use] = {}
     for each in filter(is_nameable, seen):
         parts = urlsplit(each.url)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
         port = parts.port if parts.port not in (None, USUAL_PORTS[parts.scheme]) else None
         is_reading = each.method in (*READING, "CONNECT")
-        use = uses.setdefault((parts.scheme, parts.hostname or "", port, is_reading), _Use())
+        use = uses.setdefault((parts.scheme, host, port, is_reading), _Use())
         use.times += each.times
         if each.method != "CONNECT":  # a tunnel that was refused: what it was for is not known
             use.methods.add(each.method)

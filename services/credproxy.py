@@ -57,6 +57,7 @@ log = logging.getLogger("services.credproxy")
 ROOT = Path(__file__).resolve().parent.parent
 CANNOT_RUN = 3
 PR_SET_DUMPABLE = 4
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 
 class CannotRun(Exception):
@@ -87,7 +88,11 @@ def keep_memory_private() -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        # Not into swap, where that is allowed without limit: under a limit, growing beyond it would be refused.
+        if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+            libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
 
 
 def give_memory_back() -> None:

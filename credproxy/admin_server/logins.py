@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry
 from credproxy.audit.log import AuditFailed
-from credproxy.issuers.recipe import BadRecipe
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.rules import users_of_secret
@@ -39,6 +38,7 @@ class LoginsVerbs:
 
     async def _begin(self, arguments: Mapping[str, Any]) -> object:
         from credproxy.issuers.login import LoginRefused
+        from credproxy.issuers.recipe import BadRecipe
 
         name, service, parts = _read_name(arguments), read_maybe_text(arguments, "service"), arguments.get("parts", {})
         if not isinstance(parts, dict) or not all(type(text) is str for text in (*parts, *parts.values())):

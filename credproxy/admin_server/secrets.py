@@ -12,7 +12,7 @@ from credproxy.admin_client.secrets import AddedSecret, GivenSource, PartState, 
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry
 from credproxy.injection.presets import load_preset
-from credproxy.issuers.recipe import BadRecipe, check_recipe
+from credproxy.issuers.credentials import TOKEN_TYPES
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.rules import users_of_secret
 from credproxy.vault.content import Given
@@ -217,8 +217,10 @@ class SecretsVerbs:
 
 def _check_tokens(name: str, type_name: str, given: Given, preset: str) -> None:
     """Refuse what can never bring a token, while a person is there to mend it. What is read elsewhere is not known."""
-    if not isinstance(given, Mapping):
+    if type_name not in TOKEN_TYPES or not isinstance(given, Mapping):
         return
+    from credproxy.issuers.recipe import BadRecipe, check_recipe
+
     try:
         check_parts(type_name, given)
         check_recipe(type_name, given, preset)

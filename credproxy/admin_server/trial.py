@@ -5,6 +5,7 @@ an agent's request takes. What came back is told in a sentence, never in full: i
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -59,7 +60,9 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
+    """What came back, as far as it matters."""
+
     status: int
     body: bytes
 
@@ -82,11 +85,11 @@ class Trials:
         routes = [route for route in policy.routes.values() if route.secret == name]
         way = find_way(row, url, rules, routes)
         credential = await self._choose(name, read_maybe_text(arguments, "label"))
-        trial = await self._try(way, credential)
-        entry = AuditEntry(
-            kind="secret", secret=name, target=way.spelled, status=trial.status, detail=f"test: {credential.label}"
-        )
+        entry = AuditEntry(kind="secret", secret=name, target=way.spelled, detail=f"test: {credential.label}")
         await self._proxy.audit.note(entry)
+        trial = await self._try(way, credential)
+        tried = dataclasses.replace(entry, status=trial.status, detail=f"tested: {credential.label}")
+        await self._proxy.audit.note(tried)
         return to_json(trial)
 
     async def _choose(self, name: str, label: str | None) -> Credential:
@@ -125,9 +128,9 @@ class Trials:
             whose=whose,
         )
 
-    async def _send(self, way: Way, credential: Credential) -> _Answer:
+    async def _send(self, way: Way, credential: Credential) -> Answer:
         """On a connection of its own. Raises InjectionFailed, UpstreamFailed."""
-        outgoing = _outgoing(way)
+        outgoing = write_request(way)
         if way.allow.injection is not None:
             outgoing = inject(outgoing, way.allow.injection, credential, now=time.time())
         target = outgoing.target
@@ -167,7 +170,7 @@ def find_way(row: SealedSecret, url: str | None, rules: list[Rule], routes: list
     raise AdminRefused("no_test", message, f"nightyard secret test {row.name} --url https://…")
 
 
-def judge(way: Way, answer: _Answer, needles: Needles) -> tuple[bool | None, str, str]:
+def judge(way: Way, answer: Answer, needles: Needles) -> tuple[bool | None, str, str]:
     """Return whether the secret is good, in a sentence why, and whose it is."""
     host, status = way.target.host, answer.status
     found = _load(answer.body)
@@ -176,7 +179,7 @@ def judge(way: Way, answer: _Answer, needles: Needles) -> tuple[bool | None, str
     if status in (401, 403):
         return False, f"{host} refused it with {status}{said}", ""
     if 200 <= status < 300:
-        if isinstance(found, dict) and found.get("ok") is False:  # Slack's way of saying no
+        if way.call.ok and _point(found, way.call.ok) is not True:
             return False, f"{host} refused it{said}", ""
         whose = _point(found, way.call.says) if way.call.says else None
         shown = _shown(whose, needles) if isinstance(whose, str | int) else ""
@@ -186,7 +189,8 @@ def judge(way: Way, answer: _Answer, needles: Needles) -> tuple[bool | None, str
     return None, f"{host} answered {status}, which says nothing of the secret{said}", ""
 
 
-def _outgoing(way: Way) -> Outgoing:
+def write_request(way: Way) -> Outgoing:
+    """Return the request, without the secret."""
     body = way.call.body.encode("utf-8")
     headers: Headers = [(b"host", way.target.authority.encode("ascii")), (b"accept-encoding", b"identity")]
     given = {name.lower(): value for name, value in way.call.headers}
@@ -209,7 +213,7 @@ def _may_dial(way: Way, address: Address) -> bool:
     return may_dial(address, (), private_too=True)
 
 
-async def _read(outbound: Outbound) -> _Answer:
+async def _read(outbound: Outbound) -> Answer:
     """Return the answer, its body as far as it matters."""
     head, event = await outbound.read_head()
     body = bytearray()
@@ -217,7 +221,7 @@ async def _read(outbound: Outbound) -> _Answer:
         if isinstance(event, h11.Data):
             body += event.data
         event = outbound.ready_event() or await outbound.next_event()
-    return _Answer(status=head.status, body=b"" if is_encoded(head.headers) else bytes(body))
+    return Answer(status=head.status, body=b"" if is_encoded(head.headers) else bytes(body))
 
 
 def _parse(url: str) -> Target:

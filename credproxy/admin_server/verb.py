@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from protocol.codec import ShapeError
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character: it could be in no answer."""
 
 Verb = Callable[[Mapping[str, Any]], Awaitable[object]]
 
@@ -22,7 +26,7 @@ class AdminRefused(Exception):
 
 def read_text(arguments: Mapping[str, Any], key: str) -> str:
     value = arguments.get(key)
-    if type(value) is not str or not value or "\0" in value:
+    if type(value) is not str or not value or "\0" in value or _HALF.search(value) is not None:
         raise ShapeError(key, "expected a text")
     return value
 

@@ -44,6 +44,8 @@ SYNC_S = 0.25
 GATHER_S = 0.02
 """How long the end of a call that changed nothing may wait for company: the next begin takes it along in one commit.
 What a kill in this time loses is a call's token count."""
+UNSYNCED = frozenset(("denied", "shadow"))
+"""Rows of what did not happen: nothing waits for the disk on their account."""
 CHECKPOINT_COMMITS = 500
 """Of about four pages of 4 KiB each; sqlite's own default is 1,000 pages."""
 CLOSE_TIMEOUT_S = 10.0
@@ -156,7 +158,7 @@ class Audit:
 
     def note(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write a row that stands for itself: a denial, a fetched token, a freeze. Raises AuditFailed."""
-        return self._submit(lambda file: file.append(entry), needs_sync=entry.kind != "denied", has_row=True)
+        return self._submit(lambda file: file.append(entry), needs_sync=entry.kind not in UNSYNCED, has_row=True)
 
     def note_done(self, entry: AuditEntry) -> None:
         """Write a row about what has happened already and cannot be stopped any more. Never waits, never fails."""

@@ -23,7 +23,3 @@ def approval(approval_id: str, by: str = "") -> str:
 def join_notes(*notes: str) -> str:
     """Return several as one."""
     return SEPARATOR.join(note for note in notes if note)
-
-
-def split_notes(note: str) -> tuple[str, ...]:
-    return tuple(note.split(SEPARATOR)) if note else ()

@@ -94,7 +94,7 @@ def _parse_word(reader: NodeReader, node: yaml.Node, word: str, host: str | None
     if word == "basic":
         return Basic()
     if word == "aws":
-        return SigV4()
+        return _located(SigV4(), host)
     if host is None:
         reader.complain(node, "inject", f"`{word}` is not one of {', '.join(WORDS)}")
         return None
@@ -140,6 +140,7 @@ def _parse_mapping(reader: NodeReader, node: yaml.Node, host: str | None) -> Inj
         injection = _parse_by_prefix(reader, members, host)
     else:
         injection = _PARSERS[kind](reader, members)
+        injection = _located(injection, host) if isinstance(injection, SigV4) else injection
     if injection is None or len(reader.problems) > before:
         return None
     if ENV not in members:
@@ -148,6 +149,12 @@ def _parse_mapping(reader: NodeReader, node: yaml.Node, host: str | None) -> Inj
     if isinstance(injection, Recipe):
         return Recipe(steps=injection.steps, preset=injection.preset, variables=variables)
     return Recipe(steps=(injection,), variables=variables)
+
+
+def _located(step: SigV4, host: str | None) -> SigV4:
+    from credproxy.injection.sigv4 import located
+
+    return step if host is None else located(step, host)
 
 
 def _parse_header(reader: NodeReader, members: dict[str, yaml.Node]) -> Step | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from credproxy.injection.kinds import VALUE, Injection, Recipe, RemoveHeader, RemoveQuery
+from credproxy.injection.kinds import VALUE, Injection, Recipe, RemoveHeader, RemoveQuery, SigV4
 from credproxy.injection.placeholder_form import PLAIN_FORM
 
 FOLDER = Path(__file__).parent / "presets"
@@ -68,6 +68,10 @@ class Preset:
             found = self.hosts.get("*." + ".".join(labels[index:]))
         if found is None:
             return None
+        if isinstance(found, SigV4):
+            from credproxy.injection.sigv4 import located
+
+            found = located(found, host)
         steps = found.steps if isinstance(found, Recipe) else (found,)
         return Recipe(steps=self.remove + steps, preset=self.name)
 

@@ -120,6 +120,16 @@ def place_of(step: SigV4, host: str) -> tuple[str, str]:
     return service, region
 
 
+def located(step: SigV4, host: str) -> SigV4:
+    """Return the step with service and region said, where the host's name says them: so it is known when policy is
+    read whether a body may be streamed."""
+    try:
+        service, region = place_of(step, host)
+    except InjectionFailed:
+        return step
+    return SigV4(service=service, region=region)
+
+
 def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     """Return the key of a day, region and service."""
     key = b"AWS4" + secret.encode("ascii")

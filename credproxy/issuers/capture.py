@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from credproxy.issuers.oauth import read_claims
-from credproxy.wire.target import Target
 
 MAX_ASK_BYTES = 512 << 10
 """Of a token request's body: it must be read before it is sent."""
@@ -23,16 +22,6 @@ MAX_ANSWER_BYTES = 1 << 20
 """More than any issuer says; what is longer is withheld."""
 MIN_TOKEN_CHARS = 8
 
-_ENDPOINT = re.compile(
-    r"/(?:o?auth2?[./])?"
-    r"(?:token|tokens|access_token|access_tokens|accesstoken|get_token|gettoken|refresh_token|refreshtoken"
-    r"|token\.oauth2|token\.php|create_api_key"
-    r"|oauth\.access|oauth\.v2\.access|oauth\.v2\.exchange|openid\.connect\.token|tooling\.tokens\.rotate)/?",
-    re.IGNORECASE,
-)
-_SEGMENT_END = re.compile(r"(?:;|%3B)[^/]*")
-_ASKED = re.compile(r"(?:^|[&;])(?:grant_type|client_secret|client_assertion|refresh_token|code|device_code)=")
-_ASKING_METHODS = frozenset(("POST", "PUT", "PATCH"))
 _KINDS: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -89,19 +78,6 @@ class TokenPage:
 
     form: Literal["json", "form"]
     value: Any = field(repr=False)
-
-
-def is_token_endpoint(method: str, target: Target) -> bool:
-    """Whether what comes back may be fresh tokens. By the path's last part: every host may be an issuer. Whatever a
-    server may take for that path counts as it: slashes behind it, `;` and what follows. A GET counts where its query
-    asks as a token request does."""
-    if method == "GET":
-        if target.query is None or _ASKED.search(target.query) is None:
-            return False
-    elif method not in _ASKING_METHODS:
-        return False
-    path = _SEGMENT_END.sub("", target.path.replace("%2F", "/")).rstrip("/")
-    return _ENDPOINT.fullmatch(path[path.rfind("/") :]) is not None
 
 
 def read_ask(body: bytes, content_type: str) -> TokenAsk:
@@ -201,7 +177,7 @@ def _seconds(value: Mapping[str, Any]) -> float | None:
     found = next((value[name] for name in value if _NAME_NOISE.sub("", str(name)).lower() == "expiresin"), None)
     try:
         seconds = float(found) if isinstance(found, (int, float, str)) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < 1e9 else None
 

@@ -21,8 +21,8 @@ from credproxy.issuers.capture import FoundLogin, TokenAsk
 from credproxy.issuers.credentials import Credentials
 from credproxy.issuers.oauth import read_account_id
 from credproxy.issuers.recipe import CAPTURED, BadRecipe, parse_issuer_url
-from credproxy.issuers.renewals import Note
 from credproxy.issuers.services import find_service
+from credproxy.issuers.token_client import Note
 from credproxy.vault.errors import BadSecretName, NotWritten, SealBroken, SecretExists, ValueMoved
 from credproxy.vault.rows import SealedSecret
 from credproxy.vault.secret import BadValue

@@ -6,17 +6,15 @@ token from its issuer (`renewals.py`). Who may use which secret is policy's busi
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from credproxy.issuers.recipe import TOKEN_TYPES
-from credproxy.issuers.renewals import Note, Renewals
-from credproxy.issuers.services import find_service
-from credproxy.issuers.token import NoToken
-from credproxy.issuers.token_client import SendTokenRequest
+from credproxy.issuers.token_client import Note, SendTokenRequest
 from credproxy.vault.credential import Credential
 from credproxy.vault.errors import SealBroken
 from credproxy.vault.rows import SecretValue
@@ -26,7 +24,14 @@ from credproxy.vault.types import TYPES
 from credproxy.vault.vault import Vault
 from protocol.ids import GroupId
 
+if TYPE_CHECKING:
+    from credproxy.issuers.renewals import Renewals
+    from credproxy.issuers.token import NoToken
+
 log = logging.getLogger(__name__)
+
+TOKEN_TYPES = frozenset(("oauth2-refresh", "client-credentials", "github-app"))
+"""Types of secrets that are not sent themselves: tokens are got with them."""
 
 
 class CredentialFailed(Exception):
@@ -75,12 +80,18 @@ class Credentials:
         """`clock`: epoch seconds."""
         self._vault = vault
         self._sources = sources
-        self._renewals = Renewals(vault, send, clock, note)
+        self._send = send
+        self._note = note
+        self._clock = clock
+        self._renewals: Renewals | None = None
+        self._wants_renewals = asyncio.Event()
         self._snapshots: dict[str, _Snapshot] = {}
 
     async def run(self) -> None:
         """Get tokens in the background until cancelled; then those under way are finished first."""
-        await self._renewals.run()
+        await self._wants_renewals.wait()
+        if self._renewals is not None:
+            await self._renewals.run()
 
     async def candidates(self, name: str, group_id: GroupId) -> tuple[Credential, ...]:
         """Return what to try, in this order, at least one: the current value, the previous one in its overlap window,
@@ -127,7 +138,8 @@ class Credentials:
 
     async def _renew(self, refused: Credential, value: SecretValue) -> Credential | None:
         if value.type in TOKEN_TYPES:
-            return await self._renewals.renew(refused, await self._with_parts(value), self._preset(value.name))
+            renewals = await self._running_renewals()
+            return await renewals.renew(refused, await self._with_parts(value), self._preset(value.name))
         if value.source is None:
             return None
         self._sources.forget(value.name)
@@ -147,7 +159,7 @@ class Credentials:
         """A secret was changed or removed: nothing of it is used again as it was."""
         self._sources.forget(name)
         snapshot = self._snapshots.pop(name, None)
-        if snapshot is not None:
+        if snapshot is not None and self._renewals is not None:
             self._renewals.forget(snapshot.values)
 
     def _values(self, name: str) -> tuple[SecretValue, ...]:
@@ -191,17 +203,27 @@ class Credentials:
             raise CredentialFailed("source_failed", sentence, failure.mend) from failure
         if value.type not in TOKEN_TYPES:
             return Credential(value.name, value.label, value.parts)
-        preset = self._preset(value.name)
-        got = self._renewals.ready(value, preset)
+        preset, renewals = self._preset(value.name), await self._running_renewals()
+        got = renewals.ready(value, preset)
         if got is not None:
             return got
         if not may_wait:
-            self._renewals.want(value, preset)
+            renewals.want(value, preset)
             return None
-        waited = await self._renewals.get(value, preset)
-        if isinstance(waited, NoToken):
-            raise _failed(value, preset, waited)
-        return waited
+        waited = await renewals.get(value, preset)
+        if isinstance(waited, Credential):
+            return waited
+        raise _failed(value, preset, waited)
+
+    async def _running_renewals(self) -> Renewals:
+        """Return what gets tokens, made with the first secret that needs it: it takes a megabyte."""
+        if self._renewals is None:
+            from credproxy.issuers.renewals import Renewals
+
+            self._renewals = Renewals(self._vault, self._send, self._clock, self._note)
+            self._wants_renewals.set()
+        await self._renewals.is_running.wait()
+        return self._renewals
 
     async def _with_parts(self, value: SecretValue) -> SecretValue:
         if value.source is None:
@@ -217,7 +239,8 @@ class Credentials:
         holders = [credential.parts for credential in credentials]
         holders += [self._sources.kept(value) if value.source is not None else value.parts for value in values]
         secrets = [secret for parts in holders for part, secret in parts.items() if part not in public]
-        secrets += [secret for value in values for secret in self._renewals.tokens(value)]
+        if self._renewals is not None:
+            secrets += [secret for value in values for secret in self._renewals.tokens(value)]
         unlike = {secret.reveal(): secret for secret in secrets}
         snapshot = _Snapshot(values, credentials, tuple(unlike.values()))
         self._snapshots[name] = snapshot
@@ -236,6 +259,8 @@ def _failed(value: SecretValue, preset: str, none: NoToken) -> CredentialFailed:
         return _Changed("issuer_unavailable", sentence)
     mend = ""
     if none.code == "login_lost":
+        from credproxy.issuers.services import find_service
+
         token_url = value.parts["token_url"].reveal() if "token_url" in value.parts else ""
         service = find_service(preset, token_url)
         known = service is not None and service.authorize_url

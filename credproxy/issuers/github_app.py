@@ -65,7 +65,7 @@ def read_installation_answer(app: GitHubApp, answer: TokenAnswer, name: str, now
         try:
             token = Secret(name, fields["token"])
             expires_at = datetime.datetime.fromisoformat(str(fields["expires_at"]).replace("Z", "+00:00")).timestamp()
-        except (KeyError, ValueError, TypeError, BadValue):
+        except (KeyError, ValueError, TypeError, OverflowError, OSError, BadValue):
             return NoToken(code="issuer_refused", sentence="GitHub's answer holds no token", is_for_good=True)
         # Its clock and ours may differ: what counts is how long the token lives, from now on by ours.
         theirs = _read_date(answer.date)
@@ -99,7 +99,7 @@ def _read_date(text: str) -> float | None:
 
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
 
 

@@ -18,10 +18,9 @@ from credproxy.issuers.login import (
     plan_login,
     read_pasted,
 )
-from credproxy.issuers.renewals import Note
 from credproxy.issuers.services import SERVICES, Service, find_service
 from credproxy.issuers.token import NoToken, Token
-from credproxy.issuers.token_client import SendTokenRequest
+from credproxy.issuers.token_client import Note, SendTokenRequest
 from credproxy.vault.rows import SealedSecret
 from credproxy.vault.vault import Vault
 from credproxy.wire.upstream import UpstreamFailed

@@ -152,13 +152,14 @@ def read_account_id(*tokens: str) -> str:
 
 def parse_retry_after(text: str) -> float | None:
     """Return the seconds of a Retry-After header; its other form, a date, is as good as none."""
-    return min(float(text), MAX_RETRY_AFTER_S) if text.isdigit() else None
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    return min(float(text), MAX_RETRY_AFTER_S) if is_number else None
 
 
 def _expiry(expires_in: object, access_token: Secret, now: float) -> float | None:
     try:
         seconds = float(expires_in) if isinstance(expires_in, (int, float, str)) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = 0.0
     if 0 < seconds <= MAX_LIFE_S:
         return now + seconds

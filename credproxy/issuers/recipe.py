@@ -15,7 +15,6 @@ from credproxy.vault.secret import Secret
 from credproxy.wire.addresses import reach_of
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, Target, TargetRefused, make_target, parse_authority, parse_path
 
-TOKEN_TYPES = frozenset(("oauth2-refresh", "client-credentials", "github-app"))
 GITHUB_API = "https://api.github.com"
 CAPTURED = "captured"
 """The preset of a login that an agent's tool made, and `capture.py` took in."""
@@ -88,9 +87,7 @@ def build_recipe(type_name: str, parts: Mapping[str, Secret], preset: str = "") 
 
 
 def check_recipe(type_name: str, parts: Mapping[str, str], preset: str = "") -> None:
-    """Raise BadRecipe where no token could ever be got with these parts. Other types than tokens' always pass."""
-    if type_name not in TOKEN_TYPES:
-        return
+    """Raise BadRecipe where no token could ever be got with these parts."""
     secrets = {name: Secret("", text, has_lines=name == "private_key") for name, text in parts.items()}
     recipe = build_recipe(type_name, secrets, preset)
     if isinstance(recipe, GitHubApp):

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from credproxy.issuers import oauth
 from credproxy.issuers.recipe import BadRecipe, GitHubApp, OAuthLogin, build_recipe
 from credproxy.issuers.token import NoToken, Token
-from credproxy.issuers.token_client import SendTokenRequest
+from credproxy.issuers.token_client import Note, SendTokenRequest
 from credproxy.vault.credential import Credential
 from credproxy.vault.errors import NotWritten, SealBroken, ValueMoved
 from credproxy.vault.rows import SecretValue
@@ -28,9 +28,6 @@ from credproxy.vault.vault import Vault
 from credproxy.wire.upstream import UpstreamFailed
 
 log = logging.getLogger(__name__)
-
-Note = Callable[[str, str], Awaitable[bool]]
-"""(secret, what happens): puts it into the audit; False: that failed, and nothing may be sent."""
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -79,11 +76,13 @@ class Renewals:
         self._held: dict[int, _Held] = {}
         self._under_way: set[asyncio.Task[Token | NoToken]] = set()
         self._group: asyncio.TaskGroup | None = None
+        self.is_running = asyncio.Event()
 
     async def run(self) -> None:
         """Own renewals until cancelled, and let those under way finish."""
         async with asyncio.TaskGroup() as group:
             self._group = group
+            self.is_running.set()
             try:
                 await asyncio.get_running_loop().create_future()
             finally:

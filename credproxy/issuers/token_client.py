@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import h11
 
-from credproxy.issuers.token import TokenAnswer, TokenRequest
 from credproxy.wire.addresses import Address, may_dial, reach_of
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import find_header, is_encoded
 from credproxy.wire.outbound import Outbound
+from credproxy.wire.resolving import is_own_address
 from credproxy.wire.upstream import PoolKey, UpstreamFailed, Upstreams
 from protocol.ids import GroupId
 
-SendTokenRequest = Callable[[str, TokenRequest, bool], Awaitable[TokenAnswer]]
+if TYPE_CHECKING:
+    from credproxy.issuers.token import TokenAnswer, TokenRequest
+
+SendTokenRequest = Callable[[str, "TokenRequest", bool], Awaitable["TokenAnswer"]]
 """(the secret's name, the request, whether its address is the owner's word); raises UpstreamFailed, TimeoutError."""
+Note = Callable[[str, str], Awaitable[bool]]
+"""(secret, what happens): puts it into the audit; False: that failed, and nothing may be sent."""
 
 EXCHANGE_S = 20.0
 """From dialling to the last byte."""
@@ -41,7 +47,7 @@ class TokenClient:
         def is_permitted(address: Address) -> bool:
             if target.scheme == "http":
                 return reach_of(address) == "loopback"  # a secret in clear never leaves the machine
-            return may_dial(address, (), private_too=is_owners)
+            return may_dial(address, (), private_too=is_owners, is_own=is_own_address(address))
 
         async with asyncio.timeout(EXCHANGE_S):
             connection = await self._upstreams.acquire(key, is_permitted, fresh=True)
@@ -57,6 +63,8 @@ class TokenClient:
 
 
 async def _read(outbound: Outbound, host: str) -> TokenAnswer:
+    from credproxy.issuers.token import TokenAnswer
+
     head, event = await outbound.read_head()
     if is_encoded(head.headers):
         raise UpstreamFailed("upstream_broken", f"{host} compressed its answer, unasked", may_retry=False)

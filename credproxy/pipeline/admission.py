@@ -46,7 +46,7 @@ async def admit(call: Call, request: Request, body: RequestBody) -> None:
         await _refuse(call, answers.denied(NO_LEASE))
     if verdict.secret is not None and proxy.vault.find(verdict.secret) is None:
         await _refuse(call, answers.secret_missing(verdict.secret))
-    call.lease, call.allow = lease, verdict
+    call.lease, call.allow, call.policy = lease, verdict, proxy.policy
     if verdict.would_deny is not None:
         call.note(notes.would_deny(verdict.would_deny.code))
     if verdict.quota is not None:

@@ -11,7 +11,6 @@ import h11
 
 from credproxy.audit.model_use import ModelUseReader
 from credproxy.pipeline.call import Call
-from credproxy.pipeline.capturing import pass_tokens_on
 from credproxy.pipeline.scrub import Needles, Reflected, Searcher
 from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers
 from credproxy.wire.inbound import Inbound
@@ -74,6 +73,8 @@ class Answering:
         if web_read is not None:
             passed.append(TAINT)
         if call.token_ask is not None:
+            from credproxy.pipeline.capturing import pass_tokens_on
+
             await pass_tokens_on(call, call.token_ask, self._inbound, outbound, head, early, needles)
             return
         self._head = (head.status, passed, head.reason)

@@ -38,7 +38,13 @@ WEB_READ_BODY = Answer(
 APPROVAL_OUTDATED = Answer(
     status=409,
     code="approval_outdated",
-    message="What was approved is not what would be sent now: the grants changed meanwhile. Ask again.",
+    message="What was approved is not what would be sent now. Ask again.",
+    may_retry=True,
+)
+POLICY_CHANGED = Answer(
+    status=409,
+    code="policy_changed",
+    message="The grants changed while this request waited. Ask again.",
     may_retry=True,
 )
 

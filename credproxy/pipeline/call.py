@@ -9,17 +9,21 @@ import asyncio
 import json
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
 from credproxy.audit.model_apis import may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.notes import join_notes
 from credproxy.audit.prices import cost_of
-from credproxy.issuers.capture import TokenAsk
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import EventKind, tell
+from credproxy.policy.rules import Policy
 from credproxy.policy.verdict import UNSAFE_METHODS, Allow, Ask
 from protocol.task import Lease, Usage
+
+if TYPE_CHECKING:
+    from credproxy.issuers.capture import TokenAsk
 
 MAX_TARGET_CHARS = 300
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -41,6 +45,7 @@ class Call:
         "is_whole",
         "lease",
         "notes",
+        "policy",
         "proxy",
         "reader",
         "request_bytes",
@@ -63,7 +68,8 @@ class Call:
         """May change the world, and is no model call."""
         self.lease: Lease
         self.allow: Allow
-        """Both set by whoever admits the call."""
+        self.policy: Policy
+        """What it was decided by. All three are set by whoever admits the call."""
         self.status: int | None = None
         """The upstream's."""
         self.code = ""

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import h11
 
-from credproxy.issuers.capture import MAX_ANSWER_BYTES, MAX_ASK_BYTES, TokenAsk, is_token_endpoint, read_ask
+from credproxy.issuers.capture import MAX_ANSWER_BYTES, MAX_ASK_BYTES, TokenAsk, read_ask
 from credproxy.issuers.capture_desk import CaptureFailed
 from credproxy.issuers.credentials import CredentialFailed
 from credproxy.pipeline import answers
@@ -25,11 +25,6 @@ from credproxy.wire.plain import ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
 
 _OF_THE_OLD_BODY = frozenset((b"content-length", b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest"))
-
-
-def is_ask(call: Call) -> bool:
-    """Whether a request may bring fresh tokens. Not a model call; and a twin's tokens open nothing."""
-    return call.ask.route is None and call.allow.dial is None and is_token_endpoint(call.ask.method, call.ask.target)
 
 
 async def read_token_ask(call: Call, request: Request, body: RequestBody) -> bytes:

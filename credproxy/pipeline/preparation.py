@@ -19,10 +19,10 @@ from credproxy.injection.kinds import Bearer, Injection, SetHeader
 from credproxy.injection.outgoing import needs_body
 from credproxy.injection.placeholders import searched_texts
 from credproxy.issuers.credentials import CredentialFailed
+from credproxy.issuers.token_endpoint import is_token_endpoint
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
 from credproxy.pipeline.call import Call
-from credproxy.pipeline.capturing import is_ask, read_token_ask
 from credproxy.pipeline.refusal import refuse, refuse_tripped
 from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.decide import decide
@@ -58,20 +58,16 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     allow = call.allow
     if allow.web_read is not None and request.has_body:
         await _refuse(call, answers.WEB_READ_BODY)
-    is_token_ask = is_ask(call)
-    whole_body = await (read_token_ask(call, request, body) if is_token_ask else _read_body(allow, body))
+    whole_body = await (_read_token_ask(call, request, body) if _is_token_ask(call) else _read_body(allow, body))
     await _check_placeholders(call, request, whole_body)
-    credentials = WITHOUT
-    if allow.secret is not None:
-        try:
-            credentials = await call.proxy.credentials.candidates(allow.secret, call.lease.group_id)
-        except CredentialFailed as failure:
-            await _refuse(call, answers.credential_failed(failure))
     headers = await _build_headers(call, request, whole_body)
-    if allow.approval is None:
-        return Prepared(headers, whole_body, credentials)
-    held = held_request(call, headers, whole_body or b"")
-    return Prepared(headers, whole_body, credentials, await _ask_person(call, held, allow.approval))
+    approved = None
+    if allow.approval is not None:
+        approved = await _ask_person(call, held_request(call, headers, whole_body or b""), allow.approval)
+    credentials = WITHOUT if allow.secret is None else await _get_credentials(call, allow.secret)
+    if call.proxy.policy is not call.policy:
+        await _decide_again(call)
+    return Prepared(headers, whole_body, credentials, approved)
 
 
 def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
@@ -91,6 +87,17 @@ def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
         rule=call.allow.rule,
         secret=call.allow.secret or "",
     )
+
+
+def _is_token_ask(call: Call) -> bool:
+    """Whether a request may bring fresh tokens. Not a model call; and a twin's tokens open nothing."""
+    return is_token_endpoint(call.ask.method, call.ask.target) and call.ask.route is None and call.allow.dial is None
+
+
+async def _read_token_ask(call: Call, request: Request, body: RequestBody) -> bytes:
+    from credproxy.pipeline.capturing import read_token_ask  # few agents' tools ever log in by themselves
+
+    return await read_token_ask(call, request, body)
 
 
 async def _read_body(allow: Allow, body: RequestBody) -> bytes | None:
@@ -157,19 +164,29 @@ async def _with_idempotency_key(call: Call, headers: Headers, name: str, body: b
 
 
 async def _ask_person(call: Call, held: HeldRequest, approval: Approval) -> Approved:
-    """Wait for a person's word. What policy has become meanwhile counts too."""
+    """Wait for a person's word."""
     verdict = await call.proxy.approvals.hold(held, approval, time.time())
     if isinstance(verdict, Deny):
         await _refuse(call, answers.denied(verdict), sha256=hashlib.sha256(held.body).hexdigest())
     call.note(notes.approval(verdict.approval_id, verdict.by))
-    if call.proxy.is_frozen:
-        await _refuse(call, answers.FROZEN)
-    now_allowed = decide(call.judged, call.door.lease, call.proxy.policy, time.time())
-    if isinstance(now_allowed, Deny):
-        await _refuse(call, answers.denied(now_allowed))
-    if now_allowed.secret != call.allow.secret or now_allowed.injection != call.allow.injection:
-        await _refuse(call, answers.APPROVAL_OUTDATED)
     return verdict
+
+
+async def _get_credentials(call: Call, name: str) -> tuple[Credential, ...]:
+    """After a person was asked, which takes its time: what the secret is then counts."""
+    try:
+        return await call.proxy.credentials.candidates(name, call.lease.group_id)
+    except CredentialFailed as failure:
+        await _refuse(call, answers.credential_failed(failure))
+
+
+async def _decide_again(call: Call) -> None:
+    """The policy became another one while a person thought or a token was got: then that counts."""
+    verdict = decide(call.judged, call.door.lease, call.proxy.policy, time.time())
+    if isinstance(verdict, Deny):
+        await _refuse(call, answers.denied(verdict))
+    if (verdict.secret, verdict.injection, verdict.dial) != (call.allow.secret, call.allow.injection, call.allow.dial):
+        await _refuse(call, answers.POLICY_CHANGED)
 
 
 async def _refuse(call: Call, answer: Answer, *, sha256: str = "") -> NoReturn:

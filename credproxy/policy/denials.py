@@ -136,22 +136,26 @@ def route_path(ask: Ask, api: str) -> Deny:
 
 
 def _allow_host(group_id: GroupId, scheme: Scheme, host: str, port: int, method: str | None) -> str:
-    words = ["nightyard", "allow", "host", group_id, host, *_place_options(scheme, port)]
+    words = ["nightyard", "allow", "host", group_id, _as_typed(host), *_place_options(scheme, port)]
     return shlex.join(words if method is None else [*words, "--method", method])
 
 
 def _widen(ask: Ask, nearest: Rule, group_id: GroupId) -> str:
     """Return the command for exactly this method and path, with the key of the grant that comes nearest."""
     target = ask.target
-    words = ["nightyard", "allow", "host", group_id, target.host]
+    words = ["nightyard", "allow", "host", group_id, _as_typed(target.host)]
     if nearest.secret is not None:
-        words = ["nightyard", "secret", "grant", nearest.secret, group_id, target.host]
+        words = ["nightyard", "secret", "grant", nearest.secret, group_id, _as_typed(target.host)]
     words += [*_place_options(target.scheme, target.port), "--method", ask.method]
     if nearest.paths is None:
         return shlex.join(words)
     if "*" in target.path or len(target.path) > MAX_PATH_CHARS or target.is_ambiguous:
         return f"edit groups/{group_id}/grants.yaml: paths"
     return shlex.join([*words, "--path", target.path])
+
+
+def _as_typed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _place_options(scheme: Scheme, port: int) -> list[str]:

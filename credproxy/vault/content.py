@@ -91,11 +91,14 @@ def open_content(secret: SealedSecret, value: SealedValue, content: Content) -> 
 
 def check_source(source: Source) -> None:
     """Raise BadValue unless a source says where to read."""
-    if source.kind == "command" and (not source.command or not source.command[0] or "\0" in "".join(source.command)):
+    words = " ".join((source.place, source.field, *source.command))
+    if not words.replace("\n", " ").replace("\t", " ").isprintable():  # a command may be a script of several lines
+        raise BadValue("where to read the value holds control characters")
+    if source.kind == "command" and (not source.command or not source.command[0]):
         raise BadValue("the command is empty")
     if source.kind == "env" and _VARIABLE.fullmatch(source.place) is None:
         raise BadValue("the name of an environment variable is letters, digits and underscores")
-    if source.kind == "file" and (not source.place.startswith("/") or "\0" in source.place):
+    if source.kind == "file" and not source.place.startswith("/"):
         raise BadValue("the file's path must be a whole one, from / on: the proxy has a working folder of its own")
     if source.kind == "vault" or not 0 <= source.cache_s <= MAX_CACHE_S:
         raise BadValue(f"the cache time must be between 0 and {MAX_CACHE_S:.0f} seconds")

@@ -88,7 +88,9 @@ class Inbound:
         return self._take_plain(wire, end) or self._parse(wire)
 
     async def _read_whole_head(self, buffer: bytearray) -> int:
-        while not (end := head_end(buffer)):
+        scanned = 0
+        while not (end := head_end(buffer, scanned)):
+            scanned = len(buffer)
             chunk = await self.stream.read()
             if not chunk:
                 raise StreamBroken("the request ended inside its head")

@@ -80,7 +80,9 @@ class Outbound:
         for _informational in range(MAX_INFORMATIONAL):
             try:
                 deadline = asyncio.get_running_loop().time() + self._deadlines.answer_s
-                while not (end := head_end(buffer)):
+                scanned = 0
+                while not (end := head_end(buffer, scanned)):
+                    scanned = len(buffer)
                     chunk = await self._stream.read(deadline - asyncio.get_running_loop().time())
                     if not chunk:
                         raise self.closed("the upstream closed the connection without an answer")

@@ -225,4 +225,4 @@ def _connect_reason(failure: Exception) -> str:
     """Return the system's own words: asyncio hides them behind "Connect call failed"."""
     if isinstance(failure, OSError) and failure.errno is not None and failure.errno > 0:
         return os.strerror(failure.errno).lower()
-    return str(failure)
+    return str(failure) or "it broke the connection off"

@@ -54,6 +54,7 @@ def test_proposals_allow_what_was_asked_for() -> None:
         seen("POST", "https://a.org/api/1"),
         seen("GET", "http://b.org:8080/deep/er"),
         seen("DELETE", "https://a.org/its/last"),
+        seen("GET", "https://[2001:db8::1]/"),
     ]
     text = ""
     for wish in propose(asked):

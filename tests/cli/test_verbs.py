@@ -203,7 +203,7 @@ def walk(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
 def test_every_verb_and_option_is_documented(verb: str) -> None:
     """docs/commands.md has a section for every verb, with each of its options and arguments."""
     text = (ROOT / "docs" / "commands.md").read_text()
-    sections = dict(re.findall(r"^### `nightyard ([a-z ]+?)(?: [^`a-z]*)?`\n(.*?)(?=^##|\Z)", text, re.M | re.S))
+    sections = dict(re.findall(r"^### `nightyard ([a-z -]+?)(?: [^`a-z]*)?`\n(.*?)(?=^##|\Z)", text, re.M | re.S))
     command = ROOT_GROUP.get_command(click.Context(ROOT_GROUP), verb)
     assert command is not None
     for path, leaf in walk(verb, command):

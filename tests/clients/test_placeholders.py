@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from datetime import UTC, datetime
 
 import pytest
 
+from bench.installation import installation
 from credproxy.injection.kinds import SigV4
 from credproxy.injection.outgoing import Outgoing, inject
 from credproxy.vault.credential import Credential
 from credproxy.vault.secret import Secret
 from credproxy.wire.target import Target
+from protocol.control import Say
 from tests.clients.quarter import Quarter, Reply
 from tests.credproxy.street import CANARY, Arrived
 
 pytestmark = pytest.mark.engine
 
+TIMEOUT_S = 40.0
 AWS = {"access_key_id": "AKIAREALREALREALREAL", "secret_access_key": "real-canary-secret-access-key-real-real1"}
 
 
@@ -78,3 +83,20 @@ def signature_of(arrived: Arrived, host: str, port: int) -> str:
     real = Credential("aws", "current", {name: Secret("aws", value) for name, value in AWS.items()})
     again = inject(outgoing, SigV4(service="s3", region="eu-central-1"), real, now=now)
     return dict(again.headers)[b"authorization"].decode()
+
+
+async def test_the_real_agents_tools_find_placeholders_in_a_whole_installation() -> None:
+    """Host, proxy, container and agent as they are: the variable is there, and the model may read it without alarm."""
+    look = {"tool": "shell", "arguments": {"command": "echo token=$GITHUB_TOKEN."}}
+    script = {"rules": [{"when": "", "turns": [{"text": "", "calls": [look]}, {"text": "it said {output}"}]}]}
+    grants = "- {host: api.github.com, secret: github}\n"
+    async with (
+        installation(script=script, grants=grants) as home,
+        home.control.chat() as chat,
+        asyncio.timeout(TIMEOUT_S),
+    ):
+        await chat.say(Say(text="look"))
+        async for shown in chat.shown():
+            if shown.kind == "message":
+                break
+    assert re.search(r"token=ghp_[A-Za-z0-9]{36}\.", shown.text), shown.text

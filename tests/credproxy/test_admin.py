@@ -58,18 +58,50 @@ JSON = st.recursive(
 )
 
 
-VERBS = ("open_door", "close_door", "grant", "end", "calls", "usage", "freeze", "secret_add", "secret_fetch", "nothing")
+VERBS = (
+    *("open_door", "close_door", "grant", "end", "calls", "usage", "freeze", "nothing"),
+    *("secret_add", "secret_fetch", "secret_show", "secret_rotate", "secret_reserve", "secret_promote"),
+    *("secret_remove", "secret_test", "vault_state"),
+)
+ARGUMENTS = (
+    "door_id",
+    "path",
+    "lease",
+    "task_id",
+    "on",
+    "name",
+    "value",
+    "parts",
+    "source",
+    "label",
+    "overlap_s",
+    "url",
+)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     verb=st.sampled_from(VERBS),
-    arguments=st.dictionaries(st.sampled_from(("door_id", "path", "lease", "task_id", "on", "name", "value")), JSON),
+    arguments=st.dictionaries(st.sampled_from(ARGUMENTS), JSON),
 )
 async def test_any_arguments_are_answered(street: Street, verb: str, arguments: dict[str, object]) -> None:
     """Arguments of any shape get an answer, never a crash."""
     answer = await send(street, AdminRequest(protocol="1.0", id=7, verb=verb, arguments=arguments))
     assert answer.id == 7
+
+
+async def test_half_a_character_is_no_text(street: Street) -> None:
+    """JSON can spell what no answer could repeat: refused, and the connection goes on."""
+    reader, writer = await asyncio.open_unix_connection(street.admin_path)
+    for verb in ("secret_show", "secret_remove", "secret_fetch"):
+        request = AdminRequest(protocol="1.0", id=1, verb=verb, arguments={"name": "halved"})
+        writer.write(encode_frame(request).replace(b"halved", b"\\ud800"))
+        async with asyncio.timeout(5):
+            length = int.from_bytes(await reader.readexactly(4), "big")
+            answer = ADMIN_SERVER_FRAMES.decode(await reader.readexactly(length))
+        assert isinstance(answer, AdminProblem)
+        assert answer.code == "wrong_shape"
+    writer.close()
 
 
 async def test_other_major_version_is_told(street: Street) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ class Place:
     def host(self) -> str:
         return f"localhost:{self.upstream.port}"
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-W",
@@ -61,7 +62,7 @@ class Place:
             *arguments,
             cwd=ROOT,
             env={**os.environ, **self.process.environment},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -188,6 +189,27 @@ async def test_request_is_shown_and_let_out(place: Place) -> None:
         late = await place.run("approve", approval_id)
         assert late.code == 1
         assert "nothing waits for approval as" in late.err
+    assert len(place.upstream.inbox) == 1
+
+
+async def test_what_waits_is_gone_through_at_a_terminal(place: Place) -> None:
+    """Without an id each request is shown and asked about; `later` leaves it where it is."""
+    await place.client.begin("POST", f"http://{place.host}/pay", host=place.host, body=b"to=bob")
+    while not json.loads((await place.run("approvals", "--json")).out):
+        pass  # each look is a command and a question to the proxy
+    for answer in ("later", "yes"):
+        ours, theirs = pty.openpty()
+        try:
+            asking = await place.start("approve", stdin=theirs)
+            os.write(ours, f"{answer}\n".encode())
+            out, err = await asking.communicate()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        assert (asking.returncode, err) == (0, b"")
+        assert b"    | to=bob\n" in out
+        assert b"Let it out?" in out
+    assert (await place.client.read_response()).status == 200
     assert len(place.upstream.inbox) == 1
 
 

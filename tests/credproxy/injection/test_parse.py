@@ -104,6 +104,14 @@ def test_a_presets_name_is_its_way_for_the_grants_host() -> None:
     assert "neither bearer, basic, aws nor a preset; did you mean github?" in str(parse("githib"))
 
 
+def test_an_aws_host_says_its_service_when_policy_is_read() -> None:
+    """So an upload to S3 may be streamed; what the grant says has the last word."""
+    host = "bucket.s3.eu-central-1.amazonaws.com"
+    assert parse("aws", host) == parse("{sigv4: {}}", host) == SigV4(service="s3", region="eu-central-1")
+    assert parse("{sigv4: {region: us-east-1}}", host) == SigV4(service="s3", region="us-east-1")
+    assert parse("{sigv4: {service: s3}}", "minio.example.org") == SigV4(service="s3")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from credproxy.injection.environment import environment_of, use_of
 from credproxy.injection.kinds import Basic, Bearer, ListHeader, PathHole, Query, Recipe, SetHeader, SigV4
 from credproxy.injection.outgoing import inject, needs_secret
-from credproxy.injection.parse import default_inject
+from credproxy.injection.parse import KINDS, default_inject
+from credproxy.injection.parse_hmac import KEYS as HMAC_KEYS
 from credproxy.injection.placeholders import Placeholders
 from credproxy.injection.preset_file import parse_preset
 from credproxy.injection.presets import Preset, load_preset, preset_names, presets_for
@@ -69,6 +71,15 @@ def test_its_test_call_goes_to_one_of_its_hosts(preset: Preset) -> None:
     assert all(pointer == "" or pointer.startswith("/") for pointer in (preset.test.says, preset.test.ok))
 
 
+def test_the_documents_name_every_preset_and_every_kind() -> None:
+    """What may be written after `inject:` is in docs/credentials.md."""
+    text = (Path(__file__).parents[3] / "docs" / "credentials.md").read_text("utf-8")
+    section = text.partition("## How a key gets into a request")[2].partition("\n## ")[0]
+    assert [name for name in preset_names() if not re.search(rf"\b{re.escape(name)}\b", section)] == []
+    assert [kind for kind in KINDS if f"{{{kind}:" not in section] == []
+    assert [key for key in HMAC_KEYS if f"{key}:" not in section] == []
+
+
 def test_variables_are_named_once() -> None:
     """Two providers never want the same variable; a variant has its own."""
     wanted = [variable for preset in presets() for variable in preset.environment]
@@ -99,7 +110,7 @@ def test_some_presets_say_what_their_documents_do() -> None:
     assert steps("github", "github.com") == (Basic(username="x-access-token"),)
     assert steps("discord", "discord.com") == (SetHeader(name="authorization", template="Bot {}"),)
     assert steps("telegram", "api.telegram.org") == (PathHole(templates=("/bot{}/**", "/file/bot{}/**")),)
-    assert steps("aws", "s3.eu-west-1.amazonaws.com") == (SigV4(),)
+    assert steps("aws", "s3.eu-west-1.amazonaws.com") == (SigV4(service="s3", region="eu-west-1"),)
     assert steps("anthropic-plan", "api.anthropic.com") == (
         Bearer(),
         ListHeader(name="anthropic-beta", item="oauth-2025-04-20"),

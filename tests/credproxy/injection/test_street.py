@@ -155,6 +155,21 @@ async def test_a_signature_arrives_and_its_key_does_not(tmp_path: Path) -> None:
         assert CANARY.encode() not in place.arrived
 
 
+async def test_an_upload_to_s3_is_streamed(tmp_path: Path) -> None:
+    """S3 takes a body that is not signed; what must be signed and is too large is refused."""
+    parts = {"access_key_id": "AKIAREAL", "secret_access_key": "canary" * 6}
+    for host, status in (("b.s3.eu-west-1.amazonaws.com", 200), ("sqs.eu-west-1.amazonaws.com", 413)):
+        async with house(tmp_path / str(status), "aws", host=host, secret="aws") as place:
+            place.street.proxy.vault.add("aws", parts, type_name="aws")
+            small = await place.ask("/k", method="PUT", body=b"x")
+            assert (small.status, len(place.last.header("x-amz-date"))) == (200, 1)
+            assert "Credential=AKIAREAL/" in place.last.header("authorization")[0]
+            large = await place.ask("/k", method="PUT", body=b"x" * (5 << 20))
+            assert large.status == status
+            assert place.last.header("x-amz-content-sha256") == (["UNSIGNED-PAYLOAD"] if status == 200 else [])
+            assert b"canarycanary" not in place.arrived
+
+
 async def test_a_provider_is_known_by_its_host(tmp_path: Path) -> None:
     """A grant for a known host need not say how."""
     async with house(tmp_path, "", host="api.github.com") as place:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from credproxy.issuers.capture import (
     find_logins,
-    is_token_endpoint,
     may_hold_token,
     read_ask,
     read_page,
@@ -21,6 +20,7 @@ from credproxy.issuers.capture import (
     write_page,
 )
 from credproxy.issuers.capture_desk import CaptureDesk, CaptureFailed, captured_name
+from credproxy.issuers.token_endpoint import is_token_endpoint
 from credproxy.wire.target import Target
 from protocol.ids import GroupId
 from tests.credproxy.issuers.house import CLIENT, GROUP, House

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from credproxy.issuers.capture import find_logins, read_page, write_page
+from credproxy.issuers.github_app import read_installation_answer
 from credproxy.issuers.oauth import (
     build_token_request,
     parse_retry_after,
     read_account_id,
     read_token_answer,
 )
-from credproxy.issuers.recipe import BadRecipe, OAuthLogin, build_recipe, parse_issuer_url
+from credproxy.issuers.recipe import BadRecipe, GitHubApp, OAuthLogin, build_recipe, parse_issuer_url
 from credproxy.issuers.token import NoToken, Token, TokenAnswer
 from credproxy.vault.secret import Secret
 
@@ -82,6 +84,7 @@ def test_good_answers() -> None:
         b'{"access_token":"token-1","token_type":"bearer","expires_in":"60"}': NOW + 60,
         b'{"access_token":"token-1"}': None,
         b'{"access_token":"token-1","expires_in":-5}': None,
+        b'{"access_token":"token-1","expires_in":1%s}' % (b"0" * 400): None,
         b'{"access_token":"%s"}' % jwt({"exp": NOW + 99}).encode(): NOW + 99,
     }
     for body, expires_at in ends.items():
@@ -141,6 +144,45 @@ def test_any_bytes_give_an_answer(body: bytes, status: int) -> None:
     assert isinstance(got, (Token, NoToken))
 
 
+_VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(min_value=10**300, max_value=10**400), st.floats(), st.text(),
+    st.sampled_from(["", "0", "-1", "1e999", "nan", "\xb2", "9" * 400, "0001-01-01T00:00:00", "9999-12-31T23:59:59Z"]),
+)  # fmt: skip
+_FIELDS = (
+    "access_token",
+    "token",
+    "refresh_token",
+    "expires_in",
+    "expires_at",
+    "token_type",
+    "error",
+    "message",
+    "scope",
+)
+_APP = GitHubApp(target=parse_issuer_url("https://a.example/app"), app_id="1", private_key=Secret("app", "key"))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(_FIELDS), st.one_of(_VALUES, st.lists(_VALUES), st.dictionaries(st.text(), _VALUES))
+    ),
+    st.sampled_from([200, 201, 401, 403, 429, 500]),
+    st.one_of(st.text(), st.sampled_from(["\xb2", "9" * 400, "Sat, 99 Nov 99999 99:99:99 GMT", "Mon, 01 Jan 0001"])),
+)
+def test_any_fields_and_headers_give_an_answer(fields: dict[str, object], status: int, header: str) -> None:
+    """A hostile issuer may say what it likes, in fields and headers: it ends in a token or a no, never in an error."""
+    body = json.dumps(fields).encode()
+    came = TokenAnswer(status=status, content_type=header, body=body, retry_after=header, date=header)
+    for got in (read_token_answer(came, "login", NOW), read_installation_answer(_APP, came, "app", NOW)):
+        assert isinstance(got, (Token, NoToken))
+        if isinstance(got, Token):
+            got.is_due(NOW)
+            got.is_over(NOW)
+    page = read_page(body, header)
+    if page is not None:
+        write_page(page, {token: "#" for login in find_logins(page) for token in login.tokens.values()})
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -181,5 +223,11 @@ def test_chatgpt_account_is_read_from_either_token() -> None:
 
 
 def test_retry_after() -> None:
-    """Seconds, an hour at most; a date is as good as nothing."""
-    assert (parse_retry_after("5"), parse_retry_after("999999"), parse_retry_after("soon")) == (5.0, 3600.0, None)
+    """Seconds, an hour at most; a date is as good as nothing, and so is what only looks like a number."""
+    assert [parse_retry_after(text) for text in ("5", "999999", "soon", "\xb2", "9" * 400)] == [
+        5,
+        3600,
+        None,
+        None,
+        None,
+    ]

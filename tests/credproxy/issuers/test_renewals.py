@@ -21,10 +21,16 @@ async def wait_until(house: House, asked: int) -> None:
 
 
 async def settle(house: House) -> None:
-    """Wait until no renewal is under way."""
-    async with asyncio.timeout(10):
-        while house.credentials._renewals._under_way:
-            await asyncio.wait(house.credentials._renewals._under_way)
+    """Wait until what was asked for has come or was refused."""
+
+    def is_settled() -> bool:
+        asked = sum(what.startswith("token asked") for _name, what in house.notes)
+        return asked > 0 and asked == sum(
+            what.startswith(("token got", "token refused")) for _name, what in house.notes
+        )
+
+    await asyncio.sleep(0)  # what was begun in the background begins
+    await until(is_settled)
 
 
 async def test_fifty_at_once_make_one_request(house: House) -> None:
@@ -301,3 +307,18 @@ async def test_plain_http_to_another_machine_is_refused(tmp_path: Path) -> None:
         failed = await house.failure()
         assert failed.code == "issuer_refused"
         assert "https" in failed.sentence
+
+
+async def test_captured_login_is_renewed_at_public_addresses_only(house: House) -> None:
+    """An agent named that address: it must not have the proxy post to a private one. The owner may."""
+    address = house.address.replace("http://", "https://")
+    for name, preset, sentence in (
+        ("captured", "captured", "no public address"),
+        ("mine", "", "cannot be reached: it broke the connection off"),
+    ):
+        parts = {"token_url": f"{address}/oauth/token", "refresh_token": "canary"}
+        house.vault.add(name, parts, type_name="oauth2-refresh", preset=preset)
+        failed = await house.failure(name)
+        assert failed.code == "issuer_unavailable"
+        assert sentence in failed.sentence
+    assert house.asked == 0

@@ -295,6 +295,21 @@ async def test_approval_does_not_outlive_its_grant(street: Street, upstream: Ups
     assert upstream.inbox == []
 
 
+async def test_secret_that_changed_while_a_person_thought_is_sent_as_it_is_now(
+    street: Street, upstream: Upstream
+) -> None:
+    """The value is got after the yes, not before: what was rotated away meanwhile is not used any more."""
+    await grant(street, upstream, "approval: true")
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        asking = group.create_task(ask(street, upstream, "POST", "/pay", body=b"ten"))
+        wanted = await street.event("approval_wanted")
+        street.proxy.vault.rotate("key", SECOND, overlap_s=0)
+        street.proxy.secret_changed("key")
+        await street.proxy.approvals.approve(wanted.detail, "owner", time.time())
+        assert (await asking).status == 200
+    assert [arrived.header("authorization") for arrived in upstream.inbox] == [[f"Bearer {SECOND}"]]
+
+
 async def test_same_call_of_a_later_attempt_has_the_same_idempotency_key(street: Street, upstream: Upstream) -> None:
     """The header is the proxy's: equal for what a task asks again in another attempt, different for another call."""
     await grant(street, upstream, "idempotency: true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from credproxy.admin_client import policy as client
 from credproxy.admin_client.link import ProxyRefused
-from tests.credproxy.street import CANARY, GROUP, Street
+from tests.credproxy.street import CANARY, GROUP, Arrived, Street
 
 
 async def test_denial_names_the_command_that_would_allow_it(street: Street) -> None:
@@ -126,3 +127,36 @@ async def test_open_web_is_counted_by_address_too(street: Street) -> None:
         for page in ("short", "a-longer-one-this-is", "x" * 60)
     ]
     assert codes == ["address_refused", "daily_reached", "url_too_long"]
+
+
+async def test_revoked_grant_ends_what_runs_on_it_within_a_second(street: Street) -> None:
+    """A stream under way is cut when its grant goes, and one on a grant that stays goes on."""
+
+    async def drip(_arrived: Arrived, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n"
+        )
+        await writer.drain()
+        await street_is_over.wait()
+
+    street_is_over = asyncio.Event()
+    street.addresses = {"gone.example": ["127.0.0.1"], "kept.example": ["127.0.0.1"]}
+    async with street.upstream() as upstream, street.client() as gone, street.client() as kept:
+        upstream.respond = drip
+        kept_grant = f"- {{host: kept.example, scheme: http, port: {upstream.port}, addresses: [127.0.0.1]}}\n"
+        street.grants = kept_grant + kept_grant.replace("kept", "gone")
+        await street.lease()
+        for client_there, name in ((gone, "gone"), (kept, "kept")):
+            place = f"{name}.example:{upstream.port}"
+            await client_there.begin("GET", f"http://{place}/", host=place)
+            assert (await client_there.read_head()).status_code == 200
+        street.grants = kept_grant
+        await street.admin.reload()
+        async with asyncio.timeout(1):
+            await gone.reader.read()
+        assert gone.reader.at_eof()
+        assert not kept.reader.at_eof()
+        place = f"gone.example:{upstream.port}"
+        refused = await street.ask("GET", f"http://{place}/", host=place)
+        assert refused.headers["x-nightyard"] == "host_not_granted"
+        street_is_over.set()

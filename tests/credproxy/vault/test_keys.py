@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,8 @@ def filled(tmp_path: Path) -> Path:
 def test_rekey_makes_the_old_key_useless(filled: Path) -> None:
     """After a rekey all opens with the new key only; the old key and the old wraps are gone from the home."""
     old_key = (filled / "vault.key").read_bytes()
-    old_rows = sqlite3.connect(filled / "vault.db").execute("SELECT wrapped_key FROM secret_values").fetchall()
+    with closing(sqlite3.connect(filled / "vault.db")) as connection:
+        old_rows = connection.execute("SELECT wrapped_key FROM secret_values").fetchall()
     vault = open_vault(filled)
     before = vault.state()
     after = vault.rekey()

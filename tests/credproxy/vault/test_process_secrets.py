@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_kill_in_the_middle_of_rotations_leaves_one_of_the_values(process: Proxy
     assert state.values[0].version in (stored[-1], stored[-1] + 1)
     assert [value.is_broken for value in state.values] == [False, False]
     copy = process.home / "copy.db"
-    with sqlite3.connect(process.home / "vault.db") as source, sqlite3.connect(copy) as target:
+    with closing(sqlite3.connect(process.home / "vault.db")) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
     assert process.spilled(VALUE.encode()) == []
 
@@ -107,6 +108,18 @@ def test_crash_leaves_no_core_file(short_folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
     assert [path for folder in (ROOT, process.home) for path in folder.glob("core*") if path.is_file()] == []
     assert process.spilled(VALUE.encode()) == []
+
+
+MAY_LOCK = os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not MAY_LOCK, reason="may not keep memory from swap")
+def test_memory_is_kept_from_swap_where_that_is_allowed(process: ProxyProcess) -> None:
+    """All of the proxy's memory is locked if the user may lock as much as it likes."""
+    assert process.process is not None
+    status = Path(f"/proc/{process.process.pid}/status").read_text()
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in status.splitlines() if line.startswith("Vm")}
+    assert sizes["VmLck"] >= sizes["VmRSS"]
 
 
 def test_life_of_a_secret_as_it_is_typed(process: ProxyProcess) -> None:

@@ -1,4 +1,4 @@
-"""Faults, by accident or on purpose: hangs in every phase, names that stall, full disks, clocks, slow readers and floods
+"""Faults, by accident or on purpose: hangs in every phase, names that stall, full disks, clocks, slow readers, floods
 of connections (14, 47, 57). No request hangs for ever, and other containers keep their speed."""
 
 from __future__ import annotations

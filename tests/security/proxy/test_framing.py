@@ -22,6 +22,8 @@ CROOKED_REQUESTS = {
     "coding, then length": CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
     "coding with a tab": POST + b"Transfer-Encoding:\tchunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
     "coding in capitals beside a length": POST + b"TRANSFER-ENCODING: CHUNKED\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "length twice, alike": POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    "length twice, in two cases": POST + b"Content-Length: 3\r\ncontent-length: 3\r\n\r\nabc",
     "coding twice": CHUNKED + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "coding in quotes": POST + b'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n',
     "coding with a parameter": POST + b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
