@@ -79,24 +79,31 @@ class HostLink:
         self._connections = 0
         self._last_seq = 0
         self._unacked: dict[int, bytes] = {}
+        self._held = b""
         self._assignment: Assignment | None = None
         self._file_answers: list[FileAnswer] = []
         self._closed = False
 
     # -- what the loop's thread calls ---------------------------------------------------------------------------
 
-    def wait_assignment(self) -> Assignment:
-        """Return the task; raise Interrupted, or HostGone."""
+    def wait_assignment(self, timeout_s: float | None = None) -> Assignment | None:
+        """Return the task, None after the time-out; raise Interrupted, or HostGone."""
         with self._changed:
-            self._changed.wait_for(lambda: self._assignment or self._closed or self._interrupt.is_tripped())
+            self._changed.wait_for(
+                lambda: self._assignment or self._closed or self._interrupt.is_tripped(), timeout=timeout_s
+            )
             self._interrupt.check()
-            if self._assignment is None:
+            if self._assignment is None and self._closed:
                 raise HostGone
             return self._assignment
 
     def send_step(self, step: Step) -> int:
         """Send a step and return its seq without waiting; raise FrameError("oversized")."""
         return self._send_sequenced(lambda seq: StepTaken(seq=seq, step=step))
+
+    def hold_step(self, step: Step) -> None:
+        """Send a step together with what is sent next: the host then stores both in one go."""
+        self._send_sequenced(lambda seq: StepTaken(seq=seq, step=step), is_held=True)
 
     def store_step(self, step: Step) -> None:
         """Return when the host has stored the step; raise Interrupted, or HostGone."""
@@ -187,14 +194,17 @@ class HostLink:
 
     # -- what goes out ------------------------------------------------------------------------------------------
 
-    def _send_sequenced(self, frame: Callable[[int], object]) -> int:
+    def _send_sequenced(self, frame: Callable[[int], object], *, is_held: bool = False) -> int:
         with self._sending:
             seq = self._last_seq + 1
             data = encode_frame(frame(seq))
             self._last_seq = seq
             with self._changed:
                 self._unacked[seq] = data
-            self._write(data)
+            self._held += data
+            if not is_held:
+                self._write(self._held)
+                self._held = b""
         return seq
 
     def _write(self, data: bytes) -> bool:
@@ -283,6 +293,7 @@ class HostLink:
         with self._sending:
             with self._changed:
                 again = list(self._unacked.values())
+                self._held = b""
                 self._socket = connection
                 self._connections += 1
                 self._file_answers.clear()

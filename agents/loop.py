@@ -81,8 +81,8 @@ class Loop:
         while self._rounds < self._assignment.task.limits.rounds:
             turn = self._ask()
             if not turn.entry.calls:
-                # Not waited for: the last word follows right behind it.
-                self._link.send_step(self._model_step(turn))
+                # Not waited for: the last word goes with it.
+                self._link.hold_step(self._model_step(turn))
                 return _result(turn.entry.text, turn.stop)
             self._link.store_step(self._model_step(turn))
             self._rounds += 1

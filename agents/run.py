@@ -9,6 +9,7 @@ from __future__ import annotations
 # Without pathlib: tools/opened_file.py says why.
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 from agents import crash
@@ -26,12 +27,15 @@ from agents.providers import provider_for
 from agents.providers.retry import RetryLimits
 from agents.refusals import Refusals
 from agents.tools.toolbox import Toolbox
+from agents.warm_up import warm_up
 from protocol.codec import ShapeError, from_json
 from protocol.frames import FrameError
-from protocol.link import Ack, Assignment, Stop
+from protocol.link import Ack, Assignment, SkillCard, Stop
 from protocol.task import TaskResult, TaskStatus
 
 LAST_FRAMES_NAME = "last.frames"
+_CALM_S = 0.2
+"""An agent that has no task after this is a spare, and has time."""
 _STOP_DEADLINE_S = 0.7
 """A Stop is answered within one second even where a thread hangs in the kernel."""
 
@@ -68,7 +72,7 @@ class _Life:
         ForwarderThread(self._places.forwarder_port, self._places.proxy_socket, self._refusals).start()
         _build_decoders()
         try:
-            assignment = self._link.wait_assignment()
+            assignment = self._link.wait_assignment(_CALM_S) or self._warm_up_and_wait()
         except Interrupted:
             return crash.EXIT_DONE  # stopped before there was a task
         except HostGone:
@@ -80,6 +84,13 @@ class _Life:
         except HostGone:
             return self._leave_to_reader()
         return self._finish(result)
+
+    def _warm_up_and_wait(self) -> Assignment:
+        warm_up(self._toolbox(()).cards())
+        assignment = self._link.wait_assignment()
+        if assignment is None:
+            raise HostGone
+        return assignment
 
     def _finish(self, result: TaskResult) -> int:
         try:
@@ -105,14 +116,17 @@ class _Life:
             patience=self._patience,
             retry_limits=self._retry_limits,
         )
-        toolbox = Toolbox(
+        toolbox = self._toolbox(assignment.skills)
+        return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
+
+    def _toolbox(self, skills: Sequence[SkillCard]) -> Toolbox:
+        return Toolbox(
             places=self._places,
             link=self._link,
             interrupt=self._interrupt,
             refusals=self._refusals,
-            skill_names=frozenset(card.name for card in assignment.skills),
+            skill_names=frozenset(card.name for card in skills),
         )
-        return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
 
     # -- the link's thread --------------------------------------------------------------------------------------
 

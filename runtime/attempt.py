@@ -40,7 +40,7 @@ from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.insist import insist
 from runtime.store.errors import StepOutOfOrder
-from runtime.store.records import AttemptRow, OutboxRow, TaskRow
+from runtime.store.records import AttemptRow, LastStep, OutboxRow, TaskRow
 from runtime.task_desk import AgentSession, TaskDesk
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,12 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 class Attempt:
     """Runs one attempt of a task, once."""
 
-    def __init__(self, desk: TaskDesk, row: TaskRow, attempt: AttemptRow) -> None:
+    def __init__(self, desk: TaskDesk, row: TaskRow, attempt: AttemptRow, taken: AgentSession | None = None) -> None:
+        """`taken`: its container, at whose door the store knows it to run already; None: one is still to be found."""
         self._desk = desk
         self._row = row
         self._attempt = attempt
-        self._session: AgentSession | None = None
+        self._session = taken
         self._starting: asyncio.Timeout | None = None
         self._stop_reason = ""
 
@@ -112,6 +113,8 @@ class Attempt:
     async def _hand_over(
         self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment
     ) -> CannotStart | None:
+        if self._session is not None:
+            return await self._session.hand_over(lease, assignment)
         taken = await self._desk.containers.take(kind)
         if isinstance(taken, CannotStart):
             return taken
@@ -144,11 +147,16 @@ class Attempt:
         """Return the outcome, or that of a stop: whoever asked for it was told that nothing will come."""
         if not self._stop_reason:
             return outcome
-        return StoppedBy(reason=self._stop_reason, seq=outcome.seq if isinstance(outcome, Done) else None)
+        if not isinstance(outcome, Done):
+            return StoppedBy(reason=self._stop_reason)
+        return StoppedBy(reason=self._stop_reason, seq=outcome.seq, last_step=outcome.last_step)
 
     async def _take(self, session: AgentSession, event: AgentEvent) -> AttemptOutcome | None:
         """Store and show one event; return the outcome if it is the end."""
         match event:
+            case StepTaken() if (finished := session.take_finished()) is not None:
+                last_step = LastStep(attempt_id=self._attempt.attempt_id, seq=event.seq, step=event.step)
+                return Done(seq=finished.seq, result=checked_result(finished.result), last_step=last_step)
             case StepTaken():
                 return await self._store_step(session, event)
             case Finished(seq=seq, result=result):
@@ -194,7 +202,7 @@ class Attempt:
             )
             key = f"{self._row.task_id}:file:{event.call_id}"
             await insist(lambda: self._desk.store.put_outbound(key, message, self._row.task_id), "a file")
-            self._desk.wake_delivery()
+            self._desk.delivery.wake()
         await session.file_stored(event.file_id)
         return None
 

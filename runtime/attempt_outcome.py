@@ -14,7 +14,7 @@ from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Step
 from runtime.container_session import CannotStart
 from runtime.retry import GiveUp, crash_wait_s, decide_start
-from runtime.store.records import AttemptRow
+from runtime.store.records import AttemptRow, LastStep
 
 MAX_ATTEMPTS_IN_ALL = 100
 """Even attempts that ended for no fault of the agent's are not made for ever."""
@@ -37,6 +37,8 @@ class Done:
 
     result: TaskResult
     seq: int
+    last_step: LastStep | None = None
+    """A step right before it that is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class StoppedBy:
     reason: str
     seq: int | None = None
     """The `seq` of the agent's last word, where it still said one."""
+    last_step: LastStep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,8 @@ class EndTask:
     """What the chat reads, where it is more than the reason and the mend."""
     seq: int | None = None
     """The `seq` of the agent's last word, where it said one."""
+    last_step: LastStep | None = None
+    """A step that is to be stored with the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +188,7 @@ def decide_next(outcome: AttemptOutcome, history: TaskHistory) -> AnotherAttempt
             reason = f"The agent was still working after {wall_s:g} s, the limit for one task."
             return _failed("wall_limit", reason, "raise limits.wall_s in nightyard.yaml or group.yaml")
         case Misbehaved(code=code, detail=detail):
-            return _misbehaved(code, detail)
+            return misbehaved(code, detail)
         case _ if history.attempts >= MAX_ATTEMPTS_IN_ALL:
             return _failed("agent_did_not_start", f"No agent got through {history.attempts} attempts.", "")
         case Interrupted() if history.is_uncertain:
@@ -233,7 +238,7 @@ def _what_happened(outcome: Crashed | Silent | CannotStart) -> tuple[str, str, s
             return f"The agent did not start: {message}.", "agent_did_not_start", mend
 
 
-def _misbehaved(code: str, detail: str) -> EndTask:
+def misbehaved(code: str, detail: str) -> EndTask:
     if code == "disk_full":
         return _failed("disk_full", f"The agent filled its disk and was ended ({detail}).", FREE_DISK)
     if code == "too_much_output":

@@ -28,8 +28,8 @@ from typing import Literal, Protocol
 from credproxy.admin_client.link import ProxyError
 from protocol.frames import FrameError
 from protocol.ids import DoorId, FileId, GroupId
-from protocol.link import Assignment, Heartbeat, Stop
-from protocol.task import Lease
+from protocol.link import Assignment, Finished, Heartbeat, Stop
+from protocol.task import Lease, Usage
 from runtime.agent_events import AgentEvent, AgentMisbehaved, ContainerEnded
 from runtime.agent_link import AgentLink, LinkMemory
 from runtime.container_engine import ContainerEngine, ContainerState
@@ -75,6 +75,7 @@ class ProxyDoors(Protocol):
     ) -> None: ...
     async def close_door(self, door_id: DoorId) -> None: ...
     async def grant(self, door_id: DoorId, lease: Lease) -> None: ...
+    async def end(self, door_id: DoorId) -> Usage: ...
 
 
 class ContainerSession:
@@ -107,6 +108,9 @@ class ContainerSession:
         self._running: asyncio.Task[None] | None = None
         self._launched = asyncio.Event()
         self._stopping: asyncio.Lock = asyncio.Lock()
+        self._granting = asyncio.Lock()
+        self._granted: Lease | None = None
+        """What we pushed to the proxy ourselves."""
 
     @property
     def door_id(self) -> DoorId:
@@ -127,22 +131,50 @@ class ContainerSession:
         """Whether the agent is there and has done nothing but wait."""
         return self._link.is_connected and not self._ended.is_set() and self._link.events.is_empty
 
-    async def hand_over(self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None]) -> CannotStart | None:
-        """Push the lease to the proxy while the attempt is being `recorded`; with both done, send the task. At most one
-        call per session. Raises what `recorded` raises."""
-        granted, noted = await asyncio.gather(self._proxy.grant(self.door_id, lease), recorded, return_exceptions=True)
-        if isinstance(noted, BaseException):
-            raise noted
-        if isinstance(granted, ProxyError):
-            return CannotStart(code="proxy_away", message=str(granted), mend="nightyard status")
-        if isinstance(granted, BaseException):
-            raise granted
+    async def hand_over(
+        self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
+    ) -> CannotStart | None:
+        """Push the lease to the proxy while the attempt is being `recorded` (None: it is already); with both done, send
+        the task. At most one call per session. Raises what `recorded` raises."""
+        try:
+            if recorded is None:
+                await self._grant(lease)
+            else:
+                await self._grant_while(lease, recorded)
+        except ProxyError as error:
+            return CannotStart(code="proxy_away", message=str(error), mend="nightyard status")
         try:
             if await self._link.hand_over(assignment):
                 return None
         except FrameError as error:
             return CannotStart(code="task_too_large", message=f"the task is too large to hand over ({error})")
         return CannotStart(code="agent_did_not_start", message="the waiting agent ended before it had its task")
+
+    async def grant_ahead(self, lease: Lease) -> None:
+        """Push the lease that a task will most likely have, while that is being stored. `hand_over` pushes its own if
+        it is another one, or if this fails."""
+        with suppress(ProxyError):
+            await self._grant(lease)
+
+    async def take_lease_back(self) -> None:
+        """End a lease that was pushed ahead for nothing. Raises ProxyError."""
+        async with self._granting:
+            if self._granted is not None:
+                await self._proxy.end(self.door_id)
+                self._granted = None
+
+    async def _grant(self, lease: Lease) -> None:
+        async with self._granting:
+            if self._granted != lease:
+                await self._proxy.grant(self.door_id, lease)
+                self._granted = lease
+
+    async def _grant_while(self, lease: Lease, recorded: Awaitable[None]) -> None:
+        """Wait for both; what went wrong with the record comes first."""
+        granted, noted = await asyncio.gather(self._grant(lease), recorded, return_exceptions=True)
+        for outcome in (noted, granted):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def events(self) -> AsyncIterator[AgentEvent]:
         """Yield what the agent says; the last event is ContainerEnded. One reader."""
@@ -151,6 +183,10 @@ class ContainerSession:
             yield event
             if isinstance(event, ContainerEnded):
                 return
+
+    def take_finished(self) -> Finished | None:
+        """Return the agent's last word if it is here and the next event; for its reader only."""
+        return self._link.events.take_finished()
 
     async def ack(self, seq: int) -> None:
         """Say that everything up to `seq` is stored. Never raises for a link that is gone."""

@@ -46,7 +46,18 @@ log = logging.getLogger(__name__)
 
 _Launch = asyncio.Future[tuple[str, ...] | CannotStart]
 PlaceholdersOf = Callable[[GroupId], Awaitable[tuple[tuple[str, str], ...]]]
-_MadeOf = tuple[ContainerKind, ContainerPlaces, EngineTraits, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownKey:
+    """A group's last key, with all that it was hashed from."""
+
+    made_of: tuple[ContainerKind, ContainerPlaces, EngineTraits]
+    sources: tuple[str, ...]
+    stamps: tuple[str, ...]
+    key: str
+
+
 LOOK_EVERY_S = 1.0
 """How often a container whose agent has not said Hello is asked whether it still runs."""
 
@@ -103,7 +114,7 @@ class ContainerStart:
         when_over: Callable[[ContainerSession], None],
         placeholders: PlaceholdersOf | None = None,
     ) -> None:
-        """Both have something done that outlives the call: `spawn` until the host goes, `finish` before it goes.
+        """Two have something done that outlives the call: `spawn` until the host goes, `finish` before it goes.
         `placeholders` says what a group's containers hold in place of keys; None: nothing."""
         self._spawn = spawn
         self._finish = finish
@@ -115,7 +126,7 @@ class ContainerStart:
         self._user = container_user()
         self._bundles: dict[str, Path] = {}
         self._bundling = asyncio.Lock()
-        self._keys: dict[GroupId, tuple[_MadeOf, str]] = {}
+        self._keys: dict[GroupId, _KnownKey] = {}
         """Each group's last key, with what it was hashed from: hashing takes longer than the rest of a hand-over."""
         self._is_engine_verified = False
         self._parent_refusal = ""
@@ -145,13 +156,17 @@ class ContainerStart:
         try:
             traits = await self._traits()
             places = self._places(kind, await self._bundle(kind.image, traits))
-            stamps = tuple(_stamp(source) for source in build_mount_sources(kind, places))
+            known = self._keys.get(kind.group_id)
+            is_known = known is not None and known.made_of == (kind, places, traits)
+            sources = known.sources if known is not None and is_known else build_mount_sources(kind, places)
+            stamps = tuple(_stamp(source) for source in sources)
         except (EngineError, OSError) as error:
             return _cannot(error)
-        made_of = (kind, places, traits, stamps)
-        known = self._keys.get(kind.group_id)
-        key = known[1] if known and known[0] == made_of else build_spare_key(kind, places, self._user, traits, stamps)
-        self._keys[kind.group_id] = made_of, key
+        if known is not None and is_known and known.stamps == stamps:
+            key = known.key
+        else:
+            key = build_spare_key(kind, places, self._user, traits, stamps)
+            self._keys[kind.group_id] = _KnownKey((kind, places, traits), sources, stamps, key)
         return Plan(kind=kind, places=places, traits=traits, key=key, door_id=DoorId(mint("door")))
 
     async def start(self, plan: Plan) -> ContainerSession | CannotStart:

@@ -168,10 +168,33 @@ class Containers:
             if not self._taking:
                 self._calm.set()
         if isinstance(session, ContainerSession):
-            self._working.add(session)
-            self._disks.watch(session, kind.limits.disk_bytes)
-            self._spawn_warm(kind, self._setup.spare_delay_s)
+            self._hand_out(session, kind)
         return session
+
+    async def take_spare(self, kind: ContainerKind) -> ContainerSession | None:
+        """Return the group's spare if one waits. Its owner uses it as what `take` gives, or gives it back."""
+        plan = await self._start.plan(kind)
+        spare = None if isinstance(plan, CannotStart) else self._fit_spare(plan)
+        if spare is not None:
+            self._hand_out(spare, kind)
+        return spare
+
+    async def give_back(self, door_id: DoorId, kind: ContainerKind) -> None:
+        """Take back what `take_spare` gave for this kind and nobody has used: the group's spare again."""
+        plan = await self._start.plan(kind)
+        session = next(session for session in self._working if session.door_id == door_id)
+        try:
+            await session.take_lease_back()
+            is_fit = session.is_fit_spare and not isinstance(plan, CannotStart)
+        except ProxyError:
+            is_fit = False
+        if isinstance(plan, CannotStart) or not is_fit:
+            self._when_over(session)
+            return
+        self._working.discard(session)
+        self._disks.forget(session)
+        self._from_spare_total -= 1
+        await self._remove_all(self._pool.add(kind.group_id, plan.key, session, time.monotonic()))
 
     async def adopt(self, memory: LinkMemory, group_id: GroupId, lease: Lease | None = None) -> ContainerSession:
         """Take up a container that an earlier host handed a task to.
@@ -230,18 +253,30 @@ class Containers:
         plan = await self._start.plan(kind)
         if isinstance(plan, CannotStart):
             return plan
-        spare, useless = self._pool.take(kind.group_id, plan.key)
-        for session in useless:
-            self._when_over(session)
+        spare = self._fit_spare(plan)
         if spare is not None:
-            if spare.is_fit_spare:
-                self._from_spare_total += 1
-                return spare
-            self._when_over(spare)
+            return spare
         warming = self._warming.get(kind.group_id)
         if warming is not None and warming.key == plan.key and warming.taker is None:
             return await self._await_warming(warming)
         return await self._start_fresh(plan)
+
+    def _fit_spare(self, plan: Plan) -> ContainerSession | None:
+        """Take the group's spare out of the pool; one that is of no use goes."""
+        spare, useless = self._pool.take(plan.kind.group_id, plan.key)
+        for session in useless:
+            self._when_over(session)
+        if spare is not None and not spare.is_fit_spare:
+            self._when_over(spare)
+            return None
+        self._from_spare_total += spare is not None
+        return spare
+
+    def _hand_out(self, session: ContainerSession, kind: ContainerKind) -> None:
+        """Count a container as at work, and have the group's next spare made some time after."""
+        self._working.add(session)
+        self._disks.watch(session, kind.limits.disk_bytes)
+        self._spawn_warm(kind, self._setup.spare_delay_s)
 
     async def _await_warming(self, warming: _Warming) -> ContainerSession | CannotStart:
         """A spare that is half started is sooner there than a new container."""

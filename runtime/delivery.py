@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from channels.channel import Channel, DeliveryFailed
@@ -51,6 +51,19 @@ class Delivery:
         self._awake = asyncio.Event()
         self._settled = asyncio.Event()
         self._under_way = 0
+        self._deliveries: asyncio.TaskGroup | None = None
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries may be under way now; none while nobody delivers."""
+        return SIDE_BY_SIDE - self._under_way if self._deliveries is not None else 0
+
+    def deliver(self, rows: Sequence[OutboxRow]) -> None:
+        """Send messages that have been claimed. Those that nobody delivers any more are the next start's."""
+        if self._deliveries is not None:
+            for row in rows:
+                self._under_way += 1
+                self._deliveries.create_task(self._deliver(row))
 
     def wake(self) -> None:
         """Say that the outbox may have something that is due."""
@@ -64,27 +77,24 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled. A delivery that is cut off is sent again by the next start, marked so."""
-        async with asyncio.TaskGroup() as deliveries:
-            while True:
-                self._awake.clear()
-                rows = await insist(self._claim, "the outbox")
-                for row in rows:
-                    self._under_way += 1
-                    deliveries.create_task(self._deliver(row))
-                if not rows:
-                    if not self._under_way:
-                        self._settled.set()
-                    await self._sleep(await self._due_in_s())
+        async with asyncio.TaskGroup() as self._deliveries:
+            try:
+                while True:
+                    self._awake.clear()
+                    rows = await insist(self._claim, "the outbox")
+                    self.deliver(rows)
+                    if not rows:
+                        if not self._under_way:
+                            self._settled.set()
+                        await self._sleep(await self._due_in_s())
+            finally:
+                self._deliveries = None
 
     async def _claim(self) -> tuple[OutboxRow, ...]:
-        return await self._store.claim_outbox(SIDE_BY_SIDE - self._under_way) if self._has_room else ()
-
-    @property
-    def _has_room(self) -> bool:
-        return self._under_way < SIDE_BY_SIDE
+        return await self._store.claim_outbox(self.room) if self.room > 0 else ()
 
     async def _due_in_s(self) -> float:
-        due_at = await self._store.next_outbox_at() if self._has_room else None
+        due_at = await self._store.next_outbox_at() if self.room > 0 else None
         if due_at is None:
             return SLOW_REREAD_S
         return min(max((due_at - datetime.now(UTC)).total_seconds(), 0.005), SLOW_REREAD_S)

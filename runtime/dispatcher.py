@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from protocol.ids import ChatKey, GroupId, MessageId, SessionId, TaskId
-from protocol.message import OutboundMessage
+from protocol.message import InboundMessage, OutboundMessage
 from runtime.admission import NoRoom, decide_admission, load_room
+from runtime.head_start import HeadStart, HeadStarts
 from runtime.insist import insist
 from runtime.operations import FREEZE_REASON, Stopped
 from runtime.session_queue import Refuse, SessionQueue, StartTask, Waiting
 from runtime.store.errors import ClaimRefused
-from runtime.store.records import MessageState, StoredMessage, TaskRow
+from runtime.store.records import Begun, Filed, MessageState, StoredMessage, TaskRow
 from runtime.task_desk import TaskDesk
 from runtime.task_run import TaskRun
 from runtime.task_words import frozen_text, no_room_text, refused_text, suspended_text
@@ -74,6 +76,9 @@ class Dispatcher:
         self._tasks: asyncio.TaskGroup | None = None
         self._unstarted: dict[MessageId, Waiting] = {}
         """What waits and has not been told why."""
+        self._head_starts = HeadStarts(desk)
+        self._offered: dict[GroupId, _Work] = {}
+        """Groups with a container for a message that is being filed."""
         self._refused: list[tuple[Waiting, Refuse]] = []
         self._work_ended = asyncio.Event()
         self.recovered = asyncio.Event()
@@ -88,8 +93,71 @@ class Dispatcher:
 
     def arrived(self, message: StoredMessage) -> None:
         """Take a message that has just been queued in the store."""
+        self._head_starts.learn(message)
         self._add([message])
         self._awake.set()
+
+    async def offer(self, inbound: InboundMessage) -> HeadStart | None:
+        """Return a container for a message that is about to be filed, if nothing is before it anywhere; `settle`
+        follows. Meanwhile nothing else of the group starts."""
+        group = self._head_starts.likely_group(inbound)
+        if group is None or group.group_id in self._offered or not self._is_calm_for(group.group_id):
+            return None
+        work = self._offered[group.group_id] = _Work(inbound.chat)
+        self._working.append(work)
+        head_start = None
+        try:
+            head_start = await self._head_starts.take(group)
+        finally:
+            if head_start is None:
+                self._withdraw(group.group_id)
+        return head_start
+
+    def filing(self, head_start: HeadStart) -> None:
+        """Push the lease that the task will most likely have while the store works."""
+        if self._tasks is not None:
+            self._tasks.create_task(head_start.session.grant_ahead(head_start.likely_lease))
+
+    def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
+        """Run the task that began at an offered container, or have the container wait again."""
+        assert self._tasks is not None  # offers are made while the dispatcher runs
+        begun = filed.begun if filed is not None else None
+        work = self._withdraw(head_start.offer.group_id)
+        if begun is None or begun.task is None:
+            self._tasks.create_task(self._head_starts.give_back(head_start))
+        if begun is not None:
+            row = begun.claim.task
+            assert row.session_id is not None  # a chat's message always has one
+            self._queue.task_running(row.session_id, row.group_id)
+            self._working.append(work)
+            self._tasks.create_task(self._go_on_with(work, begun, head_start))
+        elif filed is not None:
+            self.arrived(filed.message)
+
+    async def _go_on_with(self, work: _Work, begun: Begun, head_start: HeadStart) -> None:
+        claim, row = begun.claim, replace(begun.claim.task, spec=begun.task)
+        taken = head_start.session if begun.task is not None else None
+        try:
+            run = TaskRun(self._desk, row, claim, taken=taken, transcript=begun.beginning.transcript)
+            await work.begin(run)
+        finally:
+            self._ended(work, row.session_id)
+
+    def _withdraw(self, group_id: GroupId) -> _Work:
+        work = self._offered.pop(group_id)
+        self._working.remove(work)
+        self._work_ended.set()
+        self._awake.set()
+        return work
+
+    def _is_calm_for(self, group_id: GroupId) -> bool:
+        """Return whether a message of the group would start at once if it were queued now, with nobody before it. Room
+        on the machine is not asked for: a spare has taken its own, and goes when the machine runs short."""
+        self._queue.max_running = self._desk.settings.containers.max_running
+        is_dispatching = self.recovered.is_set() and not self._is_closing and not self._must_reread
+        has_place = self._queue.running_count() + len(self._offered) < self._queue.max_running
+        is_idle = not self._queue.waiting_count() and not self._queue.running_count(group_id)
+        return is_dispatching and has_place and is_idle
 
     async def stop_chat(self, chat: ChatKey, reason: str) -> Stopped:
         """Stop the chat's running tasks and end its waiting messages. Whoever asked tells the chat."""
@@ -171,7 +239,7 @@ class Dispatcher:
         """Start all that may start; return how long to sleep if nothing wakes us."""
         if self._is_closing or not self._queue.waiting_count():
             return SLOW_REREAD_S
-        self._queue.max_running = self._desk.settings.containers.max_running
+        self._queue.max_running = self._desk.settings.containers.max_running - len(self._offered)
         is_frozen = await self._desk.store.is_frozen()
         no_room = None
         while not is_frozen:
@@ -212,7 +280,7 @@ class Dispatcher:
 
     def _parallel(self, group_id: GroupId) -> int:
         group = self._desk.around.groups.ready.get(group_id)
-        return group.parallel if group else 0
+        return group.parallel if group and group_id not in self._offered else 0
 
     def _room(self) -> NoRoom | None:
         limits = self._desk.settings.containers
@@ -266,7 +334,7 @@ class Dispatcher:
     async def _notify(self, key: str, chat: ChatKey, text: str) -> None:
         message = OutboundMessage(chat=chat, text=text)
         await insist(lambda: self._desk.store.put_outbound(key, message), "a notice")
-        self._desk.wake_delivery()
+        self._desk.delivery.wake()
 
     def _stop(self, works: Iterable[_Work], reason: str, *, tell: bool) -> tuple[TaskId, ...]:
         """Have tasks stopped; it is on its way on return, and no process is left 2 s later."""

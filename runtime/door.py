@@ -53,10 +53,15 @@ def make_door(path: Path, user: ContainerUser) -> DoorFolder:
     return door
 
 
+SHOWN_FOLDERS = ("workspace", "memory", "home", "inbox")
+
+
 def make_group_folders(group: Path, user: ContainerUser) -> None:
     """Make what a group's containers are shown, and the host's own outbox, where they are missing."""
+    if all(os.path.isdir(f"{group}/{name}") for name in (*SHOWN_FOLDERS, "outbox")):  # noqa: PTH112 - before each task
+        return
     group.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for name in ("workspace", "memory", "home", "inbox"):
+    for name in SHOWN_FOLDERS:
         folder = group / name
         if not folder.exists():
             folder.mkdir(mode=0o755)

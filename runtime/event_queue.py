@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from protocol.link import Delta, Progress
+from protocol.link import Delta, Finished, Progress
 from runtime.agent_events import AgentEvent
 
 MAX_WEIGHT = 4 << 20
@@ -64,6 +64,15 @@ class EventQueue:
         self._weight -= weight
         self._has_room.set()
         return event
+
+    def take_finished(self) -> Finished | None:
+        """Return the agent's last word if it is what comes next."""
+        if not self._items or not isinstance(finished := self._items[0][0], Finished):
+            return None
+        _, weight = self._items.popleft()
+        self._weight -= weight
+        self._has_room.set()
+        return finished
 
     def _add(self, event: AgentEvent, weight: int) -> None:
         if self._is_discarded:

@@ -13,17 +13,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from channels.channel import Channel, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import Admission, TryCode, decide_access, decide_after_code
 from runtime.commands import parse_command
+from runtime.head_start import HeadStart
 from runtime.inbound_files import fetch_files
 from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
 from runtime.insist import insist
-from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StoredMessage
+from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StartOffer, StoredMessage, TakenIn
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,19 @@ SLOW_REREAD_S = 60.0
 """The store is asked for unfiled updates at least so often, in case one was missed."""
 
 
+class HeadStartDesk(Protocol):
+    """The part of `dispatcher.Dispatcher` that lets a message's task begin with its filing."""
+
+    async def offer(self, inbound: InboundMessage) -> HeadStart | None:
+        """Return a container for a message, if its task may begin as soon as it is filed. To be settled."""
+
+    def filing(self, head_start: HeadStart) -> None:
+        """Hear that the message is being stored now. Returns at once."""
+
+    def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
+        """Hear what became of it; None: it was not filed, now. Returns at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeEnds:
     """Where intake's results go."""
@@ -46,6 +62,8 @@ class IntakeEnds:
     """A command is to be carried out and marked as done. Again after a crash in the middle."""
     outbox: Callable[[], None]
     """Something was put into the outbox. Returns at once."""
+    head_starts: HeadStartDesk | None = None
+    """Who may have a container for a message before it is filed; None: nobody."""
 
 
 class Intake:
@@ -80,12 +98,15 @@ class Intake:
         """Updates are in the store that are not in memory; while so, new ones wait behind them there."""
         self._missed = 0
         self._awake = asyncio.Event()
+        self._work: asyncio.TaskGroup | None = None
 
     def __repr__(self) -> str:
         return f"<Intake in_hand={len(self._in_hand)} lanes={len(self._lanes)} behind={self._is_behind}>"
 
     async def accept(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
-        """Store a raw update and return; it is filed soon after. While the disk is full the channel waits here."""
+        """Store a raw update and return; it is filed by then or soon after. While the disk is full channels wait."""
+        if await self._take_in_at_once(channel_id, event_id, raw):
+            return
         update = await insist(lambda: self._store.store_raw(channel_id, clean(event_id), raw), "an update")
         if update is None:
             return
@@ -97,6 +118,67 @@ class Intake:
             self._fresh.append(update)
         self._awake.set()
 
+    async def _take_in_at_once(self, channel_id: ChannelId, event_id: str, raw: bytes) -> bool:
+        """Store an update, file its message and begin its task, all in one wait for the disk, if a container waits for
+        it and nothing is before it. False: it goes the longer way."""
+        desk = self._ends.head_starts
+        if desk is None or self._work is None or self._is_behind or self._fresh:
+            return False
+        inbound = self._decode_plain(channel_id, raw)
+        if inbound is None or inbound.chat in self._lanes:
+            return False
+        self._lanes[inbound.chat] = deque()
+        head_start = None
+        try:
+            head_start = await desk.offer(inbound)
+        finally:
+            if head_start is None:
+                self._leave_lane(inbound.chat)
+        if head_start is None:
+            return False
+        # Whoever waits here may go away, a terminal that closes: what is begun is brought to its end all the same.
+        storing = partial(self._store.take_in_and_begin, channel_id, clean(event_id), raw, inbound)
+        taking_in = self._work.create_task(self._begin(storing, inbound, head_start, desk))
+        desk.filing(head_start)
+        await asyncio.shield(taking_in)
+        return True
+
+    def _decode_plain(self, channel_id: ChannelId, raw: bytes) -> InboundMessage | None:
+        """Return what an update says if it is sound and whole; what is not is looked at when it is stored."""
+        channel = self._channels().get(channel_id)
+        try:
+            inbound = channel.decode(raw) if channel is not None else None
+            is_plain = inbound is not None and not inbound.pending_files and fault_of(inbound) is None
+        except Exception as error:  # noqa: BLE001 - a decoder's bug: it is told of when the update is decoded again
+            log.debug("an update was not decoded at once: %s", error)
+            return None
+        return clean_inbound(inbound) if inbound is not None and is_plain else None
+
+    async def _begin(
+        self,
+        storing: Callable[[Callable[[SenderFacts], GroupId | None], StartOffer], Awaitable[TakenIn]],
+        inbound: InboundMessage,
+        head_start: HeadStart,
+        desk: HeadStartDesk,
+    ) -> None:
+        decide = partial(self._group_at_once, inbound)
+        taken_in = TakenIn(update=None, filed=None)
+        try:
+            taken_in = await insist(lambda: storing(decide, head_start.offer), "an update")
+        finally:
+            desk.settle(head_start, taken_in.filed)
+            if taken_in.update is not None and taken_in.filed is None:
+                self._in_hand.add(taken_in.update.raw_id)
+                self._lanes[inbound.chat].appendleft((taken_in.update, inbound))
+            self._leave_lane(inbound.chat)
+
+    def _leave_lane(self, chat: ChatKey) -> None:
+        """Let what has come into a chat's lane meanwhile be filed."""
+        if self._lanes[chat] and self._work is not None:
+            self._work.create_task(self._file_lane(chat, self._work))
+        else:
+            del self._lanes[chat]
+
     def recover(self) -> None:
         """Have the store's unfiled updates read again: at start, or when a channel has come back."""
         self._is_behind = True
@@ -105,6 +187,7 @@ class Intake:
     async def run(self) -> None:
         """File updates until cancelled, beginning with what a crash left. What is cut off is filed after a restart."""
         async with asyncio.TaskGroup() as work:
+            self._work = work
             for command in await self._store.open_commands():
                 work.create_task(self._command(command))
             while True:
@@ -202,6 +285,13 @@ class Intake:
             self._ends.queued(filed.message)
         elif filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
             work.create_task(self._command(filed.message))
+
+    def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
+        """Return the group that a message is queued for, None if anything else becomes of it."""
+        decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._groups())
+        if isinstance(decision, TryCode) or decision.state is not MessageState.QUEUED or decision.notice:
+            return None
+        return decision.group_id
 
     async def _decide_and_file(self, update: RawUpdate, inbound: InboundMessage) -> Filed:
         facts = await self._store.sender_facts(inbound.person, inbound.chat)

@@ -6,6 +6,7 @@ rest by itself, from /skills (`agents/skillbook.py`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Skill:
     folder: Path
 
 
+@functools.lru_cache(maxsize=256)
 def parse_skill_card(name: str, text: str) -> SkillCard | SkillProblem:
     """Return the card that SKILL.md's front matter makes. The folder's name is the skill's, whatever it says."""
     if not text.startswith("---\n"):

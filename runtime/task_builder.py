@@ -5,15 +5,20 @@ What people said becomes text in `envelope.py`; who hands it over is `task_run.p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
 
 from protocol.ids import PersonKey
 from protocol.link import Assignment, SkillCard
 from protocol.task import Lease, Limits, ModelRoute, Task
 from protocol.transcript import Entry, Step, ToolOutput
-from runtime.envelope import Envelope
+from runtime.access import role_of
+from runtime.budget import CapReached, decide_budget
+from runtime.config import task_limits
+from runtime.envelope import Envelope, LongText, build_envelope
 from runtime.group import Group
-from runtime.store.records import AttemptRow, StoredMessage, TaskRow
+from runtime.store.records import AttemptRow, MessageState, Person, Role, StoredMessage, TaskBeginning, TaskRow
 
 MAX_TRANSCRIPT_CHARS = 400_000
 """How much of the session's past is handed over: about 100,000 tokens. Older turns stay in the store."""
@@ -54,6 +59,46 @@ def build_task(row: TaskRow, envelope: Envelope, limits: Limits) -> Task:
         prompt=envelope.text,
         limits=limits,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTask:
+    """A task, and the texts that must be in the group's inbox before it begins."""
+
+    task: Task
+    long_texts: tuple[LongText, ...]
+
+
+def plan_task(
+    row: TaskRow,
+    messages: Sequence[StoredMessage],
+    beginning: TaskBeginning,
+    group: Group,
+    *,
+    uncounted: int,
+    reserved: int,
+    zone: tzinfo,
+) -> PlannedTask | CapReached:
+    """Return the task of claimed messages (those of context among them), unless the group may spend nothing more today.
+    `uncounted`: today's model calls that `beginning` does not know of; `reserved`: those that the group's other running
+    tasks may still make."""
+    limits = decide_budget(
+        group.group_id,
+        task_limits(group.limits),
+        cap=group.limits.calls_per_day,
+        used_today=beginning.model_calls + uncounted,
+        reserved=reserved,
+        parallel=group.parallel,
+    )
+    if isinstance(limits, CapReached):
+        return limits
+    envelope = build_envelope(
+        [message for message in messages if message.state is not MessageState.CONTEXT],
+        [message for message in messages if message.state is MessageState.CONTEXT],
+        _roles(messages, beginning.people),
+        zone,
+    )
+    return PlannedTask(task=build_task(row, envelope, limits), long_texts=envelope.long_texts)
 
 
 def build_assignment(
@@ -140,6 +185,12 @@ def _no_output(call_id: str) -> ToolOutput:
 def _entry_chars(entry: Entry) -> int:
     called = sum(len(str(call.arguments)) + len(call.name) for call in entry.calls)
     return len(entry.text) + called + sum(len(output.text) for output in entry.outputs)
+
+
+def _roles(messages: Sequence[StoredMessage], people: Mapping[PersonKey, Person]) -> dict[PersonKey, Role]:
+    speaking = {message.inbound.person: message.inbound for message in messages}
+    roles = {person: role_of(inbound, people.get(person)) for person, inbound in speaking.items()}
+    return {person: role for person, role in roles.items() if role}
 
 
 def speakers(messages: Sequence[StoredMessage]) -> tuple[PersonKey, ...]:

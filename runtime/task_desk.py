@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from channels.channel import Channel
 from credproxy.admin_client.link import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
-from protocol.link import Assignment
+from protocol.link import Assignment, Finished
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Lease
 from runtime.agent_events import AgentEvent
@@ -21,6 +23,7 @@ from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.group import Groups
 from runtime.home import Home
+from runtime.store.records import OutboxRow
 from runtime.store.store import Store
 
 ShownKind = Literal["accepted", "delta", "progress", "done"]
@@ -36,10 +39,12 @@ class AgentSession(Protocol):
 
     container_id: str
 
+    async def grant_ahead(self, lease: Lease) -> None: ...
     async def hand_over(
-        self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None]
+        self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
     ) -> CannotStart | None: ...
     def events(self) -> AsyncIterator[AgentEvent]: ...
+    def take_finished(self) -> Finished | None: ...
     async def ack(self, seq: int) -> None: ...
     async def file_stored(self, file_id: FileId) -> None: ...
     async def stop(self, reason: str) -> None: ...
@@ -51,6 +56,8 @@ class ContainerRoom(Protocol):
     """The part of `containers.Containers` that gives tasks their containers."""
 
     async def take(self, kind: ContainerKind) -> AgentSession | CannotStart: ...
+    async def take_spare(self, kind: ContainerKind) -> AgentSession | None: ...
+    async def give_back(self, door_id: DoorId, kind: ContainerKind) -> None: ...
     async def adopt(self, memory: LinkMemory, group_id: GroupId, lease: Lease | None = None) -> AgentSession: ...
 
 
@@ -62,6 +69,23 @@ class CallRecords(Protocol):
 
     async def usage(self, *, task_id: TaskId | None = None, day: str | None = None) -> tuple[UsageSum, ...]:
         """Return the model use of one task (or of one day); raise ProxyError."""
+
+
+class DeliveryRoom(Protocol):
+    """The part of `delivery.Delivery` that tasks give their messages to."""
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries may be under way now."""
+
+    def wake(self) -> None:
+        """Say that the outbox may have something that is due."""
+
+    def deliver(self, rows: Sequence[OutboxRow]) -> None:
+        """Send messages that have been claimed, at most as many as there was room for."""
+
+    async def settled(self) -> None:
+        """Return when nothing that is due waits to be sent."""
 
 
 class Surroundings(Protocol):
@@ -87,15 +111,23 @@ class TaskDesk:
     fork: Path
     image: str
     """`nightyard-agent:<hash>`."""
-    wake_delivery: Callable[[], None]
-    delivered: Callable[[], Awaitable[None]]
-    """Returns when nothing that is due waits to be sent."""
+    delivery: DeliveryRoom
+    uncounted: Callable[[GroupId], int]
+    """Model calls of a group that the store's count of today does not have yet."""
     shares: Shares = field(default_factory=Shares)
     """What running tasks may still take from their groups' day."""
 
     @property
     def settings(self) -> Settings:
         return self.around.settings.settings
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the times that agents are shown; UTC for a name that the settings check complains of."""
+        try:
+            return ZoneInfo(self.settings.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):  # ValueError: a name that is no path, such as `../x`
+            return UTC
 
     async def show(self, chat: ChatKey | None, kind: ShownKind, text: str) -> None:
         """Show in a chat that work goes on, if its channel runs."""

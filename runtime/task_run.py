@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from credproxy.admin_client.link import ProxyError
-from protocol.ids import GroupId, PersonKey, TaskId
+from protocol.ids import GroupId, TaskId
 from protocol.message import OutboundMessage
 from protocol.task import Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
-from runtime.access import role_of
 from runtime.attempt import Attempt, link_memory
 from runtime.attempt_outcome import (
     AttemptOutcome,
@@ -37,28 +36,30 @@ from runtime.attempt_outcome import (
     decide_next,
     end_reason,
     is_uncertain,
+    misbehaved,
     open_tool,
 )
-from runtime.budget import CapReached, day_of, decide_budget
-from runtime.config import task_limits
+from runtime.budget import CapReached, day_of
 from runtime.container_kinds import build_kind
 from runtime.container_session import CannotStart
-from runtime.envelope import LongText, build_envelope
+from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
 from runtime.skill_catalogue import load_skills
+from runtime.store.errors import StepOutOfOrder
 from runtime.store.records import (
     AttemptRow,
     Claim,
     MessageState,
     NewOutbound,
-    Person,
-    Role,
+    OutboxRow,
     StoredMessage,
+    TaskEnd,
+    TaskEnding,
     TaskRow,
 )
-from runtime.task_builder import build_assignment, build_entries, build_lease, build_task, speakers
-from runtime.task_desk import TaskDesk
+from runtime.task_builder import build_assignment, build_entries, build_lease, plan_task, speakers
+from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_words import cap_text, failure_text, suspended_text
 
 log = logging.getLogger(__name__)
@@ -70,14 +71,23 @@ ANSWER_FIRST_S = 0.1
 class TaskRun:
     """Runs one task to its end, once."""
 
-    def __init__(self, desk: TaskDesk, row: TaskRow, claim: Claim | None = None) -> None:
-        """`claim` is what a fresh task came of; None: the store is asked where the task stands."""
+    def __init__(
+        self,
+        desk: TaskDesk,
+        row: TaskRow,
+        claim: Claim | None = None,
+        *,
+        taken: AgentSession | None = None,
+        transcript: tuple[Entry, ...] | None = None,
+    ) -> None:
+        """`claim` is what a fresh task came of; None: the store is asked where the task stands. `taken`: the container
+        at which the store knows its first attempt to run."""
         self._desk = desk
         self._row = row
         self._claim = claim
-        self._transcript: tuple[Entry, ...] | None = None
+        self._transcript = transcript
         """The session before this task, once it is known."""
-        self._attempt: Attempt | None = None
+        self._attempt = Attempt(desk, row, claim.attempt, taken) if claim and taken else None
         self._stop_reason = ""
         self._tell_stop = False
         self._is_interrupted = False
@@ -182,7 +192,7 @@ class TaskRun:
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
-        self._attempt = Attempt(self._desk, self._row, row)
+        self._attempt = self._attempt or Attempt(self._desk, self._row, row)
         lease = build_lease(task, row, group.model)
         return await self._attempt.start(kind, task, lease, assignment)
 
@@ -209,9 +219,10 @@ class TaskRun:
     async def _decide(self, outcome: AttemptOutcome, task: Task) -> EndTask | None:
         """Return the task's end; None after the wait for another attempt. A lost attempt is stored and cleared away."""
         last_seq = outcome.seq if isinstance(outcome, Done | StoppedBy) else None
-        if last_seq is not None and not self._is_interrupted:
+        if isinstance(outcome, Done | StoppedBy) and last_seq is not None and not self._is_interrupted:
             stopped = TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason)
-            return EndTask(result=outcome.result if isinstance(outcome, Done) else stopped, seq=last_seq)
+            result = outcome.result if isinstance(outcome, Done) else stopped
+            return EndTask(result=result, seq=last_seq, last_step=outcome.last_step)
         if self._is_interrupted:
             outcome = Interrupted()
         reason = end_reason(outcome)
@@ -276,7 +287,7 @@ class TaskRun:
         """Wait a moment for the delivery: an engine that clears a container away keeps two cores busy for 40 ms."""
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_FIRST_S):
-                await self._desk.delivered()
+                await self._desk.delivery.settled()
 
     async def _close_attempt(self, reason: str, last_seq: int | None = None) -> None:
         attempt, self._attempt = self._attempt, None
@@ -290,30 +301,25 @@ class TaskRun:
         store = self._desk.store
         claim = self._claim
         messages = (*claim.context, *claim.messages) if claim else await store.messages_of(self._row.task_id)
-        used = await self._used_by_others()
+        uncounted, used = self._desk.uncounted(group.group_id), await self._used_by_others()
         beginning = await store.beginning_of(self._row, speakers(messages), day_of(datetime.now(UTC)))
         self._transcript = beginning.transcript
-        limits = decide_budget(
-            group.group_id,
-            task_limits(group.limits),
-            cap=group.limits.calls_per_day,
-            used_today=beginning.model_calls,
+        planned = plan_task(
+            self._row,
+            messages,
+            beginning,
+            group,
+            uncounted=uncounted,
             reserved=self._desk.shares.reserved(self.task_id, group.group_id, used),
-            parallel=group.parallel,
+            zone=self._desk.zone,
         )
-        if isinstance(limits, CapReached):
-            return EndTask(result=_failed("daily_cap", cap_text(limits)), said=cap_text(limits))
-        self._desk.shares.hold(self.task_id, group.group_id, limits.model_calls)
-        envelope = build_envelope(
-            [message for message in messages if message.state is not MessageState.CONTEXT],
-            [message for message in messages if message.state is MessageState.CONTEXT],
-            _roles(messages, beginning.people),
-            _zone(self._desk.settings.time_zone),
-        )
+        if isinstance(planned, CapReached):
+            return EndTask(result=_failed("daily_cap", cap_text(planned)), said=cap_text(planned))
+        self._desk.shares.hold(self.task_id, group.group_id, planned.task.limits.model_calls)
         inbox = self._desk.home.inbox(group.group_id)
-        for long_text in envelope.long_texts:
+        for long_text in planned.long_texts:
             await asyncio.to_thread(_write_long_text, inbox, long_text)
-        return build_task(self._row, envelope, limits)
+        return planned.task
 
     async def _used_by_others(self) -> dict[TaskId, int]:
         """Return the model calls that the group's other running tasks have made.
@@ -337,27 +343,35 @@ class TaskRun:
 
     async def _finish(self, end: EndTask) -> None:
         """Store the end in one transaction: result, what the chat reads, the session's new turns, its messages' end."""
-        store, result = self._desk.store, end.result
-        ending = await store.ending_of(self._row.task_id)
-        said = self._words(end)
-        outbound = self._outbound(result.status, said, ending.messages)
-        is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
-        await insist(
-            lambda: store.finish_task(
-                self._row.task_id,
-                result,
-                attempt_id=ending.attempts[-1].attempt_id if ending.attempts else None,
-                seq=end.seq,
-                outbound=outbound,
-                entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
-                message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
-                end_reason="" if is_answer else (result.code or result.status.value),
-            ),
-            "a task's end",
-        )
-        self._desk.wake_delivery()
+        result, delivery = end.result, self._desk.delivery
+        try:
+            claimed = await insist(lambda: self._store_end(end), "a task's end")
+        except StepOutOfOrder as error:
+            await self._finish(misbehaved("step_out_of_order", str(error)))
+            return
+        delivery.deliver(claimed)
+        if not claimed:
+            delivery.wake()
         extra = {"action": "task_finished", "task_id": self._row.task_id, "status": result.status, "code": result.code}
         log.info("a task ended", extra={"group_id": self._row.group_id, **extra})
+
+    async def _store_end(self, end: EndTask) -> tuple[OutboxRow, ...]:
+        build = partial(self._build_end, end, self._words(end))
+        return await self._desk.store.end_task(
+            self.task_id, build, last_step=end.last_step, deliveries=self._desk.delivery.room
+        )
+
+    def _build_end(self, end: EndTask, said: str, ending: TaskEnding) -> TaskEnd:
+        result = end.result
+        is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
+        return TaskEnd(
+            result=result,
+            seq=end.seq,
+            outbound=self._outbound(result.status, said, ending.messages),
+            entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
+            message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
+            end_reason="" if is_answer else (result.code or result.status.value),
+        )
 
     def _words(self, end: EndTask) -> str:
         """Return what the chat reads at the end, empty for nothing."""
@@ -384,12 +398,6 @@ class TaskRun:
         return (NewOutbound(step=status.value, message=message),)
 
 
-def _roles(messages: Sequence[StoredMessage], people: Mapping[PersonKey, Person]) -> dict[PersonKey, Role]:
-    speaking = {message.inbound.person: message.inbound for message in messages}
-    roles = {person: role_of(inbound, people.get(person)) for person, inbound in speaking.items()}
-    return {person: role for person, role in roles.items() if role}
-
-
 def _failed(code: str, reason: str) -> TaskResult:
     return TaskResult(status=TaskStatus.FAILED, code=code, reason=reason)
 
@@ -398,13 +406,6 @@ def _wall_left_s(task: Task, attempt: AttemptRow) -> float:
     """Return what is left of an attempt's time; a little at least, so that words on their way still arrive."""
     ran_s = (datetime.now(UTC) - datetime.fromisoformat(attempt.started_at)).total_seconds()
     return max(task.limits.wall_s - ran_s, ADOPTED_WALL_FLOOR_S)
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):  # ValueError: a name that is no path, such as `../x`
-        return UTC
 
 
 def _write_long_text(inbox: Path, long_text: LongText) -> None:

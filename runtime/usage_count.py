@@ -22,6 +22,8 @@ from runtime.store.store import Store
 log = logging.getLogger(__name__)
 
 CATCH_UP_PAUSE_S = 30.0
+GATHER_S = 0.05
+"""How long a count waits before it is stored: a call's end is when its answer is stored, which a person waits for."""
 
 
 class UsageSums(Protocol):
@@ -59,6 +61,10 @@ class UsageCount:
             extra = {"action": "approval_wanted", "target": event.target, "approval_id": event.detail, **ids}
             log.warning("a request waits for approval: `nightyard approvals` shows it", extra=extra)
 
+    def uncounted(self, group_id: GroupId) -> int:
+        """Return the group's model calls of today that are not in the store yet."""
+        return self._calls[day_of(datetime.now(UTC)), group_id]
+
     async def run(self) -> None:
         """Store counts until cancelled."""
         is_caught_up = False
@@ -69,14 +75,15 @@ class UsageCount:
                     await self._awake.wait()
             except TimeoutError:
                 continue
+            await asyncio.sleep(GATHER_S)
             self._awake.clear()
             await self._store_counts()
 
     async def _store_counts(self) -> None:
-        while self._calls:
-            (day, group_id), calls = self._calls.popitem()
-            for _ in range(calls):
-                await insist(partial(self._store.add_model_call, day, group_id), "a count")
+        for (day, group_id), calls in tuple(self._calls.items()):
+            await insist(partial(self._store.add_model_calls, day, group_id, calls), "a count")
+            self._calls[day, group_id] -= calls
+        self._calls = +self._calls
 
     async def _catch_up(self) -> bool:
         """Add what the proxy has counted today and the store has not; False if the proxy cannot be asked."""

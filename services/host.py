@@ -153,6 +153,7 @@ class Host:
             known_doors=self._known_doors,
             placeholders=PlaceholderVariables(fork, partial(placeholder_variables, self._proxy)).of,
         )
+        self._usage = UsageCount(store, self._proxy)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
         self._dispatcher = Dispatcher(
             TaskDesk(
@@ -163,8 +164,8 @@ class Host:
                 home=home,
                 fork=fork,
                 image=agent_image(home),
-                wake_delivery=self._delivery.wake,
-                delivered=self._delivery.settled,
+                delivery=self._delivery,
+                uncounted=self._usage.uncounted,
             )
         )
         self._operations = Operations(
@@ -175,7 +176,12 @@ class Host:
             store,
             lambda: self.state.channels,
             lambda: [*self.state.groups.ready, *self.state.groups.suspended],
-            IntakeEnds(queued=self._dispatcher.arrived, command=self._command, outbox=self._delivery.wake),
+            IntakeEnds(
+                queued=self._dispatcher.arrived,
+                command=self._command,
+                outbox=self._delivery.wake,
+                head_starts=self._dispatcher,
+            ),
             inbox=home.inbox,
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb * MB,
             rehearsing=lambda: self.state.groups.rehearsing,
@@ -183,7 +189,6 @@ class Host:
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
         )
-        self._usage = UsageCount(store, self._proxy)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
         self._control = ControlServer(home.control_socket, self._operations, self._terminal)
         self.state.when_reloaded(self._follow_reload)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Request:
     headers: Mapping[str, str]
     """Lower-case names; of a repeated header the last."""
     body: bytes
+    arrived: float
+    """When its first bytes were read (monotonic seconds)."""
 
     def json(self) -> Any:
         """Return the body's JSON value; raise ValueError."""
@@ -134,12 +137,15 @@ async def _read_request(
 ) -> Request | None:
     head: h11.Request | None = None
     body = bytearray()
+    arrived = 0.0
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
             if connection.they_are_waiting_for_100_continue:
                 writer.write(connection.send(h11.InformationalResponse(status_code=100, headers=[])))
-            connection.receive_data(await reader.read(READ_BYTES))
+            chunk = await reader.read(READ_BYTES)
+            arrived = arrived or time.monotonic()
+            connection.receive_data(chunk)
         elif isinstance(event, h11.Request):
             head = event
         elif isinstance(event, h11.Data):
@@ -147,12 +153,12 @@ async def _read_request(
             if len(body) > MAX_BODY_BYTES:
                 return None
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return _request(head, bytes(body))
+            return _request(head, bytes(body), arrived or time.monotonic())
         else:
             return None
 
 
-def _request(head: h11.Request, body: bytes) -> Request:
+def _request(head: h11.Request, body: bytes, arrived: float) -> Request:
     parts = urlsplit(head.target.decode("latin-1"))
     return Request(
         method=head.method.decode("ascii"),
@@ -160,6 +166,7 @@ def _request(head: h11.Request, body: bytes) -> Request:
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers},
         body=body,
+        arrived=arrived,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import pwd
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -182,7 +183,9 @@ class TerminalChannel:
         return sum(len(room.screens) for room in self._rooms.values())
 
 
+@functools.cache
 def _user_name() -> str:
+    """Looked up once: it takes longer than storing what was said."""
     with contextlib.suppress(KeyError):
         return pwd.getpwuid(getuid()).pw_name
     return "owner"

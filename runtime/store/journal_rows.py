@@ -19,15 +19,15 @@ CHECKED_AT_ONCE = 2_000
 
 def append(transaction: Transaction, kind: JournalKind, payload: str = "", **refs: str | None) -> None:
     """Add an entry about these ids; of the payload only the keyed digest is kept."""
-    last = transaction.one("journal_last")
+    last_seq, last_hash = transaction.journal_end or _journal_end(transaction)
     entry = seal(
         transaction.key,
-        seq=last["seq"] + 1 if last else 1,
+        seq=last_seq + 1,
         at=transaction.now_text(),
         kind=kind,
         refs=refs_text({name: value for name, value in refs.items() if value is not None}),
         digest=payload_digest(transaction.key, payload) if payload else "",
-        previous=last["hash"] if last else FIRST_PREVIOUS,
+        previous=last_hash,
     )
     transaction.insert(
         "journal_insert",
@@ -39,6 +39,12 @@ def append(transaction: Transaction, kind: JournalKind, payload: str = "", **ref
         previous=entry.previous,
         hash=entry.hash,
     )
+    transaction.journal_end = entry.seq, entry.hash
+
+
+def _journal_end(transaction: Transaction) -> tuple[int, str]:
+    last = transaction.one("journal_last")
+    return (last["seq"], last["hash"]) if last else (0, FIRST_PREVIOUS)
 
 
 def journal_tail(transaction: Transaction, limit: int) -> tuple[JournalEntry, ...]:

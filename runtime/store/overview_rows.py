@@ -43,10 +43,10 @@ def needed_files(transaction: Transaction) -> frozenset[str]:
     return frozenset(names)
 
 
-def add_model_call(transaction: Transaction, day: str, group_id: GroupId) -> ModelCalls:
-    transaction.run("add_model_call", day=day, group_id=group_id)
-    calls = model_calls(transaction, day)
-    return ModelCalls(group=calls[group_id], total=sum(calls.values()))
+def add_model_calls(transaction: Transaction, day: str, group_id: GroupId, calls: int = 1) -> ModelCalls:
+    transaction.run("add_model_calls", day=day, group_id=group_id, calls=calls)
+    counts = model_calls(transaction, day)
+    return ModelCalls(group=counts[group_id], total=sum(counts.values()))
 
 
 def model_calls(transaction: Transaction, day: str) -> Mapping[GroupId, int]:

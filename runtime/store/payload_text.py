@@ -16,6 +16,9 @@ from runtime.store.errors import Unstorable
 T = TypeVar("T")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def to_text(value: object) -> str:
     """Return a record, or a value of records, as JSON text; raise Unstorable if it is nested too deep."""
     try:
@@ -39,7 +42,7 @@ def from_text(record: type[T], text: str) -> T:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _encode(value)
 
 
 def _finite(value: object) -> object:

@@ -95,6 +95,11 @@ UNION ALL
 SELECT m.message_id, m.state, p.body FROM tasks AS t JOIN messages AS m USING (task_id)
 JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'running' AND m.state = 'context';
 
+-- name: queued_before
+-- Whether a session has an older message waiting.
+SELECT 1 FROM messages INDEXED BY messages_queued
+WHERE state = 'queued' AND seq < :seq AND session_id = :session_id LIMIT 1;
+
 -- name: open_commands
 -- Commands that have not been carried out.
 SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
@@ -430,10 +435,10 @@ SELECT value FROM flags WHERE name = :name;
 INSERT INTO flags (name, value, set_by, set_at) VALUES (:name, :value, :set_by, :set_at)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
 
--- name: add_model_call
--- One more model call of a group on a day.
-INSERT INTO model_calls (day, group_id, calls) VALUES (:day, :group_id, 1)
-ON CONFLICT (day, group_id) DO UPDATE SET calls = calls + 1;
+-- name: add_model_calls
+-- More model calls of a group on a day.
+INSERT INTO model_calls (day, group_id, calls) VALUES (:day, :group_id, :calls)
+ON CONFLICT (day, group_id) DO UPDATE SET calls = calls + excluded.calls;
 
 -- name: model_calls_of_day
 -- A day's model calls by group.

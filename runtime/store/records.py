@@ -6,7 +6,7 @@ Times are ISO 8601 UTC text of one width (`2026-01-31T09:00:00.000000Z`), so tha
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,6 +88,8 @@ class Filed:
     message: StoredMessage
     first: bool
     """False: this raw update had been filed before; nothing was changed."""
+    begun: Begun | None = None
+    """What came of the offer that it was filed with; None: it waits for the dispatcher, if for anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,43 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartOffer:
+    """A started container that waits for a message of this group, if it is for that group and nothing is before it."""
+
+    group_id: GroupId
+    task_id: TaskId
+    attempt_id: AttemptId
+    """The ids that the task and its first attempt get, if it begins."""
+    door_id: DoorId
+    container_id: str
+    nonce_hash: str
+    day: str
+    """The UTC day whose model calls are counted."""
+    build: Callable[[Claim, TaskBeginning], Task | None]
+    """Pure, called in the store's thread. None: the task cannot be built from this alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A message's task, made with the message. With `task` its first attempt is recorded as running at the offer's
+    door; without, the claim is as any other and the container was not used."""
+
+    claim: Claim
+    beginning: TaskBeginning
+    task: Task | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """What became of an update for which a container was waiting."""
+
+    update: RawUpdate | None
+    """None: this event had been stored before, and nothing was changed."""
+    filed: Filed | None
+    """None: the update still waits to be filed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskBeginning:
     """What a task is built from beside its messages, as one state of the store."""
 
@@ -161,6 +200,30 @@ class TaskEnding:
     spec: Task | None
     attempts: tuple[AttemptRow, ...]
     messages: tuple[StoredMessage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastStep:
+    """A step that is stored with its task's end."""
+
+    attempt_id: AttemptId
+    seq: int
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnd:
+    """All that the end of a task changes."""
+
+    result: TaskResult
+    seq: int | None
+    """Of the agent's last word, if it said one: counts as stored."""
+    outbound: tuple[NewOutbound, ...]
+    entries: tuple[Entry, ...]
+    """What the session's transcript gets."""
+    message_state: Literal[MessageState.ANSWERED, MessageState.DEAD]
+    end_reason: str
+    """Of its messages; empty: the status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

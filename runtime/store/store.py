@@ -17,7 +17,17 @@ from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, GroupId, Message
 from protocol.message import InboundMessage, OutboundMessage, Receipt
 from protocol.task import Task, TaskResult
 from protocol.transcript import Entry, Step
-from runtime.store import inbound_rows, journal_rows, outbox_rows, overview_rows, people_rows, task_rows, task_views
+from runtime.store import (
+    begin_rows,
+    end_rows,
+    inbound_rows,
+    journal_rows,
+    outbox_rows,
+    overview_rows,
+    people_rows,
+    task_rows,
+    task_views,
+)
 from runtime.store.database import BUSY_TIMEOUT_S, Transaction, open_database, utc_now
 from runtime.store.reader import Reader
 from runtime.store.records import (
@@ -28,6 +38,7 @@ from runtime.store.records import (
     FiledState,
     JournalCheck,
     JournalEntry,
+    LastStep,
     MessageState,
     ModelCalls,
     NewOutbound,
@@ -37,9 +48,12 @@ from runtime.store.records import (
     RawUpdate,
     Role,
     SenderFacts,
+    StartOffer,
     StoredMessage,
     StoreStatus,
+    TakenIn,
     TaskBeginning,
+    TaskEnd,
     TaskEnding,
     TaskRow,
     Trace,
@@ -120,6 +134,22 @@ class Store:
             note=note,
             notice=notice,
         )
+
+    async def take_in_and_begin(
+        self,
+        channel_id: ChannelId,
+        event_id: str,
+        raw: bytes,
+        inbound: InboundMessage,
+        decide: Callable[[SenderFacts], GroupId | None],
+        offer: StartOffer,
+    ) -> TakenIn:
+        """Store an update that says `inbound`, queue it for the group that `decide` says, and where nothing is before
+        it begin its task in the offered container: all in one transaction.
+
+        `decide` is pure and called in the store's thread; None from it: the update is stored and waits to be filed.
+        """
+        return await self._write(begin_rows.take_in_and_begin, channel_id, event_id, raw, inbound, decide, offer)
 
     async def end_message(
         self, message_id: MessageId, state: Literal[MessageState.DEAD, MessageState.REFUSED], reason: str
@@ -253,6 +283,21 @@ class Store:
             end_reason=end_reason,
         )
 
+    async def end_task(
+        self,
+        task_id: TaskId,
+        build: Callable[[TaskEnding], TaskEnd],
+        *,
+        last_step: LastStep | None = None,
+        deliveries: int = 0,
+    ) -> tuple[OutboxRow, ...]:
+        """Store a task's last step, end it as `build` says, and return at most so many messages that are due, claimed
+        as by `claim_outbox`: all in one transaction. A task that has ended stays as it is.
+
+        `build` is pure and called in the store's thread. Raises StepOutOfOrder, and has then changed nothing.
+        """
+        return await self._write(end_rows.end_task, task_id, last_step, build, deliveries)
+
     async def current_session(self, group_id: GroupId, chat: ChatKey) -> SessionId | None:
         """Return the session that a message in this chat would join now; None if there is none yet."""
         return await self._read(inbound_rows.current_session, group_id, chat)
@@ -366,9 +411,9 @@ class Store:
         """Freeze or unfreeze; `by` is who asked (`cli`, a person key)."""
         await self._write(overview_rows.set_frozen, frozen, by)
 
-    async def add_model_call(self, day: str, group_id: GroupId) -> ModelCalls:
+    async def add_model_calls(self, day: str, group_id: GroupId, calls: int = 1) -> ModelCalls:
         """Count one model call on a day (`2026-01-31`); return the day's counts including it."""
-        return await self._write(overview_rows.add_model_call, day, group_id)
+        return await self._write(overview_rows.add_model_calls, day, group_id, calls)
 
     async def model_calls(self, day: str) -> Mapping[GroupId, int]:
         """Return a day's model calls by group."""

@@ -22,10 +22,15 @@ from runtime.store.records import AttemptRow, Claim, MessageState, NewOutbound, 
 MAX_LABEL_CHARS = 100
 
 
-def claim_messages(transaction: Transaction, message_ids: tuple[MessageId, ...]) -> Claim:
+def claim_messages(
+    transaction: Transaction,
+    message_ids: tuple[MessageId, ...],
+    task_id: TaskId | None = None,
+    attempt_id: AttemptId | None = None,
+) -> Claim:
     messages = _claimable(transaction, message_ids)
     newest = messages[-1]
-    task_id = TaskId(mint("task"))
+    task_id = task_id or TaskId(mint("task"))
     session_id, before = newest.session_id, newest.seq
     transaction.run(
         "insert_task",
@@ -46,7 +51,7 @@ def claim_messages(transaction: Transaction, message_ids: tuple[MessageId, ...])
     stored = messages_of(transaction, task_id)
     return Claim(
         task=row,
-        attempt=begin_attempt(transaction, task_id),
+        attempt=begin_attempt(transaction, task_id, attempt_id),
         messages=tuple(message for message in stored if message.state is MessageState.CLAIMED),
         context=tuple(message for message in stored if message.state is MessageState.CONTEXT),
     )
@@ -67,13 +72,13 @@ def _claimable(transaction: Transaction, message_ids: tuple[MessageId, ...]) -> 
     return messages
 
 
-def begin_attempt(transaction: Transaction, task_id: TaskId) -> AttemptRow:
+def begin_attempt(transaction: Transaction, task_id: TaskId, attempt_id: AttemptId | None = None) -> AttemptRow:
     if _head(transaction, task_id)["state"] != "running":
         raise UnknownRow("running task", task_id)
     before = transaction.one("open_attempt_of_task", task_id=task_id)
     if before is not None:
         attempt_ended(transaction, AttemptId(before["attempt_id"]), "superseded")
-    attempt_id = AttemptId(mint("attempt"))
+    attempt_id = attempt_id or AttemptId(mint("attempt"))
     transaction.run("insert_attempt", attempt_id=attempt_id, task_id=task_id, started_at=transaction.now_text())
     append(transaction, JournalKind.ATTEMPT_STARTED, attempt=attempt_id, task=task_id)
     return _known_attempt(transaction, attempt_id)

@@ -58,6 +58,7 @@ class Writer:
             job.value = job.work(self._transaction)
         except Exception as error:
             job.error = error
+            self._transaction.journal_end = None
             if isinstance(error, sqlite3.Error):
                 job.error = translate(error, self._path)
                 if not isinstance(job.error, StoreMisused) or not self._connection.in_transaction:
@@ -66,6 +67,7 @@ class Writer:
         execute("RELEASE job")
 
     def _fail_all(self, jobs: list[Job], error: sqlite3.Error | StoreError) -> None:
+        self._transaction.journal_end = None
         with contextlib.suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

@@ -18,7 +18,7 @@ from typing import Any
 from credproxy.admin_client.link import ProxyUnavailable
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId, mint
 from protocol.link import Assignment, Finished, StepTaken
-from protocol.task import Effects, Lease, Limits, ModelRoute, Task, TaskResult
+from protocol.task import Effects, Lease, Limits, ModelRoute, Task, TaskResult, Usage
 from runtime.agent_events import AgentEvent
 from runtime.agent_link_rules import LinkLimits
 from runtime.container_command import ContainerKind
@@ -121,6 +121,10 @@ class RememberingProxy:
 
     async def grant(self, door_id: DoorId, lease: Lease) -> None:
         self.leases[door_id] = lease
+
+    async def end(self, door_id: DoorId) -> Usage:
+        self.leases.pop(door_id, None)
+        return Usage()
 
 
 @dataclass(slots=True)

@@ -212,6 +212,9 @@ class ScriptedRoom:
     host_parts: asyncio.TaskGroup | None = None
     """Where sessions run: gone when "the host" goes, unlike the agents."""
     taken: int = 0
+    spares: int = 0
+    """So many times a container is there before it is asked for."""
+    given_back: list[DoorId] = field(default_factory=list)
 
     async def take(self, kind: ContainerKind) -> ContainerSession | CannotStart:
         script = self.scripts.pop(0) if self.scripts else echo
@@ -226,6 +229,18 @@ class ScriptedRoom:
         self.engine.running[session.container_id] = self.group.create_task(work)
         await link.ready.wait()
         return session
+
+    async def take_spare(self, kind: ContainerKind) -> ContainerSession | None:
+        if not self.spares:
+            return None
+        self.spares -= 1
+        taken = await self.take(kind)
+        assert isinstance(taken, ContainerSession)
+        return taken
+
+    async def give_back(self, door_id: DoorId, kind: ContainerKind) -> None:
+        self.spares += 1
+        self.given_back.append(door_id)
 
     async def adopt(self, memory: LinkMemory, group_id: GroupId, lease: Lease | None = None) -> ContainerSession:
         session, _ = self._session(memory.door_id, group_id, memory)
@@ -369,8 +384,8 @@ class HostBench:
                     home=self.home,
                     fork=self.fork,
                     image="nightyard-agent:test",
-                    wake_delivery=self.delivery.wake,
-                    delivered=self.delivery.settled,
+                    delivery=self.delivery,
+                    uncounted=lambda group_id: 0,
                 )
             )
             running = [parts.create_task(self.dispatcher.run()), parts.create_task(self.delivery.run())]

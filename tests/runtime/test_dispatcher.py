@@ -320,8 +320,8 @@ async def test_the_daily_cap_ends_a_message_with_a_word(tmp_path: Path) -> None:
         assert bench.proxy.leases[0].limits.model_calls == 2
         await bench.idle()
         today = _today()
-        await bench.store.add_model_call(today, MAIN)
-        await bench.store.add_model_call(today, MAIN)
+        await bench.store.add_model_calls(today, MAIN)
+        await bench.store.add_model_calls(today, MAIN)
         message_id = await bench.say("two")
         text = (await bench.channel.texts(2))[1]
         assert "calls_per_day" in text

@@ -74,7 +74,7 @@ async def test_each_call_counts_once(store: Store, sums: Sums) -> None:
 
 async def test_calls_made_while_no_host_was_there_are_added(store: Store) -> None:
     """The proxy's sums are the truth; what the store has already is not counted again."""
-    await store.add_model_call(day_of(datetime.now(UTC)), MAIN)
+    await store.add_model_calls(day_of(datetime.now(UTC)), MAIN)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(UsageCount(store, Sums(4)).run())
         assert await counted(store, 4) == {MAIN: 4}

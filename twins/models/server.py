@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,7 +63,6 @@ class ModelTwin:
 
     async def _handle_model_call(self, request: Request, exchange: Exchange) -> None:
         api = APIS[request.path]
-        arrived = time.monotonic()
         key = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
             body = request.json()
@@ -75,7 +73,7 @@ class ModelTwin:
         self.calls += 1
         number = self.calls
         seen = {"path": request.path, "model": conversation.model, "key": key, "said": conversation.said}
-        self.log.append({"number": number, "arrived": arrived, "bytes": len(request.body), **seen})
+        self.log.append({"number": number, "arrived": request.arrived, "bytes": len(request.body), **seen})
         if self.required_key is not None and key != self.required_key:
             await exchange.answer_json(401, api.error_body(401, "invalid x-api-key"))
             return

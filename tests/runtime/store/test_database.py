@@ -22,7 +22,7 @@ def mode_of(path: Path) -> int:
 async def test_a_fresh_home_gets_private_files(tmp_path: Path) -> None:
     """The store, its log and its key are made readable for their owner alone."""
     async with open_store(tmp_path) as store:
-        await store.add_model_call("2026-01-31", MAIN)
+        await store.add_model_calls("2026-01-31", MAIN)
         names = {path.name: mode_of(path) for path in tmp_path.iterdir()}
     assert set(names) == {"store.db", "store.db-wal", "store.db-shm", "journal.key"}
     assert set(names.values()) == {0o600}
@@ -71,6 +71,6 @@ async def test_a_file_locked_by_another_program_is_said(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreLocked, match="locked"):
-                await store.add_model_call("2026-01-31", MAIN)
+                await store.add_model_calls("2026-01-31", MAIN)
             other.execute("ROLLBACK")
-        assert (await store.add_model_call("2026-01-31", MAIN)).total == 1
+        assert (await store.add_model_calls("2026-01-31", MAIN)).total == 1

@@ -26,7 +26,7 @@ async def file(tmp_path: Path) -> Path:
     async with open_store(tmp_path) as store:
         await store.save_person(ANNA, "Anna", "owner", "cli")
         await store.bind(Binding(chat=CHAT, chat_kind="direct", group_id=MAIN))
-        await store.add_model_call("2026-01-31", MAIN)
+        await store.add_model_calls("2026-01-31", MAIN)
         await answered(store)
         failed = await running(store)
         result = TaskResult(status=TaskStatus.FAILED, code="agent_crashed", reason="It crashed.")

@@ -41,10 +41,10 @@ async def test_frozen_lasts_until_lifted(tmp_path: Path) -> None:
 async def test_model_calls_are_counted_by_day_and_group(store: Store) -> None:
     """Each call is counted for its group and in all, each day from zero."""
     other = GroupId("other")
-    assert await store.add_model_call("2026-01-31", MAIN) == ModelCalls(group=1, total=1)
-    assert await store.add_model_call("2026-01-31", other) == ModelCalls(group=1, total=2)
-    assert await store.add_model_call("2026-01-31", MAIN) == ModelCalls(group=2, total=3)
-    assert await store.add_model_call("2026-02-01", MAIN) == ModelCalls(group=1, total=1)
+    assert await store.add_model_calls("2026-01-31", MAIN) == ModelCalls(group=1, total=1)
+    assert await store.add_model_calls("2026-01-31", other) == ModelCalls(group=1, total=2)
+    assert await store.add_model_calls("2026-01-31", MAIN) == ModelCalls(group=2, total=3)
+    assert await store.add_model_calls("2026-02-01", MAIN) == ModelCalls(group=1, total=1)
     assert await store.model_calls("2026-01-31") == {MAIN: 2, other: 1}
     assert await store.model_calls("2026-03-01") == {}
 

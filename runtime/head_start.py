@@ -1,0 +1,104 @@
+"""The head start of a message whose group is idle: its container is there before it is filed, and waits for it.
+
+A spare is offered to the store, which files the message and begins its task in one transaction
+(`store/begin_rows.py`). Whether there is room at all is the dispatcher's business.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from protocol.ids import AttemptId, ChatKey, GroupId, TaskId, mint
+from protocol.message import InboundMessage
+from protocol.task import Effects, Lease, Task
+from runtime.budget import CapReached, day_of
+from runtime.config import task_limits
+from runtime.container_command import ContainerKind
+from runtime.container_kinds import build_kind
+from runtime.group import Group
+from runtime.skill_catalogue import load_skills
+from runtime.store.records import Claim, StartOffer, StoredMessage, TaskBeginning
+from runtime.task_builder import plan_task
+from runtime.task_desk import AgentSession, TaskDesk
+
+MAX_CHATS = 1_000
+"""Chats whose group is remembered; in others a message goes the longer way once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadStart:
+    """A container for a task that is perhaps about to begin: whoever holds it uses it or gives it back."""
+
+    offer: StartOffer
+    session: AgentSession
+    kind: ContainerKind
+    likely_lease: Lease
+    """The task's, unless its group's day is nearly used up."""
+
+
+class HeadStarts:
+    """Makes offers of spares."""
+
+    def __init__(self, desk: TaskDesk) -> None:
+        self._desk = desk
+        self._groups: OrderedDict[ChatKey, GroupId] = OrderedDict()
+
+    def learn(self, message: StoredMessage) -> None:
+        """Remember whom a chat talks to: which group a message is for is decided only when it is filed."""
+        if message.group_id is not None:
+            self._groups[message.inbound.chat] = message.group_id
+            self._groups.move_to_end(message.inbound.chat)
+            if len(self._groups) > MAX_CHATS:
+                self._groups.popitem(last=False)
+
+    def likely_group(self, inbound: InboundMessage) -> Group | None:
+        """Return the group that a plain message is most likely for; None if it is not known, or cannot work now."""
+        if inbound.kind != "message" or inbound.pending_files or inbound.text.startswith("/"):
+            return None
+        group_id = self._groups.get(inbound.chat)
+        return self._desk.around.groups.ready.get(group_id) if group_id is not None else None
+
+    async def take(self, group: Group) -> HeadStart | None:
+        """Take the group's spare; None if there is none, or a skill needs a word in the log first."""
+        skills, problems = load_skills(self._desk.fork, group.skills)
+        if problems:
+            return None
+        kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
+        session = await self._desk.containers.take_spare(kind)
+        if session is None:
+            return None
+        offer = StartOffer(
+            group_id=group.group_id,
+            task_id=TaskId(mint("task")),
+            attempt_id=AttemptId(mint("attempt")),
+            door_id=session.door_id,
+            container_id=session.container_id,
+            nonce_hash=session.memory.nonce_hash,
+            day=day_of(datetime.now(UTC)),
+            build=partial(self._build, group, self._desk.uncounted(group.group_id)),
+        )
+        limits = task_limits(group.limits)
+        lease = Lease(
+            task_id=offer.task_id,
+            attempt_id=offer.attempt_id,
+            group_id=group.group_id,
+            effects=Effects.LIVE,
+            limits=limits,
+            routes=(group.model.route,),
+        )
+        return HeadStart(offer=offer, session=session, kind=kind, likely_lease=lease)
+
+    async def give_back(self, head_start: HeadStart) -> None:
+        """Have the container wait for another task."""
+        await self._desk.containers.give_back(head_start.session.door_id, head_start.kind)
+
+    def _build(self, group: Group, uncounted: int, claim: Claim, beginning: TaskBeginning) -> Task | None:
+        """Return the claim's task, None where more than this is needed: a word about the cap, files for long texts."""
+        messages = (*claim.context, *claim.messages)
+        planned = plan_task(
+            claim.task, messages, beginning, group, uncounted=uncounted, reserved=0, zone=self._desk.zone
+        )
+        return None if isinstance(planned, CapReached) or planned.long_texts else planned.task
