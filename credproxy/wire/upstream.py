@@ -27,8 +27,8 @@ IsPermitted = Callable[[Address], bool]
 """Whether an address may be dialled for a request: policy's word."""
 
 MAX_TRIED = 4
-MAX_POOLED_PER_KEY = 8
 MAX_POOLED = 64
+"""As many as one container may have connections: fewer, and a busy one would shake hands again and again."""
 LOCALHOST = ("127.0.0.1", "::1")
 
 
@@ -135,10 +135,9 @@ class Upstreams:
         if not connection.is_clean:
             connection.http.start_next_cycle()
         connection.unused_since = asyncio.get_running_loop().time()
+        if sum(map(len, self._kept.values())) >= MAX_POOLED:
+            self._drop_oldest()
         kept = self._kept.setdefault(connection.key, [])
-        if len(kept) >= MAX_POOLED_PER_KEY or sum(map(len, self._kept.values())) >= MAX_POOLED:
-            connection.stream.close()
-            return
         kept.append(connection)
         self._kept_something.set()
 
@@ -146,6 +145,14 @@ class Upstreams:
         """Close every kept connection, and those under way as they end: policy or secrets changed."""
         self._generation += 1
         self._drop_where(lambda _kept: True)
+
+    def _drop_oldest(self) -> None:
+        """Close the connection that was unused for longest: another key's, most often."""
+        key = min(self._kept, key=lambda key: self._kept[key][0].unused_since)
+        kept = self._kept[key]
+        kept.pop(0).stream.close()
+        if not kept:
+            del self._kept[key]
 
     def _drop_where(self, is_over: Callable[[Connection], bool]) -> None:
         for key, kept in list(self._kept.items()):
