@@ -8,6 +8,7 @@ a grant besides where it leads is `grant_terms.py`. A file with a problem grants
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -40,7 +41,7 @@ def parse_grants(text: str, group_id: GroupId, file: str) -> GroupRules | list[F
     reader = NodeReader(file)
     rules: list[Rule] = []
     web_read: Rule | None = None
-    for node in _items(reader, text):
+    for node in reader.entries(text):
         members = reader.mapping(node, KEYS)
         name = f"{group_id}:{node.start_mark.line + 1}"
         if "bundle" in members:
@@ -56,13 +57,6 @@ def parse_grants(text: str, group_id: GroupId, file: str) -> GroupRules | list[F
     return reader.problems or index_rules(rules, web_read)
 
 
-def _items(reader: NodeReader, text: str) -> Iterable[yaml.Node]:
-    top = reader.document(text)
-    if top is None or (isinstance(top, yaml.ScalarNode) and top.value in ("", "null", "~")):
-        return ()
-    return reader.items(top, "")
-
-
 def _parse_bundle(
     reader: NodeReader, node: yaml.Node, members: Mapping[str, yaml.Node], group_id: GroupId, name: str
 ) -> list[Rule]:
@@ -76,7 +70,7 @@ def _parse_bundle(
     terms = read_terms(reader, members, f"{group_id} bundle {bundle}")
     inner = NodeReader(f"bundles/{bundle}.yaml")
     rules = []
-    for number, item in enumerate(_items(inner, text), 1):
+    for number, item in enumerate(inner.entries(text), 1):
         inner_members = inner.mapping(item, HOST_KEYS)
         rule = _parse_host_grant(inner, item, inner_members, group_id, f"{name}/{bundle}.{number}", terms)
         if rule is not None:
@@ -223,6 +217,12 @@ def _parse_methods(reader: NodeReader, node: yaml.Node) -> frozenset[str]:
         if method not in METHODS:
             near = did_you_mean(method.upper(), METHODS)
             reader.complain(node, "methods", f"`{method}` is not one of {', '.join(sorted(METHODS))}{near}")
+    return _method_set(methods)
+
+
+@functools.lru_cache(maxsize=128)
+def _method_set(methods: tuple[str, ...]) -> frozenset[str]:
+    """The same set for the same methods: thousands of grants have a handful."""
     return frozenset(methods)
 
 
@@ -271,6 +271,8 @@ def _own_network(host: str) -> tuple[Network, ...]:
     """A host that is an address names that address; `localhost` names this machine."""
     if host == "localhost":
         return LOOPBACK
+    if not host or not (host[-1].isdigit() or ":" in host):
+        return ()  # no address ends in a letter, but for those with colons
     try:
         return (ipaddress.ip_network(host),)
     except ValueError:

@@ -8,12 +8,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
+from yaml.composer import Composer
 
 MAX_FILE_CHARS = 4 << 20
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser where PyYAML was built with it: ten times as fast, which counts with thousands of grants."""
+
+
+class _ItemLoader(Composer, _LOADER):  # type: ignore[misc, valid-type]  # chosen at import
+    """Makes nodes one by one, of the events of either parser."""
+
+    def __init__(self, text: str) -> None:
+        _LOADER.__init__(self, text)
+        Composer.__init__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +60,48 @@ class NodeReader:
             return None
         try:
             return _compose(text)
-        except (UnicodeError, RecursionError):
-            self._add(1, "", "not YAML: it holds what is no text, or is nested without end")
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            self._add(mark.line + 1 if mark else 1, "", f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}")
+        except (UnicodeError, RecursionError, yaml.YAMLError) as error:
+            self._complain_of(error)
         return None
+
+    def entries(self, text: str) -> Iterator[yaml.Node]:
+        """Yield the items of the list that a document is, one at a time: the nodes of ten thousand would take fifty
+        megabytes. None for an empty file; what is broken becomes a problem, after the items before it."""
+        if len(text) > MAX_FILE_CHARS:
+            self._add(1, "", f"the file is longer than {MAX_FILE_CHARS} characters")
+            return
+        try:
+            yield from self._entries(_ItemLoader(text))
+        except (UnicodeError, RecursionError) as error:
+            self._complain_of(error)
+        except yaml.YAMLError as error:
+            self._complain_of(_told_better(text) or error)
+
+    def _entries(self, loader: Any) -> Iterator[yaml.Node]:
+        """Any: what PyYAML's loaders have in common has no type."""
+        loader.get_event()
+        if loader.check_event(yaml.StreamEndEvent):
+            return
+        loader.get_event()
+        if loader.check_event(yaml.SequenceStartEvent):
+            loader.get_event()
+            while not loader.check_event(yaml.SequenceEndEvent):
+                yield loader.compose_node(None, None)
+            loader.get_event()
+        else:
+            top = loader.compose_node(None, None)
+            if not (isinstance(top, yaml.ScalarNode) and top.value in ("", "null", "~")):
+                yield from self.items(top, "")
+        loader.get_event()
+        if not loader.check_event(yaml.StreamEndEvent):
+            self._add(loader.peek_event().start_mark.line + 1, "", "not YAML: but found another document")
+
+    def _complain_of(self, error: Exception) -> None:
+        if not isinstance(error, yaml.YAMLError):
+            self._add(1, "", "not YAML: it holds what is no text, or is nested without end")
+            return
+        mark = getattr(error, "problem_mark", None)
+        self._add(mark.line + 1 if mark else 1, "", f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}")
 
     def mapping(self, node: yaml.Node, known: Collection[str]) -> dict[str, yaml.Node]:
         """Return a mapping's members by key; unknown and repeated keys become problems."""
@@ -109,6 +155,15 @@ class NodeReader:
 
     def _add(self, line: int, key: str, message: str) -> None:
         self.problems.append(FileProblem(file=self.file, line=line, key=key, message=message))
+
+
+def _told_better(text: str) -> yaml.YAMLError | None:
+    """Return what the slow parser says of a broken text: it says better where it broke."""
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        return error
+    return None
 
 
 def _compose(text: str) -> yaml.Node | None:
