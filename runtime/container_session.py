@@ -111,6 +111,8 @@ class ContainerSession:
         self._granting = asyncio.Lock()
         self._granted: Lease | None = None
         """What we pushed to the proxy ourselves."""
+        self._may_have_lease = False
+        """Also where the proxy has not said that it took it."""
 
     @property
     def door_id(self) -> DoorId:
@@ -159,13 +161,14 @@ class ContainerSession:
     async def take_lease_back(self) -> None:
         """End a lease that was pushed ahead for nothing. Raises ProxyError."""
         async with self._granting:
-            if self._granted is not None:
+            if self._may_have_lease:
                 await self._proxy.end(self.door_id)
-                self._granted = None
+                self._granted, self._may_have_lease = None, False
 
     async def _grant(self, lease: Lease) -> None:
         async with self._granting:
             if self._granted != lease:
+                self._granted, self._may_have_lease = None, True
                 await self._proxy.grant(self.door_id, lease)
                 self._granted = lease
 

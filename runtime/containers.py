@@ -179,22 +179,11 @@ class Containers:
             self._hand_out(spare, kind)
         return spare
 
-    async def give_back(self, door_id: DoorId, kind: ContainerKind) -> None:
-        """Take back what `take_spare` gave for this kind and nobody has used: the group's spare again."""
-        plan = await self._start.plan(kind)
+    def give_back(self, door_id: DoorId, kind: ContainerKind) -> None:
+        """Take back what `take_spare` gave for this kind and nobody has used: the group's spare again, or it goes.
+        Returns at once; the host waits for it before it goes."""
         session = next(session for session in self._working if session.door_id == door_id)
-        try:
-            await session.take_lease_back()
-            is_fit = session.is_fit_spare and not isinstance(plan, CannotStart)
-        except ProxyError:
-            is_fit = False
-        if isinstance(plan, CannotStart) or not is_fit:
-            self._when_over(session)
-            return
-        self._working.discard(session)
-        self._disks.forget(session)
-        self._from_spare_total -= 1
-        await self._remove_all(self._pool.add(kind.group_id, plan.key, session, time.monotonic()))
+        self._finish(self._keep_again(session, kind))
 
     async def adopt(self, memory: LinkMemory, group_id: GroupId, lease: Lease | None = None) -> ContainerSession:
         """Take up a container that an earlier host handed a task to.
@@ -362,6 +351,24 @@ class Containers:
             unfit = [spare for spare in self._pool.spares if not spare.is_fit_spare]
             useless += [spare for spare in unfit if self._pool.drop(spare)]
             await self._remove_all(tuple(useless))
+
+    async def _keep_again(self, session: ContainerSession, kind: ContainerKind) -> None:
+        is_kept = False
+        try:
+            plan = await self._start.plan(kind)
+            await session.take_lease_back()
+            if self._group is not None and session.is_fit_spare and isinstance(plan, Plan):
+                self._working.discard(session)
+                self._disks.forget(session)
+                self._from_spare_total -= 1
+                useless = self._pool.add(kind.group_id, plan.key, session, time.monotonic())
+                is_kept = True
+                await self._remove_all(useless)
+        except ProxyError as error:
+            log.debug("a spare may still have a lease, so it goes: %s", error)
+        finally:
+            if not is_kept:
+                self._when_over(session)
 
     # -- ends ---------------------------------------------------------------------------------------------------
 

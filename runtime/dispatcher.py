@@ -120,11 +120,14 @@ class Dispatcher:
 
     def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
         """Run the task that began at an offered container, or have the container wait again."""
-        assert self._tasks is not None  # offers are made while the dispatcher runs
         begun = filed.begun if filed is not None else None
         work = self._withdraw(head_start.offer.group_id)
         if begun is None or begun.task is None:
-            self._tasks.create_task(self._head_starts.give_back(head_start))
+            self._head_starts.give_back(head_start)
+        if filed is None and work.chat is not None:
+            self._head_starts.forget(work.chat)
+        if self._tasks is None:
+            return  # the host goes: what was stored is taken up by the next start
         if begun is not None:
             row = begun.claim.task
             assert row.session_id is not None  # a chat's message always has one
@@ -153,9 +156,9 @@ class Dispatcher:
     def _is_calm_for(self, group_id: GroupId) -> bool:
         """Return whether a message of the group would start at once if it were queued now, with nobody before it. Room
         on the machine is not asked for: a spare has taken its own, and goes when the machine runs short."""
-        self._queue.max_running = self._desk.settings.containers.max_running
-        is_dispatching = self.recovered.is_set() and not self._is_closing and not self._must_reread
-        has_place = self._queue.running_count() + len(self._offered) < self._queue.max_running
+        is_up = self._tasks is not None and self.recovered.is_set()
+        is_dispatching = is_up and not self._is_closing and not self._must_reread
+        has_place = self._queue.running_count() + len(self._offered) < self._desk.settings.containers.max_running
         is_idle = not self._queue.waiting_count() and not self._queue.running_count(group_id)
         return is_dispatching and has_place and is_idle
 
@@ -201,20 +204,26 @@ class Dispatcher:
         """Dispatch until cancelled; then containers are left at work for the next start."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            await self._take_up(tasks)
-            while True:
-                self._awake.clear()
-                if self._must_reread:
-                    self._must_reread = False
-                    self._add(await self._desk.store.waiting_messages())
-                await self._end_refused()
-                pause_s = await self._start_what_may(tasks)
-                self.recovered.set()
-                try:
-                    async with asyncio.timeout(pause_s):
-                        await self._awake.wait()
-                except TimeoutError:
-                    self._must_reread = True
+            try:
+                await self._take_up(tasks)
+                await self._dispatch(tasks)
+            finally:
+                self._tasks = None
+
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._awake.clear()
+            if self._must_reread:
+                self._must_reread = False
+                self._add(await self._desk.store.waiting_messages())
+            await self._end_refused()
+            pause_s = await self._start_what_may(tasks)
+            self.recovered.set()
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._awake.wait()
+            except TimeoutError:
+                self._must_reread = True
 
     async def _take_up(self, tasks: asyncio.TaskGroup) -> None:
         """Go on with the tasks that an earlier host left, all at once. Frozen: they end as if they had run then."""
@@ -239,8 +248,8 @@ class Dispatcher:
         """Start all that may start; return how long to sleep if nothing wakes us."""
         if self._is_closing or not self._queue.waiting_count():
             return SLOW_REREAD_S
-        self._queue.max_running = self._desk.settings.containers.max_running - len(self._offered)
         is_frozen = await self._desk.store.is_frozen()
+        self._queue.max_running = self._desk.settings.containers.max_running - len(self._offered)
         no_room = None
         while not is_frozen:
             no_room = self._room()

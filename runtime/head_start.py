@@ -6,6 +6,7 @@ A spare is offered to the store, which files the message and begins its task in 
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from runtime.skill_catalogue import load_skills
 from runtime.store.records import Claim, StartOffer, StoredMessage, TaskBeginning
 from runtime.task_builder import plan_task
 from runtime.task_desk import AgentSession, TaskDesk
+
+log = logging.getLogger(__name__)
 
 MAX_CHATS = 1_000
 """Chats whose group is remembered; in others a message goes the longer way once."""
@@ -53,6 +56,11 @@ class HeadStarts:
             self._groups.move_to_end(message.inbound.chat)
             if len(self._groups) > MAX_CHATS:
                 self._groups.popitem(last=False)
+
+    def forget(self, chat: ChatKey) -> None:
+        """Make no offer in a chat whose message turned out to need none, until one is queued there again: in a room of
+        many most of what is said is not for the agent."""
+        self._groups.pop(chat, None)
 
     def likely_group(self, inbound: InboundMessage) -> Group | None:
         """Return the group that a plain message is most likely for; None if it is not known, or cannot work now."""
@@ -91,14 +99,19 @@ class HeadStarts:
         )
         return HeadStart(offer=offer, session=session, kind=kind, likely_lease=lease)
 
-    async def give_back(self, head_start: HeadStart) -> None:
-        """Have the container wait for another task."""
-        await self._desk.containers.give_back(head_start.session.door_id, head_start.kind)
+    def give_back(self, head_start: HeadStart) -> None:
+        """Have the container wait for another task. Returns at once."""
+        self._desk.containers.give_back(head_start.session.door_id, head_start.kind)
 
     def _build(self, group: Group, uncounted: int, claim: Claim, beginning: TaskBeginning) -> Task | None:
         """Return the claim's task, None where more than this is needed: a word about the cap, files for long texts."""
         messages = (*claim.context, *claim.messages)
-        planned = plan_task(
-            claim.task, messages, beginning, group, uncounted=uncounted, reserved=0, zone=self._desk.zone
-        )
+        try:
+            planned = plan_task(
+                claim.task, messages, beginning, group, uncounted=uncounted, reserved=0, zone=self._desk.zone
+            )
+        except Exception:
+            # It would undo the storing of the message. The task's own run meets it again and ends with a word.
+            log.exception("a task could not be built ahead", extra={"action": "head_start_broke"})
+            return None
         return None if isinstance(planned, CapReached) or planned.long_texts else planned.task
