@@ -97,6 +97,8 @@ class Intake:
         self._is_behind = True
         """Updates are in the store that are not in memory; while so, new ones wait behind them there."""
         self._missed = 0
+        self._storing = 0
+        """Updates on the longer way that are not in memory yet: nothing goes past them."""
         self._awake = asyncio.Event()
         self._work: asyncio.TaskGroup | None = None
 
@@ -107,7 +109,11 @@ class Intake:
         """Store a raw update and return; it is filed by then or soon after. While the disk is full channels wait."""
         if await self._take_in_at_once(channel_id, event_id, raw):
             return
-        update = await insist(lambda: self._store.store_raw(channel_id, clean(event_id), raw), "an update")
+        self._storing += 1
+        try:
+            update = await insist(lambda: self._store.store_raw(channel_id, clean(event_id), raw), "an update")
+        finally:
+            self._storing -= 1
         if update is None:
             return
         if self._is_behind or len(self._in_hand) >= self._max_in_hand:
@@ -122,7 +128,7 @@ class Intake:
         """Store an update, file its message and begin its task, all in one wait for the disk, if a container waits for
         it and nothing is before it. False: it goes the longer way."""
         desk = self._ends.head_starts
-        if desk is None or self._work is None or self._is_behind or self._fresh:
+        if desk is None or self._is_behind or self._fresh or self._storing:
             return False
         inbound = self._decode_plain(channel_id, raw)
         if inbound is None or inbound.chat in self._lanes:
@@ -136,9 +142,14 @@ class Intake:
                 self._leave_lane(inbound.chat)
         if head_start is None:
             return False
+        work = self._work
+        if work is None:  # the host goes
+            desk.settle(head_start, None)
+            self._leave_lane(inbound.chat)
+            return False
         # Whoever waits here may go away, a terminal that closes: what is begun is brought to its end all the same.
         storing = partial(self._store.take_in_and_begin, channel_id, clean(event_id), raw, inbound)
-        taking_in = self._work.create_task(self._begin(storing, inbound, head_start, desk))
+        taking_in = work.create_task(self._begin(storing, inbound, head_start, desk))
         desk.filing(head_start)
         await asyncio.shield(taking_in)
         return True
@@ -162,15 +173,13 @@ class Intake:
         desk: HeadStartDesk,
     ) -> None:
         decide = partial(self._group_at_once, inbound)
-        taken_in = TakenIn(update=None, filed=None)
-        try:
-            taken_in = await insist(lambda: storing(decide, head_start.offer), "an update")
-        finally:
-            desk.settle(head_start, taken_in.filed)
-            if taken_in.update is not None and taken_in.filed is None:
-                self._in_hand.add(taken_in.update.raw_id)
-                self._lanes[inbound.chat].appendleft((taken_in.update, inbound))
-            self._leave_lane(inbound.chat)
+        # Cut off here, the host goes, and nobody knows whether it is stored: the container is left for the next start.
+        taken_in = await insist(lambda: storing(decide, head_start.offer), "an update")
+        desk.settle(head_start, taken_in.filed)
+        if taken_in.update is not None and taken_in.filed is None:
+            self._in_hand.add(taken_in.update.raw_id)
+            self._lanes[inbound.chat].appendleft((taken_in.update, inbound))
+        self._leave_lane(inbound.chat)
 
     def _leave_lane(self, chat: ChatKey) -> None:
         """Let what has come into a chat's lane meanwhile be filed."""
@@ -188,16 +197,22 @@ class Intake:
         """File updates until cancelled, beginning with what a crash left. What is cut off is filed after a restart."""
         async with asyncio.TaskGroup() as work:
             self._work = work
-            for command in await self._store.open_commands():
-                work.create_task(self._command(command))
-            while True:
-                self._awake.clear()
-                while self._fresh:
-                    await self._sort(self._fresh.popleft(), work)
-                if self._is_behind and self._has_room:
-                    await self._catch_up()
-                if not self._fresh:
-                    await self._sleep()
+            try:
+                await self._file_all(work)
+            finally:
+                self._work = None
+
+    async def _file_all(self, work: asyncio.TaskGroup) -> None:
+        for command in await self._store.open_commands():
+            work.create_task(self._command(command))
+        while True:
+            self._awake.clear()
+            while self._fresh:
+                await self._sort(self._fresh.popleft(), work)
+            if self._is_behind and self._has_room:
+                await self._catch_up()
+            if not self._fresh:
+                await self._sleep()
 
     async def _command(self, message: StoredMessage) -> None:
         await self._ends.command(message)
@@ -284,7 +299,10 @@ class Intake:
         if filed.message.state is MessageState.QUEUED:
             self._ends.queued(filed.message)
         elif filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
-            work.create_task(self._command(filed.message))
+            if _is_urgent(inbound):
+                work.create_task(self._command(filed.message))
+            else:
+                await self._command(filed.message)  # what is said after `/new` is said in the new conversation
 
     def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
         """Return the group that a message is queued for, None if anything else becomes of it."""
