@@ -50,6 +50,7 @@ from runtime.store.errors import StepOutOfOrder
 from runtime.store.records import (
     AttemptRow,
     Claim,
+    LastStep,
     MessageState,
     NewOutbound,
     OutboxRow,
@@ -223,6 +224,9 @@ class TaskRun:
             stopped = TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason)
             result = outcome.result if isinstance(outcome, Done) else stopped
             return EndTask(result=result, seq=last_seq, last_step=outcome.last_step)
+        if isinstance(outcome, Done | StoppedBy) and outcome.last_step is not None:
+            # Interrupted in the moment of its last word: the next start goes on from the model's last turn.
+            await self._store_step(outcome.last_step)
         if self._is_interrupted:
             outcome = Interrupted()
         reason = end_reason(outcome)
@@ -240,6 +244,12 @@ class TaskRun:
         extra = {"action": "attempt_again", "task_id": task.task_id, "reason": reason, "after_s": decision.after_s}
         log.warning("an attempt ended, another follows", extra=extra)
         return await self._wait(decision.after_s)
+
+    async def _store_step(self, last: LastStep) -> None:
+        try:
+            await insist(lambda: self._desk.store.store_step(last.attempt_id, last.seq, last.step), "a step")
+        except StepOutOfOrder as error:
+            log.warning("an agent's last step was left out: %s", error, extra={"action": "step_out_of_order"})
 
     async def _history(self, outcome: AttemptOutcome, attempts: Sequence[AttemptRow], task: Task) -> TaskHistory:
         if isinstance(outcome, CannotStart):
