@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from channels.channel import DeliveryFailed, Inbox
-from credproxy.admin_client.link import UsageSum
-from protocol.codec import to_json
+from credproxy.admin_client.link import ProxyUnavailable, UsageSum
+from protocol.codec import from_json, to_json
 from protocol.frames import HEADER_BYTES, MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, body_length, encode_frame
 from protocol.ids import (
     AttemptId,
@@ -58,6 +59,7 @@ from runtime.dispatcher import Dispatcher
 from runtime.door import DoorFolder
 from runtime.group import Groups, load_groups
 from runtime.home import Home
+from runtime.intake import Intake, IntakeEnds
 from runtime.store.records import MessageState, StoredMessage
 from runtime.store.store import Store, open_store
 from runtime.task_desk import TaskDesk
@@ -114,6 +116,16 @@ class ScriptedAgent:
     async def reply(self, text: str) -> None:
         await self.finish(TaskResult(status=TaskStatus.REPLY, text=text))
 
+    async def answer(self, index: int, text: str) -> None:
+        """Send the model's last turn and the last word in one go, as an agent does."""
+        entry = Entry(role="assistant", text=text)
+        step = StepTaken(seq=self.seq + 1, step=Step(index=index, kind="model_turn", entry=entry))
+        self.seq += 2
+        last_word = Finished(seq=self.seq, result=TaskResult(status=TaskStatus.REPLY, text=text))
+        self.writer.write(encode_frame(step) + encode_frame(last_word))
+        await self.writer.drain()
+        await self.acked(self.seq)
+
     async def fail(self, code: str, reason: str) -> None:
         await self.finish(TaskResult(status=TaskStatus.FAILED, code=code, reason=reason))
 
@@ -142,8 +154,7 @@ Script = Callable[[ScriptedAgent], Awaitable[None]]
 async def echo(agent: ScriptedAgent) -> None:
     """Answer with the last line of what was said."""
     lines = [line for line in agent.assignment.task.prompt.splitlines() if not line.startswith("<")]
-    await agent.turn(0, f"echo: {' | '.join(lines)}")
-    await agent.reply(f"echo: {' | '.join(lines)}")
+    await agent.answer(len(agent.assignment.steps), f"echo: {' | '.join(lines)}")
 
 
 class ScriptedEngine:
@@ -176,6 +187,10 @@ class RecordingProxy:
 
     def __init__(self) -> None:
         self.leases: list[Lease] = []
+        self.held: dict[DoorId, Lease] = {}
+        """What each door may do now."""
+        self.refusals = 0
+        """So many times it takes a lease and then does not answer."""
         self.made: tuple[ProxyCall, ...] = ()
         self.used: dict[TaskId, int] = {}
 
@@ -183,11 +198,18 @@ class RecordingProxy:
         if lease is not None:
             self.leases.append(lease)
 
-    async def close_door(self, door_id: DoorId) -> None: ...
+    async def close_door(self, door_id: DoorId) -> None:
+        self.held.pop(door_id, None)
+
     async def grant(self, door_id: DoorId, lease: Lease) -> None:
         self.leases.append(lease)
+        self.held[door_id] = lease
+        if self.refusals:
+            self.refusals -= 1
+            raise ProxyUnavailable(Path("proxy.sock"), "the test says so")
 
     async def end(self, door_id: DoorId) -> Usage:
+        self.held.pop(door_id, None)
         return Usage()
 
     async def calls(self, task_id: TaskId, attempt_id: AttemptId | None = None) -> tuple[ProxyCall, ...]:
@@ -214,7 +236,12 @@ class ScriptedRoom:
     taken: int = 0
     spares: int = 0
     """So many times a container is there before it is asked for."""
+    waiting: list[ContainerSession] = field(default_factory=list)
+    """Spares that were given back."""
+    lent: dict[DoorId, ContainerSession] = field(default_factory=dict)
     given_back: list[DoorId] = field(default_factory=list)
+    are_patient: bool = False
+    """Agents that lose their host before they have a task come back to the next one."""
 
     async def take(self, kind: ContainerKind) -> ContainerSession | CannotStart:
         script = self.scripts.pop(0) if self.scripts else echo
@@ -231,16 +258,25 @@ class ScriptedRoom:
         return session
 
     async def take_spare(self, kind: ContainerKind) -> ContainerSession | None:
-        if not self.spares:
+        if self.waiting:
+            taken: ContainerSession | CannotStart = self.waiting.pop()
+        elif self.spares:
+            self.spares -= 1
+            taken = await self.take(kind)
+        else:
             return None
-        self.spares -= 1
-        taken = await self.take(kind)
         assert isinstance(taken, ContainerSession)
+        self.lent[taken.door_id] = taken
         return taken
 
-    async def give_back(self, door_id: DoorId, kind: ContainerKind) -> None:
-        self.spares += 1
-        self.given_back.append(door_id)
+    def give_back(self, door_id: DoorId, kind: ContainerKind) -> None:
+        assert self.host_parts
+        self.host_parts.create_task(self._keep_again(self.lent.pop(door_id)))
+
+    async def _keep_again(self, session: ContainerSession) -> None:
+        await session.take_lease_back()
+        self.waiting.append(session)
+        self.given_back.append(session.door_id)
 
     async def adopt(self, memory: LinkMemory, group_id: GroupId, lease: Lease | None = None) -> ContainerSession:
         session, _ = self._session(memory.door_id, group_id, memory)
@@ -279,7 +315,9 @@ class ScriptedRoom:
             welcome = await agent.receive()
             assert isinstance(welcome, Welcome)
             agent.nonce = welcome.nonce
-            assignment = await agent.receive()
+            assignment = await (self._wait_over_hosts(agent, path) if self.are_patient else agent.receive())
+            if isinstance(assignment, Stop):
+                raise AgentStopped
             assert isinstance(assignment, Assignment)
             agent.assignment = assignment
             self.assignments.append(assignment)
@@ -291,6 +329,27 @@ class ScriptedRoom:
             raise
         finally:
             agent.writer.close()
+
+    async def _wait_over_hosts(self, agent: ScriptedAgent, path: Path) -> object:
+        """Return the assignment, from whichever host it comes."""
+        while True:
+            try:
+                frame = await agent.receive()
+                if not isinstance(frame, Welcome):
+                    return frame
+                await heartbeat(agent, "waiting")
+            except (OSError, asyncio.IncompleteReadError):
+                agent.writer.close()
+                await self._come_back(agent, path)
+
+    async def _come_back(self, agent: ScriptedAgent, path: Path) -> None:
+        while True:
+            try:
+                agent.reader, agent.writer = await asyncio.open_unix_connection(path)
+                await agent.send(Hello(protocol=PROTOCOL_VERSION, agent_version="scripted", nonce=agent.nonce))
+                return
+            except OSError:
+                await asyncio.sleep(0.01)
 
 
 class StageChannel:
@@ -310,7 +369,7 @@ class StageChannel:
         await asyncio.Event().wait()
 
     def decode(self, raw: bytes) -> InboundMessage | None:
-        return None
+        return from_json(InboundMessage, json.loads(raw))
 
     async def send(self, message: OutboundMessage) -> Receipt:
         if self.failures:
@@ -368,10 +427,15 @@ class HostBench:
     around: Around
     dispatcher: Dispatcher = field(init=False)
     delivery: Delivery = field(init=False)
+    intake: Intake = field(init=False)
+    commands: list[StoredMessage] = field(default_factory=list)
+    while_deciding: Callable[[], None] = lambda: None
+    """Called in the store's thread, in the transaction in which a message may begin its task."""
 
     @asynccontextmanager
     async def host(self) -> AsyncIterator[Dispatcher]:
-        """Dispatcher and delivery, running; leaving the block is a host that goes and leaves its agents at work."""
+        """Intake, dispatcher and delivery, running; leaving the block is a host that goes and leaves its agents at
+        work."""
         async with asyncio.TaskGroup() as parts:
             self.room.host_parts = parts
             self.delivery = Delivery(self.store, lambda: self.around.channels, DeliverySettings())
@@ -388,7 +452,22 @@ class HostBench:
                     uncounted=lambda group_id: 0,
                 )
             )
-            running = [parts.create_task(self.dispatcher.run()), parts.create_task(self.delivery.run())]
+            self.intake = Intake(
+                self.store,
+                lambda: self.around.channels,
+                self._groups,
+                IntakeEnds(
+                    queued=self.dispatcher.arrived,
+                    command=self._command,
+                    outbox=self.delivery.wake,
+                    head_starts=self.dispatcher,
+                ),
+                inbox=self.home.inbox,
+                max_file_bytes=lambda: 1_000,
+                rehearsing=lambda: (),
+            )
+            parts_of_it = (self.dispatcher.run(), self.intake.run(), self.delivery.run())
+            running = [parts.create_task(part) for part in parts_of_it]
             async with asyncio.timeout(TIMEOUT_S):
                 await self.dispatcher.recovered.wait()
             try:
@@ -400,6 +479,23 @@ class HostBench:
                 for part in list(parts._tasks):  # sessions of agents that were left
                     part.cancel()
 
+    def _groups(self) -> list[GroupId]:
+        if threading.current_thread() is not threading.main_thread():
+            self.while_deciding()
+        return [*self.around.groups.ready, *self.around.groups.suspended]
+
+    async def _command(self, message: StoredMessage) -> None:
+        self.commands.append(message)
+        if message.inbound.text == "/new" and message.group_id is not None:
+            assert await self.store.binding_of(message.inbound.chat)
+            await self.store.new_session(message.group_id, message.inbound.chat)
+        await self.store.end_command(message.message_id)
+
+    async def hear(self, text: str, *, chat: str = "stage:1", event_id: str = "", person: str = "stage:ada") -> None:
+        """Have a message come in as its platform gives it, and be taken in."""
+        inbound = said(text, chat=chat, event_id=event_id, person=person)
+        await self.intake.accept(CHANNEL, inbound.event_id, json.dumps(to_json(inbound)).encode())
+
     async def say(self, text: str, *, chat: str = "stage:1", group: GroupId = MAIN) -> MessageId:
         """Have a message come in, past intake; return its id."""
         message = await self.file(text, chat=chat, group=group)
@@ -407,20 +503,9 @@ class HostBench:
         return message.message_id
 
     async def file(self, text: str, *, chat: str = "stage:1", group: GroupId = MAIN) -> StoredMessage:
-        event_id = mint("event")
-        inbound = InboundMessage(
-            channel_id=CHANNEL,
-            event_id=event_id,
-            chat=ChatKey(chat),
-            chat_kind="direct",
-            person=PersonKey("stage:ada"),
-            sender_name="Ada",
-            text=text,
-            sent_at="2026-01-31T09:00:00Z",
-            platform_message_id=PlatformMessageId(event_id),
-        )
+        inbound = said(text, chat=chat)
         raw = json.dumps(to_json(inbound)).encode()
-        update = await self.store.store_raw(CHANNEL, event_id, raw)
+        update = await self.store.store_raw(CHANNEL, inbound.event_id, raw)
         assert update is not None
         filed = await self.store.file_message(update.raw_id, inbound, state=MessageState.QUEUED, group_id=group)
         return filed.message
@@ -435,6 +520,21 @@ class HostBench:
         """Wait until no task runs."""
         async with asyncio.timeout(TIMEOUT_S):
             await self.dispatcher.idle()
+
+
+def said(text: str, *, chat: str = "stage:1", event_id: str = "", person: str = "stage:ada") -> InboundMessage:
+    event_id = event_id or mint("event")
+    return InboundMessage(
+        channel_id=CHANNEL,
+        event_id=event_id,
+        chat=ChatKey(chat),
+        chat_kind="direct",
+        person=PersonKey(person),
+        sender_name="Ada",
+        text=text,
+        sent_at="2026-01-31T09:00:00Z",
+        platform_message_id=PlatformMessageId(event_id),
+    )
 
 
 @asynccontextmanager
