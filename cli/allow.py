@@ -29,16 +29,15 @@ def allow() -> None:
 @click.argument("host")
 @place_options
 @click.option("--scheme", type=click.Choice(("https", "http")), default="https", help="Plain http only if asked for.")
-@click.option("--address", "addresses", multiple=True, help="A private address or network that the name stands for.")
 @term_options
 @sure_option
 def host(
     group: str,
     host: str,
     scheme: str,
-    addresses: tuple[str, ...],
     *,
     port: int | None,
+    addresses: tuple[str, ...],
     methods: tuple[str, ...],
     paths: tuple[str, ...],
     is_sure: bool,

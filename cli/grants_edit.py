@@ -46,7 +46,8 @@ class Wish:
 
 def add_grant(text: str, wish: Wish, group_id: GroupId, file: str) -> str:
     """Return the text with the grant in it: as it is if all of it is there, with one grant widened if that grants
-    nothing besides, else with one more at the end. Raises CannotEdit."""
+    nothing besides, else with one more: at the end, or before the one that would decide in its place. Raises
+    CannotEdit."""
     rules = _parse(text, group_id, file)
     wished = _parse(_written(wish, ""), group_id, file)
     if wish.bundle or wish.is_web_read:
@@ -59,7 +60,9 @@ def add_grant(text: str, wish: Wish, group_id: GroupId, file: str) -> str:
         key = _what_widens(new, rule)
         if key:
             return _checked(_widen(text, rule, key, wish), group_id, file)
-    return _checked(_append(text, wish), group_id, file)
+    hiding = next((rule for rule in rules.rules if _hides(rule, new)), None)
+    added = _append(text, wish) if hiding is None else _insert_before(text, hiding, wish)
+    return _checked(added, group_id, file)
 
 
 def remove_grants(text: str, is_meant: Callable[[Mapping[str, str]], bool], group_id: GroupId, file: str) -> str:
@@ -140,9 +143,40 @@ def _what_widens(new: Rule, rule: Rule) -> str:
     return "paths" if new.methods == rule.methods and ours is not None and theirs is not None else ""
 
 
+def _hides(rule: Rule, new: Rule) -> bool:
+    """Whether a grant that stands before the new one would decide all that the new one is for."""
+    if (rule.scheme, rule.host, rule.is_wildcard, rule.port) != (new.scheme, new.host, new.is_wildcard, new.port):
+        return False
+    if not new.methods <= rule.methods:
+        return False
+    return rule.paths is None or all(
+        any(glob.fits(text.replace("**", "any").replace("*", "any")) for glob in rule.paths)
+        for text in _globs(new) or ("",)
+    )
+
+
+def _line_of(rule: Rule) -> int:
+    """Return the line of the file, from 0, in which a grant begins; of a bundle's, the bundle."""
+    return int(rule.name.rpartition(":")[2].partition("/")[0]) - 1
+
+
+def _insert_before(text: str, rule: Rule, wish: Wish) -> str:
+    """Return the text with the grant before another, and before the comment that belongs to that."""
+    sequence = _sequence(text)
+    if sequence is None or sequence.flow_style:
+        return _append(text, wish)
+    lines = text.splitlines(keepends=True)
+    line = next(item.start_mark.line for item in sequence.value if item.start_mark.line == _line_of(rule))
+    at = line
+    while at > 0 and lines[at - 1].lstrip().startswith("#"):
+        at -= 1
+    lines.insert(line if at == 0 else at, _written(wish, " " * sequence.start_mark.column))
+    return "".join(lines)
+
+
 def _widen(text: str, rule: Rule, key: str, wish: Wish) -> str:
     sequence = _sequence(text)
-    line = int(rule.name.rpartition(":")[2]) - 1
+    line = _line_of(rule)
     items = [] if sequence is None else [item for item in sequence.value if item.start_mark.line == line]
     if len(items) != 1 or not isinstance(items[0], yaml.MappingNode):
         return _append(text, wish)

@@ -34,6 +34,9 @@ def place_options(command: Command) -> Command:
     command = click.option("--method", "methods", multiple=True, help="GET, POST, …; may be given more than once.")(
         command
     )
+    command = click.option(
+        "--address", "addresses", multiple=True, help="A private address or network that the name stands for."
+    )(command)
     return click.option("--port", type=int, help="The one port, if not the usual one.")(command)
 
 

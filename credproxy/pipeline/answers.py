@@ -115,5 +115,5 @@ def limit_reached(code: str, sentence: str) -> Answer:
 
 
 def upstream_failed(code: str, sentence: str, *, may_retry: bool) -> Answer:
-    status = {"address_refused": 403, "upstream_timeout": 504}.get(code, 502)
+    status = 504 if code == "upstream_timeout" else 502
     return Answer(status=status, code=code, message=sentence, may_retry=may_retry)

@@ -19,10 +19,11 @@ from credproxy.pipeline.call import Call
 from credproxy.pipeline.preparation import Prepared, prepare
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.sending import Sending
+from credproxy.policy.denials import address_refused
 from credproxy.wire.answer import Answer
 from credproxy.wire.expiry import Limit
 from credproxy.wire.inbound import Inbound, Request
-from credproxy.wire.upstream import UpstreamFailed
+from credproxy.wire.upstream import AddressRefused, UpstreamFailed
 
 
 class ResponseCut(Exception):
@@ -47,6 +48,10 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
             elif call.may_be_model_call:
                 await check_limits(call)
             await _forward(call, inbound, request, body, prepared)
+    except AddressRefused as failure:
+        _fail(
+            call, answers.denied(address_refused(call.ask, call.allow, failure.address, call.lease.group_id)), failure
+        )
     except UpstreamFailed as failure:
         answer = answers.upstream_failed(failure.code, failure.sentence, may_retry=failure.may_retry)
         _fail(call, answer, failure)

@@ -73,6 +73,8 @@ class HostDoor:
         self.clock = clock
         self._strangers = DoorState(DoorId("host_door"))
         """Whose requests are until they have shown a token."""
+        self._unknown: dict[asyncio.Task[None], Stream] = {}
+        """Connections that have shown no token yet, the oldest first."""
         self._server: asyncio.Server | None = None
         self._group: asyncio.TaskGroup | None = None
         self._settling = asyncio.Lock()
@@ -149,12 +151,28 @@ class HostDoor:
             return
         guest = _Guest(self)
         task = self._group.create_task(self._serve(stream, guest), name="host door")
+        self._make_room()
         guest.join(self._strangers, task)
+        self._unknown[task] = stream
 
         def leave() -> None:
             task.cancel()
 
         stream.on_gone = leave
+
+    def _make_room(self) -> None:
+        """End the oldest of those that say nothing: a tool shows its token at once, and any program may connect here,
+        as often as it likes."""
+        while len(self._unknown) >= MAX_CONNECTIONS:
+            oldest, stream = next(iter(self._unknown.items()))
+            self.forget(oldest)
+            oldest.cancel()
+            stream.abort()  # one that has not begun yet will not close it
+
+    def forget(self, task: asyncio.Task[None]) -> None:
+        """A connection has shown its token, or is over."""
+        self._unknown.pop(task, None)
+        self._strangers.connections.discard(task)
 
     async def _serve(self, stream: Stream, guest: _Guest) -> None:
         try:
@@ -217,6 +235,7 @@ class _Guest:
     def leave(self) -> None:
         if self._state is not None and self._task is not None:
             self._state.connections.discard(self._task)
+            self._door.forget(self._task)
 
     async def admit(self, request: Request) -> DoorState:
         """Return whose a request is; a connection belongs to the first token that it shows. Raises Refused."""

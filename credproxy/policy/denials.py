@@ -11,7 +11,8 @@ import shlex
 from collections.abc import Sequence
 
 from credproxy.policy.rules import Rule
-from credproxy.policy.verdict import Ask, Deny, Quota
+from credproxy.policy.verdict import Allow, Ask, Deny, Quota
+from credproxy.wire.addresses import METADATA, Address, reach_of
 from credproxy.wire.target import DEFAULT_PORTS, Scheme
 from protocol.ids import GroupId
 
@@ -87,6 +88,23 @@ def url_too_long(web_read: Rule) -> Deny:
     )
 
 
+def address_refused(ask: Ask, allow: Allow, address: Address, group_id: GroupId) -> Deny:
+    """`allow`: what the request was allowed by, but for the address that its host stands for."""
+    target = ask.target
+    subject = f"{address} is" if target.host == str(address) else f"{target.host} stands for {address}, which is"
+    if address in METADATA:
+        sentence, grant_with = f"{subject} where clouds hand out credentials: it is never reached.", ""
+    elif reach_of(address) == "never":
+        sentence, grant_with = f"{subject} no address that a server can have.", ""
+    elif allow.route is not None:
+        sentence = f"{subject} not this machine, and a key never goes over plain http elsewhere."
+        grant_with = "edit nightyard.yaml: routes"
+    else:
+        sentence = f"{subject} no public address, or this machine's own: a grant must name it."
+        grant_with = _allow_address(ask, allow, address, group_id)
+    return Deny(code="address_refused", sentence=sentence, grant_with=grant_with)
+
+
 def no_twin(ask: Ask, group_id: GroupId) -> Deny:
     target = ask.target
     twin = " --twin http://127.0.0.1:PORT"
@@ -138,6 +156,15 @@ def route_path(ask: Ask, api: str) -> Deny:
 def _allow_host(group_id: GroupId, scheme: Scheme, host: str, port: int, method: str | None) -> str:
     words = ["nightyard", "allow", "host", group_id, _as_typed(host), *_place_options(scheme, port)]
     return shlex.join(words if method is None else [*words, "--method", method])
+
+
+def _allow_address(ask: Ask, allow: Allow, address: Address, group_id: GroupId) -> str:
+    """A grant of the file that lets the host be asked stands before one that would be added: that is to be mended."""
+    if allow.web_read is None and allow.would_deny is None:
+        return f"edit groups/{group_id}/grants.yaml: addresses: [{address}], in the grant {allow.rule}"
+    target = ask.target
+    command = _allow_host(group_id, target.scheme, target.host, target.port, ask.method)
+    return command if target.host == str(address) else f"{command} --address {address}"
 
 
 def _widen(ask: Ask, nearest: Rule, group_id: GroupId) -> str:

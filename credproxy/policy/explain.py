@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from dataclasses import dataclass
 
 from credproxy.injection.kinds import (
@@ -27,8 +28,10 @@ from credproxy.injection.kinds import (
     SigV4,
 )
 from credproxy.policy.decide import decide
+from credproxy.policy.denials import address_refused
 from credproxy.policy.rules import Policy
 from credproxy.policy.verdict import Allow, Ask, Deny, Quota
+from credproxy.wire.addresses import may_dial
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, Target, TargetRefused, make_target, parse_authority, parse_path
 from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.task import Effects, Lease, Limits
@@ -79,6 +82,8 @@ def explain(
         routes=tuple(policy.routes),
     )
     verdict = decide(ask, lease, policy, now)
+    if isinstance(verdict, Allow):
+        verdict = _refuse_address(ask, group_id, verdict) or verdict
     if isinstance(verdict, Deny):
         told = Explanation(
             method=ask.method,
@@ -103,6 +108,17 @@ def explain(
         conditions=describe_conditions(verdict),
     )
     return told, verdict
+
+
+def _refuse_address(ask: Ask, group_id: GroupId, allow: Allow) -> Deny | None:
+    """Refuse what the way out would: a host that is an address tells already where it leads."""
+    if allow.route is not None or allow.dial is not None:
+        return None
+    try:
+        address = ipaddress.ip_address(ask.target.host)
+    except ValueError:
+        return None
+    return None if may_dial(address, allow.networks) else address_refused(ask, allow, address, group_id)
 
 
 def describe_conditions(allow: Allow) -> tuple[str, ...]:

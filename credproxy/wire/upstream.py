@@ -45,6 +45,16 @@ class UpstreamFailed(Exception):
         return f"{self.code}: {self.sentence}"
 
 
+class AddressRefused(UpstreamFailed):
+    """A host whose address may not be dialled; policy says in what words, and what would allow it."""
+
+    def __init__(self, host: str, address: Address) -> None:
+        subject = host if host == str(address) else f"{host} stands for {address}, which"
+        sentence = f"{subject} is no public address, or this machine's own, and nothing names it"
+        super().__init__("address_refused", sentence, may_retry=False)
+        self.address = address
+
+
 class PoolKey(NamedTuple):
     """Where a connection goes, and who may use it again."""
 
@@ -152,7 +162,8 @@ class Upstreams:
             async with asyncio.timeout(self._deadlines.resolve_s):
                 texts = await self._addresses_of(key)
         except (OSError, UnicodeError) as error:
-            raise UpstreamFailed("dns_failed", f"{key.host} has no address: {error}", may_retry=True) from error
+            why = (isinstance(error, OSError) and error.strerror) or error
+            raise UpstreamFailed("dns_failed", f"{key.host} has no address: {why}", may_retry=True) from error
         except TimeoutError:
             raise UpstreamFailed("dns_failed", f"{key.host} was not resolved in time", may_retry=True) from None
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
@@ -160,11 +171,7 @@ class Upstreams:
             raise UpstreamFailed("dns_failed", f"{key.host} has no address", may_retry=True)
         for address in addresses:
             if not is_permitted(address):
-                sentence = (
-                    f"{key.host} stands for {address}, which is no public address, or this machine's own; "
-                    "a grant must name it under `addresses` (cloud metadata is never reached)"
-                )
-                raise UpstreamFailed("address_refused", sentence, may_retry=False)
+                raise AddressRefused(key.host, address)
         return list(dict.fromkeys(str(address) for address in addresses))
 
     async def _addresses_of(self, key: PoolKey) -> Sequence[str]:

@@ -81,6 +81,26 @@ def test_method_or_path_widens_the_grant_that_differs_in_it_alone() -> None:
     assert '- {host: flow.example.org, methods: [GET], paths: [/a, "/b,c"]}\n' in after
 
 
+def test_grant_stands_before_the_one_that_would_decide_in_its_place() -> None:
+    """A key for a host that is open already, a condition on part of it, a host of a bundle: the new grant comes first,
+    behind the comment of the one before; a wider one goes to the end, where the narrow one is not hidden by it."""
+    key = {"host": "www.example.org", "secret": "key", "inject": "bearer", "methods": ("GET",)}
+    after = add(COMMENTED, **key)
+    assert after.index("secret: key\n  inject: bearer\n# Pages.\n- host: www.example.org\n  methods:\n") > 0
+    rules = parse_grants(after, MAIN, FILE)
+    assert not isinstance(rules, list)
+    assert [rule.secret for rule in rules.rules if rule.host == "www.example.org"] == ["key", None]
+    part = add(
+        "# Mine.\n- host: a.org\n  paths: [/v1/**]\n", host="a.org", paths=("/v1/send",), terms={"approval": "true"}
+    )
+    assert part.startswith("# Mine.\n- host: a.org\n  paths: [/v1/send]\n  approval: true\n- host: a.org\n")
+    bundled = add("- bundle: github-read\n", host="api.github.com", methods=("GET",), secret="github")
+    assert bundled.startswith("- host: api.github.com\n")
+    wider = add(COMMENTED, host="api.example.org")
+    assert wider.startswith(COMMENTED.removesuffix("# The end.\n"))
+    assert add(after, **key) == after
+
+
 def test_what_is_granted_already_changes_nothing() -> None:
     """The same grant, or less than one that is there, leaves the text as it is; on other terms it is another grant."""
     api = {"host": "api.example.org", "secret": "key", "inject": "bearer"}

@@ -242,20 +242,32 @@ async def test_it_listens_on_loopback_alone(porch: Porch) -> None:
 
 
 async def test_strangers_are_few_and_do_not_hold_tools_up(porch: Porch) -> None:
-    """Connections that show no token are limited among themselves; when they leave, others come in."""
-    async with porch.granted() as upstream:
+    """Of connections that show no token the oldest goes when there are too many; a tool comes in at once however many
+    there are, and what it has opened stays."""
+    async with porch.granted() as upstream, porch.client() as before:
         made = await porch.token()
-        idle = [await asyncio.open_connection("127.0.0.1", porch.port) for _ in range(MAX_CONNECTIONS)]
-        async with porch.client() as client:
-            assert (await porch.knock(client, upstream, basic(made.text))).startswith(b"HTTP/1.1 503")
+        inside = await porch.tunnel(before, upstream, basic(made.text))
+        opening = (asyncio.open_connection("127.0.0.1", porch.port) for _ in range(2 * MAX_CONNECTIONS))
+        idle = await asyncio.gather(*opening)
+        async with porch.client() as after:
+            assert (await porch.knock(after, upstream, basic(made.text))).startswith(b"HTTP/1.1 200")
+        assert (await inside.ask("GET", "/a", host=f"api.test:{upstream.port}")).status == 200
+        async with asyncio.timeout(TIMEOUT_S):
+            ended = [asyncio.create_task(_is_ended(reader)) for reader, _writer in idle]
+            await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+            while sum(each.done() for each in ended) < MAX_CONNECTIONS:
+                await asyncio.wait([each for each in ended if not each.done()], return_when=asyncio.FIRST_COMPLETED)
+        for each in ended:
+            each.cancel()
         for _, writer in idle:
             writer.close()
-            await writer.wait_closed()
-        async with asyncio.timeout(TIMEOUT_S):
-            while True:
-                async with porch.client() as client:
-                    if (await porch.knock(client, upstream, basic(made.text))).startswith(b"HTTP/1.1 200"):
-                        break
+
+
+async def _is_ended(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await reader.read(1) == b""
+    except ConnectionError:
+        return True
 
 
 async def test_tokens_outlive_the_proxy_as_hashes(porch: Porch) -> None:

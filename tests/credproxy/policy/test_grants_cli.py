@@ -72,6 +72,13 @@ def test_grant_is_shown_written_in_force_and_taken_back(process: ProxyProcess) -
     assert "canary-of-grants" not in there.stdout + wider.stdout
 
 
+def test_key_of_a_server_at_home_is_granted_with_its_address(process: ProxyProcess) -> None:
+    """A host whose name stands for a private address gets its key where the grant names that address."""
+    line = "secret grant forge main forge.lan --inject bearer --address 192.168.1.5 --method GET --yes"
+    assert nightyard(process, line).returncode == 0
+    assert '- host: forge.lan\n  methods: [GET]\n  addresses: ["192.168.1.5"]\n  secret: forge\n' in grants(process)
+
+
 def test_plain_ways_out_are_allowed_listed_and_removed(process: ProxyProcess) -> None:
     """Hosts, bundles and the open web; what is too wide or unknown is refused and the file left as it is."""
     assert nightyard(process, "allow host main files.example.org --rate 5/m --expires 2099-01-31 --yes").returncode == 0

@@ -117,6 +117,30 @@ async def test_why_tells_rule_secret_and_what_would_be_put_in(street: Street) ->
         await client.why(street.admin, GROUP, "https://a.org/../x", "GET", "live")
 
 
+async def test_refused_address_says_what_would_allow_it_and_why_knows_it(street: Street) -> None:
+    """A private address names the command, or the grant to mend; a cloud's metadata names nothing, ever; and `why`
+    says of a host that is an address what the way out would."""
+    street.grants = "- {host: own.example, scheme: http}\n- web_read: true"
+    street.addresses |= {"own.example": ["10.0.0.9"], "lan.example": ["10.0.0.9"], "cloud.example": ["169.254.169.254"]}
+    await street.lease()
+    expected = {
+        "own.example": "edit groups/main/grants.yaml: addresses: [10.0.0.9], in the grant main:1",
+        "lan.example": "nightyard allow host main lan.example --scheme http --method GET --address 10.0.0.9",
+        "10.0.0.9": "nightyard allow host main 10.0.0.9 --scheme http --method GET",
+        "cloud.example": "",
+        "169.254.169.254": "",
+    }
+    for host, grant_with in expected.items():
+        error = json.loads((await street.ask("GET", f"http://{host}/", host=host)).body)["error"]
+        assert (error["code"], error["grant_with"]) == ("address_refused", grant_with), host
+        assert ("never reached" in error["message"]) is (not grant_with)
+        told = await client.why(street.admin, GROUP, f"http://{host}/", "GET", "live")
+        assert told.is_allowed is host.endswith(".example")
+    assert (told.code, told.rule) == ("address_refused", "")
+    street.grants = "- {host: 10.0.0.9, scheme: http}"
+    assert (await client.why(street.admin, GROUP, "http://10.0.0.9/", "GET", "live")).is_allowed
+
+
 async def test_open_web_is_counted_by_address_too(street: Street) -> None:
     """Addresses of pages that are read are counted: they could carry data out, page by page."""
     street.grants = "- web_read: {daily_url_chars: 40, url_chars: 60}"

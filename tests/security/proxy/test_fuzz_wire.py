@@ -34,7 +34,7 @@ INSERTED = (
     *(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 1\r\n", b"Host: b.test\r\n", b"Connection: close\r\n"),
     *(b"\r\n\r\n", b"-1", b"Upgrade: h2c\r\n", b"Expect: 100-continue\r\n", b"HTTP/1.1", b"0" * 40, b"A" * 3000),
 )
-SAMPLED, MANY = 150, 4000
+SAMPLED, MANY = 150, 800
 
 
 def mangled(samples: tuple[bytes, ...], count: int, seed: int) -> Iterator[bytes]:
@@ -125,8 +125,9 @@ async def test_mangled_answers(hasty: Scene) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_many_mangled_messages(hasty: Scene) -> None:
-    """Thousands more of both (18-20, 30)."""
+    """Hundreds more of both, from other seeds (18-20, 30)."""
     for seed in range(3, 3 + MANY // 400):
         await throw_requests(hasty, 200, seed)
         await throw_answers(hasty, 200, seed)
