@@ -13,15 +13,18 @@ import click
 from cli.grants_edit import Wish, add_grant, grants_in, remove_grants
 from cli.grants_file import change_grants, file_name, read_grants, read_group
 from cli.grants_options import place_options, read_terms, split_place, sure_option, term_options
+from cli.place import find_fork
 from cli.problem import CliProblem
 from cli.screen import clean_line
 from cli.settings_edit import CannotEdit
 from credproxy.policy.bundles import bundle_names, bundle_title, read_bundle
+from credproxy.policy.own_files import use_own_files
 
 
 @click.group()
 def allow() -> None:
     """Let a group reach a host, a bundle of hosts, or the open web, without a key."""
+    use_own_files(find_fork())
 
 
 @allow.command()

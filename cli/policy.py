@@ -12,6 +12,7 @@ from cli.grants_edit import Wish, add_grant
 from cli.grants_file import change_grants, read_group
 from cli.grants_options import sure_option
 from cli.grants_proposals import is_nameable, propose
+from cli.place import find_fork
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.style import GREEN, RED, paint
@@ -19,6 +20,7 @@ from cli.vault_link import ask_proxy
 from credproxy.admin_client import policy as client
 from credproxy.policy.check import Checked, check_urls
 from credproxy.policy.grant_values import parse_duration
+from credproxy.policy.own_files import use_own_files
 from protocol.ids import GroupId, is_group_id
 
 MOST_DAYS = 7
@@ -27,6 +29,7 @@ MOST_DAYS = 7
 @click.group()
 def policy() -> None:
     """Try grants out before they count, and find out which a group needs."""
+    use_own_files(find_fork())
 
 
 @policy.command()

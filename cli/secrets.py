@@ -10,6 +10,7 @@ from typing import Any, cast
 import click
 
 from cli.lazy_group import LazyGroup
+from cli.place import find_fork
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.secret_value import Ways, read_seconds, read_value, value_options
@@ -30,6 +31,7 @@ from credproxy.admin_client.secrets import (
     try_secret,
 )
 from credproxy.injection.presets import load_preset, preset_names
+from credproxy.policy.own_files import use_own_files
 from credproxy.vault.types import TYPES
 
 USUAL_OVERLAP = "10m"
@@ -47,6 +49,7 @@ ELSEWHERE: dict[str, str] = {
 @click.group(cls=LazyGroup, elsewhere=ELSEWHERE)
 def secret() -> None:
     """Keep keys in the vault, where no agent sees them."""
+    use_own_files(find_fork())
 
 
 @secret.command()

@@ -14,6 +14,7 @@ from channels.registry import PLATFORMS
 from cli.place import ROOT
 from credproxy.audit.prices import Prices, find_price, parse_prices
 from credproxy.policy.grants import parse_grants
+from credproxy.policy.own_files import use_own_files
 from credproxy.policy.routes import build_route
 from protocol.ids import GroupId
 from runtime.config import REHEARSAL, SETTINGS_FILE, ParsedSettings
@@ -43,7 +44,14 @@ def check_settings(fork: Path) -> CheckedSettings:
     parsed = load_settings(fork, PLATFORMS)
     groups = load_groups(fork, parsed)
     prices, price_faults = read_prices(fork)
-    faults = [*settings_problems(parsed, groups), *_route_faults(parsed), *_grant_faults(fork), *price_faults]
+    own_faults = use_own_files(fork)
+    faults = [
+        *settings_problems(parsed, groups),
+        *_route_faults(parsed),
+        *own_faults,
+        *_grant_faults(fork),
+        *price_faults,
+    ]
     return CheckedSettings(
         parsed=parsed,
         groups=groups,

@@ -33,6 +33,7 @@ from credproxy.pipeline.door import DoorRefused, Doors
 from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.grants import parse_grants
+from credproxy.policy.own_files import own_files, use_own_files
 from credproxy.policy.routes import build_route
 from credproxy.policy.rules import GroupRules, Policy
 from credproxy.policy.verdict import Route
@@ -203,7 +204,7 @@ class PolicyFiles:
 
     def load(self) -> tuple[Policy, tuple[str, ...]]:
         """Return the policy and what is wrong with its files. What is wrong grants nothing."""
-        files = [self._fork / SETTINGS_FILE, self._port_file, self.prices.path]
+        files = [self._fork / SETTINGS_FILE, self._port_file, self.prices.path, *own_files(self._fork)]
         grants_files = sorted((self._fork / "groups").glob("*/grants.yaml"))
         seen = [(path, _stamp(path)) for path in (*files, *grants_files)]
         if seen != self._seen:
@@ -218,6 +219,8 @@ class PolicyFiles:
         self.audit_days = parsed.settings.audit_days
         self.prices.load()
         problems += [self.prices.problem] if self.prices.problem else []
+        problems += use_own_files(self._fork)
+        own = tuple((path, _stamp(path)) for path in own_files(self._fork))
         routes = {}
         for name, settings in parsed.settings.routes.items():
             route = self._build_route(name, settings)
@@ -230,7 +233,7 @@ class PolicyFiles:
         known, self._grants = self._grants, {}
         for path in grants_files:
             if is_group_id(path.parent.name):
-                stamp = _stamp(path)
+                stamp = (_stamp(path), own)
                 before, rules = known.get(path, (None, None))
                 if rules is None or before != stamp:
                     rules = load_grants(path, GroupId(path.parent.name))

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from credproxy.injection.preset_file import parse_preset
+from credproxy.injection.presets import Preset
 from credproxy.policy.bundles import bundle_names
 from credproxy.policy.grant_terms import WEB_READ_KEYS
 from credproxy.policy.grants import KEYS, parse_grants
@@ -28,6 +30,13 @@ def test_there_are_five_worked_examples() -> None:
     """The section of worked examples has five, each with its grants."""
     section = TEXT.partition("## Five examples")[2].partition("\n## ")[0]
     assert section.count("```yaml") == 5
+
+
+def test_the_example_of_a_provider_is_taken() -> None:
+    """What a reader copies into `presets/` of a fork works."""
+    (example,) = re.findall(r"```yaml\n(title: .*?)```", TEXT, re.DOTALL)
+    preset = parse_preset(example, "forge", "presets/forge.yaml")
+    assert isinstance(preset, Preset), [str(problem) for problem in preset]
 
 
 def test_every_key_and_bundle_is_described() -> None:
