@@ -27,8 +27,8 @@ REFERENCE_START_MS = 128.0
 slower than that, a target in ms is longer by as much, so that a verdict is about the product and not about the machine;
 on a faster one it is what was set."""
 SETTLE_S = 0.5
-"""Between a spare's readiness and the message: a person does not write in the moment in which an engine is busy with the
-end of a start."""
+"""Between a spare's readiness and the message: a person does not write in the moment in which an engine is busy with
+the end of a start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
