@@ -114,7 +114,10 @@ class Attempt:
         self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment
     ) -> CannotStart | None:
         if self._session is not None:
-            return await self._session.hand_over(lease, assignment)
+            cannot = await self._session.hand_over(lease, assignment)
+            # Shown when the task is on its way: with a container at hand that is no later than a person can see.
+            await self._desk.show(self._row.chat, "accepted", "")
+            return cannot
         taken = await self._desk.containers.take(kind)
         if isinstance(taken, CannotStart):
             return taken

@@ -128,7 +128,8 @@ class TaskRun:
         """Bring the task to its end. Cancelled: its container works on, for the next start to take up."""
         if self._row.spec is not None:
             self._desk.shares.hold(self.task_id, self.group_id, self._row.spec.limits.model_calls)
-        await self._desk.show(self._row.chat, "accepted", "")
+        if self._attempt is None:
+            await self._desk.show(self._row.chat, "accepted", "")
         try:
             end = await self._run_to_end()
             if end is None:

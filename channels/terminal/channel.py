@@ -130,8 +130,9 @@ class TerminalChannel:
             kind=say.kind,
             files=files,
         )
-        async with asyncio.timeout(INBOX_TIMEOUT_S):
-            await self._running.wait()
+        if not self._running.is_set():
+            async with asyncio.timeout(INBOX_TIMEOUT_S):
+                await self._running.wait()
         if self._inbox is not None:
             await self._inbox.accept(self._channel_id, saying.event_id, encode_saying(saying))
         self._rooms[chat].show_soon(Shown(kind="notice", text=f"› {say.text}"), but=screen)

@@ -16,7 +16,7 @@ from runtime.store.inbound_rows import file_message, store_raw
 from runtime.store.overview_rows import is_frozen
 from runtime.store.people_rows import sender_facts
 from runtime.store.records import Begun, MessageState, SenderFacts, StartOffer, StoredMessage, TakenIn
-from runtime.store.task_rows import attempt_running, claim_messages
+from runtime.store.task_rows import make_task, run_attempt, set_spec
 from runtime.store.task_views import beginning_of
 
 
@@ -49,18 +49,12 @@ def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOff
 
 
 def _begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> Begun:
-    claim = claim_messages(transaction, (message.message_id,), offer.task_id, offer.attempt_id)
+    claim = make_task(transaction, (message,), offer.task_id, offer.attempt_id)
     people = dict.fromkeys(each.inbound.person for each in (*claim.context, *claim.messages))
     beginning = beginning_of(transaction, claim.task, people, offer.day)
     task = offer.build(claim, beginning)
     if task is not None:
-        attempt_running(
-            transaction,
-            claim.attempt.attempt_id,
-            door_id=offer.door_id,
-            container_id=offer.container_id,
-            container_name="",
-            nonce_hash=offer.nonce_hash,
-            spec=task,
-        )
+        place = {"door_id": offer.door_id, "container_id": offer.container_id}
+        run_attempt(transaction, claim.attempt, nonce_hash=offer.nonce_hash, **place)
+        set_spec(transaction, task)
     return Begun(claim=claim, beginning=beginning, task=task)

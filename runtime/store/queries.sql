@@ -192,7 +192,7 @@ SELECT message_id FROM messages WHERE task_id = :task_id AND state = 'claimed' O
 -- name: insert_attempt
 -- The next attempt of a task.
 INSERT INTO attempts (attempt_id, task_id, number, started_at)
-VALUES (:attempt_id, :task_id, (SELECT 1 + count(*) FROM attempts WHERE task_id = :task_id), :started_at);
+VALUES (:attempt_id, :task_id, :number, :started_at);
 
 -- name: attempt_by_id
 -- One attempt.

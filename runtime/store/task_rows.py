@@ -6,6 +6,8 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
 
 from protocol.ids import AttemptId, ChatKey, DoorId, GroupId, MessageId, PlatformMessageId, SessionId, TaskId, mint
 from protocol.task import Task, TaskResult
@@ -22,38 +24,50 @@ from runtime.store.records import AttemptRow, Claim, MessageState, NewOutbound, 
 MAX_LABEL_CHARS = 100
 
 
-def claim_messages(
-    transaction: Transaction,
-    message_ids: tuple[MessageId, ...],
-    task_id: TaskId | None = None,
-    attempt_id: AttemptId | None = None,
+def claim_messages(transaction: Transaction, message_ids: tuple[MessageId, ...]) -> Claim:
+    return make_task(
+        transaction, _claimable(transaction, message_ids), TaskId(mint("task")), AttemptId(mint("attempt"))
+    )
+
+
+def make_task(
+    transaction: Transaction, messages: Sequence[StoredMessage], task_id: TaskId, attempt_id: AttemptId
 ) -> Claim:
-    messages = _claimable(transaction, message_ids)
+    """Make a task of queued messages of one session that is not busy. Nothing is read again that is known here."""
     newest = messages[-1]
-    task_id = task_id or TaskId(mint("task"))
-    session_id, before = newest.session_id, newest.seq
-    transaction.run(
-        "insert_task",
+    if newest.group_id is None:
+        raise ClaimRefused("they are for no group")
+    row = TaskRow(
         task_id=task_id,
         group_id=newest.group_id,
-        session_id=session_id,
+        session_id=newest.session_id,
         submitter=f"person:{newest.inbound.person}",
         chat=newest.inbound.chat,
         reply_to=newest.inbound.platform_message_id,
+        state="running",
         created_at=transaction.now_text(),
     )
-    append(transaction, JournalKind.TASK_STARTED, task=task_id, group=newest.group_id, session=session_id)
+    transaction.run(
+        "insert_task",
+        task_id=task_id,
+        group_id=row.group_id,
+        session_id=row.session_id,
+        submitter=row.submitter,
+        chat=row.chat,
+        reply_to=row.reply_to,
+        created_at=row.created_at,
+    )
+    append(transaction, JournalKind.TASK_STARTED, task=task_id, group=row.group_id, session=row.session_id)
     for claimed in messages:
         transaction.run("claim_message", message_id=claimed.message_id, task_id=task_id)
         append(transaction, JournalKind.MESSAGE_CLAIMED, message=claimed.message_id, task=task_id)
-    transaction.run("show_context", task_id=task_id, session_id=session_id, before=before)
-    row = _known_task(transaction, task_id)
-    stored = messages_of(transaction, task_id)
+    shown = transaction.run("show_context", task_id=task_id, session_id=row.session_id, before=newest.seq)
+    context = messages_of(transaction, task_id) if shown else ()
     return Claim(
         task=row,
-        attempt=begin_attempt(transaction, task_id, attempt_id),
-        messages=tuple(message for message in stored if message.state is MessageState.CLAIMED),
-        context=tuple(message for message in stored if message.state is MessageState.CONTEXT),
+        attempt=_start_attempt(transaction, task_id, attempt_id, number=1),
+        messages=tuple(replace(each, state=MessageState.CLAIMED, task_id=task_id) for each in messages),
+        context=tuple(message for message in context if message.state is MessageState.CONTEXT),
     )
 
 
@@ -72,16 +86,20 @@ def _claimable(transaction: Transaction, message_ids: tuple[MessageId, ...]) -> 
     return messages
 
 
-def begin_attempt(transaction: Transaction, task_id: TaskId, attempt_id: AttemptId | None = None) -> AttemptRow:
+def begin_attempt(transaction: Transaction, task_id: TaskId) -> AttemptRow:
     if _head(transaction, task_id)["state"] != "running":
         raise UnknownRow("running task", task_id)
-    before = transaction.one("open_attempt_of_task", task_id=task_id)
-    if before is not None:
-        attempt_ended(transaction, AttemptId(before["attempt_id"]), "superseded")
-    attempt_id = attempt_id or AttemptId(mint("attempt"))
-    transaction.run("insert_attempt", attempt_id=attempt_id, task_id=task_id, started_at=transaction.now_text())
+    before = attempts_of(transaction, task_id)
+    if before and before[-1].state != "ended":
+        attempt_ended(transaction, before[-1].attempt_id, "superseded")
+    return _start_attempt(transaction, task_id, AttemptId(mint("attempt")), number=len(before) + 1)
+
+
+def _start_attempt(transaction: Transaction, task_id: TaskId, attempt_id: AttemptId, number: int) -> AttemptRow:
+    now = transaction.now_text()
+    transaction.run("insert_attempt", attempt_id=attempt_id, task_id=task_id, number=number, started_at=now)
     append(transaction, JournalKind.ATTEMPT_STARTED, attempt=attempt_id, task=task_id)
-    return _known_attempt(transaction, attempt_id)
+    return AttemptRow(attempt_id=attempt_id, task_id=task_id, number=number, state="starting", started_at=now)
 
 
 def attempt_running(
@@ -97,18 +115,37 @@ def attempt_running(
     attempt = _known_attempt(transaction, attempt_id)
     if attempt.state == "ended":
         raise AttemptOver(attempt_id, attempt.end_reason)
+    place = {"door_id": door_id, "container_id": container_id, "container_name": container_name}
+    run_attempt(transaction, attempt, nonce_hash=nonce_hash, **place)
+    if spec is not None and _head(transaction, attempt.task_id)["spec_id"] is None:
+        set_spec(transaction, spec)
+
+
+def run_attempt(
+    transaction: Transaction,
+    attempt: AttemptRow,
+    *,
+    door_id: str,
+    container_id: str,
+    container_name: str = "",
+    nonce_hash: str,
+) -> None:
+    """Record where an attempt that has not ended runs."""
     transaction.run(
         "run_attempt",
-        attempt_id=attempt_id,
+        attempt_id=attempt.attempt_id,
         door_id=door_id,
         container_id=container_id,
         container_name=container_name,
         nonce_hash=nonce_hash,
     )
-    append(transaction, JournalKind.ATTEMPT_RUNNING, attempt=attempt_id, task=attempt.task_id, door=door_id)
-    if spec is not None and _head(transaction, attempt.task_id)["spec_id"] is None:
-        spec_id = transaction.insert("insert_payload", subject=spec.group_id, body=to_text(spec))
-        transaction.run("set_spec", task_id=attempt.task_id, spec_id=spec_id)
+    append(transaction, JournalKind.ATTEMPT_RUNNING, attempt=attempt.attempt_id, task=attempt.task_id, door=door_id)
+
+
+def set_spec(transaction: Transaction, spec: Task) -> None:
+    """Keep a task as it is handed over, if it was not kept before."""
+    spec_id = transaction.insert("insert_payload", subject=spec.group_id, body=to_text(spec))
+    transaction.run("set_spec", task_id=spec.task_id, spec_id=spec_id)
 
 
 def attempt_ended(transaction: Transaction, attempt_id: AttemptId, reason: str) -> None:
