@@ -134,6 +134,7 @@ async def run_proxy(home: Home, fork: Path) -> int:
                 upstreams=Upstreams(deadlines=deadlines, extra_ca=read_extra_ca()),
                 prices=files.prices,
                 load_policy=files.load,
+                has_policy_changed=files.have_changed,
                 deadlines=deadlines,
                 placeholders=Placeholders(load_placeholder_key(home.path)),
             )
@@ -192,7 +193,7 @@ class PolicyFiles:
     def __init__(self, home: Home, fork: Path) -> None:
         self._fork = fork
         self._port_file = home.run / "rehearsal.port"
-        self._seen: object = None
+        self._seen: list[tuple[Path, object]] = []
         self._grants: dict[Path, tuple[object, GroupRules]] = {}
         """Each group's rules, and when its file was as they say: one group's edit does not cost the others' reading."""
         self.prices = PriceFile(fork)
@@ -204,15 +205,23 @@ class PolicyFiles:
 
     def load(self) -> tuple[Policy, tuple[str, ...]]:
         """Return the policy and what is wrong with its files. What is wrong grants nothing."""
-        files = [self._fork / SETTINGS_FILE, self._port_file, self.prices.path, *own_files(self._fork)]
-        grants_files = sorted((self._fork / "groups").glob("*/grants.yaml"))
-        seen = [(path, _stamp(path)) for path in (*files, *grants_files)]
+        seen = self._look()
         if seen != self._seen:
-            self._loaded = self._read(grants_files)
+            self._loaded = self._read()
             self._seen = seen
         return self._loaded
 
-    def _read(self, grants_files: list[Path]) -> tuple[Policy, tuple[str, ...]]:
+    def have_changed(self) -> bool:
+        return self._look() != self._seen
+
+    def _look(self) -> list[tuple[Path, object]]:
+        files = (self._fork / SETTINGS_FILE, self._port_file, self.prices.path)
+        return [(path, _stamp(path)) for path in (*files, *own_files(self._fork), *self._grants_files())]
+
+    def _grants_files(self) -> list[Path]:
+        return sorted((self._fork / "groups").glob("*/grants.yaml"))
+
+    def _read(self) -> tuple[Policy, tuple[str, ...]]:
         problems: list[str] = []
         parsed = load_settings(self._fork)
         self.host_door_port = parsed.settings.host_door_port
@@ -231,7 +240,7 @@ class PolicyFiles:
                 problems.append(route)
         groups = {}
         known, self._grants = self._grants, {}
-        for path in grants_files:
+        for path in self._grants_files():
             if is_group_id(path.parent.name):
                 stamp = (_stamp(path), own)
                 before, rules = known.get(path, (None, None))

@@ -22,6 +22,6 @@ class InjectionVerbs:
 
     async def _placeholders(self, arguments: Mapping[str, Any]) -> object:
         group_id = GroupId(read_text(arguments, "group_id"))
-        self._proxy.reload()
+        await self._proxy.take_up_policy()
         group = self._proxy.policy.groups.get(group_id, GroupRules())
         return {"variables": environment_of(group_id, secrets_of(group), self._proxy.placeholders)}

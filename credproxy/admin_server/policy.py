@@ -53,7 +53,7 @@ class PolicyVerbs:
         from credproxy.policy.explain import explain  # asked for now and then, by a person
 
         group_id, method = _read_group(arguments), read_text(arguments, "method")
-        self._proxy.reload()
+        await self._proxy.take_up_policy()
         ask = self._read_ask(method, read_text(arguments, "url"))
         now = time.time()
         told, verdict = explain(ask, group_id, self._proxy.policy, now, effects=_read_effects(arguments))
@@ -125,7 +125,7 @@ class PolicyVerbs:
         except AuditFailed:
             dry_runs.set(group_id, *(before or (now, now)))  # what is not on record is not on
             raise
-        self._proxy.reload()
+        await self._proxy.take_up_policy()
         return to_json(await self._dry_run(group_id))
 
     async def _dry_run_list(self, _arguments: Mapping[str, Any]) -> object:

@@ -26,7 +26,7 @@ class StateVerbs:
         return {}
 
     async def _reload(self, _arguments: Mapping[str, Any]) -> object:
-        return {"problems": list(self._proxy.reload())}
+        return {"problems": list(await self._proxy.take_up_policy())}
 
     async def _routes(self, _arguments: Mapping[str, Any]) -> object:
         states = []

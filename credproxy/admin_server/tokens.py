@@ -47,7 +47,7 @@ class TokensVerbs:
 
     async def _add(self, arguments: Mapping[str, Any]) -> object:
         wanted = _read_wanted(arguments)
-        self._proxy.reload()
+        await self._proxy.take_up_policy()
         await self._door.settle()
         if not self._door.port:
             why = self._door.problem or "the loopback door is closed: nightyard.yaml names no port for it"

@@ -59,7 +59,7 @@ DENIALS_RESET_S = 60.0
 DENIAL_DELAY_S = 1.0
 
 PolicyLoader = Callable[[], tuple[Policy, tuple[str, ...]]]
-"""Reads routes and grants; returns the policy and what is wrong with the files."""
+"""Reads routes and grants, on a thread; returns the policy and what is wrong with the files."""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +118,7 @@ class CredentialProxy:
         upstreams: Upstreams,
         prices: Prices,
         load_policy: PolicyLoader,
+        has_policy_changed: Callable[[], bool] = lambda: True,
         deadlines: Deadlines,
         placeholders: Placeholders,
     ) -> None:
@@ -149,6 +150,8 @@ class CredentialProxy:
         self.when_reloaded: list[Callable[[], None]] = []
         """Called after the settings were read again; must return at once."""
         self._load_policy = load_policy
+        self._has_policy_changed = has_policy_changed
+        self._reading_policy = asyncio.Lock()
         self._call_prefix = mint("call")
         self._call_numbers = itertools.count(1)
         self.reload()
@@ -187,10 +190,22 @@ class CredentialProxy:
         """Return a new id: this process's random part and a count, since randomness costs a system call."""
         return CallId(f"{self._call_prefix}{next(self._call_numbers):08x}")
 
+    async def take_up_policy(self) -> tuple[str, ...]:
+        """Read policy again where its files have changed, beside the requests that go on: every one that begins when
+        this returns is judged by it. Return what is wrong with it."""
+        async with self._reading_policy:
+            if self._has_policy_changed():
+                self._loaded = await asyncio.to_thread(self._load_policy)
+            return self._put_in_force()
+
     def reload(self) -> tuple[str, ...]:
-        """Read policy again: every request that begins from now on is judged by it. Return what is wrong with it."""
+        """Read policy again, at once."""
+        self._loaded = self._load_policy()
+        return self._put_in_force()
+
+    def _put_in_force(self) -> tuple[str, ...]:
         before = self.policy
-        loaded, self.problems = self._load_policy()
+        loaded, self.problems = self._loaded
         self.policy = self.dry_runs.lay_over(loaded)
         if self.policy != before:
             self.upstreams.drop_all()
@@ -250,11 +265,11 @@ class CredentialProxy:
     async def grant(self, door: DoorState, lease: Lease) -> None:
         """Let a door do what a lease says. A lease of another task first ends what ran before."""
         stored = await self.audit.task_use(lease.task_id)
+        await self.take_up_policy()
         if door.lease is not None and door.lease.attempt_id != lease.attempt_id:
             self._end_lease(door)
         self.ledger.open(lease.task_id, stored)
         door.lease = lease
-        self.reload()
 
     def end(self, door: DoorState) -> Usage:
         """Take a door's lease away; return what its task has used."""

@@ -22,8 +22,10 @@ def test_one_groups_edit_does_not_cost_the_others_reading(tmp_path: Path) -> Non
     files = PolicyFiles(home, fork)
     first, problems = files.load()
     assert problems == ()
+    assert not files.have_changed()
     assert files.load()[0] is first
     paths["one"].write_text("- host: a.org\n- host: b.org\n")
+    assert files.have_changed()
     second, _ = files.load()
     assert len(second.groups[one].rules) == 2
     assert second.groups[two] is first.groups[two]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from credproxy.admin_client import policy as client
 from credproxy.admin_client.link import ProxyRefused
-from tests.credproxy.street import CANARY, GROUP, Arrived, Street
+from credproxy.policy.rules import Policy
+from tests.credproxy.street import CANARY, GROUP, TIMEOUT_S, Arrived, Street
 
 
 async def test_denial_names_the_command_that_would_allow_it(street: Street) -> None:
@@ -139,6 +141,28 @@ async def test_refused_address_says_what_would_allow_it_and_why_knows_it(street:
     assert (told.code, told.rule) == ("address_refused", "")
     street.grants = "- {host: 10.0.0.9, scheme: http}"
     assert (await client.why(street.admin, GROUP, "http://10.0.0.9/", "GET", "live")).is_allowed
+
+
+async def test_requests_go_on_while_a_long_policy_is_read(street: Street) -> None:
+    """Reading ten thousand grants takes its time, beside what goes on: that is judged by the policy of before."""
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def take_long(policy: Policy) -> Policy:
+        is_reading.set()
+        assert may_end.wait(TIMEOUT_S)
+        return policy
+
+    street.grants = "- {host: example.org, scheme: http}"
+    await street.lease()
+    street.grants, street.amend = "", take_long
+    async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
+        reload = group.create_task(street.admin.reload())
+        assert await asyncio.to_thread(is_reading.wait, TIMEOUT_S)
+        meanwhile = await street.ask("GET", "http://example.org/", host="example.org")
+        may_end.set()
+        await reload
+    after = await street.ask("GET", "http://example.org/", host="example.org")
+    assert (meanwhile.headers["x-nightyard"], after.headers["x-nightyard"]) == ("dns_failed", "host_not_granted")
 
 
 async def test_open_web_is_counted_by_address_too(street: Street) -> None:
