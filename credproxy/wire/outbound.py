@@ -11,7 +11,14 @@ import h11
 
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import BadHead, Headers, check_framing, find_header, head_end
-from credproxy.wire.plain import ResponseHead, plain_end, read_plain_response, write_plain_request
+from credproxy.wire.plain import (
+    ChunksBroken,
+    PlainChunks,
+    ResponseHead,
+    plain_end,
+    read_plain_response,
+    write_plain_request,
+)
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.upstream import Connection, UpstreamFailed
 
@@ -35,7 +42,11 @@ class Outbound:
         self._deadlines = deadlines
         self._untold: tuple[str, str, Headers, bytes] | None = None
         self._left_bytes: int | None = None
-        """Of a plain answer's body; None: h11 reads it."""
+        """Of a plain answer's body of a length that it says."""
+        self._chunks: PlainChunks | None = None
+        """Of a plain answer in chunks. Neither: h11 reads the body."""
+        self._head_wire = b""
+        """Of an answer in chunks: h11 would have to hear of it too."""
         self._arrived = b""
         """Of a plain answer's body, read and not passed on."""
 
@@ -123,9 +134,13 @@ class Outbound:
     def _take_plain(self, wire: bytes, end: int) -> ResponseHead | None:
         """Return a plain head, None if it is h11's to read."""
         head = read_plain_response(wire[:end]) if self._untold is not None else None
-        if head is not None:
-            self._untold = None
-            self._left_bytes, self._arrived = head.body_bytes, wire[end:]
+        if head is None:
+            return None
+        self._arrived = wire[end:]
+        if head.is_chunked:
+            self._chunks, self._head_wire = PlainChunks(), wire[:end]
+        else:
+            self._untold, self._left_bytes = None, head.body_bytes
         return head
 
     def _tell_untold(self) -> None:
@@ -144,6 +159,29 @@ class Outbound:
         self._left_bytes = left_bytes - len(piece)
         return h11.Data(data=piece)
 
+    def _ready_chunks(self, chunks: PlainChunks) -> h11.Event | None:
+        try:
+            data, self._arrived = chunks.read(self._arrived)
+        except ChunksBroken:
+            raise self._broken("the answer's body is malformed (a chunk does not end where it says)") from None
+        if data:
+            return h11.Data(data=data)
+        if chunks.has_ended:
+            self._connection.is_clean = not self._arrived
+            return _END
+        if not chunks.is_odd:
+            return None
+        self._chunks = None
+        self._tell_untold()
+        try:
+            self._http.receive_data(self._head_wire)
+            self._http.next_event()
+            self._http.receive_data(self._arrived)
+        except h11.RemoteProtocolError as error:
+            raise self._broken(f"the answer's head is malformed ({_own_words(error)})") from error
+        self._arrived = b""
+        return self.ready_event()
+
     def take_stream(self) -> tuple[Stream, bytes]:
         """Return the connection after a 101, and what has been read of it already: it is not HTTP any more."""
         arrived, self._arrived = self._arrived, b""
@@ -153,6 +191,8 @@ class Outbound:
         """Return what has come already, None if more must be read."""
         if self._left_bytes is not None:
             return self._ready_plain(self._left_bytes)
+        if self._chunks is not None:
+            return self._ready_chunks(self._chunks)
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
@@ -169,12 +209,12 @@ class Outbound:
             except TimeoutError:
                 raise self._late("the answer stood still for too long") from None
             try:
-                if self._left_bytes is None:
+                if self._left_bytes is None and self._chunks is None:
                     self._http.receive_data(chunk)
                 elif not chunk:
                     raise self._broken("the answer ended too soon")
                 else:
-                    self._arrived = chunk
+                    self._arrived += chunk
             except RuntimeError as error:  # h11's word for bytes after the end
                 raise self._broken("the answer went on after its end") from error
             event = self.ready_event()

@@ -1,8 +1,9 @@
 """Plain messages, read and written without h11: a head of the narrowest form, a body of a length that it says. Pure.
 
 Most messages are plain, and h11 costs more than all else that the proxy does with them. What is accepted here is a
-part of what `heads.py` and h11 accept together, and needs no look of theirs; whatever does not fit (chunks, upgrades,
-`Expect`, a connection that is to be closed) is theirs to read or refuse.
+part of what `heads.py` and h11 accept together, and needs no look of theirs; whatever does not fit (a request in
+chunks, upgrades, `Expect`, a connection that is to be closed) is theirs to read or refuse. An answer in chunks, as all
+streams of events are, is read here as long as its chunks are bare: extensions and trailers are h11's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ _LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n"
 _REQUEST = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) ([!-~]+) HTTP/1\.1\r\n((?:" + _LINE + rb")+)\r\n")
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([ \t!-~\x80-\xff]*))?\r\n((?:" + _LINE + rb")+)\r\n")
 _NOT_PLAIN = frozenset((b"transfer-encoding", b"upgrade", b"expect", b"te", b"trailer"))
+_NOT_PLAIN_ANSWER = _NOT_PLAIN - {b"transfer-encoding"}
 _WITHOUT_BODY = (b"204", b"304")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+_CHUNK_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,8}\r?")
+_LAST_CHUNK = re.compile(rb"0{1,8}\r\n\r\n")
+_LAST_CHUNK_BEGUN = re.compile(rb"0{1,8}\r\n\r?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class ResponseHead:
     reason: bytes
     body_bytes: int | None
     """None: the body's end is told in another way."""
+    is_chunked: bool = False
+    """In chunks that `PlainChunks` may read."""
 
 
 def plain_end(wire: bytes) -> int:
@@ -68,11 +76,74 @@ def read_plain_response(head: bytes) -> ResponseHead | None:
     found = _RESPONSE.fullmatch(head)
     if found is None or found[1] in _WITHOUT_BODY:
         return None
-    headers = _read_headers(found[3])
-    length = _read_length([value for name, value in headers if name == b"content-length"]) if headers else None
-    if headers is None or length is None:
+    headers = _read_headers(found[3], _NOT_PLAIN_ANSWER)
+    if headers is None:
         return None
-    return ResponseHead(int(found[1]), headers, found[2] or b"", length)
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if codings:
+        is_plain = codings == [b"chunked"] and not lengths
+        return ResponseHead(int(found[1]), headers, found[2] or b"", None, is_chunked=True) if is_plain else None
+    length = _read_length(lengths)
+    return None if length is None else ResponseHead(int(found[1]), headers, found[2] or b"", length)
+
+
+class ChunksBroken(ValueError):
+    """A chunk does not end where it says."""
+
+
+class PlainChunks:
+    """Reads a body of bare chunks, across any split."""
+
+    __slots__ = ("_left_bytes", "has_ended", "is_odd")
+
+    def __init__(self) -> None:
+        self._left_bytes = 0
+        """Of a chunk that has begun, with its line's end."""
+        self.has_ended = False
+        self.is_odd = False
+        """What comes next is another form of chunk, or trailers: to be read by somebody else, from there on."""
+
+    def read(self, arrived: bytes) -> tuple[bytes, bytes]:
+        """Return what of the body has arrived, and what is to be given again with more behind it; raises
+        ChunksBroken."""
+        pieces: list[bytes] = []
+        at = 0
+        while at < len(arrived) and not (self.has_ended or self.is_odd):
+            left = self._left_bytes
+            if left > 2:
+                pieces.append(arrived[at : at + left - 2])
+                at += len(pieces[-1])
+                self._left_bytes -= len(pieces[-1])
+            elif left:
+                end = arrived[at : at + left]
+                if not b"\r\n"[2 - left :].startswith(end):
+                    raise ChunksBroken
+                at += len(end)
+                self._left_bytes -= len(end)
+            else:
+                begin = self._begin_chunk(arrived, at)
+                if begin == at:
+                    break
+                at = begin
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces), arrived[at:]
+
+    def _begin_chunk(self, arrived: bytes, at: int) -> int:
+        """Return where a chunk's bytes begin, or the body has ended; the same place where more must come first."""
+        found = _CHUNK.match(arrived, at)
+        if found is None:
+            self.is_odd = _CHUNK_BEGUN.fullmatch(arrived, at) is None
+            return at
+        length = int(found[1], 16)
+        if length:
+            self._left_bytes = length + 2
+            return found.end()
+        last = _LAST_CHUNK.match(arrived, at)
+        if last is not None:
+            self.has_ended = True
+            return last.end()
+        self.is_odd = _LAST_CHUNK_BEGUN.fullmatch(arrived, at) is None
+        return at
 
 
 def write_plain_request(method: str, target: str, headers: Headers) -> bytes | None:
@@ -92,12 +163,12 @@ def _write_head(first: bytes, headers: Headers) -> bytes | None:
     return wire if wire.count(b"\n") == wire.count(b"\r\n") == len(headers) + 2 else None
 
 
-def _read_headers(lines: bytes) -> Headers | None:
+def _read_headers(lines: bytes, not_plain: frozenset[bytes] = _NOT_PLAIN) -> Headers | None:
     headers: Headers = []
     for line in lines[:-2].split(b"\r\n"):
         name, _colon, value = line.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
-        if name in _NOT_PLAIN or (name == b"connection" and value.lower() != b"keep-alive"):
+        if name in not_plain or (name == b"connection" and value.lower() != b"keep-alive"):
             return None
         headers.append((name, value))
     return headers if len(headers) <= MAX_HEADERS else None

@@ -10,7 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, head_end
-from credproxy.wire.plain import plain_end, read_plain_request, read_plain_response, write_plain_request, write_response
+from credproxy.wire.plain import (
+    ChunksBroken,
+    PlainChunks,
+    plain_end,
+    read_plain_request,
+    read_plain_response,
+    write_plain_request,
+    write_response,
+)
 
 NAMES = (
     "Host",
@@ -108,6 +116,9 @@ def test_plain_request_is_what_h11_reads(first: str, lines: list[tuple[str, str,
 
 @given(STATUS_LINES, LINES)
 @example("HTTP/1.1 200 OK", [("Content-Length", ": ", "7"), ("X-A", ":", "é")])
+@example("HTTP/1.1 200 OK", [("Transfer-Encoding", ": ", "chunked")])
+@example("HTTP/1.1 200 OK", [("Transfer-Encoding", ": ", "chunked"), ("Content-Length", ": ", "7")])
+@example("HTTP/1.1 200 OK", [("Transfer-Encoding", ": ", "chunked"), ("Transfer-Encoding", ": ", "chunked")])
 def test_plain_response_is_what_h11_reads(first: str, lines: list[tuple[str, str, str]]) -> None:
     """Status, reason, headers and the body's length are the same, and the connection may be used again."""
     head = head_of(first, lines)
@@ -118,7 +129,8 @@ def test_plain_response_is_what_h11_reads(first: str, lines: list[tuple[str, str
     http = h11.Connection(h11.CLIENT)
     http.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
     http.send(h11.EndOfMessage())
-    http.receive_data(head + b"x" * (plain.body_bytes or 0))
+    assert plain.is_chunked == (plain.body_bytes is None)
+    http.receive_data(head + (b"0\r\n\r\n" if plain.is_chunked else b"x" * (plain.body_bytes or 0)))
     event = http.next_event()
     assert isinstance(event, h11.Response)
     assert (plain.status, plain.reason) == (event.status_code, bytes(event.reason))
@@ -127,6 +139,73 @@ def test_plain_response_is_what_h11_reads(first: str, lines: list[tuple[str, str
         assert isinstance(event, h11.Data)
     assert http.their_state is h11.DONE
     assert http.trailing_data == (b"", False)
+
+
+CHUNKS = st.lists(
+    st.sampled_from(
+        (
+            b"3\r\nabc\r\n",
+            b"00A\r\n0123456789\r\n",
+            b"0\r\n\r\n",
+            b"0\r\nt: v\r\n\r\n",
+            b"2;x=y\r\nab\r\n",
+            b"2\r\nabc\r\n",
+            b"2\nab\n",
+            b"+2\r\nab\r\n",
+            b"0x2\r\nab\r\n",
+            b"\r\n",
+            b"1\r\na\rx",
+            b"000000003\r\nabc\r\n",
+            b"HTTP/1.1 200 OK\r\n",
+        )
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+@given(CHUNKS, st.lists(st.integers(min_value=1, max_value=9), min_size=1))
+@example(b"3\r\nabc\r\n0\r\n\r\n", [1])
+@example(b"3\r\nabc\r\n0\r\n\r\nx", [30])
+@example(b"3\r\nabc\r\n2;x\r\nde\r\n0\r\nt: v\r\n\r\n", [2])
+def test_plain_chunks_are_what_h11_reads(wire: bytes, cuts: list[int]) -> None:
+    """However the bytes are split: what is read of them h11 reads too, and takes over where an odd chunk begins."""
+    chunks, body, unread, rest = PlainChunks(), b"", b"", wire
+    turn = 0
+    try:
+        while rest and not (chunks.has_ended or chunks.is_odd):
+            size = cuts[turn % len(cuts)]
+            turn, piece, rest = turn + 1, rest[:size], rest[size:]
+            data, unread = chunks.read(unread + piece)
+            body += data
+            if chunks.has_ended or chunks.is_odd:
+                rest = unread + rest
+    except ChunksBroken:
+        assert read_by_h11(wire)[1] == "refused"
+        return
+    theirs, end = read_by_h11(wire)
+    if chunks.has_ended:
+        assert (theirs, end, rest) == (body, "ended", wire[len(wire) - len(rest) :])
+    elif chunks.is_odd:
+        assert (theirs, end) == (body + read_by_h11(rest)[0], read_by_h11(rest)[1])
+    else:
+        assert end == "waits"
+        assert theirs == body
+
+
+def read_by_h11(wire: bytes) -> tuple[bytes, str]:
+    """Return the body that h11 reads of a response's chunks, and how that ends."""
+    http = h11.Connection(h11.CLIENT)
+    http.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
+    http.send(h11.EndOfMessage())
+    http.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + wire)
+    http.next_event()
+    body = b""
+    try:
+        while isinstance(event := http.next_event(), h11.Data):
+            body += bytes(event.data)
+    except h11.RemoteProtocolError:
+        return body, "refused"
+    return body, "ended" if isinstance(event, h11.EndOfMessage) else "waits"
 
 
 def test_plain_messages_are_taken() -> None:
