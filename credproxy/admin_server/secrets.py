@@ -219,7 +219,8 @@ def _check_tokens(name: str, type_name: str, given: Given, preset: str) -> None:
     """Refuse what can never bring a token, while a person is there to mend it. What is read elsewhere is not known."""
     if type_name not in TOKEN_TYPES or not isinstance(given, Mapping):
         return
-    from credproxy.issuers.recipe import BadRecipe, check_recipe
+    from credproxy.issuers.recipe import BadRecipe
+    from credproxy.issuers.recipe_check import check_recipe
 
     try:
         check_parts(type_name, given)

@@ -86,16 +86,6 @@ def build_recipe(type_name: str, parts: Mapping[str, Secret], preset: str = "") 
     return login
 
 
-def check_recipe(type_name: str, parts: Mapping[str, str], preset: str = "") -> None:
-    """Raise BadRecipe where no token could ever be got with these parts."""
-    secrets = {name: Secret("", text, has_lines=name == "private_key") for name, text in parts.items()}
-    recipe = build_recipe(type_name, secrets, preset)
-    if isinstance(recipe, GitHubApp):
-        from credproxy.issuers.github_app import sign_jwt
-
-        sign_jwt(recipe, 0.0)
-
-
 def parse_issuer_url(url: str) -> Target:
     """Return where tokens are asked for; raises BadRecipe. Secrets go there, so plain http is for this machine only."""
     scheme_text, separator, rest = url.partition("://")
