@@ -26,6 +26,7 @@ from credproxy.issuers.credentials import Credentials
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.ledger import Ledger
 from credproxy.pipeline.scrub import Needles, needles_of
+from credproxy.pipeline.under_way import CallUnderWay
 from credproxy.policy.decide import decide
 from credproxy.policy.dry_runs import MARK_PREFIX, DryRuns
 from credproxy.policy.quotas import Quotas
@@ -44,7 +45,6 @@ from protocol.task import Lease, Usage
 
 if TYPE_CHECKING:
     from credproxy.issuers.capture_desk import CaptureDesk
-    from credproxy.pipeline.call import Call
     from credproxy.trust.certificates import CertificateAuthority
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class CredentialProxy:
         self.credentials = Credentials(
             vault, Sources(), TokenClient(upstreams, deadlines).send, note=self._note_renewal
         )
-        self.under_way: set[Call] = set()
+        self.under_way: set[CallUnderWay] = set()
         """Calls between their begin and their end."""
         self._needles: dict[str, tuple[tuple[Secret, ...], Needles]] = {}
         self._quota_was_used = asyncio.Event()
