@@ -86,7 +86,7 @@ def bundle(group: str, name: str | None, *, expires: str | None, is_sure: bool) 
 @click.option("--expires", metavar="DAY", help="Until the end of this day (UTC), or an instant.")
 @sure_option
 def web_read(group: str, *, is_sure: bool, **terms: Any) -> None:
-    """Let GROUP read the open web: GET without credentials, to public addresses, within quotas."""
+    """Let GROUP read the open web, within quotas. GET without credentials, to public addresses."""
     group_id = read_group(group)
     wish = Wish(is_web_read=True, terms=read_terms(terms))
     change_grants(group_id, lambda text, *place: add_grant(text, wish, *place), is_sure=is_sure)
@@ -97,7 +97,7 @@ def web_read(group: str, *, is_sure: bool, **terms: Any) -> None:
 @click.argument("what")
 @sure_option
 def remove(group: str, what: str, *, is_sure: bool) -> None:
-    """Take back what GROUP was allowed: a HOST, a bundle's name, or `web-read`. Calls under way end too.
+    """Take back what GROUP was allowed. A HOST, a bundle's name, or `web-read`; calls under way end too.
 
     Grants with a key stay: `nightyard secret revoke` takes those.
     """

@@ -75,7 +75,7 @@ def log(
     since: str,
     as_json: bool,
 ) -> None:
-    """The newest rows of the audit: every request with its outcome, every refusal, every use of the vault."""
+    """Show the audit's newest rows. Every request with its outcome, every refusal, every use of the vault."""
     chosen = AuditFilter(
         group=group,
         task=task,
@@ -126,7 +126,7 @@ def _read_time(since: str) -> str:
 @click.option("--group", default="", help="Only this agent group's.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: {traffic, models}.")
 def totals(by: str, days: int, one_day: str, group: str, as_json: bool) -> None:
-    """What days sum up to: requests and bytes, model calls, tokens and money."""
+    """Show what days sum up to. Requests and bytes, model calls, tokens and money."""
     until = _read_day(one_day) if one_day else datetime.now(UTC).date()
     since = until if one_day else until - timedelta(days=days - 1)
     key = cast(TotalsKey, by)  # click has checked the choice

@@ -46,15 +46,15 @@ def read_grants(group_id: GroupId) -> str:
         raise CliProblem(f"{path} cannot be read: {error}", f"check who owns {path}") from error
 
 
-def change_grants(group_id: GroupId, edit: Edit, *, is_sure: bool) -> bool:
+def change_grants(group_id: GroupId, edit: Edit, *, is_sure: bool, mend: str = "") -> bool:
     """Show what an edit changes, ask unless `is_sure`, write it, have the proxy take it up; return whether it changed
-    anything."""
+    anything. `mend`: what to do if the edit cannot be made."""
     file = file_name(group_id)
     before = read_grants(group_id)
     try:
         after = edit(before, group_id, file)
     except CannotEdit as reason:
-        raise CliProblem(f"{file} is left as it is: {clean_line(str(reason))}", f"edit {file}") from reason
+        raise CliProblem(f"{file} is left as it is: {clean_line(str(reason))}", mend or f"edit {file}") from reason
     if after == before:
         return False
     show_diff(before, after, file)

@@ -65,7 +65,8 @@ def grant(
         inject=how,
         terms=read_terms(terms),
     )
-    if not change_grants(group_id, lambda text, *place: add_grant(text, wish, *place), is_sure=is_sure):
+    mend = "" if how else "the same command with --inject bearer, --header NAME, or another --inject HOW"
+    if not change_grants(group_id, lambda text, *place: add_grant(text, wish, *place), is_sure=is_sure, mend=mend):
         click.echo(f"{group_id} may use {clean_line(name)} there already.")
     _say_if_absent(name)
 
@@ -76,7 +77,7 @@ def grant(
 @click.argument("host", required=False)
 @sure_option
 def revoke(name: str, group: str, host: str | None, *, is_sure: bool) -> None:
-    """Take the secret NAME away from GROUP: at HOST, or everywhere. What is sent with it right now is cut off."""
+    """Take the secret NAME away from GROUP. At HOST, or everywhere; what is sent with it right now is cut off."""
     group_id = read_group(group)
 
     def is_meant(values: Mapping[str, str]) -> bool:
@@ -97,7 +98,7 @@ def revoke(name: str, group: str, host: str | None, *, is_sure: bool) -> None:
     "--effects", type=click.Choice(("live", "shadow", "twin")), default="live", help="As a task with these effects."
 )
 def why(group: str, url: str, *, method: str, effects: str) -> None:
-    """Say what GROUP would be answered for URL: the decision, the rule, the key, what would be put in and where."""
+    """Say what GROUP would be answered for URL. The decision, the rule, the key, what would be put in and where."""
     group_id = read_group(group)
     told = _ask_or_judge(group_id, url, method.upper(), effects)
     for line in why_lines(told):

@@ -46,7 +46,7 @@ def login(
     reserve: bool,
     replace: bool,
 ) -> None:
-    """Log in at a service in your browser, and keep the login as NAME. Its tokens are renewed by the proxy."""
+    """Log in at a service, and keep the login as NAME. With your browser; its tokens are renewed by the proxy."""
     if found is not None:
         text = _read(Path(found))
         used_by = ask_proxy(lambda admin: take_over_login(admin, name, text, replace=replace, reserve=reserve))

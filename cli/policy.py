@@ -60,9 +60,10 @@ def check(file: Path, urls: tuple[str, ...]) -> None:
 @click.option("--for", "duration", metavar="TIME", help="How long, such as 30m or 2h; one hour. At most seven days.")
 @click.option("--off", is_flag=True, help="End it now.")
 def dry_run(group: str | None, *, duration: str | None, off: bool) -> None:
-    """Let GROUP do what it would be denied, for a set time, and take it down. Without GROUP: show the dry runs.
+    """Deny GROUP nothing for a set time, and take it down. Without GROUP: show the dry runs.
 
-    Only to public addresses, and without any key. What was let out becomes `policy proposals`.
+    What a grant could allow goes out, to public addresses and without any key. What was let out becomes
+    `policy proposals`.
     """
     if group is None:
         _list_dry_runs()
@@ -89,7 +90,7 @@ def dry_run(group: str | None, *, duration: str | None, off: bool) -> None:
 @click.option("--write", is_flag=True, help="Put them into the group's grants.yaml, with the change shown.")
 @sure_option
 def proposals(group: str, *, denied: bool, write: bool, is_sure: bool) -> None:
-    """Propose the grants that would allow what GROUP's last dry run let out."""
+    """Propose grants for what GROUP's last dry run let out."""
     group_id = read_group(group)
     seen = ask_proxy(lambda admin: client.seen(admin, group_id, denied=denied))
     if not seen:

@@ -96,7 +96,7 @@ def add(
 @secret.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_secrets(as_json: bool) -> None:
-    """List the secrets: names, types, times, and who uses them. Never a value."""
+    """List the secrets. Their names, types and times, and who uses them; never a value."""
     secrets = ask_proxy(lambda admin: admin.secret_list())
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in secrets], indent=2))
@@ -113,7 +113,7 @@ def list_secrets(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(name: str, *, as_json: bool) -> None:
-    """Tell all that may be known of NAME: its type, its values' versions and times, who uses it. Never a value."""
+    """Tell all that may be known of NAME. Its type, its values' versions and times, who uses it; never a value."""
     state = ask_proxy(lambda admin: show_secret(admin, name))
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(state), indent=2))
@@ -183,7 +183,7 @@ def try_out(name: str, *, url: str | None, label: str | None, as_json: bool) -> 
 @secret.command()
 @click.argument("name", required=False)
 def presets(name: str | None) -> None:
-    """List the providers that are known by name, or tell what is known of one."""
+    """List the providers that are known by name, or tell of one."""
     if name is None:
         rows = [[found.name, found.secret_type, found.title] for found in map(load_preset, preset_names()) if found]
         click.echo(table(rows))

@@ -58,7 +58,7 @@ def token() -> None:
 @effects_option
 @click.option("--json", "as_json", is_flag=True, help="For programs: {token_id, token, port, expires_at, environment}.")
 def add(group: str, *, duration: str, note: str, effects: str, as_json: bool) -> None:
-    """Make a token for GROUP and print what a shell needs to use it: eval "$(nightyard token add GROUP)"."""
+    """Make a token for GROUP. Prints what a shell needs to use it: eval "$(nightyard token add GROUP)"."""
     found = _find_group(group)
     made = _make(found, _read_duration(duration), effects, note)
     environment = _environment(found, made)
@@ -77,7 +77,7 @@ def add(group: str, *, duration: str, note: str, effects: str, as_json: bool) ->
 @token.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For programs: {port, problem, tokens}.")
 def list_all(as_json: bool) -> None:
-    """List the valid tokens, and whether the door that takes them is open. Never a token itself."""
+    """List the valid tokens, and whether their door is open. Never a token itself."""
     state = ask_proxy(list_tokens)
     if as_json:
         told = {"port": state.port, "problem": state.problem, "tokens": [_told(one) for one in state.tokens]}
@@ -113,7 +113,7 @@ def revoke(token_ids: Sequence[str], *, is_all: bool) -> None:
 @for_option
 @effects_option
 def run(group: str, command: Sequence[str], *, duration: str, effects: str) -> None:
-    """Run COMMAND as GROUP's agent would: its HTTP goes through the proxy, under a token that ends with it."""
+    """Run COMMAND as GROUP's agent would. Its HTTP goes through the proxy, under a token that ends with it."""
     found = _find_group(group)
     made = _make(found, _read_duration(duration), effects, f"run {clean_line(command[0])}"[:80])
     try:

@@ -74,6 +74,8 @@ def test_grant_is_shown_written_in_force_and_taken_back(process: ProxyProcess) -
 
 def test_key_of_a_server_at_home_is_granted_with_its_address(process: ProxyProcess) -> None:
     """A host whose name stands for a private address gets its key where the grant names that address."""
+    unsaid = nightyard(process, "secret grant forge main forge.lan --yes")
+    assert "mend: the same command with --inject bearer, --header NAME" in unsaid.stderr
     line = "secret grant forge main forge.lan --inject bearer --address 192.168.1.5 --method GET --yes"
     assert nightyard(process, line).returncode == 0
     assert '- host: forge.lan\n  methods: [GET]\n  addresses: ["192.168.1.5"]\n  secret: forge\n' in grants(process)
