@@ -1,42 +1,24 @@
 """`up` and `down`: the whole set-up in one verb that may be given again at any time, and its end.
 
-The steps are in the files beside this one: `up_home.py`, `engine.py`, `image.py`, `up_model.py`, `up_services.py`;
-`up_rehearse.py` plays the product against a platform's twin.
+`bring_up.py` takes the steps; `up_rehearse.py` plays the product against a platform's twin.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import os
 import select
 import struct
 import sys
 import termios
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
-from cli.place import ROOT, find_fork, find_home
+from cli.bring_up import UpOptions, bring_up, one_at_a_time
+from cli.place import find_fork, find_home
 from cli.up_progress import step
-from runtime.home import Home
 
 PIPED_WAIT_S = 1.0
 """Somebody who pipes lines has them ready; a pipe that stays silent so long is just an inherited one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpOptions:
-    """How `up` was called."""
-
-    yes: bool
-    model: str | None = None
-
-    @property
-    def may_ask(self) -> bool:
-        return not self.yes and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 @click.command()
@@ -53,7 +35,7 @@ def up(yes: bool, model: str | None, rehearse: str | None, no_chat: bool) -> Non
     if rehearse:
         from cli.up_rehearse import rehearse_telegram
 
-        rehearse_telegram(options, bring_up)
+        rehearse_telegram(options)
         return
     home, fork = find_home(), find_fork()
     bring_up(home, fork, options)
@@ -79,124 +61,13 @@ def down(now: bool) -> None:
     if not home.path.is_dir():
         click.echo(f"Nothing to end: there is no home at {home.path}.")
         return
-    with _one_at_a_time(home):
+    with one_at_a_time(home):
         with step("ending agents, host and proxy") as progress:
             ran = stop_services(home, now=now, progress=progress)
         removed = remove_containers(home)
     click.echo("Down." if ran else "Nothing was running.")
     if removed:
         click.echo(f"Containers that their host had left: {removed}, removed.")
-
-
-def bring_up(home: Home, fork: Path, options: UpOptions) -> None:
-    """Make and start what is missing; say what runs. Raises SetupFailed."""
-    from cli.up_home import make_fork, make_home
-    from cli.up_model import load_checked, rehearsing, set_model
-
-    make_home(home)
-    with _one_at_a_time(home):
-        made = make_fork(fork, ROOT)
-        if made:
-            click.echo(f"  made from the examples: {', '.join(made)} in {fork}", err=True)
-        if options.model:
-            set_model(fork, options.model)
-        parsed = load_checked(fork)
-        if not _runs_as_it_should(home, rehearsing(fork, parsed), options):
-            _start(home, fork, options)
-            parsed = load_checked(fork)
-        _tell(home, fork, parsed.settings.model, rehearsing(fork, parsed))
-
-
-def _runs_as_it_should(home: Home, rehearsing_groups: list[str], options: UpOptions) -> bool:
-    """Whether everything runs already, from this image, with the processes that the settings want."""
-    from cli.image import image_reference
-    from cli.up_services import is_answering, running_names
-
-    names = running_names(home)
-    if options.model or not {"credproxy", "host"} <= set(names) or (rehearsing_groups and "rehearsal" not in names):
-        return False
-    return _noted_image(home) == image_reference(ROOT) and is_answering(home)
-
-
-def _start(home: Home, fork: Path, options: UpOptions) -> None:
-    """The slow way: each step looks first whether it is done already."""
-    from cli.engine_install import ensure_engine
-    from cli.image import ensure_image
-    from cli.up_model import choose_offer, find_offers, load_checked, rehearsing, route_problem, set_model, store_key
-    from cli.up_services import start_services, stop_services
-
-    settings = load_checked(fork).settings
-    with step("the container engine") as progress:
-        engine = ensure_engine(settings.containers.engine, lambda question: _confirm(question, options), progress)
-    click.echo(f"  container engine: {engine.detail}", err=True)
-    with step("the agent image (once; half a minute to a few)") as progress:
-        reference = ensure_image(ROOT, engine=engine.address, progress=progress)
-    model = options.model
-    if model is None and options.may_ask and rehearsing(fork, load_checked(fork)):
-        model = choose_offer(find_offers(os.environ), _choose)
-        if model:
-            set_model(fork, model)
-    with step("ending what ran before") as progress:
-        stop_services(home, now=False, progress=progress)
-    image_file(home).write_text(f"{reference}\n")
-    parsed = load_checked(fork)
-    names = [*(["rehearsal"] if rehearsing(fork, parsed) else []), "credproxy", "host"]
-    with step("starting " + ", ".join(names)) as progress:
-        start_services(home, fork, ROOT, names, engine.address, progress)
-    kept = store_key(home, model, os.environ) if model else ""
-    if kept:
-        click.echo(f"  {kept}", err=True)
-    problem = route_problem(home, parsed.settings.model)
-    if problem:
-        click.echo(f"\nnightyard: {parsed.settings.model} cannot answer yet: {problem}", err=True)
-
-
-def _tell(home: Home, fork: Path, model: str, rehearsing_groups: list[str]) -> None:
-    click.echo(f"\nNightyard is up. Model: {model}. Home: {home.path}. Settings: {fork}.", err=True)
-    if rehearsing_groups:
-        groups = ", ".join(rehearsing_groups)
-        click.echo(
-            f"REHEARSAL: a script answers for {groups}, not a model. Nothing is spent, nothing leaves this machine.\n"
-            '  Try: "make a file", "what\'s in my workspace?". A real model: ./nightyard up --model ROUTE/MODEL',
-            err=True,
-        )
-
-
-def image_file(home: Home) -> Path:
-    """Where `up` notes the image that the host is to use."""
-    return home.run / "image"
-
-
-def _noted_image(home: Home) -> str:
-    try:
-        return image_file(home).read_text().strip()
-    except FileNotFoundError:
-        return ""
-
-
-@contextlib.contextmanager
-def _one_at_a_time(home: Home) -> Iterator[None]:
-    """Hold the home's `up` lock, so that two of them do not start everything twice."""
-    home.run.mkdir(mode=0o700, exist_ok=True)
-    with (home.run / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            click.echo("  another nightyard is setting up this home; waiting …", err=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _confirm(question: str, options: UpOptions) -> bool:
-    return click.confirm(question, default=True, err=True) if options.may_ask else True
-
-
-def _choose(lines: list[str]) -> int:
-    click.echo("Who should answer?", err=True)
-    for number, line in enumerate(lines, 1):
-        click.echo(f"  {number}  {line}", err=True)
-    chosen: int = click.prompt("", prompt_suffix="> ", type=click.IntRange(1, len(lines)), default=len(lines), err=True)
-    return chosen - 1
 
 
 def _has_someone_to_talk_to() -> bool:

@@ -14,13 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import click
 
+from cli.bring_up import UpOptions, bring_up
 from cli.place import find_home
 from cli.screen import clean
 from cli.up_home import make_home
@@ -31,9 +31,6 @@ from client.errors import ControlError
 from credproxy.admin_client.link import ProxyError, connect
 from runtime.config import SETTINGS_FILE
 from runtime.home import Home
-
-if TYPE_CHECKING:
-    from cli.up import UpOptions
 
 CHANNEL = "telegram"
 SECRET = "telegram-rehearsal"
@@ -49,8 +46,6 @@ channels:
     secret: {secret}
     url: {url}
 """
-
-BringUp = Callable[[Home, Path, "UpOptions"], None]
 
 
 class Phone:
@@ -93,7 +88,7 @@ class Phone:
         return messages, bool(seen["typing"])
 
 
-def rehearse_telegram(options: UpOptions, bring_up: BringUp) -> None:
+def rehearse_telegram(options: UpOptions) -> None:
     """Play until the end of the input or Ctrl-C; then everything that was started is stopped."""
     home = _rehearsal_home()
     make_home(home)
