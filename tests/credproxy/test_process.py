@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -187,8 +188,9 @@ async def test_curl_through_a_tunnel(short_folder: Path) -> None:
             await admin.secret_add("key", CANARY, "key")
             await admin.open_door(DOOR, door_path(proxy))
             await admin.grant(DOOR, lease(Limits()))
-            forwarder = await asyncio.start_server(forward_to(door_path(proxy)), "127.0.0.1", 0)
-            forwarder_port = forwarder.sockets[0].getsockname()[1]
+            forwarder = Forwarder(door_path(proxy))
+            listening = await asyncio.start_server(forwarder.carry, "127.0.0.1", 0)
+            forwarder_port = listening.sockets[0].getsockname()[1]
             curl = await asyncio.create_subprocess_exec(
                 "curl",
                 "--silent",
@@ -207,7 +209,8 @@ async def test_curl_through_a_tunnel(short_folder: Path) -> None:
                 stdout=asyncio.subprocess.PIPE,
             )
             output, _errors = await curl.communicate()
-            forwarder.close()
+            listening.close()
+            await forwarder.end()
             running.cancel()
     server.close()
     await upstream.end()
@@ -216,18 +219,33 @@ async def test_curl_through_a_tunnel(short_folder: Path) -> None:
     assert upstream.inbox[0].body == b"hello"
 
 
-def forward_to(path: Path):  # type: ignore[no-untyped-def]  # the callback that start_server wants
-    """Bytes between a TCP connection and the door, as the agent's forwarder carries them."""
+class Forwarder:
+    """Bytes between TCP connections and the door, as the agent's forwarder carries them."""
 
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        door_reader, door_writer = await asyncio.open_unix_connection(path)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open: set[asyncio.Task[None]] = set()
 
-        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while chunk := await source.read(65536):
-                sink.write(chunk)
-                await sink.drain()
-            sink.close()
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._open.add(task)
+        door_reader, door_writer = await asyncio.open_unix_connection(self._path)
+        try:
+            await asyncio.gather(copy(reader, door_writer), copy(door_reader, writer), return_exceptions=True)
+        finally:
+            for each in (door_writer, writer):
+                each.close()
+            await asyncio.gather(door_writer.wait_closed(), writer.wait_closed(), return_exceptions=True)
+            self._open.discard(task)
 
-        await asyncio.gather(copy(reader, door_writer), copy(door_reader, writer), return_exceptions=True)
+    async def end(self) -> None:
+        """Return when nothing is open any more."""
+        while self._open:
+            await asyncio.wait(self._open)
 
-    return carry
+
+async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while chunk := await source.read(65536):
+        sink.write(chunk)
+        await sink.drain()
+    sink.close()
