@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from protocol.link import Delta, Progress
+from protocol.link import Delta, Finished, Progress
+from protocol.task import TaskResult, TaskStatus
 from runtime.agent_events import StrangerRefused
 from runtime.event_queue import MERGED_DELTA_CHARS, EventQueue
 
@@ -69,3 +70,28 @@ async def test_discarded_queue_holds_nothing_and_nobody_up() -> None:
         queue.discard()
     assert waiting.done()
     assert queue.is_empty
+
+
+async def test_a_last_word_is_taken_only_where_it_comes_next() -> None:
+    """Right behind what was read it is taken along; behind anything else it waits for its turn, and nothing is lost."""
+    queue = EventQueue(max_weight=1000)
+    last_word = Finished(seq=2, result=TaskResult(status=TaskStatus.REPLY, text="done"))
+    assert queue.take_finished() is None
+    await queue.put(Delta(text="a"), 1)
+    await queue.put(last_word, 1)
+    assert queue.take_finished() is None
+    assert await queue.get() == Delta(text="a")
+    assert queue.take_finished() == last_word
+    assert queue.take_finished() is None
+    assert (queue.is_empty, queue.weight) == (True, 0)
+
+
+async def test_taking_a_last_word_makes_room() -> None:
+    """Who waits to add something goes on."""
+    queue = EventQueue(max_weight=10)
+    await queue.put(Finished(seq=1, result=TaskResult(status=TaskStatus.REPLY, text="done")), 10)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(queue.put(Progress(kind="note", text="b"), 10))
+        await asyncio.sleep(0)
+        assert queue.take_finished() is not None
+    assert await queue.get() == Progress(kind="note", text="b")

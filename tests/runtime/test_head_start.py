@@ -352,6 +352,33 @@ async def test_what_comes_in_between_is_answered_afterwards_in_order(bench: Host
         assert _answered(bench, SECOND) == ["beside"]
 
 
+async def test_another_chat_of_the_group_does_not_start_beside_the_offer(bench: HostBench) -> None:
+    """A message that was told of just then waits: the group works on one task at a time."""
+    go_on_working = asyncio.Event()
+
+    async def work(agent: ScriptedAgent) -> None:
+        await go_on_working.wait()
+        await echo(agent)
+
+    async with bench.host() as dispatcher:
+        await ready(bench, CHAT, SECOND)
+        other = await bench.file("other", chat=SECOND)
+        bench.room.scripts = [work]
+        with held_up(bench) as (reached, go_on):
+            accepting = asyncio.create_task(bench.hear("one"))
+            await reach(reached)
+            dispatcher.arrived(other)
+            for _ in range(10):
+                await bench.store.status()
+            go_on.set()
+            await accepting
+        for _ in range(10):
+            await bench.store.set_frozen(False, "cli")
+        assert (await bench.state_of(other.message_id))[0] == "queued"
+        go_on_working.set()
+        assert await bench.channel.texts(2) == ["echo: one", "echo: other"]
+
+
 async def test_groups_that_begin_side_by_side_stay_below_the_machines_limit(tmp_path: Path) -> None:
     """Two groups' messages in the same moment, room for one: the other waits for its end."""
     async with at_home(tmp_path, settings="containers: {max_running: 1}") as bench, bench.host():

@@ -79,3 +79,29 @@ async def test_calls_made_while_no_host_was_there_are_added(store: Store) -> Non
         running = group.create_task(UsageCount(store, Sums(4)).run())
         assert await counted(store, 4) == {MAIN: 4}
         running.cancel()
+
+
+async def test_what_is_not_stored_yet_counts_for_the_cap(store: Store) -> None:
+    """A call is counted from the moment of its event: first beside the store's count, then in it, never in neither."""
+    count, day = UsageCount(store, Sums(0)), day_of(datetime.now(UTC))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(count.run())
+        count.note(event(2))
+        assert count.uncounted(MAIN) == 2
+        assert count.uncounted(GroupId("other")) == 0
+        while count.uncounted(MAIN):
+            before = count.uncounted(MAIN)
+            assert before + (await store.model_calls(day)).get(MAIN, 0) >= 2
+        assert await store.model_calls(day) == {MAIN: 2}
+        running.cancel()
+
+
+async def test_calls_in_one_breath_are_stored_in_one_go(store: Store) -> None:
+    """The count waits a moment, so that it does not stand between an answer and the person."""
+    count = UsageCount(store, Sums(0))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(count.run())
+        for _ in range(10):
+            count.note(event())
+        assert await counted(store, 1) == {MAIN: 10}
+        running.cancel()
