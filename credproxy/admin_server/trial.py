@@ -18,7 +18,8 @@ from credproxy.admin_client.secrets import SecretTrial
 from credproxy.admin_server.verb import AdminRefused, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry
 from credproxy.injection.outgoing import InjectionFailed, Outgoing, inject
-from credproxy.injection.presets import TestCall, load_preset
+from credproxy.injection.preset import TestCall
+from credproxy.injection.presets import load_preset
 from credproxy.issuers.credentials import CredentialFailed
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.pipeline.scrub import Needles, needles_of

@@ -1,13 +1,15 @@
-"""What `inject:` of a grant says, as an injection. Pure, but that a preset's file is read when it is named.
+"""What `inject:` says, in a grant or in a preset's file, as an injection. Pure.
 
 `bearer`, `basic`, `aws`, a preset's name, a mapping with one kind's key, or a list of these, in order: in
-docs/credentials.md each is explained. Who names which secret for which host is `policy/grants.py`'s.
+docs/credentials.md each is explained. Who names which secret for which host is `policy/grants.py`'s, and which presets
+there are `grant_inject.py`'s.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import yaml
 
@@ -32,7 +34,7 @@ from credproxy.injection.kinds import (
 )
 from credproxy.injection.parse_hmac import parse_hmac
 from credproxy.injection.parse_parts import ENV, flag, header_name, matching, parse_variables, value_template
-from credproxy.policy.yaml_nodes import NodeReader, did_you_mean
+from credproxy.policy.yaml_nodes import NodeReader
 
 KINDS = (
     "header", "remove", "remove_query", "list_header", "basic", "query", "path", "cookie", "json", "hmac", "sigv4",
@@ -50,7 +52,16 @@ _QUERY_NAME = re.compile(r"[!-~]{1,64}")
 _HOLE = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,=:@]*)*\{\}[A-Za-z0-9\-._~!$&'()*+,=:@/]*?(?:/\*\*)?")
 
 
-def parse_inject(reader: NodeReader, node: yaml.Node, *, host: str | None) -> Injection | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantedHost:
+    """What a grant says and a preset's file does not: for which host, where a preset may be named."""
+
+    name: str
+    parse_preset: Callable[[NodeReader, yaml.Node, str, str], Recipe | None]
+    """Of the reader, the node, the preset's name and the host's; None with a problem told to the reader."""
+
+
+def parse_inject(reader: NodeReader, node: yaml.Node, *, host: GrantedHost | None) -> Injection | None:
     """Return the injection, None with problems told to the reader. `host` None: within a preset, which names none."""
     if isinstance(node, yaml.SequenceNode):
         return _parse_list(reader, node, host)
@@ -59,15 +70,7 @@ def parse_inject(reader: NodeReader, node: yaml.Node, *, host: str | None) -> In
     return _parse_mapping(reader, node, host)
 
 
-def default_inject(host: str) -> Recipe | None:
-    """Return how a credential gets into requests to a host that exactly one preset knows; else None."""
-    from credproxy.injection.presets import meant_preset
-
-    preset = meant_preset(host)
-    return None if preset is None else preset.recipe_for(host)
-
-
-def _parse_list(reader: NodeReader, node: yaml.SequenceNode, host: str | None) -> Recipe | None:
+def _parse_list(reader: NodeReader, node: yaml.SequenceNode, host: GrantedHost | None) -> Recipe | None:
     parsed = [parse_inject(reader, item, host=host) for item in node.value]
     if not parsed:
         reader.complain(node, "inject", "is an empty list")
@@ -88,7 +91,7 @@ def _parse_list(reader: NodeReader, node: yaml.SequenceNode, host: str | None) -
     return Recipe(steps=tuple(steps), preset=preset, variables=variables)
 
 
-def _parse_word(reader: NodeReader, node: yaml.Node, word: str, host: str | None) -> Injection | None:
+def _parse_word(reader: NodeReader, node: yaml.Node, word: str, host: GrantedHost | None) -> Injection | None:
     if word == "bearer":
         return Bearer()
     if word == "basic":
@@ -98,25 +101,10 @@ def _parse_word(reader: NodeReader, node: yaml.Node, word: str, host: str | None
     if host is None:
         reader.complain(node, "inject", f"`{word}` is not one of {', '.join(WORDS)}")
         return None
-    return _parse_preset(reader, node, word, host)
+    return host.parse_preset(reader, node, word, host.name)
 
 
-def _parse_preset(reader: NodeReader, node: yaml.Node, name: str, host: str) -> Recipe | None:
-    from credproxy.injection.presets import load_preset, preset_names
-
-    preset = load_preset(name)
-    if preset is None:
-        near = did_you_mean(name, (*WORDS, *preset_names()))
-        reader.complain(node, "inject", f"`{name}` is neither {', '.join(WORDS)} nor a preset{near}")
-        return None
-    recipe = preset.recipe_for(host)
-    if recipe is None:
-        hosts = ", ".join(preset.hosts)
-        reader.complain(node, "inject", f"the preset {name} is for {hosts}, not for {host}; say how, as in `bearer`")
-    return recipe
-
-
-def _parse_mapping(reader: NodeReader, node: yaml.Node, host: str | None) -> Injection | None:
+def _parse_mapping(reader: NodeReader, node: yaml.Node, host: GrantedHost | None) -> Injection | None:
     extras = tuple(extra for several in _EXTRAS.values() for extra in several)
     members = reader.mapping(node, (*KINDS, *extras, ENV))
     kinds = [key for key in members if key in KINDS]
@@ -151,10 +139,10 @@ def _parse_mapping(reader: NodeReader, node: yaml.Node, host: str | None) -> Inj
     return Recipe(steps=(injection,), variables=variables)
 
 
-def _located(step: SigV4, host: str | None) -> SigV4:
+def _located(step: SigV4, host: GrantedHost | None) -> SigV4:
     from credproxy.injection.sigv4 import located
 
-    return step if host is None else located(step, host)
+    return step if host is None else located(step, host.name)
 
 
 def _parse_header(reader: NodeReader, members: dict[str, yaml.Node]) -> Step | None:
@@ -230,7 +218,7 @@ def _parse_sigv4(reader: NodeReader, members: dict[str, yaml.Node]) -> Step | No
     return SigV4(service=found.get("service", ""), region=found.get("region", ""))
 
 
-def _parse_by_prefix(reader: NodeReader, members: dict[str, yaml.Node], host: str | None) -> ByPrefix | None:
+def _parse_by_prefix(reader: NodeReader, members: dict[str, yaml.Node], host: GrantedHost | None) -> ByPrefix | None:
     node, otherwise_node = members["by_prefix"], members.get("otherwise")
     if not isinstance(node, yaml.MappingNode) or otherwise_node is None:
         reader.complain(node, "by_prefix", "expected `{by_prefix: {PREFIX: …}, otherwise: …}`")

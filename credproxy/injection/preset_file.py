@@ -1,4 +1,4 @@
-"""What a preset's file says, or every problem in it. Pure. The files are in `presets/`, the noun is in `presets.py`."""
+"""What a preset's file says, or every problem in it. Pure. The files are in `presets/`, the noun is in `preset.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from credproxy.injection.kinds import Injection, RemoveHeader, RemoveQuery
 from credproxy.injection.parse import parse_inject
 from credproxy.injection.placeholder_form import is_form
-from credproxy.injection.presets import Preset, TestCall
+from credproxy.injection.preset import Preset, TestCall
 from credproxy.policy.yaml_nodes import FileProblem, NodeReader
 from credproxy.vault.types import TYPES
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 
 import yaml
 
+from credproxy.injection.grant_inject import default_inject, parse_grant_inject
 from credproxy.injection.kinds import Injection
 from credproxy.injection.outgoing import needs_secret
-from credproxy.injection.parse import default_inject, parse_inject
 from credproxy.injection.presets import idempotency_header_of
 from credproxy.policy.bundles import bundle_names, read_bundle
 from credproxy.policy.grant_terms import BUNDLE_KEYS, TERM_KEYS, Terms, read_terms, read_twin, read_web_read
@@ -240,7 +240,7 @@ def _parse_injection(
     secret_node, inject_node = members.get("secret"), members.get("inject")
     injection: Injection | None = None
     if inject_node is not None:
-        injection = parse_inject(reader, inject_node, host=host)
+        injection = parse_grant_inject(reader, inject_node, host=host)
     if secret_node is None:
         if injection is not None and needs_secret(injection):
             reader.complain(grant, "inject", "says how to send a secret, but no `secret` is named")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from credproxy.injection.grant_inject import default_inject
 from credproxy.injection.kinds import Bearer, Injection, SetHeader
-from credproxy.injection.parse import default_inject
 from credproxy.policy.verdict import Route
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_path
 

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 import yaml
 
+from credproxy.injection.grant_inject import parse_grant_inject
 from credproxy.injection.kinds import (
     Basic,
     Bearer,
@@ -32,8 +33,8 @@ from credproxy.policy.yaml_nodes import NodeReader
 def parse(text: str, host: str | None = "api.example.org") -> Injection | list[str]:
     """Return the injection, or the problems."""
     reader = NodeReader("grants.yaml")
-    node = reader.document(text)
-    injection = parse_inject(reader, cast(yaml.Node, node), host=host)
+    node = cast(yaml.Node, reader.document(text))
+    injection = parse_grant_inject(reader, node, host=host) if host else parse_inject(reader, node, host=None)
     return [str(problem) for problem in reader.problems] if reader.problems or injection is None else injection
 
 

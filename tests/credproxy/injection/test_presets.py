@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from credproxy.injection.environment import environment_of, use_of
+from credproxy.injection.grant_inject import default_inject
 from credproxy.injection.kinds import Basic, Bearer, ListHeader, PathHole, Query, Recipe, SetHeader, SigV4
 from credproxy.injection.outgoing import inject, needs_secret
-from credproxy.injection.parse import KINDS, default_inject
+from credproxy.injection.parse import KINDS
 from credproxy.injection.parse_hmac import KEYS as HMAC_KEYS
 from credproxy.injection.placeholders import Placeholders
+from credproxy.injection.preset import Preset
 from credproxy.injection.preset_file import parse_preset
-from credproxy.injection.presets import Preset, load_preset, preset_names, presets_for
+from credproxy.injection.presets import load_preset, preset_names, presets_for
 from credproxy.policy.path_glob import PathGlob
 from credproxy.vault.types import TYPES
 from credproxy.wire.target import parse_authority, parse_path

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from credproxy.injection.preset import Preset
 from credproxy.injection.preset_file import parse_preset
-from credproxy.injection.presets import Preset
 from credproxy.policy.bundles import bundle_names
 from credproxy.policy.grant_terms import WEB_READ_KEYS
 from credproxy.policy.grants import KEYS, parse_grants

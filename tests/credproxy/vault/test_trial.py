@@ -8,7 +8,8 @@ import pytest
 
 from credproxy.admin_server.trial import Answer, Way, find_way, judge, write_request
 from credproxy.injection.outgoing import inject
-from credproxy.injection.presets import TestCall, load_preset, preset_names
+from credproxy.injection.preset import TestCall
+from credproxy.injection.presets import load_preset, preset_names
 from credproxy.pipeline.scrub import NO_NEEDLES, needles_of
 from credproxy.policy.verdict import Allow
 from credproxy.vault.credential import Credential
