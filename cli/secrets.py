@@ -15,7 +15,7 @@ from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.secret_value import Ways, read_seconds, read_value, value_options
 from cli.vault_link import ask_proxy
-from credproxy.admin_client.link import SecretKind, StoredSecret
+from credproxy.admin_client.answers import SecretKind, StoredSecret
 from credproxy.admin_client.secrets import (
     TRIAL_TIMEOUT_S,
     PartState,

@@ -17,7 +17,8 @@ from pathlib import Path
 from cli.settings_check import check_settings
 from cli.up_progress import SetupFailed
 from cli.up_settings import KNOWN_ROUTES, KnownRoute, known_route, route_lines, with_model
-from credproxy.admin_client.link import ProxyError, ProxyRefused, RouteState, connect
+from credproxy.admin_client.answers import RouteState
+from credproxy.admin_client.link import ProxyError, ProxyRefused, connect
 from runtime.config import SETTINGS_FILE, ParsedSettings, check_model
 from runtime.group import load_groups
 from runtime.home import Home

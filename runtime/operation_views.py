@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from credproxy.admin_client.link import UsageSum
+from credproxy.admin_client.answers import UsageSum
 from protocol.codec import Json
 from protocol.ids import GroupId
 from protocol.proxy_admin import ProxyDenial

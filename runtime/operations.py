@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from channels.channel import Channel
-from credproxy.admin_client.link import ProxyAdmin, ProxyError, ProxyRefused, ProxyUnavailable, UsageSum
+from credproxy.admin_client.answers import UsageSum
+from credproxy.admin_client.link import ProxyAdmin, ProxyError, ProxyRefused, ProxyUnavailable
 from protocol.codec import Json
 from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId, is_group_id

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from channels.channel import Channel
-from credproxy.admin_client.link import UsageSum
+from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Assignment, Finished
 from protocol.proxy_admin import ProxyCall

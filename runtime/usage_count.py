@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from credproxy.admin_client.link import ProxyError, UsageSum
+from credproxy.admin_client.answers import UsageSum
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
 from runtime.budget import day_of

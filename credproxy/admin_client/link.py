@@ -1,7 +1,7 @@
 """The host's and the CLI's end of the proxy's admin socket: one method per verb, over a connection that is kept.
 
-Standard library and `protocol` only: this is the one file of the proxy that other rooms import. The other end is
-`admin.py`. After a reconnect (the proxy was restarted) all doors and leases are set again first.
+Standard library and `protocol` only, as in the files beside it: other rooms import them. The other end is
+`admin_server/`. After a reconnect (the proxy was restarted) all doors and leases are set again first.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from credproxy.admin_client.answers import ProxyHealth, RouteState, SecretKind, StoredSecret, UsageSum
 from protocol.codec import ShapeError, from_json, to_json
 from protocol.frames import PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
-from protocol.ids import AttemptId, DoorId, GroupId, TaskId
+from protocol.ids import AttemptId, DoorId, TaskId
 from protocol.proxy_admin import (
     ADMIN_SERVER_FRAMES,
     AdminProblem,
@@ -39,9 +40,6 @@ ONCE = frozenset(
     ("secret_add", "secret_rotate", "secret_reserve", "secret_promote", "secret_test", "token_add", "vault_rekey")
 )
 """Verbs that do another thing when they are asked again: where the answer is lost, a person must look."""
-
-SecretKind = Literal["key", "channel"]
-"""`key`: injected into requests, never told to anyone. `channel`: a platform's bot token, which the host may fetch."""
 
 
 class ProxyError(Exception):
@@ -72,65 +70,6 @@ class ProxyRefused(ProxyError):
 
     def __str__(self) -> str:
         return self.message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSecret:
-    """What may be known of a secret: everything but its value."""
-
-    name: str
-    kind: SecretKind
-    created_at: str
-    changed_at: str
-    used_by: tuple[str, ...] = ()
-    """`route anthropic`, `grant main:3`: where policy names it."""
-    type: str = "key"
-    source: str = "vault"
-    """`vault`, `env`, `file`, `command`."""
-    preset: str = ""
-    """The provider it is for, if that is known."""
-    version: int = 1
-    """Of its current value."""
-    reserves: int = 0
-    has_previous: bool = False
-    """The value before the current one is still in its overlap window."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteState:
-    """A model route as the proxy sees it now."""
-
-    name: str
-    api: Literal["anthropic", "openai"]
-    url: str
-    secret: str = ""
-    """The name of the secret it needs; empty if it needs none."""
-    is_ready: bool = True
-    """False: its secret is missing from the vault, or the rehearsal model has not said its port yet."""
-    problem: str = ""
-    """Why it is not ready, in one sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageSum:
-    """Model use of one group with one model, over what was asked for."""
-
-    group_id: GroupId
-    model: str
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyHealth:
-    is_frozen: bool
-    doors: tuple[str, ...]
-    """Ids of the open doors: what the host does not know of them, it should close."""
-    leases: tuple[str, ...]
-    """Ids of the doors that have a lease now."""
-    problems: tuple[str, ...] = ()
-    """What is wrong with grants, routes or audit, in plain sentences."""
-    approvals: int = 0
-    """How many requests wait for a person's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from credproxy.admin_client.link import ProxyAdmin, SecretKind
+from credproxy.admin_client.answers import SecretKind
+from credproxy.admin_client.link import ProxyAdmin
 from protocol.codec import ShapeError, from_json, to_json
 
 SourceKind = Literal["vault", "env", "file", "command"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from credproxy.admin_client.answers import UsageSum
 from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage
-from credproxy.admin_client.link import UsageSum
 from credproxy.admin_server.verb import Verb, read_maybe_text, read_text
 from credproxy.audit.records import MAX_LOG_ROWS, TotalsQuery
 from credproxy.audit.upkeep import sum_up

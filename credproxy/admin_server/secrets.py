@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
-from credproxy.admin_client.link import SecretKind, StoredSecret
+from credproxy.admin_client.answers import SecretKind, StoredSecret
 from credproxy.admin_client.secrets import AddedSecret, GivenSource, PartState, SecretState, ValueState
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from credproxy.admin_client.link import ProxyHealth, RouteState
+from credproxy.admin_client.answers import ProxyHealth, RouteState
 from credproxy.admin_server.verb import Verb
 from credproxy.pipeline.proxy import CredentialProxy
 from protocol.codec import ShapeError, to_json

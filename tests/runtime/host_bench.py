@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from channels.channel import DeliveryFailed, Inbox
-from credproxy.admin_client.link import ProxyUnavailable, UsageSum
+from credproxy.admin_client.answers import UsageSum
+from credproxy.admin_client.link import ProxyUnavailable
 from protocol.codec import from_json, to_json
 from protocol.frames import HEADER_BYTES, MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, body_length, encode_frame
 from protocol.ids import (

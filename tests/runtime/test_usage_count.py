@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.admin_client.link import ProxyUnavailable, UsageSum
+from credproxy.admin_client.answers import UsageSum
+from credproxy.admin_client.link import ProxyUnavailable
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Usage
