@@ -107,6 +107,8 @@ class RememberingProxy:
         self.leases: dict[DoorId, Lease] = {}
         self.away = 0
         """So many times more it is away when it is asked for a door."""
+        self.is_deaf = False
+        """Whether it does not answer who takes a lease back."""
 
     async def open_door(self, door_id: DoorId, path: Path, uid: int | None = None, lease: Lease | None = None) -> None:
         if self.away:
@@ -123,6 +125,8 @@ class RememberingProxy:
         self.leases[door_id] = lease
 
     async def end(self, door_id: DoorId) -> Usage:
+        if self.is_deaf:
+            raise ProxyUnavailable(self.doors[door_id], "the test says so")
         self.leases.pop(door_id, None)
         return Usage()
 

@@ -19,7 +19,7 @@ from runtime.agent_events import AgentMisbehaved, AgentSilent, AgentUnassigned, 
 from runtime.agent_link_rules import LinkLimits, LinkMemory
 from runtime.container_command import ContainerLimits
 from runtime.container_engine import ContainerEngine
-from runtime.container_session import CannotStart
+from runtime.container_session import CannotStart, ContainerSession
 from runtime.container_start import container_name
 from runtime.containers import Containers
 from tests.runtime.container_house import (
@@ -112,6 +112,67 @@ async def test_spare_is_taken_once_and_only_for_the_same_kind(agent_image: str) 
         for session in (first, changed, other):
             await session.end("seen")
         await house.containers.drop_spares()
+
+
+async def lent_spare(house: ContainerHouse) -> ContainerSession:
+    """A spare that was lent for a task that perhaps begins, with the lease that the task would have."""
+    await house.containers.warm(house.kind())
+    await until(lambda: house.containers.statistics().spares == 1)
+    spare = await house.containers.take_spare(house.kind())
+    assert spare is not None
+    assert await house.containers.take_spare(house.kind()) is None, "one spare was lent twice"
+    await spare.grant_ahead(a_lease(spare.group_id))
+    assert spare.door_id in house.proxy.leases
+    return spare
+
+
+async def test_spare_that_was_lent_for_nothing_waits_again(agent_image: str) -> None:
+    """It has no lease then, nobody counts it as at work, and the next task gets it and is done in it."""
+    async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
+        spare = await lent_spare(house)
+        house.containers.give_back(spare.door_id, house.kind())
+        await until(lambda: house.containers.statistics().spares == 1)
+        assert house.proxy.leases == {}
+        statistics = house.containers.statistics()
+        assert (statistics.working, statistics.taken_from_spare_total, statistics.removing) == (0, 0, 0)
+        session = await house.begin("answer('done')")
+        assert session is spare
+        result, _ = await follow(session)
+        assert result is not None and result.text == "done"
+        await session.end("done")
+
+
+async def test_spare_that_died_while_it_was_lent_goes(agent_image: str) -> None:
+    """Container, door and folder, as those of any other."""
+    async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
+        spare = await lent_spare(house)
+        await house.engine.kill(spare.container_id)
+        await until(lambda: not spare.is_fit_spare)
+        house.containers.give_back(spare.door_id, house.kind())
+        await until(lambda: not spare.door.path.exists())
+        assert house.containers.statistics().spares == 0
+        assert await house.engine.list_containers(house.setup.home_id) == []
+
+
+async def test_spare_that_may_still_have_a_lease_goes(agent_image: str) -> None:
+    """The proxy does not say that it took the lease back: the container and its door go."""
+    async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
+        spare = await lent_spare(house)
+        house.proxy.is_deaf = True
+        house.containers.give_back(spare.door_id, house.kind())
+        await until(lambda: not spare.door.path.exists())
+        assert spare.door_id not in house.proxy.doors
+        assert (house.containers.statistics().spares, house.containers.statistics().working) == (0, 0)
+
+
+async def test_spare_of_a_kind_that_nobody_wants_any_more_is_not_lent(agent_image: str) -> None:
+    """After a change of the group's settings it goes, and the task gets a fresh one."""
+    async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
+        await house.containers.warm(house.kind())
+        await until(lambda: house.containers.statistics().spares == 1)
+        assert await house.containers.take_spare(house.kind(limits=ContainerLimits(pids=99))) is None
+        await until(lambda: house.containers.statistics().removing == 0)
+        assert house.containers.statistics().spares == 0
 
 
 async def test_taker_joins_a_spare_that_is_half_started(agent_image: str) -> None:
