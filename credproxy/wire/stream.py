@@ -153,6 +153,8 @@ class Stream(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         del error
         self._is_lost = True
+        # asyncio's TLS layer keeps our methods for ever: held by us in turn, its buffers would wait for the collector.
+        self._transport = None
         self._end()
         self._wake(self._waiting_writer)
 
