@@ -41,7 +41,7 @@ from bench.native_programs import (
 from bench.report import Metric, at_most, figure, publish
 
 ROUNDS = 3
-ROUND_S = 2.0
+ROUND_S = 1.5
 IDLE_S = 4.0
 PAUSE_S = 0.2
 """Between two runs: a proxy closes what the last one left open."""
