@@ -20,7 +20,7 @@ by the system for each read anew, the room costs more than the bytes."""
 _arriving = memoryview(bytearray(READ_BYTES))
 MAX_UNREAD_BYTES = 256 << 10
 """More than this waiting unread and the transport is told to stop reading: back-pressure."""
-TLS_BUFFER_BYTES = 64 << 10
+TLS_BUFFER_BYTES = 32 << 10
 asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 """Of each TLS connection, for as long as it is open, and cleared when it is made. asyncio takes 256 KiB: the sixteen
 idle connections of one busy container would hold 4 MB."""
