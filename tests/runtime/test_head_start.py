@@ -292,25 +292,6 @@ async def test_a_day_that_is_nearly_used_up_holds_for_the_lease(tmp_path: Path) 
         assert bench.room.assignments[0].task.limits.model_calls == 3
 
 
-async def test_a_task_that_cannot_be_built_ahead_costs_neither_message_nor_host(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A bug in building a task is met by the task's own run, which ends it with a word."""
-    async with at_home(tmp_path) as bench, bench.host():
-        await ready(bench)
-
-        def broken(*_: object, **__: object) -> object:
-            raise ValueError("a bug")
-
-        for room in ("head_start", "task_run"):
-            monkeypatch.setattr(f"runtime.{room}.plan_task", broken)
-        await bench.hear("hello")
-        assert "ValueError" in (await bench.channel.texts(1))[0]
-        monkeypatch.undo()
-        await bench.hear("and now?")
-        assert (await bench.channel.texts(2))[1] == "echo: and now?"
-
-
 # -- Something comes in between ----------------------------------------------------------------------------------------
 
 
