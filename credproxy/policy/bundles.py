@@ -1,16 +1,19 @@
 """Ready-made grants by name: one file each in `bundles/`, in the words of a grants.yaml. Read when first asked for.
 
-A fork adds its own (`own_files.py`).
+A line for several hosts of a domain may say so: `- {domain: example.org, hosts: [www, api], …}` stands for one grant
+each. A fork adds its own bundles (`own_files.py`).
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 from credproxy.vault.secret import is_secret_name
 
 FOLDER = Path(__file__).parent / "bundles"
+_OF_DOMAIN = re.compile(r"^- \{domain: ([a-z0-9.-]+), hosts: \[([a-z0-9., -]+)\]", re.MULTILINE)
 _OWN: dict[str, str] = {}
 """The fork's, by name: these count over ours."""
 
@@ -22,7 +25,17 @@ def bundle_names() -> tuple[str, ...]:
 def read_bundle(name: str) -> str | None:
     """Return a bundle's text; None if there is none of that name."""
     own = _OWN.get(name)
-    return own if own is not None else _read_ours(name)
+    text = own if own is not None else _read_ours(name)
+    return None if text is None else "\n".join(map(_name_hosts, text.split("\n")))
+
+
+def _name_hosts(line: str) -> str:
+    """Return a line that names hosts of a domain as one line for each host."""
+    found = _OF_DOMAIN.match(line)
+    if found is None:
+        return line
+    rest = line[found.end() :]
+    return "\n".join(f"- {{host: {host.strip()}.{found[1]}{rest}" for host in found[2].split(","))
 
 
 def use_own_bundles(folder: Path) -> tuple[str, ...]:
