@@ -18,7 +18,6 @@ from pathlib import Path
 
 from credproxy.admin_client.link import ProxyError
 from protocol.ids import GroupId, TaskId
-from protocol.message import OutboundMessage
 from protocol.task import Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
 from runtime.attempt import Attempt, link_memory
@@ -51,16 +50,12 @@ from runtime.store.records import (
     AttemptRow,
     Claim,
     LastStep,
-    MessageState,
-    NewOutbound,
     OutboxRow,
-    StoredMessage,
-    TaskEnd,
-    TaskEnding,
     TaskRow,
 )
-from runtime.task_builder import build_assignment, build_entries, build_lease, plan_task, speakers
+from runtime.task_builder import build_assignment, build_lease, plan_task, speakers
 from runtime.task_desk import AgentSession, TaskDesk
+from runtime.task_end import build_end
 from runtime.task_words import cap_text, failure_text, suspended_text
 
 log = logging.getLogger(__name__)
@@ -367,21 +362,9 @@ class TaskRun:
         log.info("a task ended", extra={"group_id": self._row.group_id, **extra})
 
     async def _store_end(self, end: EndTask) -> tuple[OutboxRow, ...]:
-        build = partial(self._build_end, end, self._words(end))
+        build = partial(build_end, self._row, end, self._words(end))
         return await self._desk.store.end_task(
             self.task_id, build, last_step=end.last_step, deliveries=self._desk.delivery.room
-        )
-
-    def _build_end(self, end: EndTask, said: str, ending: TaskEnding) -> TaskEnd:
-        result = end.result
-        is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
-        return TaskEnd(
-            result=result,
-            seq=end.seq,
-            outbound=self._outbound(result.status, said, ending.messages),
-            entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
-            message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
-            end_reason="" if is_answer else (result.code or result.status.value),
         )
 
     def _words(self, end: EndTask) -> str:
@@ -398,15 +381,6 @@ class TaskRun:
                 return failure_text(end.result, mend="", group=None, secret=None)
             case _:
                 return ""
-
-    def _outbound(self, status: TaskStatus, said: str, messages: Sequence[StoredMessage]) -> tuple[NewOutbound, ...]:
-        """Return what goes out. Only where many people talk does it point at the message that it answers."""
-        if not said or self._row.chat is None:
-            return ()
-        many = any(message.inbound.chat_kind == "many" for message in messages)
-        reply_to = self._row.reply_to if many else None
-        message = OutboundMessage(chat=self._row.chat, text=said, reply_to=reply_to)
-        return (NewOutbound(step=status.value, message=message),)
 
 
 def _failed(code: str, reason: str) -> TaskResult:

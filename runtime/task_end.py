@@ -1,0 +1,39 @@
+"""What a task's end changes, out of its decided end and what the store knows of it. Pure.
+
+`task_run.py` decides the end and what the chat reads; `store/end_rows.py` stores it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocol.message import OutboundMessage
+from protocol.task import TaskStatus
+from runtime.attempt_outcome import EndTask
+from runtime.store.records import MessageState, NewOutbound, StoredMessage, TaskEnd, TaskEnding, TaskRow
+from runtime.task_builder import build_entries
+
+
+def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding) -> TaskEnd:
+    """Return all that the end changes; `said` is what the chat reads, empty for nothing."""
+    result = end.result
+    is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
+    return TaskEnd(
+        result=result,
+        seq=end.seq,
+        outbound=_outbound(row, result.status, said, ending.messages),
+        entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
+        message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
+        end_reason="" if is_answer else (result.code or result.status.value),
+    )
+
+
+def _outbound(
+    row: TaskRow, status: TaskStatus, said: str, messages: Sequence[StoredMessage]
+) -> tuple[NewOutbound, ...]:
+    """Return what goes out. Only where many people talk does it point at the message that it answers."""
+    if not said or row.chat is None:
+        return ()
+    many = any(message.inbound.chat_kind == "many" for message in messages)
+    message = OutboundMessage(chat=row.chat, text=said, reply_to=row.reply_to if many else None)
+    return (NewOutbound(step=status.value, message=message),)
