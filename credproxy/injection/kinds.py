@@ -102,6 +102,8 @@ class JsonField:
 
 HmacAlgorithm = Literal["sha1", "sha256", "sha512"]
 TimestampForm = Literal["s", "ms", "iso"]
+SignatureEncoding = Literal["hex", "base64"]
+KeyEncoding = Literal["text", "base64", "hex"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +117,9 @@ class HmacSigning:
     template: str = "{}"
     """The header's value: `{}` is the signature; timestamp and key_id may be named too."""
     algorithm: HmacAlgorithm = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
+    encoding: SignatureEncoding = "hex"
     """How the signature is written."""
-    key_encoding: Literal["text", "base64", "hex"] = "text"
+    key_encoding: KeyEncoding = "text"
     """How the key is written in the vault."""
     timestamp_header: str = ""
     """Where the timestamp is sent besides; empty: nowhere."""

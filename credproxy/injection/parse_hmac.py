@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import TypeVar, get_args
 
 import yaml
 
-from credproxy.injection.kinds import HmacAlgorithm, HmacSigning, TimestampForm
+from credproxy.injection.kinds import HmacAlgorithm, HmacSigning, KeyEncoding, SignatureEncoding, TimestampForm
 from credproxy.injection.parse_parts import header_name
 from credproxy.injection.templates import fields_of
 from credproxy.policy.yaml_nodes import NodeReader
+
+T = TypeVar("T", bound=str)
 
 KEYS = (
     "header", "message", "as", "algorithm", "encoding", "key_encoding", "timestamp_header", "timestamp",
@@ -34,19 +36,23 @@ def parse_hmac(reader: NodeReader, node: yaml.Node) -> HmacSigning | None:
     template = _template(reader, members, "as", _DEFAULTS.template, TEMPLATE_FIELDS)
     if "" not in fields_of(template):
         reader.complain(members["as"], "as", "has no {} for the signature")
-    algorithm = _choice(reader, members, "algorithm", get_args(HmacAlgorithm), _DEFAULTS.algorithm)
-    encoding = _choice(reader, members, "encoding", ("hex", "base64"), _DEFAULTS.encoding)
-    key_encoding = _choice(reader, members, "key_encoding", ("text", "base64", "hex"), _DEFAULTS.key_encoding)
-    timestamp = _choice(reader, members, "timestamp", get_args(TimestampForm), _DEFAULTS.timestamp_form)
+    algorithms: tuple[HmacAlgorithm, ...] = get_args(HmacAlgorithm)
+    encodings: tuple[SignatureEncoding, ...] = get_args(SignatureEncoding)
+    key_encodings: tuple[KeyEncoding, ...] = get_args(KeyEncoding)
+    timestamps: tuple[TimestampForm, ...] = get_args(TimestampForm)
+    algorithm = _choice(reader, members, "algorithm", algorithms, _DEFAULTS.algorithm)
+    encoding = _choice(reader, members, "encoding", encodings, _DEFAULTS.encoding)
+    key_encoding = _choice(reader, members, "key_encoding", key_encodings, _DEFAULTS.key_encoding)
+    timestamp = _choice(reader, members, "timestamp", timestamps, _DEFAULTS.timestamp_form)
     return HmacSigning(
         header=names["header"],
         message=message,
         template=template,
-        algorithm=algorithm,  # type: ignore[arg-type]  # one of the choices, checked above; so the next three
-        encoding=encoding,  # type: ignore[arg-type]
-        key_encoding=key_encoding,  # type: ignore[arg-type]
+        algorithm=algorithm,
+        encoding=encoding,
+        key_encoding=key_encoding,
         timestamp_header=names["timestamp_header"],
-        timestamp_form=timestamp,  # type: ignore[arg-type]
+        timestamp_form=timestamp,
         key_id_header=names["key_id_header"],
     )
 
@@ -66,12 +72,13 @@ def _template(reader: NodeReader, members: dict[str, yaml.Node], key: str, defau
     return template
 
 
-def _choice(reader: NodeReader, members: dict[str, yaml.Node], key: str, choices: tuple[str, ...], default: str) -> str:
+def _choice(reader: NodeReader, members: dict[str, yaml.Node], key: str, choices: tuple[T, ...], default: T) -> T:
     node = members.get(key)
     if node is None:
         return default
     chosen = reader.text(node, key) or ""
-    if chosen not in choices:
-        reader.complain(node, key, f"`{chosen}` is not one of {', '.join(choices)}")
-        return default
-    return chosen
+    for choice in choices:
+        if choice == chosen:
+            return choice
+    reader.complain(node, key, f"`{chosen}` is not one of {', '.join(choices)}")
+    return default
