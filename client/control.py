@@ -1,6 +1,6 @@
 """The async client of control.sock: `request`, `stream` and `chat`, a connection each.
 
-Half of it for callers without an event loop is `blocking.py`; the host's end is `runtime/control_server.py`. All three
+Half of it for callers without an event loop is `blocking.py`; the host's end is `runtime/control/server.py`. All three
 raise HostNotRunning, HostUnreadable and Refused; cancelling one closes its connection and nothing else.
 """
 

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from protocol.ids import GroupId
 from protocol.message import InboundMessage
-from runtime.commands import OWNER_COMMANDS, Command, parse_command
+from runtime.commands.table import Command, parse_command
 from runtime.config import REHEARSAL_NOTICE
-from runtime.store.records import Binding, FiledState, MessageState, Person, Role, SenderFacts
+from runtime.store.records import ROLES, Binding, FiledState, MessageState, Person, Role, SenderFacts
 
 TERMINAL = "terminal"
 """The channel behind control.sock (mode 0600): whoever can open it owns the home."""
@@ -73,8 +73,8 @@ def decide_access(
         return _refuse(inbound, facts, now, group_id, "not a known person", NOT_KNOWN)
     command = _command(inbound)
     if role != "guest" and command is not None:
-        if role != "owner" and command.name in OWNER_COMMANDS:
-            reason = f"/{command.name} is for owners"
+        if not reaches(role, command.spec.least):
+            reason = f"/{command.name} is for {command.spec.least}s"
             return Admission(state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=OWNERS_ONLY)
         return Admission(state=MessageState.COMMAND, group_id=group_id)
     if facts.binding is None:
@@ -125,6 +125,11 @@ def role_of(inbound: InboundMessage, person: Person | None) -> Role | None:
     if inbound.channel_id == TERMINAL:
         return "owner"
     return person.role if person else None
+
+
+def reaches(role: Role, least: Role) -> bool:
+    """Return whether a role has the rights of another."""
+    return ROLES.index(role) >= ROLES.index(least)
 
 
 def _command(inbound: InboundMessage) -> Command | None:

@@ -2,7 +2,7 @@
 
 The raw form is stored before the platform is told; then it is decoded, decided on (access.py) and filed with one end
 or as queued. Each chat is filed in order, chats side by side; a crash anywhere is mended by reading the updates that
-were not filed. What happens to a queued message is dispatcher.py's business, to a command command_desk.py's.
+were not filed. What happens to a queued message is dispatcher.py's business, to a command commands/desk.py's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from channels.channel import Channel, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import Admission, TryCode, decide_access, decide_after_code
-from runtime.commands import parse_command
+from runtime.commands.table import parse_command
 from runtime.head_start import HeadStart
 from runtime.inbound_files import fetch_files
 from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
@@ -373,7 +373,6 @@ class Intake:
 
 
 def _is_urgent(inbound: InboundMessage) -> bool:
-    """Return whether a message must not wait behind a file that is being fetched; `/new` and `/unfreeze` wait, their
-    place matters."""
+    """Return whether a message must not wait behind a file that is being fetched."""
     command = parse_command(inbound.text) if inbound.kind == "message" else None
-    return command is not None and command.name not in ("new", "unfreeze")
+    return command is not None and not command.spec.in_turn

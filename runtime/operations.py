@@ -1,7 +1,7 @@
 """What an operator may ask of the host: one async method per verb of control.sock, and of the chat commands.
 
 Each takes plain values and returns a JSON value (docs/control.md says which); what cannot be done is an
-OperationRefused. No sockets here (control_server.py), no screens (cli/); shapes are made in operation_views.py.
+OperationRefused. No sockets here (control/), no screens (cli/); shapes are made in operation_views.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId, is_group_id
 from protocol.proxy_admin import ProxyDenial
 from runtime.access import make_pairing_code
-from runtime.commands import ChatStatus
+from runtime.commands.words import ChatStatus
 from runtime.config import REHEARSAL, TERMINAL, ParsedSettings, channel_platform
 from runtime.containers import ContainerStatistics
 from runtime.group import Groups
@@ -42,6 +42,7 @@ from runtime.operation_views import (
     view_today,
     view_trace,
 )
+from runtime.refusal import OperationRefused
 from runtime.store.records import Binding
 from runtime.store.store import Store
 
@@ -50,19 +51,6 @@ log = logging.getLogger(__name__)
 MAX_LISTED = 50
 STOP_REASON = "stopped by a person"
 FREEZE_REASON = "everything was frozen"
-
-
-class OperationRefused(Exception):
-    """What was asked cannot be done: `code` for programs, `message` and `mend` for people."""
-
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
-        super().__init__(code, message, mend)
-        self.code = code
-        self.message = message
-        self.mend = mend
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,11 +29,14 @@ from protocol.ids import ChannelId, DoorId
 from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import ChannelHouse, MakeChannel
-from runtime.command_desk import CommandDesk
+from runtime.commands.desk import CommandDesk, join_handlers
+from runtime.commands.house import house_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
-from runtime.control_server import ControlServer
+from runtime.control.house import house_verbs
+from runtime.control.server import ControlServer
+from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.home import Home, SocketPathTooLong, fork_from, home_from
@@ -171,7 +174,7 @@ class Host:
         self._operations = Operations(
             desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
         )
-        self._commands = CommandDesk(self._operations, store)
+        self._commands = CommandDesk(join_handlers(house_handlers(self._operations)), store)
         self._intake = Intake(
             store,
             lambda: self.state.channels,
@@ -190,7 +193,12 @@ class Host:
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
         )
         self._alarm = OwnerAlarm(store, self._delivery.wake)
-        self._control = ControlServer(home.control_socket, self._operations, self._terminal)
+        self._control = ControlServer(
+            home.control_socket,
+            join_verbs(house_verbs(self._operations)),
+            self._operations.open_terminal,
+            self._terminal,
+        )
         self.state.when_reloaded(self._follow_reload)
 
     async def run(self) -> None:

@@ -17,9 +17,11 @@ from protocol.ids import ChannelId, ChatKey, TaskId
 from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.channel_house import ChannelHouse
-from runtime.command_desk import CommandDesk
+from runtime.commands.desk import CommandDesk, join_handlers
+from runtime.commands.house import house_handlers
 from runtime.containers import ContainerStatistics
-from runtime.control_server import ControlServer
+from runtime.control.house import house_verbs
+from runtime.control.server import ControlServer
 from runtime.delivery import Delivery
 from runtime.home import Home
 from runtime.host_state import HostState
@@ -162,7 +164,7 @@ class House:
             containers=self.containers,
             tasks=self.agent,
         )
-        self.commands = CommandDesk(self.operations, store)
+        self.commands = CommandDesk(join_handlers(house_handlers(self.operations)), store)
         ends = IntakeEnds(queued=self.agent.arrived, command=self._command, outbox=self.delivery.wake)
         self.intake = Intake(
             store,
@@ -173,7 +175,13 @@ class House:
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb << 20,
             rehearsing=lambda: self.state.groups.rehearsing,
         )
-        self.control = ControlServer(home.control_socket, self.operations, self.channel, max_connections=8)
+        self.control = ControlServer(
+            home.control_socket,
+            house_verbs(self.operations),
+            self.operations.open_terminal,
+            self.channel,
+            max_connections=8,
+        )
 
     async def _command(self, message: StoredMessage) -> None:
         await self.commands.perform(message)

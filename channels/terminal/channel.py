@@ -1,7 +1,7 @@
 """The terminal channel: any number of terminals, each looking at one chat, several may look at the same.
 
 What is said while nobody looks is kept (kept.py) and shown to the next who does. The socket is
-`runtime/control_server.py`'s, the picture `cli/chat.py`'s.
+`runtime/control/server.py`'s, the picture `cli/chat.py`'s.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ from protocol.task import Task, TaskResult
 from protocol.transcript import Entry, Step
 
 Role = Literal["owner", "admin", "member", "guest"]
+ROLES: tuple[Role, ...] = ("guest", "member", "admin", "owner")
+"""Each has the rights of those before it."""
 When = Literal["always", "mention"]
 """Which of a bound chat's messages are meant for the agent: all, or those that mention it or press a button."""
 Rest = Literal["drop", "context"]

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from client.control import ControlClient
 from protocol.control import Say
 from protocol.ids import ChatKey
-from runtime.commands import (
+from runtime.commands.table import Command, parse_command
+from runtime.commands.words import (
     ChatStatus,
-    Command,
     build_freeze_answer,
     build_new_answer,
     build_status_answer,
     build_stop_answer,
     build_unfreeze_answer,
-    parse_command,
 )
 from tests.scripted_house import House, scripted_house
 

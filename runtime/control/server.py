@@ -1,6 +1,6 @@
 """control.sock: the operator's door to the host. One connection is one question, or one terminal chat.
 
-Which verb is which operation is `control_verbs.py`'s, what a terminal chat is the terminal channel's; this file
+What each verb does is its room's business (`verb.py`), what a terminal chat is the terminal channel's; this file
 listens, counts connections, bounds frames and waits, and keeps one client's misbehaviour to that client. The other
 end is `client/`.
 """
@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,8 +28,8 @@ from protocol.frames import (
     encode_frame,
 )
 from protocol.ids import ChatKey
-from runtime.control_verbs import ChatArguments, open_chat, perform
-from runtime.operations import OperationRefused, Operations
+from runtime.control.verb import CHAT, VerbTable, perform
+from runtime.refusal import OperationRefused
 from runtime.store.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,14 @@ SHOW_TIMEOUT_S = 5.0
 """A terminal that does not read for so long (suspended, say) counts as gone: what it was to show is kept."""
 UNREAD_BYTES = 256 << 10
 """With more than this unread, deltas and progress are dropped; whole messages still wait for room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatArguments:
+    group: str = ""
+    """Empty: the terminal channel's own group."""
+    name: str = ""
+    """Tells several chats with one group apart."""
 
 
 class Screen(Protocol):
@@ -68,10 +77,18 @@ class ControlServer:
     """Listens at `path` (mode 0600) until cancelled."""
 
     def __init__(
-        self, path: Path, operations: Operations, terminal: TerminalDoor, *, max_connections: int = 64
+        self,
+        path: Path,
+        verbs: VerbTable,
+        open_chat: Callable[[str, str], Awaitable[ChatKey]],
+        terminal: TerminalDoor,
+        *,
+        max_connections: int = 64,
     ) -> None:
+        """`open_chat` returns the chat of a terminal, from a group's and a chat's name, either empty."""
         self._path = path
-        self._operations = operations
+        self._verbs = verbs
+        self._open_chat = open_chat
         self._terminal = terminal
         self._max_connections = max_connections
         self._connections = 0
@@ -140,13 +157,14 @@ class ControlServer:
     async def _carry_out(self, request: Request, connection: _Connection) -> Problem | None:
         """Do what is asked and answer it; return the problem where it cannot be done."""
         try:
-            if request.verb == "chat":
-                chat = await open_chat(self._operations, from_json(ChatArguments, request.arguments or {}, "chat"))
+            if request.verb == CHAT:
+                asked = from_json(ChatArguments, request.arguments or {}, CHAT)
+                chat = await self._open_chat(asked.group, asked.name)
                 await connection.send(Event(value={"chat": chat}))
                 await self._terminal.attach(chat, connection)
                 return None
             async with asyncio.timeout(VERB_TIMEOUT_S):
-                value = await perform(self._operations, request.verb, request.arguments or {})
+                value = await perform(self._verbs, request.verb, request.arguments or {})
             await connection.send(Reply(value=value))
         except OperationRefused as refused:
             return Problem(code=refused.code, message=refused.message, mend=refused.mend)

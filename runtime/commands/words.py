@@ -1,46 +1,11 @@
-"""The words that are commands in a chat, and what is answered to them. Pure.
-
-A command costs no model call. Who may give one is access.py's business, carrying it out command_desk.py's.
-"""
+"""What commands answer in a chat. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from runtime.commands.table import HELP
 from runtime.config import REHEARSAL_NOTICE
-
-CommandName = Literal["stop", "new", "status", "freeze", "unfreeze", "help", "start"]
-
-_NAMES: dict[str, CommandName] = {
-    "/stop": "stop",
-    "/new": "new",
-    "/status": "status",
-    "/freeze": "freeze",
-    "/unfreeze": "unfreeze",
-    "/help": "help",
-    "/start": "start",
-}
-
-OWNER_COMMANDS: frozenset[CommandName] = frozenset({"freeze", "unfreeze"})
-"""They reach beyond the chat that they are given in."""
-
-HELP = """\
-/stop – stop what I am doing, and what waits
-/new – start afresh: I forget this conversation, not my files and memory
-/status – what runs, what waits, what was used today
-/freeze – stop all agents and all they may reach, in every chat (owners only)
-/unfreeze – lift that (owners only)
-/help – this list
-
-Anything else you write goes to the agent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    name: CommandName
-    rest: str = ""
-    """What stood after the word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +24,6 @@ class ChatStatus:
     calls_per_day: int
     undelivered: int
     problems: tuple[str, ...] = ()
-
-
-def parse_command(text: str, bot_name: str = "") -> Command | None:
-    """Return the command that a message is, None for any other text.
-
-    `/stop@name` is one only for the bot of that name (or for any, if ours is not known): how Telegram addresses one
-    bot of many.
-    """
-    word, *rest = text.split(maxsplit=1) or [""]
-    name, at, addressed = word.partition("@")
-    found = _NAMES.get(name.lower())
-    if found is None or (at and bot_name and addressed.lower() != bot_name.lower()):
-        return None
-    return Command(name=found, rest=rest[0].strip() if rest else "")
 
 
 def build_greeting(group: str, *, is_rehearsal: bool) -> str:

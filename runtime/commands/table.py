@@ -1,0 +1,84 @@
+"""The words that are commands in a chat. Pure.
+
+A command costs no model call. Who may give one is access.py's business, carrying it out desk.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runtime.store.records import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """One command, as menus and /help show it."""
+
+    name: str
+    what: str
+    """What it does, for a line of a menu."""
+    asks: str = ""
+    """What may stand after the word, as usage lines show it: `[TASK]`."""
+    least: Role = "member"
+    """Who may give it: this role and those above it."""
+    in_turn: bool = False
+    """Waits behind the messages before it, and those after it wait for it; others go past what waits to be filed."""
+
+
+COMMANDS: tuple[CommandSpec, ...] = (
+    CommandSpec(name="stop", what="stop what I am doing, and what waits"),
+    CommandSpec(name="new", what="start afresh: I forget this conversation, not my files and memory", in_turn=True),
+    CommandSpec(name="status", what="what runs, what waits, what was used today"),
+    CommandSpec(
+        name="freeze",
+        what="stop all agents and all they may reach, in every chat (owners only)",
+        least="owner",
+    ),
+    CommandSpec(name="unfreeze", what="lift that (owners only)", least="owner", in_turn=True),
+    CommandSpec(name="help", what="this list"),
+    CommandSpec(name="start", what="who I am, and this list"),
+)
+"""In the order in which /help shows them."""
+
+BY_NAME: Mapping[str, CommandSpec] = {spec.name: spec for spec in COMMANDS}
+
+
+def _usage(spec: CommandSpec) -> str:
+    asks = f" {spec.asks}" if spec.asks else ""
+    return f"/{spec.name}{asks} – {spec.what}"
+
+
+HELP = "\n".join(
+    [
+        *(_usage(spec) for spec in COMMANDS if spec.name != "start"),
+        "",
+        "Anything else you write goes to the agent.",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    name: str
+    """One of COMMANDS."""
+    rest: str = ""
+    """What stood after the word."""
+
+    @property
+    def spec(self) -> CommandSpec:
+        return BY_NAME[self.name]
+
+
+def parse_command(text: str, bot_name: str = "") -> Command | None:
+    """Return the command that a message is, None for any other text.
+
+    `/stop@name` is one only for the bot of that name (or for any, if ours is not known): how Telegram addresses one
+    bot of many.
+    """
+    word, *rest = text.split(maxsplit=1) or [""]
+    name, at, addressed = word.partition("@")
+    found = BY_NAME.get(name[1:].lower()) if name.startswith("/") else None
+    if found is None or (at and bot_name and addressed.lower() != bot_name.lower()):
+        return None
+    return Command(name=found.name, rest=rest[0].strip() if rest else "")

@@ -1,0 +1,1 @@
+"""control.sock, the operator's door: the server, and its verbs, a file a room."""

@@ -1,0 +1,72 @@
+"""The verbs of the house as a whole: what runs, what waits, stopping, settings. Each is one of operations.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.codec import Json
+from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
+from runtime.control.verb import BY, NoArguments, VerbTable, verb
+from runtime.operations import Operations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceArguments:
+    reference: str
+    """Our id of a message or task, or the platform's id of a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentArguments:
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopArguments:
+    chat: ChatKey | None = None
+    task: TaskId | None = None
+    """Neither: every task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewArguments:
+    chat: ChatKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairArguments:
+    group: GroupId | None = None
+    channel: ChannelId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupShowArguments:
+    group: GroupId
+
+
+def house_verbs(operations: Operations) -> VerbTable:
+    """Return the verbs that operations carry out."""
+
+    async def freeze(_: NoArguments) -> Json:
+        frozen = await operations.freeze(BY)
+        return {"tasks": list(frozen.tasks), "egress": frozen.egress or "stopped"}
+
+    async def unfreeze(_: NoArguments) -> Json:
+        return {"waiting": await operations.unfreeze(BY)}
+
+    return {
+        "health": verb(NoArguments, lambda _: operations.health()),
+        "status": verb(NoArguments, lambda _: operations.status()),
+        "trace": verb(TraceArguments, lambda given: operations.trace(given.reference)),
+        "recent": verb(RecentArguments, lambda given: operations.recent(given.limit)),
+        "stop": verb(StopArguments, lambda given: operations.stop(chat=given.chat, task=given.task)),
+        "new": verb(NewArguments, lambda given: operations.new(given.chat)),
+        "freeze": verb(NoArguments, freeze),
+        "unfreeze": verb(NoArguments, unfreeze),
+        "pair": verb(PairArguments, lambda given: operations.pair(group=given.group, channel=given.channel)),
+        "group_list": verb(NoArguments, lambda _: operations.group_list()),
+        "group_show": verb(GroupShowArguments, lambda given: operations.group_show(given.group)),
+        "channel_list": verb(NoArguments, lambda _: operations.channel_list()),
+        "reload": verb(NoArguments, lambda _: operations.reload()),
+        "shutdown": verb(NoArguments, lambda _: operations.shutdown()),
+    }
