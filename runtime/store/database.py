@@ -1,6 +1,6 @@
 """The file under the store: opening it, what a job may do in a transaction, and SQLite's errors in our words.
 
-Threads and commits are writer.py's and reader.py's business; what the statements are, queries.sql's.
+Threads and commits are writer.py's and reader.py's business; what the statements are, the files' under sql/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runtime.store.errors import StoreBroken, StoreError, StoreFull, StoreLocked, StoreMisused
 from runtime.store.migrate import migrate
-from runtime.store.queries import parse_queries
+from runtime.store.queries import join_queries
 
 FILE_NAME = "store.db"
 KEY_NAME = "journal.key"
@@ -171,7 +171,7 @@ def time_of(text: str) -> datetime:
 
 @functools.cache
 def _load_queries() -> Mapping[str, str]:
-    return parse_queries((Path(__file__).parent / "queries.sql").read_text("utf-8"))
+    return join_queries(file.read_text("utf-8") for file in sorted((Path(__file__).parent / "sql").glob("*.sql")))
 
 
 def _load_or_make_key(home: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads named statements out of an SQL file. Pure.
+"""Reads named statements out of the SQL files under sql/, a file a room. Pure.
 
 A statement begins with `-- name: <name>`; comment lines under it say what it is for; it ends with a semicolon.
 """
@@ -6,7 +6,7 @@ A statement begins with `-- name: <name>`; comment lines under it say what it is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _NAME = re.compile(r"^-- name: (?P<name>[a-z_]+)$", re.MULTILINE)
 
@@ -22,6 +22,17 @@ def parse_queries(text: str) -> Mapping[str, str]:
             raise ValueError(f"two statements are named {name}")
         queries[name] = _statement(name, part)
     return queries
+
+
+def join_queries(texts: Iterable[str]) -> Mapping[str, str]:
+    """Return the statements of several files; raise ValueError as `parse_queries`, also for a name in two of them."""
+    joined: dict[str, str] = {}
+    for text in texts:
+        queries = parse_queries(text)
+        if twice := joined.keys() & queries:
+            raise ValueError(f"two statements are named {min(twice)}")
+        joined |= queries
+    return joined
 
 
 def _statement(name: str, part: str) -> str:

@@ -12,10 +12,10 @@ import pytest
 
 from runtime.store import queries
 from runtime.store.migrate import migrate
-from runtime.store.queries import parse_queries
+from runtime.store.queries import join_queries, parse_queries
 
 STORE = Path(queries.__file__).parent
-QUERIES = parse_queries((STORE / "queries.sql").read_text("utf-8"))
+QUERIES = join_queries(file.read_text("utf-8") for file in sorted((STORE / "sql").glob("*.sql")))
 GROWING = {"raw_updates", "payloads", "messages", "tasks", "attempts", "steps", "transcript", "outbox", "receipts"}
 NEWEST_BY_ROW = {"recent_messages"}
 """Read from the end of the table by its row number, up to a limit."""
@@ -50,6 +50,12 @@ def test_a_statement_out_of_form_is_refused(text: str, fault: str) -> None:
         parse_queries(text)
 
 
+def test_two_files_may_not_share_a_name() -> None:
+    """A name that stands in two files is an error, not a silent replacement."""
+    with pytest.raises(ValueError, match="named one"):
+        join_queries(["-- name: one\n-- First.\nSELECT 1;\n", "-- name: one\n-- Second.\nSELECT 2;\n"])
+
+
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_a_statement_fits_the_schema_and_stays_fast(name: str, connection: sqlite3.Connection) -> None:
     """Every statement compiles on the newest schema and reads growing tables only through an index."""
@@ -62,6 +68,6 @@ def test_a_statement_fits_the_schema_and_stays_fast(name: str, connection: sqlit
 
 
 def test_every_statement_is_used() -> None:
-    """No statement stands in the file that no row function asks for."""
+    """No statement stands in the files that no row function asks for."""
     code = "".join(path.read_text("utf-8") for path in STORE.glob("*.py"))
     assert [name for name in QUERIES if f'"{name}"' not in code] == []

@@ -1,0 +1,99 @@
+-- Updates, messages, sessions: what comes in.
+
+-- name: insert_raw
+-- A platform's update as it came; an event that is stored already changes nothing.
+INSERT INTO raw_updates (channel_id, event_id, raw, received_at) VALUES (:channel_id, :event_id, :raw, :received_at)
+ON CONFLICT (channel_id, event_id) DO NOTHING RETURNING *;
+
+-- name: pending_raws
+-- The oldest updates of some channels that have not been filed.
+SELECT * FROM raw_updates INDEXED BY raw_updates_pending WHERE state = 'pending' AND channel_id IN (SELECT value FROM json_each(:channels))
+ORDER BY raw_id LIMIT :limit;
+
+-- name: end_raw
+-- An update has been filed: its bytes are not needed any more, the message has them.
+UPDATE raw_updates SET state = :state, raw = x'' WHERE raw_id = :raw_id AND state = 'pending';
+
+-- name: kill_raw
+-- An update could not be decoded: its bytes stay for whoever mends the decoder.
+UPDATE raw_updates SET state = 'dead', reason = :reason WHERE raw_id = :raw_id AND state = 'pending';
+
+-- name: see_chat
+-- A chat that a message came from.
+INSERT INTO chats (chat, channel_id, chat_kind, seen_at) VALUES (:chat, :channel_id, :chat_kind, :seen_at)
+ON CONFLICT (chat) DO NOTHING;
+
+-- name: insert_message
+-- A decoded message in the state that was decided.
+INSERT INTO messages (message_id, raw_id, state, end_reason, channel_id, chat, person, kind, platform_message_id,
+    group_id, session_id, payload_id, received_at, ended_at)
+VALUES (:message_id, :raw_id, :state, :end_reason, :channel_id, :chat, :person, :kind, :platform_message_id,
+    :group_id, :session_id, :payload_id, :received_at, :ended_at);
+
+-- name: message_of_raw
+-- The message that an update became.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id) WHERE m.raw_id = :raw_id;
+
+-- name: message_by_id
+-- One message.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id) WHERE m.message_id = :message_id;
+
+-- name: message_by_platform_id
+-- The newest message with the platform's own id.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
+WHERE m.platform_message_id = :platform_message_id ORDER BY m.seq DESC LIMIT 1;
+
+-- name: waiting_messages
+-- The queue, oldest first.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
+WHERE m.state = 'queued' ORDER BY m.seq LIMIT :limit;
+
+-- name: messages_with_files
+-- Messages whose files somebody will still ask for: they wait, are worked on, or are kept for the next task.
+SELECT m.message_id, m.state, p.body FROM messages AS m INDEXED BY messages_queued JOIN payloads AS p USING (payload_id)
+WHERE m.state = 'queued'
+UNION ALL
+SELECT m.message_id, m.state, p.body FROM messages AS m INDEXED BY messages_claimed JOIN payloads AS p USING (payload_id)
+WHERE m.state = 'claimed'
+UNION ALL
+SELECT m.message_id, m.state, p.body FROM messages AS m INDEXED BY messages_open_context
+JOIN payloads AS p USING (payload_id) WHERE m.state = 'context' AND m.task_id IS NULL
+UNION ALL
+SELECT m.message_id, m.state, p.body FROM tasks AS t JOIN messages AS m USING (task_id)
+JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'running' AND m.state = 'context';
+
+-- name: queued_before
+-- Whether a session has an older message waiting.
+SELECT 1 FROM messages INDEXED BY messages_queued
+WHERE state = 'queued' AND seq < :seq AND session_id = :session_id LIMIT 1;
+
+-- name: open_commands
+-- Commands that have not been carried out.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
+WHERE m.state = 'command' AND m.ended_at IS NULL ORDER BY m.seq;
+
+-- name: recent_messages
+-- The newest messages.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id) ORDER BY m.seq DESC LIMIT :limit;
+
+-- name: end_queued_message
+-- A queued message that no task will answer.
+UPDATE messages SET state = :state, end_reason = :reason, ended_at = :ended_at
+WHERE message_id = :message_id AND state = 'queued';
+
+-- name: end_command
+-- A command has been carried out.
+UPDATE messages SET end_reason = :reason, ended_at = :ended_at
+WHERE message_id = :message_id AND state = 'command' AND ended_at IS NULL;
+
+-- name: current_session
+-- The session that a chat's messages join.
+SELECT session_id FROM sessions WHERE group_id = :group_id AND chat = :chat AND is_current = 1;
+
+-- name: retire_session
+-- The session of a chat is not its current one any more.
+UPDATE sessions SET is_current = 0 WHERE group_id = :group_id AND chat = :chat AND is_current = 1;
+
+-- name: insert_session
+-- A new current session.
+INSERT INTO sessions (session_id, group_id, chat, started_at) VALUES (:session_id, :group_id, :chat, :started_at);

@@ -1,0 +1,31 @@
+-- Flags, counters, overview.
+
+-- name: flag
+-- One flag.
+SELECT value FROM flags WHERE name = :name;
+
+-- name: set_flag
+-- A flag is set or lifted.
+INSERT INTO flags (name, value, set_by, set_at) VALUES (:name, :value, :set_by, :set_at)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
+
+-- name: add_model_calls
+-- More model calls of a group on a day.
+INSERT INTO model_calls (day, group_id, calls) VALUES (:day, :group_id, :calls)
+ON CONFLICT (day, group_id) DO UPDATE SET calls = calls + excluded.calls;
+
+-- name: model_calls_of_day
+-- A day's model calls by group.
+SELECT group_id, calls FROM model_calls WHERE day = :day ORDER BY group_id;
+
+-- name: status
+-- The counts that people look at; each is answered from a small partial index.
+SELECT
+    (SELECT count(*) FROM messages WHERE state = 'queued') AS queued,
+    (SELECT count(*) FROM messages WHERE state = 'claimed') AS claimed,
+    (SELECT count(*) FROM tasks WHERE state = 'running') AS running_tasks,
+    (SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')) AS outbox_waiting,
+    (SELECT count(*) FROM outbox WHERE state = 'dead') AS outbox_dead,
+    (SELECT count(*) FROM raw_updates WHERE state = 'dead') AS dead_letters,
+    (SELECT received_at FROM messages WHERE state = 'queued' ORDER BY seq LIMIT 1) AS oldest_queued_at,
+    (SELECT value FROM flags WHERE name = 'frozen') AS frozen;
