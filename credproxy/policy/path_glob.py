@@ -55,29 +55,33 @@ def is_glob(text: str) -> bool:
 def compile_glob(glob: str) -> re.Pattern[str]:
     """`*` is anything within a segment; `/**` at the end is the path itself and all below; `**` elsewhere anything.
 
-    What was matched up to a star is never tried again in another way: else a long path that nearly fits a glob with
-    several stars would hold up the proxy for minutes.
+    Between two `**`, segments are tried one after the other, and in each a star takes the least that fits, for good: no
+    part of a path is looked at more often than the glob has stars. Tried in every way, a long path that nearly fits
+    would hold up the proxy for minutes.
     """
     below = glob.endswith("/**")
     stem = glob[:-3] if below else glob
     *stretches, last = re.split(r"\*\*+", stem)
     pattern = ""
-    for index, stretch in enumerate(stretches):
-        anywhere = ".*?" if index else ""
-        pattern += f"(?>{anywhere}{_stretch_pattern(stretch, is_last=False)})"
-    pattern += (".*" if stretches else "") + _stretch_pattern(last, is_last=True)
-    return re.compile(pattern + (r"(?:/.*)?" if below and stem else r"/.*" if below else ""))
+    for stretch in stretches:
+        pattern += _stretch_pattern(stretch, is_first=not pattern, end=None)
+    pattern += _stretch_pattern(last, is_first=not pattern, end=r"(?=/|\Z)" if below else r"\Z")
+    return re.compile(pattern + (".*" if below else ""))
 
 
-def _stretch_pattern(stretch: str, *, is_last: bool) -> str:
-    """Match a part of a glob without `**`. Each star but the one before the end takes the least that fits, for good:
-    the next star takes what is left."""
-    first, *rest = stretch.split("*")
-    pattern = re.escape(first)
-    for index, literal in enumerate(rest):
-        is_end = is_last and index == len(rest) - 1
-        pattern += f"[^/]*{re.escape(literal)}" if is_end else f"(?>[^/]*?{re.escape(literal)})"
-    return pattern
+def _stretch_pattern(stretch: str, *, is_first: bool, end: str | None) -> str:
+    """Match a part of a glob without `**`, where it stands first; the very first part stands at the path's beginning.
+    `end`: what must follow the last part."""
+    *literals, last = map(re.escape, stretch.split("*"))
+    found = ""
+    for literal in literals:
+        found += literal if is_first and not found else f"(?>[^/]*?{literal})"
+    is_anchored = is_first and not literals
+    if end is not None:
+        found += last + end if is_anchored else f"[^/]*{last}{end}"
+    else:
+        found += last if is_anchored else f"(?>[^/]*?{last})"
+    return f"(?>{found})" if is_first else f"(?>(?:[^/]*+/)*?{found})"
 
 
 def _literal_segments(body: str) -> str:
