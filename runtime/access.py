@@ -133,8 +133,11 @@ def reaches(role: Role, least: Role) -> bool:
 
 
 def _command(inbound: InboundMessage) -> Command | None:
-    """Return the command for us that a message is: `/stop@somebody` in a chat of many is one only if it mentions us."""
-    command = parse_command(inbound.text) if inbound.kind == "message" else None
+    """Return the command for us that a message is: `/stop@somebody` in a chat of many is one only if it mentions us.
+
+    A button may carry a command too: pressing it is giving it.
+    """
+    command = parse_command(inbound.text) if inbound.kind != "edit" else None
     is_addressed = "@" in inbound.text.strip().partition(" ")[0]
     is_for_us = inbound.chat_kind == "direct" or inbound.mentions_me or not is_addressed
     return command if is_for_us else None

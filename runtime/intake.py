@@ -374,5 +374,5 @@ class Intake:
 
 def _is_urgent(inbound: InboundMessage) -> bool:
     """Return whether a message must not wait behind a file that is being fetched."""
-    command = parse_command(inbound.text) if inbound.kind == "message" else None
+    command = parse_command(inbound.text) if inbound.kind != "edit" else None
     return command is not None and not command.spec.in_turn

@@ -148,7 +148,7 @@ def test_guests_are_overheard_only() -> None:
     [
         ("/stop", {}, "command"),
         ("/status please", {}, "command"),
-        ("/new", {"kind": "press"}, "queued"),
+        ("/new", {"kind": "press"}, "command"),
         ("/unknown", {}, "queued"),
         ("please /stop", {}, "queued"),
         ("/stop", {"chat_kind": "many"}, "command"),
