@@ -65,8 +65,10 @@ class PendingFile(Record):
 class Button(Record):
     label: str
     value: str
-    """1-64 bytes of UTF-8 (Telegram's callback_data limit, the narrowest). Made by the host alone: pressing a button whose
-    value is a command gives that command, so an agent's words must never become one."""
+    """1-64 bytes of UTF-8 (Telegram's callback_data limit, the narrowest).
+
+    Made by the host alone: pressing a button whose value is a command gives that command, so no words of an agent may
+    become one."""
 
 
 class OutboundMessage(Record):
