@@ -75,6 +75,7 @@ class DoorState:
     last_usage: Usage = NO_USAGE
     """What the task of the last lease had used when that ended."""
     connections: set[asyncio.Task[None]] = field(default_factory=set)
+    changing_body: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def pace_denial(self) -> None:
         """Let a container that is denied again and again wait: it must not fill the disk with audit rows."""

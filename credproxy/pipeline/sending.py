@@ -10,7 +10,7 @@ import asyncio
 import time
 
 from credproxy.audit import notes
-from credproxy.injection.outgoing import InjectionFailed, Outgoing, inject
+from credproxy.injection.outgoing import InjectionFailed, Outgoing, inject, needs_body
 from credproxy.pipeline import answers
 from credproxy.pipeline.answering import Answering
 from credproxy.pipeline.body import RequestBody
@@ -32,6 +32,8 @@ from credproxy.wire.upstream import Connection, PoolKey, UpstreamFailed
 UNAUTHORIZED = 401
 REFUSED_STATUSES = frozenset((UNAUTHORIZED, 429))
 """A key that is over, or used up: the next one's turn. Nothing was done, so any method may be sent again."""
+MAX_INLINE_BYTES = 64 << 10
+"""A larger body is changed or signed on a thread, one of a container at a time: it takes up to a second."""
 WATCHED_TAIL_BYTES = 512
 """Of a streamed body, looked at again with its next piece: longer than any placeholder."""
 
@@ -93,7 +95,7 @@ class Sending:
     async def _exchange_on(self, connection: Connection, credential: Credential | None) -> bool:
         """Send the request and pass its response on, over one upstream connection; False: refused, and not passed."""
         call, prepared = self._call, self._prepared
-        outgoing, needles = self._outgoing(credential)
+        outgoing, needles = await self._outgoing(credential)
         if prepared.approved is not None and not prepared.approved.covers(
             held_request(call, prepared.headers, prepared.body or b"")
         ):
@@ -123,14 +125,18 @@ class Sending:
             raise failures.exceptions[0] from None
         return True
 
-    def _outgoing(self, credential: Credential | None) -> tuple[Outgoing, Needles]:
+    async def _outgoing(self, credential: Credential | None) -> tuple[Outgoing, Needles]:
         """Return the request with the credential in it, and the forms in which that must not come back."""
         call, prepared, injection = self._call, self._prepared, self._call.allow.injection
         outgoing = Outgoing(call.ask.method, call.ask.target, prepared.headers, prepared.body, self._request.headers)
         if injection is None:
             return outgoing, NO_NEEDLES
         try:
-            outgoing = inject(outgoing, injection, credential, now=time.time())
+            if prepared.body and len(prepared.body) > MAX_INLINE_BYTES and needs_body(injection):
+                async with call.door.changing_body:
+                    outgoing = await asyncio.to_thread(inject, outgoing, injection, credential, now=time.time())
+            else:
+                outgoing = inject(outgoing, injection, credential, now=time.time())
         except InjectionFailed as failure:
             raise Refused(answers.injection_failed(failure)) from failure
         return outgoing, NO_NEEDLES if credential is None else call.proxy.needles(credential.name)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credproxy.injection.failure import InjectionFailed
-from credproxy.injection.json_field import parse_pointer, with_field
+from credproxy.injection.json_field import PIECE_CHARS, parse_pointer, with_field
 from credproxy.injection.kinds import JsonField
 from credproxy.injection.outgoing import inject
 from tests.credproxy.injection.requests import NOW, credential, request
@@ -109,6 +109,39 @@ def test_what_is_read_again_differs_in_the_field_alone(
     except UnicodeDecodeError:
         return
     assert json.loads(with_field(JSON, text, "/key", value)) == {**body, "key": value}
+
+
+_LARGE = "x" * PIECE_CHARS
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        f'["{_LARGE}", {{"a": ["{_LARGE}", 1]}}, []]',
+        "[" + '{"a": [1, "two"]}, ' * 9_000 + "null]",
+        "[" + ' 1.5e3 ,-0, true,\t[ ], {}, "x\\n" , ' * 3_000 + "0]",
+        "{" + ",".join(f'"{number}": {{}}' for number in range(9_000)) + "}",
+        "[" * 20 + f'"{_LARGE}"' + "]" * 20,
+    ],
+)
+def test_large_bodies_are_read_as_small_ones(before: str) -> None:
+    """What is read piece by piece is changed in the same place, whether the field is there or not."""
+    for said, sent in (('{"key": 1}', '{"key": "ours"}'), ("{}", '{"key":"ours"}')):
+        body = f'{{"before": {before}, "auth": {said}, "after": {before}}}'
+        changed = with_field(JSON, body.encode(), "/auth/key", "ours").decode()
+        assert changed == f'{{"before": {before}, "auth": {sent}, "after": {before}}}'
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["01", "1.", "+1", "NaN", "tru", '"\x01"', "1 2", "", "{1: 2}", '{"a" 1}', '{"a": 1, "a": 2}', "[1,]", '{"a": 1,}'],
+)
+def test_large_bodies_are_read_as_strictly(member: str) -> None:
+    """Wherever in a large body it stands, what is no plain JSON is not sent."""
+    for begin, end in (("[1, ", ", 1]"), ("[1, ", "]"), ('{"a": ', "}"), ("[[], [0, ", "], []]")):
+        for body in (f'{{"x": ["{_LARGE}", {begin}{member}{end}]}}', f'{{"x": {begin}"{_LARGE}", {member}{end}}}'):
+            with pytest.raises(InjectionFailed, match="not plain JSON"):
+                with_field(JSON, body.encode(), "/key", "ours")
 
 
 @pytest.mark.parametrize("pointer", ["", "key", "key/a", "/a~2b", "/a~"])

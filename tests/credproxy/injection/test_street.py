@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -126,6 +127,30 @@ async def test_a_json_field_arrives_with_the_right_length(tmp_path: Path) -> Non
         refused = await place.ask("/", method="POST", headers=JSON, body=b"key=1")
         assert (refused.status, len(place.upstream.inbox)) == (422, 1)
         assert CANARY.encode() not in refused.body
+
+
+async def test_a_large_body_holds_nobody_up(tmp_path: Path) -> None:
+    """A body that takes long to read and to change is changed beside the other requests."""
+    members = ",".join(f'"{number}":[]' for number in range(250_000))
+    body = b'{"auth":{},"x":{' + members.encode() + b"}}"
+    slowest_s, done = 0.0, asyncio.Event()
+
+    async def watch() -> None:
+        nonlocal slowest_s
+        loop = asyncio.get_running_loop()
+        while not done.is_set():
+            began = loop.time()
+            await asyncio.sleep(0)
+            slowest_s = max(slowest_s, loop.time() - began)
+
+    async with house(tmp_path, "{json: /auth/key}") as place, asyncio.TaskGroup() as beside:
+        beside.create_task(watch())
+        try:
+            assert (await place.ask("/", method="POST", headers=JSON, body=body)).status == 200
+        finally:
+            done.set()
+        assert place.last.body == body.replace(b'"auth":{}', f'"auth":{{"key":"{CANARY}"}}'.encode())
+    assert slowest_s < 0.25
 
 
 async def test_a_hole_in_the_path_is_filled_and_the_audit_has_the_path_before(tmp_path: Path) -> None:
