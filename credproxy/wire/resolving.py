@@ -1,16 +1,17 @@
 """Names to addresses, in threads of our own; and which addresses are this machine's.
 
 A name server that never answers holds its thread for half a minute, and nothing can call it back. So each group has a
-few threads at once: whoever asks for such names waits for himself, and the others' names are found as fast as ever.
+few threads at once: whoever asks for such names waits for himself, and the others' names are found as fast as ever. And
+no thread is waited for when the process ends, as a pool's would be: each is a daemon, made for one name.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import functools
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from credproxy.wire.addresses import Address
@@ -31,20 +32,44 @@ class SystemResolver:
         """`look_up` may block for as long as it likes."""
         self._look_up = look_up or _look_up
         self._free: dict[GroupId, asyncio.Semaphore] = {}
+        self._free_at_all = asyncio.Semaphore(THREADS)
 
     async def __call__(self, host: str, port: int, group_id: GroupId) -> Sequence[str]:
         """Raises OSError. Cancelled: the thread stays taken, from the group's share, until the name server gives up."""
-        loop = asyncio.get_running_loop()
         free = self._free.setdefault(group_id, asyncio.Semaphore(THREADS_PER_GROUP))
         await free.acquire()
-        asked = _threads().submit(self._look_up, host, port)
+        try:
+            await self._free_at_all.acquire()
+        except BaseException:
+            free.release()
+            raise
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
-        def give_back(_asked: concurrent.futures.Future[Sequence[str]]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(free.release)
+        def settle(addresses: Sequence[str], failure: Exception | None) -> None:
+            self._free_at_all.release()
+            free.release()
+            if failure is not None and not answer.done():
+                answer.set_exception(failure)
+            elif not answer.done():
+                answer.set_result(addresses)
 
-        asked.add_done_callback(give_back)
-        return await asyncio.wrap_future(asked)
+        def ask() -> None:
+            addresses: Sequence[str] = ()
+            failure: Exception | None = None
+            try:
+                addresses = self._look_up(host, port)
+            except (OSError, UnicodeError) as error:
+                failure = error
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                    loop.call_soon_threadsafe(settle, addresses, failure)
+
+        try:
+            threading.Thread(target=ask, name="resolve", daemon=True).start()
+        except RuntimeError as error:
+            settle((), OSError(str(error)))
+        return await answer
 
 
 def is_own_address(address: Address) -> bool:
@@ -56,11 +81,6 @@ def is_own_address(address: Address) -> bool:
             return ipaddress.ip_address(probe.getsockname()[0].partition("%")[0]) == address
     except OSError:
         return False
-
-
-@functools.cache
-def _threads() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="resolve")
 
 
 def _look_up(host: str, port: int) -> Sequence[str]:
