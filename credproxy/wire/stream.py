@@ -23,7 +23,11 @@ MAX_UNREAD_BYTES = 256 << 10
 TLS_BUFFER_BYTES = 32 << 10
 asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 """Of each TLS connection, for as long as it is open, and cleared when it is made. asyncio takes 256 KiB: the sixteen
-idle connections of one busy container would hold 4 MB."""
+idle connections of one busy container would hold 4 MB.
+
+It is set for the whole process, since asyncio makes its TLS layer itself, in `start_tls` and `create_connection`, and
+takes neither a size nor a class for it. Nobody else of this process speaks TLS: all goes through `Stream`. A test sees
+that the layer still takes its size from there."""
 
 
 class StreamBroken(Exception):
