@@ -39,6 +39,8 @@ class _Work:
     def __init__(self, chat: ChatKey | None, run: TaskRun | None = None) -> None:
         self.chat = chat
         self.run = run
+        self.settled = asyncio.Event()
+        """Set when it runs, or turned out to be none."""
         self._stop: tuple[str, bool] | None = None
         self._is_interrupted = False
 
@@ -56,6 +58,7 @@ class _Work:
     async def begin(self, run: TaskRun) -> None:
         """Run the task that came of the claim; stopped before it began, it ends at once."""
         self.run = run
+        self.settled.set()
         if self._stop is not None:
             await run.stop(self._stop[0], tell=self._stop[1])
         if self._is_interrupted:
@@ -110,7 +113,7 @@ class Dispatcher:
             head_start = await self._head_starts.take(group)
         finally:
             if head_start is None:
-                self._withdraw(group.group_id)
+                self._withdraw(group.group_id).settled.set()
         return head_start
 
     def filing(self, head_start: HeadStart) -> None:
@@ -126,6 +129,8 @@ class Dispatcher:
             self._head_starts.give_back(head_start)
         if filed is None and work.chat is not None:
             self._head_starts.forget(work.chat)
+        if begun is None or self._tasks is None:
+            work.settled.set()
         if self._tasks is None:
             return  # the host goes: what was stored is taken up by the next start
         if begun is not None:
@@ -163,14 +168,24 @@ class Dispatcher:
         return is_dispatching and has_place and is_idle
 
     async def stop_chat(self, chat: ChatKey, reason: str) -> Stopped:
-        """Stop the chat's running tasks and end its waiting messages. Whoever asked tells the chat."""
+        """Stop the chat's running tasks and end its waiting messages; what is being stored or claimed just now is
+        stopped as soon as that is done. Whoever asked tells the chat."""
+        works = [work for work in self._working if work.chat == chat]
+        self._stop(works, reason, tell=False)
+        messages = await self._end_waiting(chat, reason)
+        for work in works:
+            await work.settled.wait()
+        messages += await self._end_waiting(chat, reason)
+        tasks = tuple(work.run.task_id for work in works if work.run is not None)
+        return Stopped(tasks=tasks, messages=messages)
+
+    async def _end_waiting(self, chat: ChatKey, reason: str) -> int:
         dropped = self._queue.drop(chat)
         for message_id in dropped:
             self._unstarted.pop(message_id, None)
-        tasks = self._stop((work for work in self._working if work.chat == chat), reason, tell=False)
         for message_id in dropped:
             await self._desk.store.end_message(message_id, MessageState.DEAD, reason)
-        return Stopped(tasks=tasks, messages=len(dropped))
+        return len(dropped)
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one running task; its chat is told."""
@@ -273,6 +288,7 @@ class Dispatcher:
             row = claim.task
             await work.begin(TaskRun(self._desk, row, claim))
         except ClaimRefused as error:
+            work.settled.set()
             log.warning("messages were not claimed: %s", error, extra={"action": "claim_refused"})
             # The session stays taken meanwhile: were the store to refuse again and again, it is not asked in a hurry.
             await asyncio.sleep(REFUSED_PAUSE_S)
@@ -282,6 +298,7 @@ class Dispatcher:
 
     def _ended(self, work: _Work, session_id: SessionId | None) -> None:
         self._working.remove(work)
+        work.settled.set()
         if session_id is not None:
             self._queue.task_ended(session_id)
         self._work_ended.set()

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 from protocol.ids import AttemptId, ChatKey, GroupId, TaskId, mint
 from protocol.message import InboundMessage
@@ -21,7 +22,7 @@ from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
 from runtime.skill_catalogue import load_skills
-from runtime.store.records import Claim, StartOffer, StoredMessage, TaskBeginning
+from runtime.store.records import Claim, Filed, StartOffer, StoredMessage, TaskBeginning
 from runtime.task_builder import plan_task
 from runtime.task_desk import AgentSession, TaskDesk
 
@@ -40,6 +41,19 @@ class HeadStart:
     kind: ContainerKind
     likely_lease: Lease
     """The task's, unless its group's day is nearly used up."""
+
+
+class HeadStartDesk(Protocol):
+    """The part of `dispatcher.Dispatcher` that lets a message's task begin with its filing."""
+
+    async def offer(self, inbound: InboundMessage) -> HeadStart | None:
+        """Return a container for a message, if its task may begin as soon as it is filed. To be settled."""
+
+    def filing(self, head_start: HeadStart) -> None:
+        """Hear that the message is being stored now. Returns at once."""
+
+    def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
+        """Hear what became of it; None: it was not filed, now. Returns at once."""
 
 
 class HeadStarts:

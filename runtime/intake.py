@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from channels.channel import Channel, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import Admission, TryCode, decide_access, decide_after_code
-from runtime.commands.table import parse_command
-from runtime.head_start import HeadStart
+from runtime.chat_lane import ChatLane, Turn
+from runtime.head_start import HeadStart, HeadStartDesk
 from runtime.inbound_files import fetch_files
 from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
+from runtime.inbound_turn import has_turn, is_stop, is_urgent
 from runtime.insist import insist
 from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StartOffer, StoredMessage, TakenIn
 from runtime.store.store import Store
@@ -35,21 +35,11 @@ MAX_IN_HAND = 1_000
 """Updates in memory at once; what comes beyond them stays in the store until there is room."""
 MAX_REFUSED_CHARS = 1_000
 """What is kept of a refused text: enough to see what it was, too little for a stranger to fill the disk with."""
+STOP_PATIENCE_S = 0.5
+"""A stop waits so long for what came before it to be filed, so that it is stopped too; then it stops what it can, and
+that in its turn."""
 SLOW_REREAD_S = 60.0
 """The store is asked for unfiled updates at least so often, in case one was missed."""
-
-
-class HeadStartDesk(Protocol):
-    """The part of `dispatcher.Dispatcher` that lets a message's task begin with its filing."""
-
-    async def offer(self, inbound: InboundMessage) -> HeadStart | None:
-        """Return a container for a message, if its task may begin as soon as it is filed. To be settled."""
-
-    def filing(self, head_start: HeadStart) -> None:
-        """Hear that the message is being stored now. Returns at once."""
-
-    def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
-        """Hear what became of it; None: it was not filed, now. Returns at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +83,7 @@ class Intake:
         self._max_in_hand = max_in_hand
         self._fresh: deque[RawUpdate] = deque()
         self._in_hand: set[int] = set()
-        self._lanes: dict[ChatKey, deque[tuple[RawUpdate, InboundMessage]]] = {}
+        self._lanes: dict[ChatKey, ChatLane] = {}
         self._is_behind = True
         """Updates are in the store that are not in memory; while so, new ones wait behind them there."""
         self._missed = 0
@@ -133,7 +123,7 @@ class Intake:
         inbound = self._decode_plain(channel_id, raw)
         if inbound is None or inbound.chat in self._lanes:
             return False
-        self._lanes[inbound.chat] = deque()
+        self._lanes[inbound.chat] = ChatLane()
         head_start = None
         try:
             head_start = await desk.offer(inbound)
@@ -178,13 +168,13 @@ class Intake:
         desk.settle(head_start, taken_in.filed)
         if taken_in.update is not None and taken_in.filed is None:
             self._in_hand.add(taken_in.update.raw_id)
-            self._lanes[inbound.chat].appendleft((taken_in.update, inbound))
+            self._lanes[inbound.chat].jobs.appendleft(partial(self._file_alone, taken_in.update, inbound))
         self._leave_lane(inbound.chat)
 
     def _leave_lane(self, chat: ChatKey) -> None:
         """Let what has come into a chat's lane meanwhile be filed."""
-        if self._lanes[chat] and self._work is not None:
-            self._work.create_task(self._file_lane(chat, self._work))
+        if self._lanes[chat].jobs and self._work is not None:
+            self._work.create_task(self._run_lane(chat))
         else:
             del self._lanes[chat]
 
@@ -204,7 +194,10 @@ class Intake:
 
     async def _file_all(self, work: asyncio.TaskGroup) -> None:
         for command in await self._store.open_commands():
-            work.create_task(self._command(command))
+            if has_turn(command.inbound):
+                work.create_task(self._command_in_turn(command, self._lane(command.inbound.chat, work).hold_turn()))
+            else:
+                work.create_task(self._command(command))
         while True:
             self._awake.clear()
             while self._fresh:
@@ -216,6 +209,11 @@ class Intake:
 
     async def _command(self, message: StoredMessage) -> None:
         await self._ends.command(message)
+
+    async def _command_in_turn(self, message: StoredMessage, turn: Turn) -> None:
+        await turn.come.wait()
+        await self._command(message)
+        turn.over.set()
 
     async def _sleep(self) -> None:
         try:
@@ -243,13 +241,25 @@ class Intake:
         inbound = await self._decode(update)
         if inbound is None:
             self._done(update)
-        elif _is_urgent(inbound):
-            work.create_task(self._file_alone(update, inbound, work))
-        elif inbound.chat in self._lanes:
-            self._lanes[inbound.chat].append((update, inbound))
+        elif is_stop(inbound):
+            lane = self._lane(inbound.chat, work)
+            work.create_task(self._file_stop(update, inbound, lane, lane.hold_turn()))
+        elif is_urgent(inbound):
+            work.create_task(self._file_alone(update, inbound))
         else:
-            self._lanes[inbound.chat] = deque([(update, inbound)])
-            work.create_task(self._file_lane(inbound.chat, work))
+            self._lane(inbound.chat, work).jobs.append(partial(self._file_alone, update, inbound))
+
+    def _lane(self, chat: ChatKey, work: asyncio.TaskGroup) -> ChatLane:
+        """Return a chat's lane, which runs; it is to be given a job at once."""
+        lane = self._lanes.get(chat)
+        if lane is None:
+            lane = self._lanes[chat] = ChatLane()
+            work.create_task(self._run_lane(chat))
+        return lane
+
+    async def _run_lane(self, chat: ChatKey) -> None:
+        await self._lanes[chat].run()
+        del self._lanes[chat]
 
     async def _decode(self, update: RawUpdate) -> InboundMessage | None:
         """Return what an update says; None if it says nothing to us or is a dead letter now."""
@@ -273,36 +283,45 @@ class Intake:
             return None
         return clean_inbound(inbound)
 
-    async def _file_alone(self, update: RawUpdate, inbound: InboundMessage, work: asyncio.TaskGroup) -> None:
-        await self._file(update, inbound, work)
+    async def _file_alone(self, update: RawUpdate, inbound: InboundMessage) -> None:
+        await self._file(update, inbound)
         self._done(update)
 
-    async def _file_lane(self, chat: ChatKey, work: asyncio.TaskGroup) -> None:
-        """File a chat's messages in order until none is left."""
-        lane = self._lanes[chat]
-        while lane:
-            update, inbound = lane[0]
-            await self._file(update, inbound, work)
-            lane.popleft()
-            self._done(update)
-        del self._lanes[chat]
+    async def _file_stop(self, update: RawUpdate, inbound: InboundMessage, lane: ChatLane, turn: Turn) -> None:
+        """File a stop past all that waits; where it may stop anything it reaches what came before it and was not filed
+        yet, and nothing that came after it."""
+        filed = await self._decide_and_file(update, inbound)
+        self._done(update)
+        if _is_open_command(filed):
+            lane.hurry(turn)
+            try:
+                async with asyncio.timeout(STOP_PATIENCE_S):
+                    await turn.come.wait()
+            except TimeoutError:
+                await self._command(filed.message)
+                await turn.come.wait()
+            lane.calm(turn)
+            await self._command(filed.message)
+        else:
+            await turn.come.wait()
+            self._tell(filed)
+        turn.over.set()
 
     def _done(self, update: RawUpdate) -> None:
         self._in_hand.discard(update.raw_id)
         if self._is_behind and self._has_room:
             self._awake.set()
 
-    async def _file(self, update: RawUpdate, inbound: InboundMessage, work: asyncio.TaskGroup) -> None:
+    async def _file(self, update: RawUpdate, inbound: InboundMessage) -> None:
         filed = await self._decide_and_file(update, inbound)
-        if not filed.first:
-            return
-        if filed.message.state is MessageState.QUEUED:
+        if _is_open_command(filed):
+            await self._command(filed.message)  # what is said after `/new` is said in the new conversation
+        else:
+            self._tell(filed)
+
+    def _tell(self, filed: Filed) -> None:
+        if filed.first and filed.message.state is MessageState.QUEUED:
             self._ends.queued(filed.message)
-        elif filed.message.state is MessageState.COMMAND and not filed.message.end_reason:
-            if _is_urgent(inbound):
-                work.create_task(self._command(filed.message))
-            else:
-                await self._command(filed.message)  # what is said after `/new` is said in the new conversation
 
     def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
         """Return the group that a message is queued for, None if anything else becomes of it."""
@@ -360,7 +379,8 @@ class Intake:
         is_wanted = decision.state in (MessageState.QUEUED, MessageState.CONTEXT)
         if not is_wanted or decision.group_id is None or channel is None:
             return replace(inbound, pending_files=()), ""
-        fetched = await fetch_files(
+        fetching = partial(
+            fetch_files,
             channel,
             inbound.pending_files,
             self._inbox(decision.group_id),
@@ -368,11 +388,13 @@ class Intake:
             max_bytes=self._max_file_bytes(),
             timeout_s=self._fetch_timeout_s,
         )
+        lane = self._lanes.get(inbound.chat)
+        fetched = await (lane.patiently(fetching) if lane is not None else fetching())
+        if fetched is None:
+            return replace(inbound, pending_files=()), "Its files were not fetched: /stop came after it."
         attachments = (*inbound.attachments, *fetched.attachments)
         return replace(inbound, attachments=attachments, pending_files=()), fetched.note
 
 
-def _is_urgent(inbound: InboundMessage) -> bool:
-    """Return whether a message must not wait behind a file that is being fetched."""
-    command = parse_command(inbound.text) if inbound.kind != "edit" else None
-    return command is not None and not command.spec.in_turn
+def _is_open_command(filed: Filed) -> bool:
+    return filed.first and filed.message.state is MessageState.COMMAND and not filed.message.end_reason

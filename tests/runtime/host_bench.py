@@ -432,6 +432,8 @@ class HostBench:
     commands: list[StoredMessage] = field(default_factory=list)
     while_deciding: Callable[[], None] = lambda: None
     """Called in the store's thread, in the transaction in which a message may begin its task."""
+    uncounted: Callable[[GroupId], int] = lambda _: 0
+    """Model calls that the store does not know of yet."""
 
     @asynccontextmanager
     async def host(self) -> AsyncIterator[Dispatcher]:
@@ -450,7 +452,7 @@ class HostBench:
                     fork=self.fork,
                     image="nightyard-agent:test",
                     delivery=self.delivery,
-                    uncounted=lambda group_id: 0,
+                    uncounted=lambda group_id: self.uncounted(group_id),
                 )
             )
             self.intake = Intake(

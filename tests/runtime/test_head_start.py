@@ -295,23 +295,100 @@ async def test_a_day_that_is_nearly_used_up_holds_for_the_lease(tmp_path: Path) 
 # -- Something comes in between ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("by_chat", "told"), [(True, []), (False, ["Stopped: enough."])])
-async def test_a_stop_in_between_reaches_the_task(bench: HostBench, by_chat: bool, told: list[str]) -> None:
-    """Asked for while the message is being stored, it ends the task that comes of it before its agent has begun."""
+async def test_a_stop_in_between_reaches_the_task(bench: HostBench) -> None:
+    """Asked for while the message is being stored, it ends the task that comes of it before its agent has begun, and
+    says that it has stopped one."""
     async with bench.host() as dispatcher:
         await ready(bench)
         with held_up(bench) as (reached, go_on):
             accepting = asyncio.create_task(bench.hear("hello"))
             await reach(reached)
-            await (dispatcher.stop_chat(CHAT, "enough") if by_chat else dispatcher.stop_all("enough"))
+            stopping = asyncio.create_task(dispatcher.stop_chat(CHAT, "enough"))
+            await asyncio.sleep(0)
+            go_on.set()
+            await accepting
+        stopped = await stopping
+        message = await newest(bench)
+        assert (stopped.tasks, stopped.messages) == ((message.task_id,), 0)
+        await bench.idle()
+        await bench.delivery.settled()
+        assert await bench.state_of(message.message_id) == ("dead", "stopped")
+        assert bench.channel.sent == []
+        assert bench.room.assignments == []
+        assert all(agent.done() for agent in bench.room.engine.running.values())
+
+
+async def test_a_stop_of_everything_in_between_reaches_the_task(bench: HostBench) -> None:
+    """Its chat is told, as with any other task."""
+    async with bench.host() as dispatcher:
+        await ready(bench)
+        with held_up(bench) as (reached, go_on):
+            accepting = asyncio.create_task(bench.hear("hello"))
+            await reach(reached)
+            await dispatcher.stop_all("enough")
             go_on.set()
             await accepting
         await bench.idle()
         await bench.delivery.settled()
         assert await bench.state_of((await newest(bench)).message_id) == ("dead", "stopped")
-        assert [message.text for message in bench.channel.sent] == told
+        assert [message.text for message in bench.channel.sent] == ["Stopped: enough."]
         assert bench.room.assignments == []
-        assert all(agent.done() for agent in bench.room.engine.running.values())
+
+
+async def test_a_stop_in_between_ends_a_message_that_waits_after_all(bench: HostBench) -> None:
+    """Its storing begins no task, because everything is frozen: it is ended as one that waited."""
+    async with bench.host() as dispatcher:
+        await ready(bench)
+        await bench.store.set_frozen(True, "cli")
+        with held_up(bench) as (reached, go_on):
+            accepting = asyncio.create_task(bench.hear("hello"))
+            await reach(reached)
+            stopping = asyncio.create_task(dispatcher.stop_chat(CHAT, "enough"))
+            await asyncio.sleep(0)
+            go_on.set()
+            await accepting
+        stopped = await stopping
+        assert (stopped.tasks, stopped.messages) == ((), 1)
+        assert await bench.state_of((await newest(bench)).message_id) == ("dead", "enough")
+        await bench.store.set_frozen(False, "cli")
+        dispatcher.wake()
+        await bench.idle()
+        assert bench.room.assignments == []
+
+
+async def test_a_task_that_cannot_be_planned_ends_with_a_word(bench: HostBench) -> None:
+    """A fault of ours while the message is being stored does not undo that: the task's own run meets it and says so."""
+
+    class Unsound(int):
+        def __radd__(self, other: int) -> int:
+            raise ArithmeticError("the test says so")
+
+    async with bench.host():
+        await ready(bench)
+        bench.uncounted = lambda _: Unsound()
+        await bench.hear("hello")
+        assert "ArithmeticError" in (await bench.channel.texts(1))[0]
+        await bench.idle()
+        assert (await newest(bench)).state is MessageState.DEAD
+        await is_idle_spare(bench)
+        bench.uncounted = lambda _: 0
+        await bench.hear("again")
+        assert (await bench.channel.texts(2))[1] == "echo: again"
+
+
+async def test_who_goes_while_a_container_is_looked_for_holds_nobody_up(bench: HostBench) -> None:
+    """Nothing was accepted; the chat's next message is answered."""
+    async with bench.host():
+        await ready(bench)
+        accepting = asyncio.create_task(bench.hear("hello"))
+        await until(lambda: bench.room.taken == 1)
+        accepting.cancel()
+        await asyncio.wait({accepting})
+        assert accepting.cancelled()
+        assert bench.dispatcher.running_count == 0
+        await bench.hear("again")
+        assert await bench.channel.texts(1) == ["echo: again"]
+        assert len(await bench.store.recent_messages()) == 2
 
 
 async def test_what_comes_in_between_is_answered_afterwards_in_order(bench: HostBench) -> None:

@@ -108,6 +108,11 @@ class House:
         self.wire = wire
         self.queued: list[StoredMessage] = []
         self.commands: list[StoredMessage] = []
+        self.told: list[str] = []
+        """What came out of the ends, in order; commands when they are carried out."""
+        self.open_command = asyncio.Event()
+        """Commands take until this is set."""
+        self.open_command.set()
         self.outbox_wakes = 0
         self.channels: dict[ChannelId, Wire] = {CHANNEL: wire}
         self.changed = asyncio.Event()
@@ -126,10 +131,14 @@ class House:
 
     def _take_queued(self, message: StoredMessage) -> None:
         self.queued.append(message)
+        self.told.append(message.inbound.text)
         self.changed.set()
 
     async def _take_command(self, message: StoredMessage) -> None:
         self.commands.append(message)
+        self.changed.set()
+        await self.open_command.wait()
+        self.told.append(message.inbound.text)
         self.changed.set()
 
     def _take_outbox(self) -> None:
@@ -300,18 +309,80 @@ async def test_a_command_passes_the_queue_by(house: House) -> None:
     assert house.queued == []
 
 
-async def test_stop_does_not_wait_behind_a_file(house: House) -> None:
-    """While a file is being fetched /stop is heard at once, and what follows the file waits for its place."""
+async def test_stop_reaches_what_came_before_it_and_nothing_else(house: House) -> None:
+    """While a file is being fetched /stop is heard at once: no file is waited for, what came before is filed before it
+    is carried out, what came after it afterwards."""
+    house.wire.files = {"held": b"content", "other": b"content"}
+    async with house.running():
+        await house.say("1", "look at this", files=["held"])
+        await house.say("2", "and this", files=["other"])
+        await house.say("3", "/stop")
+        await house.say("4", "rather this", files=["other"])
+        await house.until(lambda: len(house.told) == 4)
+    assert house.told == ["look at this", "and this", "/stop", "rather this"]
+    assert house.wire.fetched == ["held", "other"]
+    assert ["/stop came after it" in message.note for message in house.queued] == [True, True, False]
+    assert [len(message.inbound.attachments) for message in house.queued] == [0, 0, 1]
+
+
+async def test_status_does_not_wait_behind_a_file(house: House) -> None:
+    """Other commands are heard at once too, and cut nothing short."""
     house.wire.files["held"] = b"content"
     async with house.running():
         await house.say("1", "look at this", files=["held"])
-        await house.say("2", "and then")
-        await house.say("3", "/stop")
+        await house.say("2", "/status")
         await house.until(lambda: len(house.commands) == 1)
         assert house.queued == []
         house.wire.held.set()
-        await house.until(lambda: len(house.queued) == 2)
-    assert house.texts == ["look at this", "and then"]
+        await house.until(lambda: len(house.queued) == 1)
+    assert len(house.queued[0].inbound.attachments) == 1
+
+
+async def test_a_strangers_stop_stops_nothing(house: House) -> None:
+    """Whoever may not speak in a chat cuts nobody's file short there."""
+    house.wire.files["held"] = b"content"
+    async with house.running():
+        await house.say("1", "look at this", files=["held"])
+        await house.say("2", "/stop", person="wire:eve")
+        assert (await house.message()).state is MessageState.REFUSED
+        house.wire.held.set()
+        await house.until(lambda: len(house.queued) == 1)
+    assert len(house.queued[0].inbound.attachments) == 1
+    assert house.commands == []
+
+
+async def test_stop_is_carried_out_before_its_turn_if_that_takes_long(house: House) -> None:
+    """What is before it does not come to an end: what can be stopped is stopped at once, the rest in its turn."""
+    house.open_command.clear()
+    async with house.running():
+        await house.say("1", "/new")
+        await house.until(lambda: len(house.commands) == 1)
+        await house.say("2", "hello")
+        await house.say("3", "/stop")
+        await house.until(lambda: len(house.commands) == 2)
+        assert house.queued == []
+        house.open_command.set()
+        await house.until(lambda: len(house.told) == 4)
+    assert house.told == ["/new", "/stop", "hello", "/stop"]
+
+
+@pytest.mark.parametrize("word", ["/new", "/stop"])
+async def test_a_command_that_a_crash_left_comes_before_what_was_said_after_it(house: House, word: str) -> None:
+    """Stored and not carried out, it is carried out by the next start before the chat's next message is filed; other
+    chats do not wait for it."""
+    async with house.running():
+        house.open_command.clear()
+        await house.say("1", word)
+        await house.until(lambda: len(house.commands) == 1)
+    after = House(house.home, house.store, house.wire)
+    after.open_command.clear()
+    await after.say("2", "hello")
+    async with after.running():
+        await after.say("3", "beside", chat="wire:2")
+        await after.until(lambda: after.told == ["beside"])
+        after.open_command.set()
+        await after.until(lambda: len(after.told) == 3)
+    assert after.told == ["beside", word, "hello"]
 
 
 async def test_pairing_makes_an_owner(house: House) -> None:
