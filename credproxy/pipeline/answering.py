@@ -12,9 +12,9 @@ import h11
 from credproxy.audit.model_use import ModelUseReader
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.scrub import Needles, Reflected, Searcher
-from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers
+from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers, trailer_headers
 from credproxy.wire.inbound import Inbound
-from credproxy.wire.outbound import Outbound
+from credproxy.wire.outbound import Outbound, trailers_of
 from credproxy.wire.plain import ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
 
@@ -78,7 +78,7 @@ class Answering:
             await pass_tokens_on(call, call.token_ask, self._inbound, outbound, head, early, needles)
             return
         self._head = (head.status, passed, head.reason)
-        await self._pass_body(outbound, Searcher(needles) if needles else None, web_read, early)
+        await self._pass_body(outbound, needles, web_read, early)
         if web_read is not None:
             call.response_sha256 = web_read.sha256()
 
@@ -100,10 +100,11 @@ class Answering:
             raise self._reflected()
 
     async def _pass_body(
-        self, outbound: Outbound, searcher: Searcher | None, web_read: WebRead | None, early: h11.Event | None
+        self, outbound: Outbound, needles: Needles, web_read: WebRead | None, early: h11.Event | None
     ) -> None:
         """Pass pieces on as they come; the head goes with the first piece that is there already, or alone."""
         call, inbound, event = self._call, self._inbound, early
+        searcher = Searcher(needles) if needles else None
         while True:
             if event is None:
                 await inbound.send(self._head_wire())
@@ -127,9 +128,16 @@ class Answering:
             if call.reader is not None:
                 call.reader.feed(data)
             event = outbound.ready_event()
+        trailers = self._trailers(event, needles) if event.headers else None
         held = searcher.end() if searcher is not None else b""
         wire = self._head_wire() + (inbound.body_bytes(held) if held else b"")
-        await inbound.send(wire + inbound.end_response())
+        await inbound.send(wire + inbound.end_response(trailers))
+
+    def _trailers(self, end: h11.EndOfMessage, needles: Needles) -> Headers:
+        received = trailers_of(end)
+        if needles and needles.holds(b"\n".join(part for trailer in received for part in trailer)):
+            raise self._reflected()
+        return trailer_headers(received, had_secret=self._call.allow.secret is not None)
 
     def _head_wire(self) -> bytes:
         """Return the response's head the first time: from then on the response has begun."""

@@ -24,7 +24,9 @@ from credproxy.wire.outbound import Outbound
 from credproxy.wire.plain import ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
 
-_OF_THE_OLD_BODY = frozenset((b"content-length", b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest"))
+_OF_THE_OLD_BODY = frozenset(
+    (b"content-length", b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest", b"trailer")
+)
 
 
 async def read_token_ask(call: Call, request: Request, body: RequestBody) -> bytes:

@@ -88,7 +88,20 @@ OVERRIDES = frozenset(
 """With these a server may do another thing than the one that was judged."""
 _NOMINATING = frozenset((b"connection", b"proxy-connection"))
 _RANGES = frozenset((b"range", b"if-range"))
-_RESPONSE_DROPPED = HOP_BY_HOP | {b"alt-svc", b"x-nightyard", b"x-nightyard-taint"}
+_OURS = frozenset((b"x-nightyard", b"x-nightyard-taint"))
+_RESPONSE_DROPPED = (HOP_BY_HOP - {b"trailer"}) | _OURS | {b"alt-svc"}
+_NEVER_TRAILING = (
+    HOP_BY_HOP
+    | AUTH_CARRIERS
+    | OVERRIDES
+    | _OURS
+    | {b"host", b"content-length", b"set-cookie", b"set-cookie2", b"www-authenticate", b"authentication-info"}
+    | {b"content-encoding", b"content-type", b"content-range", b"content-disposition", b"location", b"alt-svc"}
+    | {b"cache-control", b"expires", b"date", b"age", b"vary", b"pragma", b"retry-after", b"warning"}
+)
+"""What says how a message is framed, routed, kept, trusted or read comes in its head or not at all: RFC 9110 6.5.1."""
+_FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_FIELD_VALUE = re.compile(rb"[\t -~\x80-\xff]*")
 _REQUEST_DROPPED = HOP_BY_HOP | AUTH_CARRIERS | OVERRIDES | {b"host", b"content-length"}
 _SEARCHED_DROPPED = _REQUEST_DROPPED | _RANGES | {b"accept-encoding"}
 
@@ -184,6 +197,22 @@ def response_headers(received: Headers, *, had_secret: bool) -> Headers:
     """Return what the agent sees. A session begun with our secret is ours: its cookies stay here."""
     also_dropped = _nominated(received) | ({b"set-cookie"} if had_secret else set())
     return [(name, value) for name, value in received if name not in _RESPONSE_DROPPED and name not in also_dropped]
+
+
+def check_trailers(received: Headers) -> None:
+    """Raise BadHead unless each is a field as one of a head must be: h11 is lenient here, too. Names are lower case."""
+    if len(received) > MAX_HEADERS:
+        raise BadHead(f"there are more than {MAX_HEADERS} trailers")
+    if sum(len(name) + len(value) for name, value in received) > MAX_HEAD_BYTES:
+        raise BadHead(f"the trailers are longer than {MAX_HEAD_BYTES} bytes")
+    for name, value in received:
+        if _FIELD_NAME.fullmatch(name) is None or _FIELD_VALUE.fullmatch(value) is None:
+            raise BadHead("a trailer is no header field")
+
+
+def trailer_headers(received: Headers, *, had_secret: bool) -> Headers:
+    """Return what of an answer's trailers the agent sees; of an answer to our secret no session, as in its head."""
+    return [header for header in response_headers(received, had_secret=had_secret) if header[0] not in _NEVER_TRAILING]
 
 
 def is_encoded(headers: Iterable[tuple[bytes, bytes]]) -> bool:

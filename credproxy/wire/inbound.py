@@ -156,10 +156,11 @@ class Inbound:
             return _plain_piece(self._plain, data)
         return self._http.send(h11.Data(data=data)) or b""
 
-    def end_response(self) -> bytes:
+    def end_response(self, trailers: Headers | None = None) -> bytes:
+        """Return the bytes of a response's end. `trailers`: of one in chunks, as is every one of no said length."""
         if self._plain is not None:
-            return _end_plain_response(self._plain)
-        return self._http.send(h11.EndOfMessage()) or b""
+            return _end_plain_response(self._plain, trailers or [])
+        return self._http.send(h11.EndOfMessage(headers=trailers or [])) or b""
 
     async def discard_body(self) -> None:
         """Read what a refused request still sends, up to a limit, so that its sender gets to read the refusal."""
@@ -278,8 +279,10 @@ def _plain_piece(plain: _Plain, data: bytes) -> bytes:
     return data
 
 
-def _end_plain_response(plain: _Plain) -> bytes:
+def _end_plain_response(plain: _Plain, trailers: Headers) -> bytes:
     if plain.unsent_bytes:
         raise StreamBroken("the response is shorter than it said")
     plain.is_answered = True
-    return b"0\r\n\r\n" if plain.unsent_bytes is None else b""
+    if plain.unsent_bytes is not None:
+        return b""
+    return b"0\r\n%s\r\n" % b"".join(b"%s: %s\r\n" % trailer for trailer in trailers)

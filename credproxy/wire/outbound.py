@@ -10,7 +10,7 @@ import asyncio
 import h11
 
 from credproxy.wire.deadlines import Deadlines
-from credproxy.wire.heads import BadHead, Headers, check_framing, find_header, head_end
+from credproxy.wire.heads import BadHead, Headers, check_framing, check_trailers, find_header, head_end
 from credproxy.wire.plain import (
     ChunksBroken,
     PlainChunks,
@@ -199,6 +199,11 @@ class Outbound:
             raise self._broken(f"the answer's body is malformed ({_own_words(error)})") from error
         if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
             raise self._broken("the answer ended twice")
+        if isinstance(event, h11.EndOfMessage) and event.headers:
+            try:
+                check_trailers(trailers_of(event))
+            except BadHead as error:
+                raise self._broken(error.reason) from error
         return event if isinstance(event, h11.Event) else None
 
     async def next_event(self) -> h11.Event:
@@ -240,6 +245,11 @@ class Outbound:
             raise self.closed(broken.reason) from broken
         except TimeoutError as late:
             raise self._late("the request was not taken in time") from late
+
+
+def trailers_of(end: h11.EndOfMessage) -> Headers:
+    """Return what came behind an answer's body, names in lower case."""
+    return [(bytes(name), bytes(value)) for name, value in end.headers]
 
 
 def _own_words(error: Exception) -> str:

@@ -123,19 +123,60 @@ async def test_values_in_reserve_do_not_come_back(street: Street, upstream: Upst
     assert (response.status, response.headers["x-nightyard"]) == (502, "secret_reflected")
 
 
+async def ask_raw(street: Street, upstream: Upstream, head: str = "Connection: close\r\n") -> bytes:
+    """Return all bytes of an answer, to the connection's end."""
+    async with street.client() as client:
+        inside = await client.tunnel("api.test", upstream.port, street.ca)
+        return await inside.raw(f"GET / HTTP/1.1\r\nHost: api.test:{upstream.port}\r\n{head}\r\n".encode())
+
+
+async def test_trailers_come_through(street: Street, upstream: Upstream) -> None:
+    """What an upstream says behind its body reaches the agent, after the body, but for what only a head may say; a
+    connection that carried trailers carries the next request too."""
+    upstream.respond = say(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\n{}\r\n0\r\n"
+        b"X-Sum: abc\r\nServer-Timing: db;dur=5\r\nContent-Length: 5\r\nSet-Cookie: s=1\r\nAuthorization: x\r\n"
+        b"Transfer-Encoding: chunked\r\nContent-Type: text/html\r\nX-Nightyard: fake\r\nHost: b.test\r\n\r\n"
+    )
+    await grant(street, upstream)
+    for head in ("Connection: close\r\n", "Connection: close\r\nTE: trailers\r\n"):
+        answer = await ask_raw(street, upstream, head)
+        assert answer.endswith(b"2\r\n{}\r\n0\r\nx-sum: abc\r\nserver-timing: db;dur=5\r\n\r\n"), answer
+        assert b"trailer: X-Sum\r\n" in answer
+    async with street.client() as client:
+        inside = await client.tunnel("api.test", upstream.port, street.ca)
+        for _number in range(2):
+            response = await inside.ask("GET", "/", host=f"api.test:{upstream.port}")
+            assert (response.status, response.body) == (200, b"{}")
+    assert upstream.connections == 1
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [b"X: a\0b", b"X: a\x01b", b"X : a", b": a", b"X\x80: a", b"X: " + b"a" * 70_000, b"X: a\r\n" * 101 + b"Y: a"],
+)
+async def test_a_crooked_trailer_cuts_the_answer(street: Street, upstream: Upstream, trailer: bytes) -> None:
+    """What is no header field, too long or too much is not passed on, and the answer is visibly unfinished."""
+    upstream.respond = say(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + trailer + b"\r\n\r\n"
+    )
+    await grant(street, upstream)
+    answer = await ask_raw(street, upstream)
+    assert not answer.endswith(b"0\r\n\r\n") or b"502" in answer[:20]
+    assert b"a" not in answer.partition(b"{}")[2]
+
+
 async def test_secret_in_a_trailer_stays_here(street: Street, upstream: Upstream) -> None:
-    """What comes behind a chunked body does not reach the agent."""
+    """A secret that comes back behind a body does not reach the agent: the answer is cut, unfinished."""
     upstream.respond = say(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Echo\r\n\r\n2\r\n{}\r\n0\r\n"
         b"X-Echo: " + CANARY.encode() + b"\r\n\r\n"
     )
     await grant(street, upstream)
-    async with street.client() as client:
-        inside = await client.tunnel("api.test", upstream.port, street.ca)
-        host = f"Host: api.test:{upstream.port}\r\n"
-        answer = await inside.raw(f"GET / HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+    answer = await ask_raw(street, upstream)
     assert b"{}" in answer
     assert CANARY.encode() not in answer
+    assert not answer.endswith(b"\r\n\r\n")
 
 
 async def test_rate_and_daily_quota(street: Street, upstream: Upstream) -> None:
