@@ -1,6 +1,7 @@
 """Brings a store's file to the newest schema: `migrations/NNN_name.sql` in order, each in a transaction of its own.
 
-`PRAGMA user_version` is the number of the last one done. A migration that has been released is never edited.
+`PRAGMA user_version` is the number of the last one done. A migration that has been released is never edited. Foreign
+keys are not enforced while one runs, so that it may make a table anew, and are checked before it counts.
 """
 
 from __future__ import annotations
@@ -25,15 +26,24 @@ def migrate(connection: sqlite3.Connection, path: str, folder: Path = MIGRATIONS
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > newest:
         raise StoreTooNew(path, found, newest)
-    for number, script in known:
-        if number > found:
-            _run(connection, number, script.read_text("utf-8"))
+    (enforced,) = connection.execute("PRAGMA foreign_keys").fetchone()
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        for number, script in known:
+            if number > found:
+                _run(connection, number, script.read_text("utf-8"))
+    finally:
+        connection.execute(f"PRAGMA foreign_keys = {enforced}")
     return newest
 
 
 def _run(connection: sqlite3.Connection, number: int, script: str) -> None:
     try:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};")
+        broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+        if broken is not None:
+            raise sqlite3.IntegrityError(f"a row of {broken[0]} names no row of {broken[2]}")
+        connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
