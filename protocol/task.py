@@ -100,6 +100,18 @@ class ModelRoute(Record):
     max_output_tokens: int = 8192
 
 
+class Purse(Record):
+    """What several tasks may spend together in one day (UTC). The proxy keeps the sums, by name; None: no limit."""
+
+    name: str
+    """`machine`, `group:main`, `background:main`."""
+    model_calls: int | None = None
+    tokens: int | None = None
+    """Input and output together."""
+    cost_usd: float | None = None
+    """Of calls whose price is known."""
+
+
 class Lease(Record):
     """What one container's sockets may do now. Pushed by the host to the proxy before the task is handed over."""
 
@@ -111,3 +123,5 @@ class Lease(Record):
     routes: tuple[str, ...]
     """The names of the model routes that this task may use."""
     labels: Mapping[str, str] | None = None
+    purses: tuple[Purse, ...] = ()
+    """What is paid from, each of them for each call."""

@@ -77,6 +77,25 @@ class ModelTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUseRow:
+    """What one task has used of one model on one day."""
+
+    task: str
+    """Empty: of tasks long over, summed up."""
+    group: str
+    day: str
+    """UTC."""
+    model: str
+    """Empty: a call that never ended."""
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    """Of the calls whose price is known."""
+    calls_without_price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     traffic: tuple[TrafficTotal, ...]
     models: tuple[ModelTotal, ...]
@@ -99,3 +118,20 @@ async def read_totals(admin: ProxyAdmin, *, since: str, until: str, by: TotalsKe
     """Return the sums over UTC days (`2026-11-21`, both included), the most first."""
     arguments: Mapping[str, object] = {"since": since, "until": until, "by": by, "group": group}
     return from_json(Totals, await admin.ask("audit_totals", arguments))
+
+
+async def read_model_use(admin: ProxyAdmin, *, task: str | None = None, since: str = "") -> tuple[ModelUseRow, ...]:
+    """Return model use by task, day and model: of one task, or of all since a UTC day."""
+    rows: list[ModelUseRow] = []
+    while True:
+        after = to_json(rows[-1]) if rows else None
+        answer = await admin.ask("model_use", {"task_id": task, "since": since or None, "after": after})
+        page = from_json(_ModelUse, answer).rows
+        if not page:
+            return tuple(rows)
+        rows.extend(page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ModelUse:
+    rows: tuple[ModelUseRow, ...]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from credproxy.admin_client.answers import UsageSum
-from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage
+from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage, ModelUseRow
 from credproxy.admin_server.verb import Verb, read_maybe_text, read_text
 from credproxy.audit.records import MAX_LOG_ROWS, TotalsQuery
 from credproxy.audit.upkeep import sum_up
@@ -24,6 +24,7 @@ class RecordsVerbs:
             "calls": self._calls,
             "denials": self._denials,
             "usage": self._usage,
+            "model_use": self._model_use,
             "audit_log": self._audit_log,
             "audit_totals": self._audit_totals,
         }
@@ -44,6 +45,12 @@ class RecordsVerbs:
         return {
             "sums": [to_json(UsageSum(group_id=group_id, model=model, usage=usage)) for group_id, model, usage in sums]
         }
+
+    async def _model_use(self, arguments: Mapping[str, Any]) -> object:
+        task, since = read_maybe_text(arguments, "task_id"), read_maybe_text(arguments, "since") or ""
+        after = None if arguments.get("after") is None else from_json(ModelUseRow, arguments["after"], "after")
+        rows = await self._proxy.audit.use_rows(None if task is None else TaskId(task), since, after)
+        return {"rows": [to_json(row) for row in rows]}
 
     async def _audit_log(self, arguments: Mapping[str, Any]) -> object:
         after_seq, limit = arguments.get("after_seq"), arguments.get("limit", MAX_LOG_ROWS)

@@ -59,6 +59,13 @@ INSERT INTO model_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE S
     cost_usd = cost_usd + excluded.cost_usd,
     calls_without_price = calls_without_price + excluded.calls_without_price
 """
+_ADD_PURSE_USE = """
+INSERT INTO purse_use VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    model_calls = model_calls + excluded.model_calls,
+    input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    cost_usd = cost_usd + excluded.cost_usd
+"""
 # A call that began and never ended, because the process was killed, still counts as a call.
 _LOST_CALLS = """
 SELECT began.task_id, began.group_id, substr(began.at, 1, 10), began.detail, count(*) FROM entries AS began
@@ -119,6 +126,8 @@ class CallUse:
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    purses: tuple[str, ...] = ()
+    """The names of those that it was paid from."""
 
 
 def entry_of(kind: Kind, door_id: DoorId, lease: Lease | None, **fields: Any) -> AuditEntry:
@@ -239,6 +248,9 @@ class AuditFile:
             int(use.cost_usd is None),
         )
         self._connection.execute(_ADD_USE, values)
+        for purse in use.purses:
+            numbers = (use.input_tokens, use.output_tokens, use.cost_usd or 0.0)
+            self._connection.execute(_ADD_PURSE_USE, (_now()[:10], purse, *numbers))
 
     def set_mark(self, name: str, value: str) -> None:
         self._connection.execute(
@@ -272,6 +284,15 @@ class AuditFile:
             cost_usd=row[3],
             is_cost_known=row[4] == 0,
         )
+
+    def purse_use(self, name: str, day: str) -> TaskUse:
+        """Return what was paid from a purse in a day."""
+        row = self._connection.execute(
+            "SELECT model_calls, input_tokens, output_tokens, cost_usd FROM purse_use WHERE day = ? AND purse = ?",
+            (day, name),
+        ).fetchone()
+        calls, input_tokens, output_tokens, cost_usd = row or (0, 0, 0, 0.0)
+        return TaskUse(model_calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd)
 
     def denials(self, task_id: TaskId) -> list[ProxyDenial]:
         """Return what the task was refused, in order; of a very stubborn one the newest."""
@@ -326,7 +347,7 @@ class AuditFile:
 
     def forget_day(self, before_day: str) -> None:
         """Remove the sums of the oldest day before that."""
-        for table in ("daily", "model_use"):
+        for table in ("daily", "model_use", "purse_use"):
             oldest = f"SELECT min(day) FROM {table} WHERE day < ?"
             self._connection.execute(f"DELETE FROM {table} WHERE day = ({oldest})", (before_day,))
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from credproxy.admin_client.audit import AuditFilter, AuditRow, Totals
+from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelUseRow, Totals
 from credproxy.audit.file import AuditEntry, AuditFile, CallUse
 from credproxy.audit.migrate import AuditTooNew
 from credproxy.audit.records import (
@@ -31,6 +31,7 @@ from credproxy.audit.records import (
     read_models,
     read_traffic,
     read_usage,
+    read_use_rows,
 )
 from credproxy.audit.task_use import TaskUse
 from credproxy.audit.thread import AuditThread
@@ -168,6 +169,16 @@ class Audit:
     async def task_use(self, task_id: TaskId) -> TaskUse:
         """Return what a task's ended calls have used, over all its attempts and our restarts."""
         return await self._submit(lambda file: file.task_use(task_id))
+
+    async def purse_use(self, name: str, day: str) -> TaskUse:
+        """Return what the ended calls of a UTC day have used of a purse."""
+        return await self._submit(lambda file: file.purse_use(name, day))
+
+    async def use_rows(
+        self, task_id: TaskId | None, since_day: str, after: ModelUseRow | None
+    ) -> Sequence[ModelUseRow]:
+        """Return the next page of model use by task, day and model: of one task, or of all since a UTC day."""
+        return await self._read(lambda connection: read_use_rows(connection, task_id, since_day, after))
 
     async def usage(self, task_id: TaskId | None, day: str | None) -> Sequence[tuple[GroupId, str, Usage]]:
         """Return (group, model, use) over one task, one UTC day, or all."""

@@ -18,6 +18,7 @@ BODY_BYTES_PER_TOKEN = 4
 STREAM_BYTES_PER_TOKEN = 32
 """An event's wrapping is 100 to 250 bytes for one to ten tokens."""
 
+_MOST_OUTPUT = re.compile(rb'"max_(?:completion_|output_)?tokens"\s*:\s*(\d{1,8})')
 _MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@-]{1,100})"')
 
 
@@ -142,6 +143,12 @@ def asked_model(body: bytes) -> str:
     """Return the model that a request's first bytes name, empty if they do not."""
     found = _MODEL.search(body)
     return found[1].decode("ascii") if found else ""
+
+
+def asked_output(body: bytes) -> int | None:
+    """Return how many tokens a request allows its answer, None if it does not say. A text inside it that looks the
+    same can only make it more."""
+    return max((int(found) for found in _MOST_OUTPUT.findall(body)), default=None)
 
 
 def _first_count(usage: dict[str, Any], *keys: str) -> int | None:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelTotal, TotalsKey, TrafficTotal
+from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelTotal, ModelUseRow, TotalsKey, TrafficTotal
 from credproxy.audit.file import DaySum
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
 
+MAX_USE_ROWS = 2_000
+"""In one answer, which must fit a frame."""
 MAX_LOG_ROWS = 500
 MAX_TOTALS = 1000
 
@@ -69,6 +71,34 @@ def read_usage(
         {"task_id": task_id, "day": day},
     )
     return [(GroupId(row[0]), row[1], _usage_of(row[2:])) for row in rows]
+
+
+def read_use_rows(
+    connection: sqlite3.Connection, task_id: TaskId | None, since_day: str, after: ModelUseRow | None
+) -> list[ModelUseRow]:
+    """Return model use by task, day and model, a page of it: of one task, or of all since a UTC day."""
+    last = ("", "", "", "") if after is None else (after.day, after.task, after.group, after.model)
+    # The day twice, so that the index on it is used; a task's rows are few.
+    rows = connection.execute(
+        "SELECT task_id, group_id, day, model, model_calls, input_tokens, output_tokens, cost_usd, calls_without_price"
+        f" FROM model_use WHERE {'task_id = ?' if task_id is not None else '? IS NULL'} AND day >= ? AND day >= ?"
+        " AND (day, task_id, group_id, model) > (?, ?, ?, ?) ORDER BY day, task_id, group_id, model LIMIT ?",
+        (task_id, since_day, last[0], *last, MAX_USE_ROWS),
+    )
+    return [
+        ModelUseRow(
+            task=row[0],
+            group=row[1],
+            day=row[2],
+            model=row[3],
+            model_calls=row[4],
+            input_tokens=row[5],
+            output_tokens=row[6],
+            cost_usd=row[7],
+            calls_without_price=row[8],
+        )
+        for row in rows
+    ]
 
 
 def read_calls(connection: sqlite3.Connection, task_id: TaskId, attempt_id: AttemptId | None) -> list[ProxyCall]:

@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import NoReturn
 
 from credproxy.audit import notes
-from credproxy.audit.task_use import TaskUse
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import RequestBody
-from credproxy.pipeline.call import Call
-from credproxy.pipeline.ledger import find_limit
+from credproxy.pipeline.call import Call, utc_day
+from credproxy.pipeline.estimate import most_of
 from credproxy.pipeline.refusal import refuse
 from credproxy.policy.decide import decide
 from credproxy.policy.denials import NO_LEASE
@@ -56,23 +55,33 @@ async def admit(call: Call, request: Request, body: RequestBody) -> None:
             await _refuse(call, answers.denied(over))
 
 
-async def admit_model_call(call: Call) -> None:
-    """Count a model call against its task's limits, at the last moment before it begins; raises Refused."""
-    use = await check_limits(call)
+async def admit_model_call(call: Call, body: RequestBody) -> None:
+    """Count a model call against its task's limits and its purses, at the last moment before it begins, and reserve
+    what it may use. Near a limit it waits for the calls under way, whose real use is not known yet. Raises Refused."""
     if call.door.model_calls_under_way >= MAX_MODEL_CALLS_AT_ONCE:
         await _refuse(call, answers.TOO_MANY_CALLS)
-    use.model_calls += 1
+    proxy = call.proxy
+    most = most_of(
+        model=call.asked_model,
+        asked_output=call.asked_output,
+        request_bytes=call.request_bytes or body.said_bytes(),
+        prices=proxy.prices,
+    )
+    await check_limits(call)
+    while proxy.ledger.must_wait(call.lease, utc_day()):
+        await proxy.next_settled()
+        await check_limits(call)
+    proxy.ledger.reserve(call.lease, utc_day(), call.call_id, most)
 
 
-async def check_limits(call: Call) -> TaskUse:
-    """Return what the call's task has used; raises Refused where that is all it may."""
-    use = call.proxy.ledger.find(call.lease.task_id)
-    if use is None:
+async def check_limits(call: Call) -> None:
+    """Raise Refused where the call's task, or a purse that it pays from, has used all that it may."""
+    ledger = call.proxy.ledger
+    if ledger.find(call.lease.task_id) is None:
         await _refuse(call, answers.denied(_TASK_ENDED))
-    limit = find_limit(use, call.lease.limits)
+    limit = ledger.find_limit(call.lease, utc_day())
     if limit is not None:
         await _refuse(call, answers.limit_reached(*limit))
-    return use
 
 
 def _decide_websocket(call: Call, lease: Lease | None, now: float) -> Allow | Deny:

@@ -6,7 +6,7 @@ import hashlib
 
 import h11
 
-from credproxy.audit.model_use import asked_model
+from credproxy.audit.model_use import asked_model, asked_output
 from credproxy.pipeline import answers
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.refusal import Refused
@@ -32,7 +32,7 @@ class RequestBody:
         """Return the whole body if it is small, None if it must be streamed (and is then still to be read)."""
         if not self._request.has_body:
             return b""
-        length = self._said_bytes()
+        length = self.said_bytes()
         if length is None or length > max_bytes:
             return None
         return await self._read_rest(max_bytes)
@@ -41,7 +41,7 @@ class RequestBody:
         """Return the whole body; raises Refused if it is larger."""
         if not self._request.has_body:
             return b""
-        length = self._said_bytes()
+        length = self.said_bytes()
         if length is not None and length > max_bytes:
             raise Refused(_too_large(max_bytes))
         return await self._read_rest(max_bytes)
@@ -66,6 +66,9 @@ class RequestBody:
         call = self._call
         if call.request_bytes == 0 and call.allow.is_model_call:
             call.asked_model = asked_model(piece)
+        if call.allow.is_model_call:
+            more = asked_output(piece)
+            call.asked_output = more if call.asked_output is None else max(call.asked_output, more or 0)
         self._count(piece, max_bytes)
         return piece
 
@@ -87,7 +90,7 @@ class RequestBody:
         if self._call.request_bytes > max_bytes:
             raise Refused(_too_large(max_bytes))
 
-    def _said_bytes(self) -> int | None:
+    def said_bytes(self) -> int | None:
         """Return the length that the head says, None if the body is sent in chunks; raises Refused."""
         text = find_header(self._request.headers, b"content-length")
         if text is None:

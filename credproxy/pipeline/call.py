@@ -6,6 +6,7 @@ Its other halves do the work: `admission.py` decides, `sending.py` sends, `answe
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import time
 from dataclasses import replace
@@ -36,6 +37,7 @@ class Call:
         "allow",
         "ask",
         "asked_model",
+        "asked_output",
         "call_id",
         "code",
         "door",
@@ -82,6 +84,8 @@ class Call:
         self.token_ask: TokenAsk | None = None
         """What a tool asks an issuer of tokens for: its answer is kept here (`capturing.py`)."""
         self.asked_model = ""
+        self.asked_output: int | None = None
+        """How many tokens the request allows the answer, as far as it has been read."""
         self.reader: ModelUseReader | None = None
         self.notes = ""
         """How it came to pass, where that is out of the ordinary (`audit/notes.py`)."""
@@ -153,16 +157,26 @@ class Call:
             response_sha256=self.response_sha256,
         )
         stored = (
-            CallUse(model=use.model, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)
+            CallUse(
+                model=use.model,
+                input_tokens=use.input_tokens,
+                output_tokens=use.output_tokens,
+                cost_usd=cost,
+                purses=tuple(purse.name for purse in self.lease.purses),
+            )
             if use is not None
             else None
         )
         self.proxy.audit.end(entry, stored)
         if use is not None:
-            task_use = self.proxy.ledger.find(self.lease.task_id)
-            if task_use is not None:
-                task_use.model_calls += not self.allow.is_model_call
-                task_use.add(use.input_tokens, use.output_tokens, cost)
+            self.proxy.settle(
+                self.lease,
+                self.call_id,
+                calls=not self.allow.is_model_call,
+                input_tokens=use.input_tokens,
+                output_tokens=use.output_tokens,
+                cost_usd=cost,
+            )
             usage = Usage(model_calls=1, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)
             self.tell("usage", usage=usage, model=use.model)
         if self.is_unsafe:
@@ -198,3 +212,8 @@ class Call:
             if use.is_estimated:
                 facts["is_estimated"] = True
         return _encode(facts)
+
+
+def utc_day() -> str:
+    """Return the day that a call counts for: `2026-01-31`."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

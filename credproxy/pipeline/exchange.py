@@ -44,7 +44,7 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
                 limit.move(_ends_at(call))
             prepared = await prepare(call, request, body)
             if call.allow.is_model_call:
-                await admit_model_call(call)
+                await admit_model_call(call, body)
             elif call.may_be_model_call:
                 await check_limits(call)
             await _forward(call, inbound, request, body, prepared)
@@ -61,7 +61,11 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
 
 async def _forward(call: Call, inbound: Inbound, request: Request, body: RequestBody, prepared: Prepared) -> None:
     """From the row before to the row after: whatever happens in between, cancellation too, the call is closed."""
-    recorded = call.begin()
+    try:
+        recorded = call.begin()
+    except AuditFailed:
+        call.proxy.release(call.call_id)
+        raise
     try:
         await Sending(call, inbound, request, body, prepared).run(recorded)
         call.is_whole = True

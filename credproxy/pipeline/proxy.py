@@ -143,6 +143,7 @@ class CredentialProxy:
         self.placeholders = placeholders
         self.idempotency = IdempotencyKeys()
         self.ledger = Ledger()
+        self._settled = asyncio.Event()
         self.doors: dict[DoorId, DoorState] = {}
         self.watchers: set[Watcher] = set()
         self.is_frozen = False
@@ -265,12 +266,46 @@ class CredentialProxy:
 
     async def grant(self, door: DoorState, lease: Lease) -> None:
         """Let a door do what a lease says. A lease of another task first ends what ran before."""
-        stored = await self.audit.task_use(lease.task_id)
+        stored, day = await self.audit.task_use(lease.task_id), datetime.datetime.now(datetime.UTC).date().isoformat()
+        purses = [(purse, await self.audit.purse_use(purse.name, day)) for purse in lease.purses]
         await self.take_up_policy()
         if door.lease is not None and door.lease.attempt_id != lease.attempt_id:
             self._end_lease(door)
         self.ledger.open(lease.task_id, stored)
+        for purse, used in purses:
+            self.ledger.open_purse(day, purse, used)
         door.lease = lease
+        self._wake_waiting()
+
+    def settle(
+        self,
+        lease: Lease,
+        call_id: CallId,
+        *,
+        calls: int,
+        input_tokens: int,
+        output_tokens: int,
+        cost_usd: float | None,
+    ) -> None:
+        """Put what a call has used in the place of what it reserved. `calls`: 1 for one not counted before."""
+        day = datetime.datetime.now(datetime.UTC).date().isoformat()
+        self.ledger.settle(
+            lease, day, calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd
+        )
+        self.release(call_id)
+
+    def release(self, call_id: CallId) -> None:
+        """Take back what a call reserved; let those look again that waited for it."""
+        self.ledger.release(call_id)
+        self._wake_waiting()
+
+    async def next_settled(self) -> None:
+        """Return when a call has been settled, or a lease has brought other limits."""
+        self._settled.clear()
+        await self._settled.wait()
+
+    def _wake_waiting(self) -> None:
+        self._settled.set()
 
     def end(self, door: DoorState) -> Usage:
         """Take a door's lease away; return what its task has used."""

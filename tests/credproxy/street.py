@@ -31,7 +31,7 @@ from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
-from protocol.task import Effects, Lease, Limits
+from protocol.task import Effects, Lease, Limits, Purse
 
 CANARY = "canary-Zm9v/YmFy+1234567890abcdef"
 GROUP = GroupId("main")
@@ -342,6 +342,7 @@ class Street:
         task: str = "task_1",
         attempt: str = "attempt_1",
         effects: Effects = Effects.LIVE,
+        purses: tuple[Purse, ...] = (),
     ) -> None:
         """Let the door do what the routes and grants of this street allow."""
         lease = Lease(
@@ -351,6 +352,7 @@ class Street:
             effects=effects,
             limits=limits or Limits(),
             routes=tuple(self.routes),
+            purses=purses,
         )
         await self.admin.grant(DOOR, lease)
 

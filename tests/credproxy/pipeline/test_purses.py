@@ -1,0 +1,73 @@
+"""Purses over the whole path: calls at once through real sockets, and a proxy that starts again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from credproxy.admin_client.audit import read_model_use
+from protocol.task import Limits, Purse
+from tests.credproxy.street import Arrived, Street
+
+USE = b'{"model":"priced-model","usage":{"input_tokens":3,"output_tokens":2}}'
+"""7 dollars by the street's prices."""
+ASK = b'{"model":"priced-model","max_tokens":2}'
+
+
+async def test_calls_at_once_go_over_a_purse_by_one_call_at_most(street: Street) -> None:
+    """Of six calls at once, at 7 dollars each, a purse of 10 lets two through, one after the other."""
+    at_once, most_at_once = 0, 0
+
+    async def answer(_arrived: Arrived, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most_at_once
+        at_once += 1
+        most_at_once = max(most_at_once, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(USE)}\r\n\r\n"
+        writer.write(head.encode() + USE)
+
+    async with street.upstream() as upstream:
+        upstream.respond = answer
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
+        await street.lease(purses=(Purse(name="machine", cost_usd=10.0),))
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(street.ask("POST", "/m/claude/v1/messages", body=ASK)) for _ in range(6)]
+        answers = [each.result() for each in asking]
+        assert sorted(each.status for each in answers) == [200, 200, 402, 402, 402, 402]
+        refused = next(each for each in answers if each.status == 402)
+        assert refused.headers["x-nightyard"] == "limit_day_cost"
+        assert (len(upstream.inbox), most_at_once) == (2, 1)
+
+
+async def test_another_task_finds_what_is_left(street: Street) -> None:
+    """A purse that one task has emptied is empty for the next, until it is given more."""
+    async with street.upstream() as upstream:
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
+        purse = Purse(name="group:main", model_calls=2)
+        await street.lease(purses=(purse,))
+        for _ in range(2):
+            assert (await street.ask("POST", "/m/claude/v1/messages", body=ASK)).status == 200
+        await street.lease(task="task_2", attempt="attempt_2", purses=(purse,))
+        refused = await street.ask("POST", "/m/claude/v1/messages", body=ASK)
+        assert refused.headers["x-nightyard"] == "limit_day_calls"
+        more = Purse(name="group:main", model_calls=3)
+        await street.lease(task="task_2", attempt="attempt_2", purses=(more,))
+        assert (await street.ask("POST", "/m/claude/v1/messages", body=ASK)).status == 200
+
+
+async def test_use_is_told_by_task_day_and_model(street: Street) -> None:
+    """The rows that the host mirrors add up to what the upstream was asked."""
+    async with street.upstream() as upstream:
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
+        for task, calls in (("task_1", 1), ("task_2", 3)):
+            await street.lease(task=task, attempt=f"{task}_1", limits=Limits())
+            for _ in range(calls):
+                await street.ask("POST", "/m/claude/v1/messages", body=ASK)
+        rows = await read_model_use(street.admin)
+        assert [(row.task, row.group, row.model, row.model_calls) for row in rows] == [
+            ("task_1", "main", "priced-model", 1),
+            ("task_2", "main", "priced-model", 3),
+        ]
+        assert sum(row.model_calls for row in rows) == len(upstream.inbox)
+        assert await read_model_use(street.admin, task="task_2") == rows[1:]
+        assert await read_model_use(street.admin, since="2999-01-01") == ()
