@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import stat
 import time
 from collections.abc import Awaitable, Callable
@@ -17,16 +18,18 @@ from pathlib import Path
 
 from credproxy.pipeline import answers
 from credproxy.pipeline.call import Call
-from credproxy.pipeline.entry import Misdirected, OpenTunnel, read_entry
+from credproxy.pipeline.entry import Misdirected, OpenTunnel, Tunnel, read_entry
 from credproxy.pipeline.exchange import ResponseCut, exchange
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import Refused, refuse
 from credproxy.policy.decide import decide_tunnel
+from credproxy.policy.denials import host_not_granted
+from credproxy.policy.verdict import Deny
 from credproxy.wire.answer import Answer
 from credproxy.wire.heads import BadHead
 from credproxy.wire.inbound import Inbound, Request
 from credproxy.wire.stream import Stream, StreamBroken
-from credproxy.wire.target import Authority, TargetRefused
+from credproxy.wire.target import Authority, Scheme, TargetRefused
 from protocol.ids import DoorId
 from protocol.task import Lease
 
@@ -177,12 +180,12 @@ class Doors:
             stream.close()
 
     async def _converse(self, inbound: Inbound, door: DoorState, admit: Admit | None) -> None:
-        tunnel: Authority | None = None
+        tunnel: Tunnel | None = None
         while True:
             request = await self._read(inbound, door)
             if request is None:
                 return
-            opened: Authority | None = None
+            opened: Tunnel | None = None
             try:
                 if admit is not None and tunnel is None:
                     door = await admit(request)
@@ -218,9 +221,10 @@ class Doors:
             await inbound.answer(refusal.answer)
 
     async def _answer(
-        self, inbound: Inbound, door: DoorState, request: Request, tunnel: Authority | None
-    ) -> Authority | None:
-        """Answer one request; return where a tunnel now goes, if it asked for one. Raises Refused, ResponseCut."""
+        self, inbound: Inbound, door: DoorState, request: Request, tunnel: Tunnel | None
+    ) -> Tunnel | None:
+        """Answer one request; return the tunnel that it has opened, if it asked for one. Raises Refused,
+        ResponseCut."""
         shown = f"{request.method[:20]} {request.target.partition('?')[0][:MAX_SHOWN_CHARS]}"
         try:
             entry = read_entry(request.method, request.target, request.host, tunnel, self._proxy.policy)
@@ -230,31 +234,45 @@ class Doors:
             reason = "the Host header names another host than the tunnel's"
             await refuse(self._proxy, door, answers.bad_request(reason, status=421, code="misdirected"), shown)
         if isinstance(entry, OpenTunnel):
-            await self._open_tunnel(inbound, door, entry.authority)
-            return entry.authority
+            return await self._open_tunnel(inbound, door, entry.authority)
         call = Call(self._proxy, door, entry, is_websocket=request.wants_websocket)
         await exchange(call, inbound, request)
         return None
 
-    async def _open_tunnel(self, inbound: Inbound, door: DoorState, authority: Authority) -> None:
-        """Decide, and only then make a certificate and shake hands."""
+    async def _open_tunnel(self, inbound: Inbound, door: DoorState, authority: Authority) -> Tunnel:
+        """Decide, and only then make a certificate and shake hands. Where plain http is granted, what comes first says
+        which of the two is spoken: both are judged request by request."""
         shown = f"CONNECT https://{authority.host}:{authority.port}"
+        deadline_s = self._proxy.deadlines.handshake_s
         if self._proxy.is_frozen:
             await refuse(self._proxy, door, answers.FROZEN, shown)
-        deny = decide_tunnel(authority, door.lease, self._proxy.policy, time.time())
-        if deny is not None:
-            await refuse(self._proxy, door, answers.denied(deny), shown)
+        speakable = decide_tunnel(authority, door.lease, self._proxy.policy, time.time())
+        if isinstance(speakable, Deny):
+            await refuse(self._proxy, door, answers.denied(speakable), shown)
+        if "http" in speakable:
+            inbound.accept_tunnel()
+            if not await inbound.stream.begins_tls(deadline_s):
+                return Tunnel(authority=authority, scheme="http")
         context = self._proxy.authority.context_for(authority.host)
-        inbound.accept_tunnel()
+        if "http" not in speakable:
+            inbound.accept_tunnel()
         try:
-            await inbound.stream.start_tls(context, self._proxy.deadlines.handshake_s)
+            await inbound.stream.start_tls(context, deadline_s)
         except OSError as error:
-            await self._note_failed_handshake(door, shown)
+            await self._note_failed_handshake(door, authority, error)
             raise StreamBroken(f"the handshake failed: {error}") from error
+        return Tunnel(authority=authority, scheme="https")
 
-    async def _note_failed_handshake(self, door: DoorState, shown: str) -> None:
+    async def _note_failed_handshake(self, door: DoorState, authority: Authority, error: OSError) -> None:
+        """Nothing can be answered any more; the record and the host are told."""
+        scheme: Scheme = "https"
+        answer = answers.bad_request("the handshake failed", code="tls_refused")
+        if isinstance(error, ssl.SSLError) and error.reason == "HTTP_REQUEST" and door.lease is not None:
+            scheme = "http"
+            deny = host_not_granted(scheme, authority.host, authority.port, None, door.lease.group_id)
+            answer = answers.denied(deny)
         try:
-            await refuse(self._proxy, door, answers.bad_request("the handshake failed", code="tls_refused"), shown)
+            await refuse(self._proxy, door, answer, f"CONNECT {scheme}://{authority.host}:{authority.port}")
         except Refused:
             return
 

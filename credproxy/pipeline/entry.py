@@ -1,7 +1,8 @@
 """What a request line asks for, by the door it came through. Pure.
 
 Three forms are taken: `/m/<route>/…` in origin form, CONNECT, and absolute form for plain http; inside a tunnel origin
-form only, for the tunnel's own host. All end in one `Ask`; everything else is refused.
+form only, for the tunnel's own host, under the scheme that is spoken in it. All end in one `Ask`; everything else is
+refused.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from credproxy.policy.verdict import Ask
 from credproxy.wire.target import (
     DEFAULT_PORTS,
     Authority,
+    Scheme,
     Target,
     TargetRefused,
     make_target,
@@ -32,11 +34,20 @@ class OpenTunnel:
     authority: Authority
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunnel:
+    """A tunnel that is open."""
+
+    authority: Authority
+    scheme: Scheme
+    """What is spoken in it, whatever the port: a tunnel without TLS is plain http, and needs to be granted as that."""
+
+
 class Misdirected(Exception):
     """A request in a tunnel names another host than the tunnel's (421)."""
 
 
-def read_entry(method: str, target: str, host: str, tunnel: Authority | None, policy: Policy) -> Ask | OpenTunnel:
+def read_entry(method: str, target: str, host: str, tunnel: Tunnel | None, policy: Policy) -> Ask | OpenTunnel:
     """Return what is asked for; raises TargetRefused or Misdirected. `host` is the Host header."""
     if tunnel is not None:
         return _read_in_tunnel(method, target, host, tunnel)
@@ -50,12 +61,12 @@ def read_entry(method: str, target: str, host: str, tunnel: Authority | None, po
     return Ask(method=method, target=absolute)
 
 
-def _read_in_tunnel(method: str, target: str, host: str, tunnel: Authority) -> Ask:
+def _read_in_tunnel(method: str, target: str, host: str, tunnel: Tunnel) -> Ask:
     if method == "CONNECT" or not target.startswith("/"):
         raise TargetRefused("in a tunnel only a path is asked for")
-    if parse_authority(host, default_port=DEFAULT_PORTS["https"]) != tunnel:
+    if parse_authority(host, default_port=DEFAULT_PORTS[tunnel.scheme]) != tunnel.authority:
         raise Misdirected
-    return Ask(method=method, target=make_target("https", tunnel, parse_path(target)))
+    return Ask(method=method, target=make_target(tunnel.scheme, tunnel.authority, parse_path(target)))
 
 
 def _read_route(method: str, target: str, policy: Policy) -> Ask:

@@ -7,14 +7,16 @@ how a no is said so that it teaches is `denials.py`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 from credproxy.policy import denials
 from credproxy.policy.rules import GroupRules, Place, Policy, Rule
 from credproxy.policy.verdict import METHODS, READING_METHODS, Allow, Ask, Deny, Route
-from credproxy.wire.target import Authority
+from credproxy.wire.target import DEFAULT_PORTS, Authority, Scheme
 from protocol.task import Effects, Lease
 
 NO_RULES = GroupRules()
+_SCHEMES: tuple[Scheme, ...] = ("https", "http")
 
 _MODEL_CALLS = {
     "anthropic": frozenset(("/v1/messages",)),
@@ -44,26 +46,24 @@ def decide(ask: Ask, lease: Lease | None, policy: Policy, now: float) -> Allow |
     return verdict
 
 
-def decide_tunnel(authority: Authority, lease: Lease | None, policy: Policy, now: float) -> Deny | None:
-    """Decide whether a tunnel may be opened at all; None: it may, and each request in it is decided by itself."""
+def decide_tunnel(authority: Authority, lease: Lease | None, policy: Policy, now: float) -> tuple[Scheme, ...] | Deny:
+    """Decide whether a tunnel may be opened at all. Return what may be spoken in it, at least one: each request in it
+    is decided by itself."""
     if lease is None:
         return denials.NO_LEASE
     group = policy.groups.get(lease.group_id, NO_RULES)
     if group.problem:
         return denials.grants_broken(group.problem)
-    expired: Rule | None = None
-    for place in group.places("https", authority.host, authority.port):
-        for rule in place.rules:
-            if not rule.has_expired(now):
-                return None
-            expired = rule
-    if authority.port == 443 and group.web_read is not None and not group.web_read.has_expired(now):
-        return None
     if _is_dry(lease, policy, now):
-        return None
-    if expired is not None:
-        return denials.grant_expired(expired, lease.group_id)
-    return denials.host_not_granted("https", authority.host, authority.port, None, lease.group_id)
+        return _SCHEMES
+    speakable = tuple(scheme for scheme in _SCHEMES if _is_open(scheme, authority, group, now))
+    if speakable:
+        return speakable
+    expired = [rule for scheme in _SCHEMES for rule in _rules_at(scheme, authority, group)]
+    if expired:
+        return denials.grant_expired(expired[0], lease.group_id)
+    usual: Scheme = "http" if authority.port == DEFAULT_PORTS["http"] else "https"
+    return denials.host_not_granted(usual, authority.host, authority.port, None, lease.group_id)
 
 
 def route_path(route: Route, path: str) -> str:
@@ -71,6 +71,17 @@ def route_path(route: Route, path: str) -> str:
     if route.prefix.endswith("/v1") and path.startswith("/v1/"):
         return route.prefix + path[3:]
     return route.prefix + path
+
+
+def _is_open(scheme: Scheme, authority: Authority, group: GroupRules, now: float) -> bool:
+    return any(not rule.has_expired(now) for rule in _rules_at(scheme, authority, group))
+
+
+def _rules_at(scheme: Scheme, authority: Authority, group: GroupRules) -> Iterator[Rule]:
+    for place in group.places(scheme, authority.host, authority.port):
+        yield from place.rules
+    if group.web_read is not None and authority.port == DEFAULT_PORTS[scheme]:
+        yield group.web_read
 
 
 def _decide_grants(ask: Ask, group: GroupRules, lease: Lease, now: float) -> Allow | Deny:
@@ -88,8 +99,7 @@ def _decide_grants(ask: Ask, group: GroupRules, lease: Lease, now: float) -> All
 
 
 def _is_open_web(ask: Ask) -> bool:
-    usual = 443 if ask.target.scheme == "https" else 80
-    return ask.method in READING_METHODS and ask.target.port == usual
+    return ask.method in READING_METHODS and ask.target.port == DEFAULT_PORTS[ask.target.scheme]
 
 
 def _within_effects(ask: Ask, rule: Rule, lease: Lease) -> Allow | Deny:

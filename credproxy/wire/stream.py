@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.sslproto
+import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -20,6 +21,8 @@ by the system for each read anew, the room costs more than the bytes."""
 _arriving = memoryview(bytearray(READ_BYTES))
 MAX_UNREAD_BYTES = 256 << 10
 """More than this waiting unread and the transport is told to stop reading: back-pressure."""
+TLS_HANDSHAKE = b"\x16"
+"""The type of a TLS connection's first record; no line of HTTP begins with it."""
 TLS_BUFFER_BYTES = 32 << 10
 asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 """Of each TLS connection, for as long as it is open, and cleared when it is made. asyncio takes 256 KiB: the sixteen
@@ -102,6 +105,28 @@ class Stream(asyncio.BufferedProtocol):
                 self._waiting_writer = None
         if self._is_lost:
             raise StreamBroken("the other side is gone")
+
+    async def begins_tls(self, timeout_s: float) -> bool:
+        """Whether what comes first is a TLS handshake. It is looked at and not read, so that `start_tls` finds it all.
+        Raises StreamBroken, TimeoutError."""
+        if self._transport is None or self._unread or self._has_ended:
+            raise StreamBroken("the other side left, or spoke before it was told to")
+        loop = asyncio.get_running_loop()
+        self._transport.pause_reading()
+        # Of its own number: asyncio lets nobody else watch a transport's socket.
+        with self._transport.get_extra_info("socket").dup() as peeked:
+            arrived = asyncio.Event()
+            loop.add_reader(peeked, arrived.set)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await arrived.wait()
+            finally:
+                loop.remove_reader(peeked)
+            first = peeked.recv(1, socket.MSG_PEEK)
+        if self._transport is None or not first:
+            raise StreamBroken("the other side left without a word")
+        self._transport.resume_reading()
+        return bool(first == TLS_HANDSHAKE)
 
     async def start_tls(self, context: ssl.SSLContext, timeout_s: float) -> None:
         """Answer a TLS handshake on this connection; raises OSError (ssl.SSLError too) or StreamBroken."""

@@ -23,8 +23,43 @@ WEB = "- web_read: {url_chars: 60}\n- {host: a.org, methods: [POST], paths: [/fo
 
 
 def tunnel(grants: str, host: str, port: int = 443, *, now: float = NOW, dry_until: float = 0.0) -> Deny | None:
+    """Return why a tunnel for https is refused, None if it is not."""
     policy = Policy(groups={MAIN: rules_of(grants)}, dry_until={MAIN: dry_until} if dry_until else {})
-    return decide_tunnel(Authority(host=host, port=port), LEASE, policy, now)
+    verdict = decide_tunnel(Authority(host=host, port=port), LEASE, policy, now)
+    assert isinstance(verdict, Deny) or "https" in verdict
+    return verdict if isinstance(verdict, Deny) else None
+
+
+@pytest.mark.parametrize(
+    ("grants", "port", "speakable"),
+    [
+        ("- host: a.org", 443, ("https",)),
+        ("- {host: a.org, scheme: http}", 80, ("http",)),
+        ("- {host: a.org, scheme: http}", 443, ()),
+        ("- {host: a.org, scheme: http, port: 443}", 443, ("http",)),
+        (
+            "- {host: a.org, scheme: http, port: 8080}\n- {host: '*.b.org', port: 8080}\n- {host: a.org, port: 8080}",
+            8080,
+            ("https", "http"),
+        ),
+        ("- {host: a.org, scheme: http, expires: 2020-01-01}", 80, ()),
+        ("- web_read: true", 80, ("http",)),
+        ("- web_read: true", 443, ("https",)),
+        ("- web_read: true", 8080, ()),
+    ],
+)
+def test_a_tunnel_is_for_what_is_granted(grants: str, port: int, speakable: tuple[str, ...]) -> None:
+    """TLS where https is granted at that port, plain http where that is, and nothing where neither is."""
+    verdict = decide_tunnel(Authority(host="a.org", port=port), LEASE, Policy(groups={MAIN: rules_of(grants)}), NOW)
+    assert (() if isinstance(verdict, Deny) else verdict) == speakable
+
+
+def test_a_refused_tunnel_names_the_grant_for_its_usual_scheme() -> None:
+    """Whoever asks for a tunnel to port 80 means plain http."""
+    for port, scheme in ((80, " --scheme http"), (443, ""), (8080, " --port 8080")):
+        verdict = decide_tunnel(Authority(host="a.org", port=port), LEASE, Policy(groups={MAIN: rules_of("")}), NOW)
+        assert isinstance(verdict, Deny)
+        assert verdict.grant_with == f"nightyard allow host main a.org{scheme}"
 
 
 def test_shadow_lets_out_reading_without_a_key_only() -> None:

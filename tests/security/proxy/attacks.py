@@ -147,6 +147,8 @@ ATTACKS = (
             f"{SP}test_where.py::test_both_entries_are_judged_alike",
             f"{SP}test_where.py::test_plain_http_grant_takes_no_secret",
             f"{OLD}test_secret_never_travels_in_clear",
+            f"{CP}pipeline/test_plain_tunnel.py::test_plain_where_only_tls_is_granted_reaches_nobody",
+            f"{CP}pipeline/test_plain_tunnel.py::test_both_grants_at_one_port_keep_their_own",
         ),
     ),
     Attack(
