@@ -1,0 +1,85 @@
+"""Manifest: what two folders of a group held at one moment, by the digests of the files' bytes. Pure.
+
+Paths are relative, `workspace/notes.md`, as `os.fsdecode` gives them: any bytes that a file system takes. A manifest's
+id is the SHA-256 of its text, so that two moments with the same content are one manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+VERSION = 1
+LARGE = "large:"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in a folder. Owners and times are not kept: a restored file belongs to its folder's owner."""
+
+    kind: Literal["file", "folder", "link"]
+    mode: int
+    """The permission bits; of a link 0."""
+    content: str = ""
+    """Of a file the SHA-256 of its bytes in hex; of one too large to keep `large:` and what the kernel says of it; of a
+    link where it leads."""
+    size: int = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its content can be had back."""
+        return self.kind != "file" or not self.content.startswith(LARGE)
+
+
+Manifest = Mapping[str, Entry]
+"""By path, the folder before what is in it."""
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """Return the manifest as it is stored: a line of JSON an entry, after one with the version."""
+    lines = [json.dumps({"version": VERSION})]
+    for path in sorted(manifest):
+        entry = manifest[path]
+        lines.append(json.dumps([path, entry.kind, entry.mode, entry.content, entry.size]))
+    return "\n".join(lines) + "\n"
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Return the manifest that a text says; raise ValueError for any other text."""
+    head, *lines = text.splitlines()
+    if json.loads(head) != {"version": VERSION}:
+        raise ValueError("not a manifest of this version")
+    return {path: Entry(kind, mode, content, size) for path, kind, mode, content, size in map(json.loads, lines)}
+
+
+def manifest_id(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs between what is and what was."""
+
+    path: str
+    kind: Literal["restore", "recreate", "remove", "cannot"]
+    """`restore`: it is there with other bytes or another mode; `recreate`: it is gone; `remove`: it was not there;
+    `cannot`: it was too large to keep."""
+
+
+def plan_restore(now: Manifest, then: Manifest) -> tuple[Change, ...]:
+    """Return what must change for the folders to be again what they were, by path."""
+    changes = []
+    for path in sorted(now.keys() | then.keys()):
+        have, want = now.get(path), then.get(path)
+        if have == want:
+            continue
+        if want is None:
+            changes.append(Change(path, "remove"))
+        elif not want.is_kept:
+            changes.append(Change(path, "cannot"))
+        else:
+            changes.append(Change(path, "recreate" if have is None else "restore"))
+    return tuple(changes)
