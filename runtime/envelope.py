@@ -116,7 +116,7 @@ def _guarded(text: str) -> str:
 def local_time(sent_at: str, zone: tzinfo) -> str:
     """Return `2026-01-31 10:00 Sat` in the zone for an ISO 8601 time; an unreadable one as it stands, cleaned."""
     try:
-        moment = datetime.fromisoformat(sent_at)
-    except ValueError:
+        moment = datetime.fromisoformat(sent_at).astimezone(zone)
+    except (ValueError, OverflowError):  # OverflowError: the first hours of the year 1, the last of 9999
         return clean_name(sent_at)
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %a")
+    return moment.strftime("%Y-%m-%d %H:%M %a")

@@ -192,3 +192,5 @@ def test_a_quote_is_cut() -> None:
 def test_a_time_that_cannot_be_read_is_shown_as_it_is() -> None:
     """A platform's odd time does not lose the message."""
     assert local_time("yesterday <b>", UTC) == "yesterday &lt;b&gt;"
+    assert local_time("0001-01-01T00:00:00+14:00", UTC) == "0001-01-01T00:00:00+14:00"
+    assert local_time("9999-12-31T23:59:59-14:00", UTC) == "9999-12-31T23:59:59-14:00"
