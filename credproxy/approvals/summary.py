@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from credproxy.approvals.held import HeldRequest
-from credproxy.approvals.plain_text import decode, escape
+from protocol.plain_text import decode, escape
 from credproxy.wire.heads import find_header
 
 MAX_LINES = 60

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.approvals.plain_text import escape
+from protocol.plain_text import escape
 from credproxy.approvals.summary import MAX_LINE_CHARS, MAX_LINES, summarise
 from tests.credproxy.approvals.requests import make_request
 

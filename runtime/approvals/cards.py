@@ -1,0 +1,96 @@
+"""What people see of a question: the card with its buttons, the reminder, the word that it is decided. Pure.
+
+A button's value is a command, so that pressing is typing it, with the presser's own rights.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from protocol.ids import ChatKey
+from protocol.message import Button, OutboundMessage
+from runtime.approvals.effect_text import cut_lines, effect_lines
+from runtime.approvals.records import Approval, Kind, ScopeWord
+from runtime.approvals.rules import decided_text
+from runtime.approvals.scopes import zone_of
+
+MAX_OFFERS = 2
+_TITLES: dict[Kind, str] = {
+    "tool": "A tool wants to run",
+    "egress": "A request wants to go out",
+    "send": "A message wants to go out",
+    "package": "A package is wanted",
+    "mcp": "An MCP server is wanted",
+    "agent": "Another agent is wanted",
+    "chat": "A chat wants to be connected",
+    "spending": "More money is wanted",
+    "review": "An output waits for review",
+    "memory": "Untrusted text wants to be remembered",
+    "skill": "Untrusted text wants to become a skill",
+    "schedule": "Untrusted text wants to make a schedule",
+}
+_OFFERS: dict[ScopeWord, str] = {
+    "exact": "exactly this",
+    "command": "this command",
+    "folder": "this folder",
+    "host": "this host",
+    "tool": "this tool",
+}
+
+
+def build_card(
+    approval: Approval, chat: ChatKey, zone_name: str, file_path: str | None = None
+) -> tuple[OutboundMessage, ...]:
+    """Return what is put into a chat: the whole effect as a file where it is long, then the card with its buttons."""
+    shown = cut_lines(effect_lines(approval.payload, approval.lines))
+    lines = [f"**{_TITLES[approval.kind]}: {approval.approval_id}**", approval.summary, _facts(approval, zone_name)]
+    if shown.lines:
+        lines += ["```", *shown.lines, "```"]
+    if shown.left_out:
+        where = "The file above has it whole" if file_path else "Not all of it is shown"
+        lines.append(f"{where}; so has `nightyard approvals show {approval.approval_id}`.")
+    card = OutboundMessage(chat=chat, text="\n".join(lines), buttons=build_buttons(approval))
+    if file_path is None:
+        return (card,)
+    whole = OutboundMessage(
+        chat=chat,
+        text=f"{approval.approval_id}, all of it",
+        file_path=file_path,
+        file_name=f"approval-{approval.approval_id}.txt",
+    )
+    return whole, card
+
+
+def build_buttons(approval: Approval) -> tuple[Button, ...]:
+    """Return yes, yes for longer, and no."""
+    name = approval.approval_id
+    offers = tuple(
+        Button(label=f"Yes, {_OFFERS[word]} until tonight", value=f"/approve {name} {word} tonight")
+        for word in approval.scope_offers[:MAX_OFFERS]
+    )
+    return (
+        Button(label="Yes", value=f"/approve {name}"),
+        *offers,
+        Button(label="No", value=f"/deny {name}"),
+    )
+
+
+def build_reminder(approval: Approval, chat: ChatKey, zone_name: str) -> OutboundMessage:
+    """Return the word that a question still waits."""
+    text = (
+        f"Still waiting: {approval.approval_id}, {approval.summary}\n{_facts(approval, zone_name)}\n"
+        f"`nightyard approvals show {approval.approval_id}` shows it again."
+    )
+    return OutboundMessage(chat=chat, text=text, buttons=build_buttons(approval))
+
+
+def build_decided(approval: Approval, chat: ChatKey) -> OutboundMessage:
+    """Return the word that nobody need decide any more, for the chats where the card was."""
+    return OutboundMessage(chat=chat, text=f"{decided_text(approval)}.")
+
+
+def _facts(approval: Approval, zone_name: str) -> str:
+    group = f"Agent {approval.group_id} · " if approval.group_id else ""
+    at = datetime.fromisoformat(approval.deadline_at).astimezone(zone_of(zone_name))
+    votes = f" · {approval.quorum} persons must agree" if approval.quorum > 1 else ""
+    return f"{group}decide before {at:%Y-%m-%d %H:%M}{votes}"

@@ -1,0 +1,139 @@
+"""The nouns of decisions: what a person is asked, by whom it may be decided, what came of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from protocol.codec import Json
+from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
+
+Kind = Literal[
+    "tool", "egress", "send", "package", "mcp", "agent", "chat", "spending", "review", "memory", "skill", "schedule"
+]
+"""What is decided: a tool's call, a request out, a message to elsewhere, a package, an MCP server, another agent, a
+chat's connection, money, an output before it goes, and what was made of untrusted text."""
+KINDS: tuple[Kind, ...] = (
+    "tool", "egress", "send", "package", "mcp", "agent", "chat", "spending", "review", "memory", "skill", "schedule"
+)  # fmt: skip
+Who = Literal["owner", "admin", "member"] | tuple[PersonKey, ...]
+"""Everybody with the rights of a role, or these persons alone."""
+State = Literal["waiting", "approved", "denied", "expired", "withdrawn"]
+CLI = "cli"
+"""Who decides at the machine itself: may decide everything, and counts as one person."""
+
+ScopeWord = Literal["exact", "command", "folder", "host", "tool"]
+"""How far a decision reaches: this very thing, this command, this folder, this host and method, this tool."""
+Until = Literal["once", "hour", "day", "tonight", "week", "always"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """How a decision is remembered."""
+
+    word: ScopeWord = "exact"
+    until: Until = "once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApproval:
+    """What a room wants decided."""
+
+    kind: Kind
+    group_id: GroupId | None
+    """None: it concerns the whole house."""
+    payload: Json
+    """Exactly what will happen, a JSON object: the digest is over it, and an approval covers nothing else."""
+    summary: str
+    """What is wanted, in one line of the host's words; an agent's words in it are shown cleaned."""
+    task_id: TaskId | None = None
+    who: Who = "owner"
+    quorum: int = 1
+    """So many different persons must say yes; one no is a no."""
+    deadline_s: float = 86_400.0
+    scope_offers: tuple[ScopeWord, ...] = ()
+    """What the card offers to remember besides this one time; each must be readable from the payload (`scopes.py`)."""
+    chats: tuple[ChatKey, ...] = ()
+    """Where the card is shown; empty: in the direct chats of those who may decide."""
+    lines: tuple[str, ...] = ()
+    """What the card shows in the payload's place, fit for eyes already; empty: the payload itself."""
+    key: str = ""
+    """The asker's own: the same key again is the same approval."""
+    origin: str = ""
+    """What another process knows it by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    voter: str
+    """A person, all linked identities as one; or `cli`."""
+    by: str
+    """The identity that spoke."""
+    is_yes: bool
+    voted_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A decision that is asked for, or was made."""
+
+    approval_id: str
+    kind: Kind
+    group_id: GroupId | None
+    task_id: TaskId | None
+    digest: str
+    """SHA-256 (hex) over kind, group and payload."""
+    payload: Json
+    summary: str
+    lines: tuple[str, ...]
+    who: Who
+    quorum: int
+    scope_offers: tuple[ScopeWord, ...]
+    origin: str
+    state: State
+    reason: str
+    """Why it was withdrawn, or from which decision it was remembered."""
+    asked_at: str
+    deadline_at: str
+    ended_at: str | None = None
+    votes: tuple[Vote, ...] = ()
+    used_at: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == "waiting"
+
+    @property
+    def is_approved(self) -> bool:
+        return self.state == "approved"
+
+    @property
+    def decided_by(self) -> str:
+        """Who said the last word, as they are known; empty where nobody did."""
+        return self.votes[-1].by if self.votes and self.state in ("approved", "denied") else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A decision that holds for more than one thing, or for longer."""
+
+    decision_id: int
+    kind: Kind
+    group_id: GroupId | None
+    scope: ScopeWord
+    is_yes: bool
+    by: str
+    approval_id: str
+    decided_at: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What came of somebody's word."""
+
+    approval: Approval
+    is_final: bool
+    """False: more persons must agree."""
+    missing: int = 0
+    """So many more."""

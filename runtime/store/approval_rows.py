@@ -1,0 +1,437 @@
+"""Rows of approvals: what people are asked, their words, what is remembered of them.
+
+Each function is one job: it runs inside a transaction of the writer (or, where it only reads, the reader). The rules
+are `approvals/rules.py`'s; a card goes to the outbox in the transaction that asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
+from runtime.access import TERMINAL, reaches
+from runtime.approvals import cards, rules
+from runtime.approvals.records import CLI, Approval, Decision, NewApproval, Remembered, Scope, State, Vote, Who
+from runtime.approvals.scopes import expires_at, keys_of
+from runtime.journal import JournalKind
+from runtime.refusal import OperationRefused
+from runtime.store.database import Transaction, time_of, time_text
+from runtime.store.journal_rows import append
+from runtime.store.outbox_rows import put_outbound
+from runtime.store.payload_text import to_text
+from runtime.store.records import Role
+
+ENDS: Mapping[State, JournalKind] = {
+    "approved": JournalKind.APPROVAL_APPROVED,
+    "denied": JournalKind.APPROVAL_DENIED,
+    "expired": JournalKind.APPROVAL_EXPIRED,
+    "withdrawn": JournalKind.APPROVAL_WITHDRAWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decider:
+    voter: str
+    """The person's first key; `cli` for whoever sits at the machine."""
+    role: Role | None
+    identities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An approval that the clock has reached."""
+
+    approval: Approval
+    has_run_out: bool
+    """False: those asked are to be reminded."""
+
+
+# --- Asking
+
+
+def ask(transaction: Transaction, new: NewApproval, zone_name: str, file_path: str | None = None) -> Approval:
+    """Ask, and put a card into each chat where it can be decided; or return what was asked or decided before."""
+    digest = rules.digest_of(new.kind, new.group_id, new.payload)
+    known = _known(transaction, new, digest)
+    if known is not None:
+        return known
+    remembered = remembered_for(transaction, new.kind, new.group_id, new.payload)
+    if remembered is None:
+        _refuse_flood(transaction, new.group_id)
+    approval = _insert(transaction, new, digest, remembered)
+    if remembered is None:
+        for chat in new.chats or chats_to_ask(transaction, approval):
+            transaction.run("insert_approval_chat", approval_id=approval.approval_id, chat=chat)
+            for number, card in enumerate(cards.build_card(approval, chat, zone_name, file_path)):
+                put_outbound(transaction, f"approval:{approval.approval_id}:{chat}:{number}", card, None)
+    return approval
+
+
+def _known(transaction: Transaction, new: NewApproval, digest: str) -> Approval | None:
+    """Return the approval that this question already is: asked under the same key, waiting, or given and not used."""
+    if new.key:
+        row = transaction.one("approval_by_asker_key", asker_key=new.key)
+        if row is not None:
+            return read_approval(transaction, row)
+    row = transaction.one("live_approval", digest=digest, now=transaction.now_text())
+    if row is None:
+        return None
+    if new.origin and row["origin"] != new.origin:
+        transaction.run("approval_asked_again", approval_id=row["approval_id"], origin=new.origin)
+    found = read_approval(transaction, row)
+    if not found.is_approved:
+        return dataclasses.replace(found, origin=new.origin or found.origin)
+    use(transaction, found.approval_id)
+    return dataclasses.replace(found, used_at=transaction.now_text(), origin=new.origin or found.origin)
+
+
+def _refuse_flood(transaction: Transaction, group_id: GroupId | None) -> None:
+    row = transaction.one("waiting_in_group", group_id=group_id or "")
+    waiting = row["waiting"] if row else 0
+    if waiting >= rules.MAX_WAITING_IN_GROUP:
+        message = f"{waiting} questions of {group_id or 'this house'} wait for a decision already"
+        raise OperationRefused("too_many_approvals", message, "./nightyard approvals")
+
+
+def _insert(transaction: Transaction, new: NewApproval, digest: str, remembered: Remembered | None) -> Approval:
+    now = transaction.now()
+    approval_id = _new_id(transaction)
+    deadline_at = now + timedelta(seconds=new.deadline_s)
+    remind_at = rules.next_reminder(now, deadline_at, 0) if remembered is None else None
+    body = to_text({"payload": new.payload, "summary": new.summary, "lines": list(new.lines)})
+    state: State = "waiting" if remembered is None else "approved" if remembered.is_yes else "denied"
+    ended_at = None if remembered is None else time_text(now)
+    transaction.run(
+        "insert_approval",
+        approval_id=approval_id,
+        kind=new.kind,
+        group_id=new.group_id or "",
+        task_id=new.task_id,
+        digest=digest,
+        payload_id=transaction.insert("insert_payload", subject=new.group_id or "house", body=body),
+        who=json.dumps(new.who),
+        quorum=new.quorum,
+        scopes=json.dumps(new.scope_offers),
+        asker_key=new.key or None,
+        origin=new.origin,
+        state=state,
+        reason="" if remembered is None else f"what {remembered.by} decided in {remembered.approval_id}",
+        remind_at=time_text(remind_at) if remind_at else None,
+        asked_at=time_text(now),
+        deadline_at=time_text(deadline_at),
+        ended_at=ended_at,
+        told_at=ended_at,
+        used_at=ended_at if state == "approved" else None,
+    )
+    refs = {"approval": approval_id, "group": new.group_id, "task": new.task_id}
+    append(transaction, JournalKind.APPROVAL_ASKED, body, **refs)
+    if remembered is not None:
+        append(transaction, ENDS[state], remembered.by, **refs, remembered_of=remembered.approval_id)
+    stored = approval(transaction, approval_id)
+    assert stored is not None  # stored above
+    return stored
+
+
+def _new_id(transaction: Transaction) -> str:
+    while True:
+        approval_id = rules.make_approval_id(os.urandom(5))
+        if transaction.one("approval", approval_id=approval_id) is None:
+            return approval_id
+
+
+def chats_to_ask(transaction: Transaction, asked: Approval) -> tuple[ChatKey, ...]:
+    """Return the direct chats of those who may decide; terminals only where there is no other."""
+    found: dict[str, ChatKey] = {}
+    terminals: list[ChatKey] = []
+    for row in transaction.all("direct_chats"):
+        if row["person"].startswith(f"{TERMINAL}:"):
+            terminals.append(ChatKey(row["chat"]))
+            continue
+        decider = _decider(transaction, row["person"], asked.group_id)
+        channel = row["chat"].partition(":")[0]
+        if rules.may_decide(asked.who, row["person"], decider.role, decider.identities):
+            found.setdefault(f"{decider.voter} {channel}", ChatKey(row["chat"]))
+    may_terminal = rules.may_decide(asked.who, f"{TERMINAL}:owner", "owner", frozenset())
+    return tuple(found.values()) or (tuple(terminals[:1]) if may_terminal else ())
+
+
+# --- Deciding
+
+
+def decide(
+    transaction: Transaction, approval_id: str, by: str, *, is_yes: bool, remember: Scope | None, zone_name: str
+) -> Decision:
+    """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed."""
+    asked = approval(transaction, approval_id)
+    if asked is None:
+        raise unknown(approval_id)
+    decider = _decider(transaction, by, asked.group_id)
+    now = transaction.now_text()
+    judged = rules.judge_vote(asked, by, decider.voter, decider.role, decider.identities, is_yes=is_yes, now=now)
+    if isinstance(judged, rules.Refused):
+        raise OperationRefused(judged.code, judged.message, "./nightyard approvals")
+    scope = remember or Scope(until="once" if is_yes else "day")
+    reach = _reach(asked, scope)
+    transaction.run("insert_vote", approval_id=approval_id, voter=decider.voter, by=by, is_yes=is_yes, voted_at=now)
+    refs = {"approval": approval_id, "group": asked.group_id, "task": asked.task_id}
+    append(transaction, JournalKind.APPROVAL_VOTED, f"{by} {'yes' if is_yes else 'no'}", **refs)
+    if isinstance(judged, rules.Counted):
+        return Decision(approval=_again(transaction, approval_id), is_final=False, missing=judged.missing)
+    _end(transaction, asked, "approved" if judged.is_approved else "denied", "")
+    until = expires_at(scope.until, transaction.now(), zone_name)
+    if until is not None:
+        transaction.run(
+            "remember_decision",
+            kind=asked.kind,
+            group_id=asked.group_id or "",
+            scope=scope.word,
+            scope_key=_hashed(reach),
+            is_yes=is_yes,
+            by=by,
+            approval_id=approval_id,
+            now=now,
+            expires_at=time_text(until),
+        )
+        append(transaction, JournalKind.DECISION_REMEMBERED, f"{scope.word} {reach}", **refs)
+    return Decision(approval=_again(transaction, approval_id), is_final=True)
+
+
+def withdraw(transaction: Transaction, approval_id: str, reason: str) -> bool:
+    """End a question that nobody waits for any more; False if it had ended."""
+    asked = approval(transaction, approval_id)
+    if asked is None or not asked.is_open:
+        return False
+    _end(transaction, asked, "withdrawn", reason)
+    return True
+
+
+def withdraw_of_task(transaction: Transaction, task_id: TaskId, reason: str) -> int:
+    """Withdraw a task's open questions; return how many there were."""
+    waiting = [row["approval_id"] for row in transaction.all("waiting_of_task", task_id=task_id)]
+    return sum(withdraw(transaction, approval_id, reason) for approval_id in waiting)
+
+
+def use(transaction: Transaction, approval_id: str) -> bool:
+    """Let go what was approved; False if it was let go before, or is not approved."""
+    used = transaction.run("approval_used", approval_id=approval_id, now=transaction.now_text()) > 0
+    if used:
+        append(transaction, JournalKind.APPROVAL_USED, "", approval=approval_id)
+    return used
+
+
+def told(transaction: Transaction, approval_id: str) -> None:
+    transaction.run("approval_told", approval_id=approval_id, now=transaction.now_text())
+
+
+def _end(transaction: Transaction, asked: Approval, state: State, reason: str) -> None:
+    transaction.run(
+        "end_approval", approval_id=asked.approval_id, state=state, reason=reason, now=transaction.now_text()
+    )
+    refs = {"approval": asked.approval_id, "group": asked.group_id, "task": asked.task_id}
+    append(transaction, ENDS[state], reason, **refs)
+
+
+# --- The clock
+
+
+def take_due(transaction: Transaction, zone_name: str) -> tuple[Due, ...]:
+    """End what has run out, put reminders into the outbox; return what was done."""
+    transaction.run("forget_old_decisions", now=transaction.now_text())
+    return tuple(_take_due(transaction, zone_name))
+
+
+def _take_due(transaction: Transaction, zone_name: str) -> Iterator[Due]:
+    now = transaction.now_text()
+    for row in transaction.all("due_approvals", now=now):
+        asked = read_approval(transaction, row)
+        if asked.deadline_at <= now:
+            _end(transaction, asked, "expired", "")
+            yield Due(approval=_again(transaction, asked.approval_id), has_run_out=True)
+            continue
+        reminders = row["reminders"] + 1
+        following = rules.next_reminder(time_of(asked.asked_at), time_of(asked.deadline_at), reminders)
+        transaction.run(
+            "approval_reminded",
+            approval_id=asked.approval_id,
+            remind_at=time_text(following) if following else None,
+        )
+        for chat in chats_of(transaction, asked.approval_id):
+            reminder = cards.build_reminder(asked, chat, zone_name)
+            put_outbound(transaction, f"approval:{asked.approval_id}:{chat}:reminder:{reminders}", reminder, None)
+        yield Due(approval=asked, has_run_out=False)
+
+
+def next_at(transaction: Transaction) -> str | None:
+    row = transaction.one("next_approval_at")
+    return row["at"] if row else None
+
+
+# --- Reading
+
+
+def approval(transaction: Transaction, approval_id: str) -> Approval | None:
+    row = transaction.one("approval", approval_id=approval_id)
+    return read_approval(transaction, row) if row is not None else None
+
+
+def find(transaction: Transaction, reference: str) -> Approval | None:
+    """Return an approval by its code, as people type it, or by what another process knows it by."""
+    found = approval(transaction, rules.normal_id(reference))
+    if found is not None:
+        return found
+    row = transaction.one("approval_by_origin", origin=reference)
+    return read_approval(transaction, row) if row is not None else None
+
+
+def waiting(transaction: Transaction) -> tuple[Approval, ...]:
+    return tuple(read_approval(transaction, row) for row in transaction.all("waiting_approvals"))
+
+
+def ended(transaction: Transaction, limit: int) -> tuple[Approval, ...]:
+    return tuple(read_approval(transaction, row) for row in transaction.all("ended_approvals", limit=limit))
+
+
+def untold(transaction: Transaction) -> tuple[Approval, ...]:
+    return tuple(read_approval(transaction, row) for row in transaction.all("untold_approvals"))
+
+
+def chats_of(transaction: Transaction, approval_id: str) -> tuple[ChatKey, ...]:
+    return tuple(ChatKey(row["chat"]) for row in transaction.all("approval_chats", approval_id=approval_id))
+
+
+def is_chat_of(transaction: Transaction, chat: ChatKey, by: str) -> bool:
+    """Whether a chat is somebody's direct one."""
+    row = transaction.one("chat_person", chat=chat)
+    if row is None or not row["person"]:
+        return False
+    return _decider(transaction, row["person"], None).voter == _decider(transaction, by, None).voter
+
+
+def remembered_for(transaction: Transaction, kind: str, group_id: GroupId | None, payload: object) -> Remembered | None:
+    """Return what is remembered for this: of several decisions the narrowest counts."""
+    for word, reach in keys_of(kind, group_id, payload).items():
+        row = transaction.one(
+            "remembered_decision",
+            kind=kind,
+            group_id=group_id or "",
+            scope=word,
+            scope_key=_hashed(reach),
+            now=transaction.now_text(),
+        )
+        if row is not None:
+            return _read_remembered(row)
+    return None
+
+
+def remembered(transaction: Transaction) -> tuple[Remembered, ...]:
+    rows = transaction.all("remembered_decisions", now=transaction.now_text())
+    return tuple(_read_remembered(row) for row in rows)
+
+
+def forget(transaction: Transaction, decision_id: int, by: str) -> bool:
+    """Let a remembered decision hold no more; False if it does not."""
+    if not transaction.run("forget_decision", decision_id=decision_id):
+        return False
+    append(transaction, JournalKind.DECISION_FORGOTTEN, by, decision=str(decision_id))
+    return True
+
+
+def unknown(reference: str) -> OperationRefused:
+    message = f"there is no approval {reference[:40]!r}"
+    return OperationRefused("approval_unknown", message, "./nightyard approvals")
+
+
+def _decider(transaction: Transaction, by: str, group_id: GroupId | None) -> _Decider:
+    if by == CLI or by.startswith(f"{TERMINAL}:"):
+        return _Decider(voter=CLI, role="owner", identities=frozenset((by,)))
+    row = transaction.one("decider", by=by, group_id=group_id or "")
+    if row is None:
+        return _Decider(voter=by, role=None, identities=frozenset())
+    role, group_role = row["role"], row["group_role"]
+    others = {each["identity"] for each in transaction.all("identities_of_decider", person=row["person"])}
+    return _Decider(
+        voter=row["person"],
+        role=group_role if group_role is not None and reaches(group_role, role) else role,
+        identities=frozenset({row["person"], *others}),
+    )
+
+
+def _reach(asked: Approval, scope: Scope) -> str:
+    """Return what a scope covers; OperationRefused where this approval has no such thing."""
+    keys = keys_of(asked.kind, asked.group_id, asked.payload)
+    if scope.word == "exact" or scope.word in asked.scope_offers:
+        reach = keys.get(scope.word)
+        if reach is not None:
+            return reach
+    offers = ", ".join(asked.scope_offers) or "none"
+    message = f"{asked.approval_id} cannot be remembered by its {scope.word} (offered: {offers})"
+    raise OperationRefused("scope_unknown", message, f"/approve {asked.approval_id}")
+
+
+def _hashed(reach: str) -> str:
+    return hashlib.sha256(reach.encode("utf-8", "replace")).hexdigest()
+
+
+def _again(transaction: Transaction, approval_id: str) -> Approval:
+    found = approval(transaction, approval_id)
+    assert found is not None  # approvals are never deleted
+    return found
+
+
+def read_approval(transaction: Transaction, row: sqlite3.Row) -> Approval:
+    body: dict[str, Any] = json.loads(row["body"])
+    who: Any = json.loads(row["who"])
+    votes = transaction.all("votes_of", approval_id=row["approval_id"])
+    return Approval(
+        approval_id=row["approval_id"],
+        kind=row["kind"],
+        group_id=GroupId(row["group_id"]) or None,
+        task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
+        digest=row["digest"],
+        payload=body.get("payload"),
+        summary=body.get("summary", "(forgotten)"),
+        lines=tuple(body.get("lines", ())),
+        who=_who(who),
+        quorum=row["quorum"],
+        scope_offers=tuple(json.loads(row["scopes"])),
+        origin=row["origin"],
+        state=row["state"],
+        reason=row["reason"],
+        asked_at=row["asked_at"],
+        deadline_at=row["deadline_at"],
+        ended_at=row["ended_at"],
+        votes=tuple(
+            Vote(voter=vote["voter"], by=vote["by"], is_yes=bool(vote["is_yes"]), voted_at=vote["voted_at"])
+            for vote in votes
+        ),
+        used_at=row["used_at"],
+    )
+
+
+def _who(stored: Any) -> Who:
+    if isinstance(stored, list):
+        return tuple(PersonKey(key) for key in stored)
+    who: Who = stored
+    return who
+
+
+def _read_remembered(row: sqlite3.Row) -> Remembered:
+    return Remembered(
+        decision_id=row["decision_id"],
+        kind=row["kind"],
+        group_id=GroupId(row["group_id"]) or None,
+        scope=row["scope"],
+        is_yes=bool(row["is_yes"]),
+        by=row["by"],
+        approval_id=row["approval_id"],
+        decided_at=row["decided_at"],
+        expires_at=row["expires_at"],
+    )
