@@ -79,6 +79,10 @@ class Home:
     def inbox(self, group_id: GroupId) -> Path:
         return self.group(group_id) / "inbox"
 
+    def history(self, group_id: GroupId) -> Path:
+        """What the group's workspace and memory held before its tasks."""
+        return self.path / "history" / group_id
+
     @property
     def agent_bundles(self) -> Path:
         return self.path / "agent"

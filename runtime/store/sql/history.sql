@@ -1,0 +1,36 @@
+-- What groups' folders held before tasks.
+
+-- name: insert_snapshot
+-- A moment that was kept; one that a task has already stays the first.
+INSERT INTO snapshots (reference, group_id, manifest, reason, taken_at)
+VALUES (:reference, :group_id, :manifest, :reason, :taken_at) ON CONFLICT (reference) DO NOTHING;
+
+-- name: snapshot_of
+-- One moment.
+SELECT * FROM snapshots WHERE reference = :reference;
+
+-- name: snapshots_since
+-- A group's moments after one, oldest first.
+SELECT * FROM snapshots WHERE group_id = :group_id AND taken_at > :taken_at ORDER BY taken_at;
+
+-- name: newest_snapshots
+-- A group's newest moments, newest first.
+SELECT * FROM snapshots WHERE group_id = :group_id ORDER BY taken_at DESC LIMIT :limit;
+
+-- name: snapshot_of_chat
+-- The newest moment before a task of one chat that has not been undone.
+SELECT s.* FROM snapshots AS s JOIN tasks AS t ON t.task_id = s.reference
+WHERE s.group_id = :group_id AND t.chat = :chat AND s.undone_by IS NULL ORDER BY s.taken_at DESC LIMIT 1;
+
+-- name: mark_undone
+-- Somebody went back to this moment.
+UPDATE snapshots SET undone_by = :undone_by WHERE reference = :reference;
+
+-- name: drop_snapshots
+-- What moments held up to one is not kept any more.
+UPDATE snapshots SET manifest = '', reason = :reason
+WHERE group_id = :group_id AND taken_at <= :taken_at AND manifest <> '';
+
+-- name: snapshot_groups
+-- The groups that have kept moments.
+SELECT DISTINCT group_id FROM snapshots;
