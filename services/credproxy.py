@@ -137,6 +137,7 @@ async def run_proxy(home: Home, fork: Path) -> int:
                 has_policy_changed=files.have_changed,
                 deadlines=deadlines,
                 placeholders=Placeholders(load_placeholder_key(home.path)),
+                spool_folder=home.path,
             )
             await proxy.take_up()
             await serve(proxy, home, ending, files)

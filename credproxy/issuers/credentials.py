@@ -119,6 +119,11 @@ class Credentials:
             credentials = snapshot.credentials
         return self._keep(name, values, credentials).credentials
 
+    def may_renew(self, name: str) -> bool:
+        """Whether `renew` could bring another credential: what is sent is got from somewhere first."""
+        row = self._vault.find(name)
+        return row is not None and (row.type in TOKEN_TYPES or row.source != "vault")
+
     async def renew(self, refused: Credential) -> Credential | None:
         """Return another credential for the same value after a 401: a token got anew, or what the source says now.
         None: there is none, the next candidate's turn has come. Asked once for each refused credential."""

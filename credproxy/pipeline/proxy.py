@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from credproxy.approvals.approvals import Approvals
@@ -76,6 +77,8 @@ class DoorState:
     """What the task of the last lease had used when that ended."""
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     changing_body: asyncio.Lock = field(default_factory=asyncio.Lock)
+    spooled_bytes: int = 0
+    """Of bodies under way that are kept for a second try (`spool.py`)."""
 
     async def pace_denial(self) -> None:
         """Let a container that is denied again and again wait: it must not fill the disk with audit rows."""
@@ -122,7 +125,9 @@ class CredentialProxy:
         has_policy_changed: Callable[[], bool] = lambda: True,
         deadlines: Deadlines,
         placeholders: Placeholders,
+        spool_folder: Path,
     ) -> None:
+        """`spool_folder`: where large bodies are kept while they are under way."""
         self.vault = vault
         self.audit = audit
         self.approvals = Approvals(audit, self._tell_wanted)
@@ -141,6 +146,7 @@ class CredentialProxy:
         self.prices = prices
         self.deadlines = deadlines
         self.placeholders = placeholders
+        self.spool_folder = spool_folder
         self.idempotency = IdempotencyKeys()
         self.ledger = Ledger()
         self._settled = asyncio.Event()

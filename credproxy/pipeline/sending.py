@@ -19,6 +19,7 @@ from credproxy.pipeline.preparation import Prepared, held_request
 from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.scrub import NO_NEEDLES, Needles
 from credproxy.pipeline.splice import Splice
+from credproxy.pipeline.spool import Spool
 from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.verdict import READING_METHODS, Allow
 from credproxy.vault.credential import Credential
@@ -51,11 +52,40 @@ class Sending:
         self._untried = list(prepared.credentials)
         self._renewed: set[str] = set()
         """Labels of the values for which another token was asked for: once each."""
+        self._spool = self._make_spool()
+        """Of a streamed body, None where it would never be sent again."""
+        self._tail = b""
+        """Of a streamed body, what was watched last."""
+        self._is_body_read = False
 
     async def run(self, recorded: asyncio.Future[None]) -> None:
         """Send when the row before is written, and answer. Raises UpstreamFailed, Refused."""
-        while not await self._try(self._untried.pop(0), recorded):
-            pass
+        try:
+            while not await self._try(self._untried.pop(0), recorded):
+                pass
+        finally:
+            if self._spool is not None:
+                self._spool.close()
+
+    def _make_spool(self) -> Spool | None:
+        if self._prepared.body is not None:
+            return None
+        call, name = self._call, self._call.allow.secret
+        may_renew = name is not None and call.proxy.credentials.may_renew(name)
+        if len(self._untried) > 1 or may_renew or self._is_harmless:
+            return Spool(call.proxy.spool_folder, call.door)
+        return None
+
+    @property
+    def _is_harmless(self) -> bool:
+        """It changes nothing to send it twice: what reads, or a model call, which at worst costs twice."""
+        call = self._call
+        return call.ask.route is not None or (call.ask.method in READING_METHODS and not call.is_websocket)
+
+    @property
+    def _can_repeat(self) -> bool:
+        """All that was sent so far is there to be sent again."""
+        return self._prepared.body is not None or (self._spool is not None and self._spool.is_whole)
 
     async def _try(self, credential: Credential | None, recorded: asyncio.Future[None]) -> bool:
         """Send with one credential; False if that was refused, another is to be tried, and nothing is answered yet."""
@@ -83,14 +113,14 @@ class Sending:
 
     async def _has_another(self, refused: Credential | None, status: int) -> bool:
         """Whether another credential is to be tried: a token got anew, or the next value in reserve."""
-        if refused is None or status not in REFUSED_STATUSES:
+        if refused is None or status not in REFUSED_STATUSES or not self._can_repeat:
             return False
         if status == UNAUTHORIZED and refused.label not in self._renewed:
             self._renewed.add(refused.label)
             renewed = await self._call.proxy.credentials.renew(refused)
             if renewed is not None:
                 self._untried.insert(0, renewed)
-        return bool(self._untried)
+        return bool(self._untried) and self._can_repeat
 
     async def _exchange_on(self, connection: Connection, credential: Credential | None) -> bool:
         """Send the request and pass its response on, over one upstream connection; False: refused, and not passed."""
@@ -103,26 +133,31 @@ class Sending:
         outbound = Outbound(connection, call.proxy.deadlines)
         await outbound.send_request(outgoing.method, outgoing.target.wire, outgoing.headers, outgoing.body)
         if outgoing.body is not None:
-            head, early = await outbound.read_head()
-            call.status = head.status
-            if await self._has_another(credential, head.status):
-                return False
-            if credential is not None and credential.label != "current":
-                call.note(_which_value(credential.label))
-            if head.status == SWITCHING_PROTOCOLS:
-                await Splice(call, self._inbound, outbound, needles).run(outgoing.headers, head)
-            else:
-                await self._answering.pass_on(outbound, head, early, needles)
-            return True
+            return await self._answer(outbound, outgoing, credential, needles)
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._stream_body(outbound))
-                head, early = await outbound.read_head()
-                call.status = head.status
-                await self._answering.pass_on(outbound, head, early, needles)
+                is_answered = await self._answer(outbound, outgoing, credential, needles)
                 sending.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
+        return is_answered
+
+    async def _answer(
+        self, outbound: Outbound, outgoing: Outgoing, credential: Credential | None, needles: Needles
+    ) -> bool:
+        """Read the response and pass it on; False: the credential was refused, and nothing is passed."""
+        call = self._call
+        head, early = await outbound.read_head()
+        call.status = head.status
+        if await self._has_another(credential, head.status):
+            return False
+        if credential is not None and credential.label != "current":
+            call.note(_which_value(credential.label))
+        if head.status == SWITCHING_PROTOCOLS:
+            await Splice(call, self._inbound, outbound, needles).run(outgoing.headers, head)
+        else:
+            await self._answering.pass_on(outbound, head, early, needles)
         return True
 
     async def _outgoing(self, credential: Credential | None) -> tuple[Outgoing, Needles]:
@@ -142,20 +177,34 @@ class Sending:
         return outgoing, NO_NEEDLES if credential is None else call.proxy.needles(credential.name)
 
     async def _stream_body(self, outbound: Outbound) -> None:
-        """Pass the request's body on as it comes. An upstream that stops listening has answered: that decides."""
-        call, tail = self._call, b""
+        """Pass the request's body on as it comes, after what came of it in an earlier try. An upstream that stops
+        listening has answered: that decides."""
         try:
-            while (piece := await self._body.next_piece()) is not None:
-                if call.ask.route is None:
-                    tripped = find_tripped(call, (tail + piece,))
-                    if tripped is not None:
-                        call.tell("tripwire", detail=tripped.secret)
-                        raise Refused(answers.tripped(tripped.secret))
-                    tail = piece[-WATCHED_TAIL_BYTES:]
-                await outbound.send_body(piece)
+            if self._spool is not None:
+                for piece in self._spool.pieces():
+                    await outbound.send_body(piece)
+            while (piece_read := await self._next_piece()) is not None:
+                await outbound.send_body(piece_read)
             await outbound.end_body()
         except UpstreamFailed:
             return
+
+    async def _next_piece(self) -> bytes | None:
+        """Return the next piece of the body, watched and kept, None after the last."""
+        piece = None if self._is_body_read else await self._body.next_piece()
+        if piece is None:
+            self._is_body_read = True
+            return None
+        call = self._call
+        if call.ask.route is None:
+            tripped = find_tripped(call, (self._tail + piece,))
+            if tripped is not None:
+                call.tell("tripwire", detail=tripped.secret)
+                raise Refused(answers.tripped(tripped.secret))
+            self._tail = piece[-WATCHED_TAIL_BYTES:]
+        if self._spool is not None:
+            self._spool.add(piece)
+        return piece
 
     def _may_dial(self, address: Address) -> bool:
         return is_permitted(address, self._call.ask.target, self._call.allow)
@@ -163,10 +212,8 @@ class Sending:
     def _may_send_again(self, connection: Connection, failure: UpstreamFailed) -> bool:
         """A kept connection that ends before a byte of answer was most likely closed by its server in the meantime.
         A model call may be sent again (at worst it costs twice), and so may what changes nothing."""
-        call = self._call
-        is_harmless = call.ask.route is not None or (call.ask.method in READING_METHODS and not call.is_websocket)
-        is_stale = connection.was_used and failure.code == "upstream_closed" and not call.has_response_begun
-        return is_stale and is_harmless and self._prepared.body is not None
+        is_stale = connection.was_used and failure.code == "upstream_closed" and not self._call.has_response_begun
+        return is_stale and self._is_harmless and self._can_repeat
 
 
 def is_permitted(address: Address, target: Target, allow: Allow) -> bool:

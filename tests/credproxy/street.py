@@ -315,6 +315,7 @@ class Street:
                 load_policy=self.load_policy,
                 deadlines=self.deadlines,
                 placeholders=Placeholders(load_placeholder_key(self.folder)),
+                spool_folder=self.folder,
             )
             await self.proxy.take_up()
             doors = Doors(self.proxy, self.run_folder)
