@@ -97,6 +97,9 @@ class JournalKind(enum.StrEnum):
     DELEGATION_ENDED = "delegation_ended"
     DELEGATION_ANSWERED = "delegation_answered"
     FILE_HANDED = "file_handed"
+    PURSE_CHANGED = "purse_changed"
+    PROGRAM_ADDED = "program_added"
+    PROGRAM_REVOKED = "program_revoked"
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
 

@@ -11,12 +11,14 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_by = excluded.set_b
 
 -- name: add_model_calls
 -- More model calls of a group on a day.
-INSERT INTO model_calls (day, group_id, calls) VALUES (:day, :group_id, :calls)
-ON CONFLICT (day, group_id) DO UPDATE SET calls = calls + excluded.calls;
+INSERT INTO model_use (day, task_id, group_id, model, submitter, is_background, model_calls, input_tokens,
+    output_tokens, cost_usd, calls_without_price)
+VALUES (:day, '', :group_id, '', '', 0, :calls, 0, 0, 0.0, 0)
+ON CONFLICT (day, task_id, group_id, model) DO UPDATE SET model_calls = model_calls + excluded.model_calls;
 
 -- name: model_calls_of_day
 -- A day's model calls by group.
-SELECT group_id, calls FROM model_calls WHERE day = :day ORDER BY group_id;
+SELECT group_id, sum(model_calls) AS calls FROM model_use WHERE day = :day GROUP BY group_id;
 
 -- name: status
 -- The counts that people look at; each is answered from a small partial index.

@@ -1,0 +1,176 @@
+"""Rows of what models were used, as the proxy counted it, and of what people decided about purses.
+
+Each function is one job: it runs inside a transaction of the writer (or, where it only reads, the reader).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from protocol.ids import GroupId, TaskId
+from runtime.journal import JournalKind
+from runtime.money.records import (
+    NOTHING_USED,
+    DayUse,
+    KeyedSum,
+    PurseRow,
+    PurseState,
+    SpentTask,
+    TaskModelUse,
+    UsageKey,
+    UsedSum,
+)
+from runtime.store.database import Transaction
+from runtime.store.journal_rows import append
+
+if TYPE_CHECKING:
+    from credproxy.admin_client.audit import ModelUseRow
+
+MAX_KEYS = 500
+"""Of one question: a year's tasks are more than anybody reads."""
+
+
+def put_use(transaction: Transaction, rows: Sequence[ModelUseRow]) -> None:
+    """Store the proxy's sums, in place of what was known of the same task, day and model."""
+    for row in rows:
+        transaction.run(
+            "put_model_use",
+            day=row.day,
+            task_id=row.task,
+            group_id=row.group,
+            model=row.model,
+            model_calls=row.model_calls,
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+            cost_usd=row.cost_usd,
+            calls_without_price=row.calls_without_price,
+        )
+    for task_id in dict.fromkeys(row.task for row in rows):
+        transaction.run("set_background", task_id=task_id)
+
+
+def use_of_days(
+    transaction: Transaction, since: str, until: str, by: UsageKey, group_id: str = ""
+) -> tuple[KeyedSum, ...]:
+    """Return the use of some UTC days, both included, by day, group, model, submitter or task."""
+    rows = transaction.all("use_of_days", since=since, until=until, by=by, group_id=group_id, limit=MAX_KEYS)
+    return tuple(KeyedSum(key=row["key"], used=_sum(row)) for row in rows)
+
+
+def use_of_day(transaction: Transaction, day: str) -> DayUse:
+    groups: dict[GroupId, UsedSum] = {}
+    background: dict[GroupId, UsedSum] = {}
+    for row in transaction.all("use_of_day", day=day):
+        group_id, used = GroupId(row["group_id"]), _sum(row)
+        groups[group_id] = add(groups.get(group_id, NOTHING_USED), used)
+        if row["is_background"]:
+            background[group_id] = used
+    machine = NOTHING_USED
+    for used in groups.values():
+        machine = add(machine, used)
+    return DayUse(machine=machine, groups=groups, background=background)
+
+
+def add(one: UsedSum, other: UsedSum) -> UsedSum:
+    return UsedSum(
+        model_calls=one.model_calls + other.model_calls,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost_usd=one.cost_usd + other.cost_usd,
+        calls_without_price=one.calls_without_price + other.calls_without_price,
+    )
+
+
+def model_calls(transaction: Transaction, day: str) -> Mapping[GroupId, int]:
+    return {group_id: used.model_calls for group_id, used in use_of_day(transaction, day).groups.items()}
+
+
+def use_of_task(transaction: Transaction, task_id: TaskId) -> tuple[TaskModelUse, ...]:
+    rows = transaction.all("use_of_task", task_id=task_id)
+    return tuple(TaskModelUse(model=row["model"], used=_sum(row)) for row in rows)
+
+
+def newest_use_day(transaction: Transaction) -> str:
+    """Return the newest day of which any use is known, empty for none."""
+    row = transaction.one("newest_use_day")
+    return (row["day"] or "") if row else ""
+
+
+def purse_rows(transaction: Transaction, day: str) -> Mapping[str, PurseRow]:
+    """Return what was decided about purses on a day, by name."""
+    return {row["purse"]: _purse(row) for row in transaction.all("purses_of_day", day=day)}
+
+
+def set_purse(transaction: Transaction, day: str, purse: str, state: PurseState, *, approval_id: str = "") -> PurseRow:
+    """Note that a purse is empty, or what was decided about it. `open` gives it as much again."""
+    found = transaction.one("purse_of_day", day=day, purse=purse)
+    raises = (found["raises"] if found else 0) + (state == "open")
+    kept = approval_id or (found["approval_id"] if found else "")
+    now = transaction.now_text()
+    transaction.run("put_purse", day=day, purse=purse, state=state, raises=raises, approval_id=kept, changed_at=now)
+    append(transaction, JournalKind.PURSE_CHANGED, state, purse=purse, approval=kept or None)
+    return PurseRow(day=day, purse=purse, state=state, raises=raises, approval_id=kept)
+
+
+def put_spent_task(transaction: Transaction, task_id: TaskId, purse: str, call_id: str) -> None:
+    """Note that a task waits because its money is used up. Its suspension is in the journal already."""
+    now = transaction.now_text()
+    transaction.run("put_spent_task", task_id=task_id, purse=purse, call_id=call_id, stopped_at=now)
+
+
+def ask_for_task(transaction: Transaction, task_id: TaskId, approval_id: str) -> None:
+    transaction.run("ask_for_task", task_id=task_id, approval_id=approval_id)
+
+
+def spent_tasks(transaction: Transaction) -> tuple[SpentTask, ...]:
+    """Return the tasks that wait for money, the oldest first."""
+    return tuple(_spent(row) for row in transaction.all("spent_tasks"))
+
+
+def spent_task(transaction: Transaction, task_id: TaskId) -> SpentTask | None:
+    row = transaction.one("spent_task", task_id=task_id)
+    return _spent(row) if row else None
+
+
+def end_wait(transaction: Transaction, task_id: TaskId, *, is_raised: bool) -> bool:
+    """Note that a task waits for money no more; False: it did not."""
+    return transaction.run("end_wait", task_id=task_id, more=int(is_raised)) > 0
+
+
+def task_raises(transaction: Transaction, task_id: TaskId) -> int:
+    """Return how often a task was given its own limits again."""
+    row = transaction.one("task_raises", task_id=task_id)
+    return row["raises"] if row else 0
+
+
+def _sum(row: sqlite3.Row) -> UsedSum:
+    return UsedSum(
+        model_calls=row["model_calls"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        cost_usd=row["cost_usd"],
+        calls_without_price=row["calls_without_price"],
+    )
+
+
+def _purse(row: sqlite3.Row) -> PurseRow:
+    return PurseRow(
+        day=row["day"],
+        purse=row["purse"],
+        state=row["state"],
+        raises=row["raises"],
+        approval_id=row["approval_id"],
+    )
+
+
+def _spent(row: sqlite3.Row) -> SpentTask:
+    return SpentTask(
+        task_id=TaskId(row["task_id"]),
+        group_id=GroupId(row["group_id"]),
+        purse=row["purse"],
+        call_id=row["call_id"],
+        raises=row["raises"],
+        approval_id=row["approval_id"],
+    )
