@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,10 @@ from typing import Protocol
 from credproxy.admin_client.link import ProxyRefused, ProxyUnavailable
 from protocol.codec import ShapeError, from_json
 from protocol.control import CLIENT_FRAMES, Event, Problem, Reply, Request, Say, Shown
-from protocol.frames import (
-    HEADER_BYTES,
-    MAX_HOST_FRAME_BYTES,
-    FrameError,
-    body_length,
-    check_version,
-    encode_frame,
-)
+from protocol.frames import FrameError, check_version
 from protocol.ids import ChatKey
 from runtime.control.verb import CHAT, VerbTable, perform
+from runtime.frame_connection import ClientGone, FrameConnection, listen_at
 from runtime.refusal import OperationRefused
 from runtime.store.errors import StoreError
 
@@ -39,8 +32,6 @@ ACCEPT_ROUNDS = 5
 FIRST_FRAME_TIMEOUT_S = 10.0
 """A client that connects and says nothing does not keep its place longer."""
 VERB_TIMEOUT_S = 60.0
-SHOW_TIMEOUT_S = 5.0
-"""A terminal that does not read for so long (suspended, say) counts as gone: what it was to show is kept."""
 UNREAD_BYTES = 256 << 10
 """With more than this unread, deltas and progress are dropped; whole messages still wait for room."""
 
@@ -102,12 +93,12 @@ class ControlServer:
                 if not self.listening.is_set():
                     writer.close()
                     return
-                connection = _Connection(reader, writer)
+                connection = _Terminal(reader, writer, CLIENT_FRAMES)
                 serving = connections.create_task(self._serve(connection))
                 # Not by `_serve`: one that came as the server goes is cancelled before it begins.
                 serving.add_done_callback(lambda _: connection.close())
 
-            server = await asyncio.start_unix_server(begin, sock=_listen(self._path))
+            server = await asyncio.start_unix_server(begin, sock=listen_at(self._path))
             try:
                 self.listening.set()
                 # Not serve_forever: cancelled, it waits from Python 3.12 on for clients that are cancelled after it.
@@ -121,7 +112,7 @@ class ControlServer:
                     await asyncio.sleep(0)
                 server.close()
 
-    async def _serve(self, connection: _Connection) -> None:
+    async def _serve(self, connection: _Terminal) -> None:
         """Answer one client. Whatever goes wrong here ends this connection and nothing else."""
         self._connections += 1
         try:
@@ -132,7 +123,7 @@ class ControlServer:
             await self._answer(connection)
         except FrameError as error:
             await connection.send(Problem(code=error.code, message=f"this is not a question to the host: {error}"))
-        except _ClientGone:
+        except ClientGone:
             log.debug("a control client went away", extra={"action": "control_client_gone"})
         except Exception:
             log.exception("a control request failed", extra={"action": "control_failed"})
@@ -141,12 +132,12 @@ class ControlServer:
         finally:
             self._connections -= 1
 
-    async def _answer(self, connection: _Connection) -> None:
+    async def _answer(self, connection: _Terminal) -> None:
         try:
             async with asyncio.timeout(FIRST_FRAME_TIMEOUT_S):
                 request = await connection.receive()
         except TimeoutError:
-            raise _ClientGone from None
+            raise ClientGone from None
         if not isinstance(request, Request):
             raise FrameError("unknown_type", "the first frame of a connection is a request")
         check_version(request.protocol)
@@ -154,7 +145,7 @@ class ControlServer:
         if problem is not None:
             await connection.send(problem)
 
-    async def _carry_out(self, request: Request, connection: _Connection) -> Problem | None:
+    async def _carry_out(self, request: Request, connection: _Terminal) -> Problem | None:
         """Do what is asked and answer it; return the problem where it cannot be done."""
         try:
             if request.verb == CHAT:
@@ -182,78 +173,19 @@ class ControlServer:
         return None
 
 
-class _ClientGone(Exception):
-    """The client closed its connection, or never spoke."""
-
-
-class _Connection:
-    """One client: frames in one by one, frames out with a bound on what it leaves unread. It is a `Screen`."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        # Shown means handed to the kernel, which delivers it even if we die: `drain` waits until nothing is left here.
-        writer.transport.set_write_buffer_limits(0)
-        self._sending = asyncio.Lock()
-        self._is_gone = False
-
-    async def receive(self) -> object:
-        """Return the next frame; raise FrameError, or _ClientGone at the end of the stream."""
-        try:
-            header = await self._reader.readexactly(HEADER_BYTES)
-            body = await self._reader.readexactly(body_length(header))
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                raise FrameError("truncated", "the stream ended inside a frame") from None
-            raise _ClientGone from None
-        except OSError:
-            raise _ClientGone from None
-        return CLIENT_FRAMES.decode(body)
+class _Terminal(FrameConnection):
+    """A client of control.sock. It is a `Screen`."""
 
     async def said(self) -> AsyncIterator[Say]:
-        with contextlib.suppress(_ClientGone):
+        with contextlib.suppress(ClientGone):
             while True:
                 frame = await self.receive()
                 if not isinstance(frame, Say):
                     raise FrameError("unknown_type", "a terminal chat takes say frames only")
                 yield frame
 
-    async def send(self, frame: object) -> bool:
-        """Send it; False if the client is gone, or left it unread for SHOW_TIMEOUT_S: it counts as gone from then."""
-        if self._is_gone or self._writer.is_closing():
-            return False
-        try:
-            async with asyncio.timeout(SHOW_TIMEOUT_S), self._sending:
-                self._writer.write(encode_frame(frame, MAX_HOST_FRAME_BYTES))
-                await self._writer.drain()
-        except (OSError, TimeoutError):
-            self._is_gone = True
-            self._writer.transport.abort()
-            return False
-        return True
-
     async def show(self, shown: Shown) -> bool:
         return await self.send(shown)
 
     def show_soon(self, shown: Shown) -> None:
-        if not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() < UNREAD_BYTES:
-            self._writer.write(encode_frame(shown, MAX_HOST_FRAME_BYTES))
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-def _listen(path: Path) -> socket.socket:
-    """Return a listening socket at `path` that was never open to others, in place of one that a killed host left."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        listener.bind(str(fresh))
-        fresh.chmod(0o600)
-        listener.listen(64)
-        fresh.rename(path)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        self.send_soon(shown, UNREAD_BYTES)
