@@ -134,7 +134,9 @@ def test_a_moment_is_due_once() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(EXPRESSIONS, st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)), ZONES, st.integers(1, 5), st.integers(0, 60))  # noqa: DTZ001
+@given(
+    EXPRESSIONS, st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)), ZONES, st.integers(1, 5), st.integers(0, 60)
+)  # noqa: DTZ001
 def test_what_has_gone_by_is_counted_and_its_newest_named(
     text: str, start: datetime, zone: ZoneInfo, keep: int, days: int
 ) -> None:

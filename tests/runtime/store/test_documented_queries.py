@@ -5,15 +5,24 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from protocol.ids import FileId, TaskId
 from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
+from runtime.delegation.records import DelegationRequest, HandedFile
 from runtime.journal import JournalKind
+from runtime.schedules.calendar import ByCron
+from runtime.schedules.cron import parse_cron
+from runtime.schedules.decisions import DuePlan
+from runtime.schedules.records import NewSchedule, PlannedRun, ScheduleText
+from runtime.store import delegation_rows, schedule_rows
 from runtime.store.records import Binding, MessageState
-from runtime.store.store import open_store
+from runtime.store.store import Store, open_store
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said
 
 PAGE = (Path(__file__).parents[3] / "docs" / "store.md").read_text("utf-8")
@@ -37,7 +46,31 @@ async def file(tmp_path: Path) -> Path:
         update = await store.store_raw(CHANNEL, "dead", b"?")
         assert update is not None
         await store.file_dead_letter(update.raw_id, "no such kind")
+        await schedule_and_delegation(store)
     return tmp_path / "store.db"
+
+
+async def schedule_and_delegation(store: Store) -> None:
+    """A schedule with a run, and an agent that asks another and hands it a file."""
+    new = NewSchedule(
+        group_id=MAIN,
+        chat=CHAT,
+        timing=ByCron(cron=parse_cron("0 8 * * *")),
+        zone="UTC",
+        text=ScheduleText(prompt="Good morning"),
+        made_by="cli",
+        subject=MAIN,
+    )
+    due = datetime(2026, 1, 31, 8, tzinfo=UTC)
+    made = await store.write(schedule_rows.add_schedule, new, due)
+    assert made is not None
+    run = PlannedRun(due_at=due, start_at=due, origin="due", state="waiting")
+    await store.write(schedule_rows.take_due, made, DuePlan(runs=(run,), next_due_at=due + timedelta(days=1)))
+    request = DelegationRequest(to="side", prompt="Look this up")
+    asking = {"from_group": MAIN, "from_task": TaskId("task_a"), "call_id": "c", "ancestors": (MAIN,)}
+    await store.write(partial(delegation_rows.add_delegation, **asking), request=request)
+    file = HandedFile(task_id=TaskId("task_a"), call_id="f", file_id=FileId("file_a"), name="a.txt", size_bytes=1)
+    await store.write(delegation_rows.add_handed_file, file, MAIN)
 
 
 @pytest.mark.parametrize("query", QUERIES)
