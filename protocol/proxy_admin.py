@@ -39,7 +39,7 @@ class AdminProblem(Record):
 class ProxyEvent(Record):
     """Something the host should know of a lease's traffic."""
 
-    kind: Literal["denied", "usage", "limit", "call_begun", "call_ended", "tripwire", "approval_wanted"]
+    kind: Literal["denied", "usage", "limit", "call_begun", "call_ended", "tripwire", "approval_wanted", "tainted"]
     group_id: GroupId
     task_id: TaskId
     attempt_id: AttemptId
@@ -48,7 +48,8 @@ class ProxyEvent(Record):
     """`METHOD scheme://host[:port]/path` before injection, at most 300 characters."""
     detail: str = ""
     """For `denied` and `limit`: the reason's code; for `call_ended`: the status, or `broken`; for `tripwire`: the name
-    of the secret whose placeholder was seen where it does not belong; for `approval_wanted`: the approval's id."""
+    of the secret whose placeholder was seen where it does not belong; for `approval_wanted`: the approval's id; for
+    `tainted`: `web` or `grant`, and the host whose answer may hold anybody's words."""
     usage: Usage | None = None
     model: str = ""
 

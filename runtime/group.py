@@ -6,12 +6,22 @@ it is listed with its problems and answers with them, and the others run. grants
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from protocol.ids import GroupId, is_group_id
 from protocol.task import ModelRoute
+from runtime.approvals.constraint_terms import (
+    MAX_CONSTRAINTS,
+    Constraint,
+    ConstraintSettings,
+    ReviewSettings,
+    build_constraint,
+    why_wrong,
+    why_wrong_asking,
+)
 from runtime.config import (
     REHEARSAL,
     LimitSettings,
@@ -27,6 +37,10 @@ from runtime.skill_catalogue import load_skills, skill_names
 from runtime.yaml_record import ConfigProblem, key, parse_record
 
 MAX_INSTRUCTIONS_BYTES = 256 << 10
+
+
+Mode = Literal["copilot", "autonomous"]
+"""`copilot`: what a task says outside the chat in which it began waits for a review. `autonomous`: it goes."""
 
 
 def _check_skill(name: str) -> str | None:
@@ -46,6 +60,9 @@ class GroupSettings:
     """Over those of nightyard.yaml, key by key."""
     parallel: int = key(1, least=1, most=16)
     """Tasks of this group that may run at once; they share its workspace."""
+    mode: Mode = "autonomous"
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    constraints: tuple[ConstraintSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +77,10 @@ class Group:
     skills: tuple[str, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
     parallel: int = 1
+    mode: Mode = "autonomous"
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    constraints: tuple[Constraint, ...] = ()
+    """Those of group.yaml; more may have been added in chats (`approvals/constraints.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +124,8 @@ def build_group(
             message = f"there is no skill {skill!r} (known: {named})"
             near = nearest_name(skill, skills)
             problems.append(ConfigProblem(file=file, line=line, key=f"skills[{index}]", message=message, nearest=near))
+    decisions = tuple(_decision_problems(own, file, reading.lines))
+    problems += decisions
     group = Group(
         group_id=group_id,
         instructions=instructions,
@@ -111,8 +134,52 @@ def build_group(
         skills=own.skills,
         limits=own.limits,
         parallel=own.parallel,
+        mode=own.mode,
+        review=own.review,
+        constraints=() if decisions else _build_constraints(own.constraints),
     )
     return group, tuple(problems)
+
+
+def _build_constraints(given: Sequence[ConstraintSettings]) -> tuple[Constraint, ...]:
+    return tuple(build_constraint(f"group.yaml:{number}", each) for number, each in enumerate(given, 1))
+
+
+def _decision_problems(own: GroupSettings, file: str, lines: Mapping[str, int]) -> Iterator[ConfigProblem]:
+    """Yield what is wrong with constraints and reviews beyond the shape of their keys."""
+    found = [(f"constraints[{index}]", why_wrong(each)) for index, each in enumerate(own.constraints)]
+    found.append(("review", why_wrong_asking(own.review.who, own.review.quorum, own.review.deadline)))
+    for path, wrong in found:
+        if wrong is not None:
+            key_name = f"{path}.{wrong[0]}" if wrong[0] else path
+            yield ConfigProblem(file=file, line=lines.get(key_name, lines.get(path, 1)), key=key_name, message=wrong[1])
+    if len(own.constraints) > MAX_CONSTRAINTS:
+        message = f"has {len(own.constraints)} items, the most is {MAX_CONSTRAINTS}"
+        yield ConfigProblem(file=file, line=lines.get("constraints", 1), key="constraints", message=message)
+
+
+def _mode_problems(
+    built: Mapping[GroupId, tuple[Group, tuple[ConfigProblem, ...]]],
+) -> dict[GroupId, list[ConfigProblem]]:
+    """Return the skills that are mounted in groups of both modes, as a fault of each of these groups: mounting a skill
+    elsewhere is promoting it, and what was only tried under review must not act by itself by the same edit."""
+    users: dict[str, list[Group]] = {}
+    for group, _ in built.values():
+        for skill in group.skills:
+            users.setdefault(skill, []).append(group)
+    problems: dict[GroupId, list[ConfigProblem]] = {}
+    for skill, groups in users.items():
+        if len({group.mode for group in groups}) > 1:
+            named = ", ".join(f"{group.group_id} ({group.mode})" for group in groups)
+            message = (
+                f"the skill {skill!r} is mounted in agents of both modes: {named}; take it out of some, give them one "
+                "`mode`, or copy the skill under another name"
+            )
+            for group in groups:
+                file = f"groups/{group.group_id}/group.yaml"
+                problem = ConfigProblem(file=file, line=1, key="skills", message=message)
+                problems.setdefault(group.group_id, []).append(problem)
+    return problems
 
 
 def sort_groups(built: Mapping[GroupId, tuple[Group, tuple[ConfigProblem, ...]]], parsed: ParsedSettings) -> Groups:
@@ -123,7 +190,9 @@ def sort_groups(built: Mapping[GroupId, tuple[Group, tuple[ConfigProblem, ...]]]
     """
     ready: dict[GroupId, Group] = {}
     suspended: dict[GroupId, tuple[ConfigProblem, ...]] = {}
-    for group_id, (group, problems) in built.items():
+    of_modes = _mode_problems(built)
+    for group_id, (group, own_problems) in built.items():
+        problems = (*own_problems, *of_modes.get(group_id, ()))
         above = tuple(problem for problem in parsed.problems if _concerns(problem, group))
         if problems or above:
             suspended[group_id] = (*problems, *above)

@@ -78,7 +78,8 @@ def parse_record(text: str, file: str, base: T) -> Reading[T]:
 
 
 def known_keys(record: type, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted name of every key that a record's file may have; `*` stands for a name the owner chooses."""
+    """Yield the dotted name of every key that a record's file may have; `*` stands for a name the owner chooses, `[]`
+    for an item of a list."""
     hints = typing.get_type_hints(record)
     for field in dataclasses.fields(record):
         yield from _keys_of(hints[field.name], f"{prefix}{field.name}")
@@ -90,6 +91,8 @@ def _keys_of(hint: Any, name: str) -> Iterator[str]:
         yield from known_keys(hint, f"{name}.")
     elif (origin := typing.get_origin(hint)) is not Literal and origin and issubclass(origin, Mapping):
         yield from _keys_of(typing.get_args(hint)[1], f"{name}.*")
+    elif origin is tuple and dataclasses.is_dataclass(typing.get_args(hint)[0]):
+        yield from known_keys(typing.get_args(hint)[0], f"{name}[].")
     else:
         yield name
 
@@ -187,7 +190,8 @@ class _Reader:
         if not isinstance(node, yaml.SequenceNode):
             return self._say(_line(node), path, f"should be a list, but it is {_kind(node)}")
         self.lines.update({f"{path}[{index}]": _line(child) for index, child in enumerate(node.value)})
-        values = [self._read(child, hint, f"{path}[{index}]", bounds, None) for index, child in enumerate(node.value)]
+        base = cast(Any, hint)() if dataclasses.is_dataclass(hint) else None
+        values = [self._read(child, hint, f"{path}[{index}]", bounds, base) for index, child in enumerate(node.value)]
         return _MISSING if _MISSING in values else tuple(values)
 
     def _read_choice(self, node: yaml.Node, choices: tuple[str, ...], path: str) -> Any:

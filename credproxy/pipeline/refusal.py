@@ -14,7 +14,7 @@ from protocol.ids import CallId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage
 
-EventKind = Literal["denied", "usage", "limit", "call_begun", "call_ended", "tripwire", "approval_wanted"]
+EventKind = Literal["denied", "usage", "limit", "call_begun", "call_ended", "tripwire", "approval_wanted", "tainted"]
 
 
 class Refused(Exception):

@@ -137,3 +137,20 @@ class Decision:
     """False: more persons must agree."""
     missing: int = 0
     """So many more."""
+
+
+TaintSource = Literal["web", "grant", "person", "program", "unknown"]
+"""The open web, a granted host whose answers are others' words (mail), somebody who is no member, a program's input;
+or it could not be found out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taint:
+    """What text of anybody's a task has read."""
+
+    sources: tuple[tuple[TaintSource, str], ...] = ()
+    """(source, where from), sorted."""
+
+    @property
+    def is_tainted(self) -> bool:
+        return bool(self.sources)
