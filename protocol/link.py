@@ -12,6 +12,7 @@ from protocol.frames import FrameSet
 from protocol.ids import AttemptId, FileId
 from protocol.record import Record
 from protocol.task import ModelRoute, Task, TaskResult
+from protocol.tool_rules import ToolRule
 from protocol.transcript import Entry, Step
 
 TYPE_CHECKING = False
@@ -63,6 +64,8 @@ class Assignment(Record):
     skills: tuple[SkillCard, ...] = ()
     steps: tuple[Step, ...] = ()
     """What earlier attempts of this task have done."""
+    constraints: tuple[ToolRule, ...] = ()
+    """Calls that a person is asked about before they are made, or that are never made."""
 
 
 class Stop(Record):

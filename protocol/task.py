@@ -112,6 +112,19 @@ class Purse(Record):
     """Of calls whose price is known."""
 
 
+class EgressRule(Record):
+    """A constraint on requests out, whatever a grant allows: somebody is asked first, or it is refused."""
+
+    rule_id: str
+    then: Literal["ask", "deny"]
+    host: str
+    """A host, `*.example.org` for all below it, or `*`."""
+    methods: tuple[str, ...] = ()
+    """None: every method."""
+    deadline_s: float = 3600.0
+    """How long those asked have."""
+
+
 class Lease(Record):
     """What one container's sockets may do now. Pushed by the host to the proxy before the task is handed over."""
 
@@ -125,3 +138,5 @@ class Lease(Record):
     labels: Mapping[str, str] | None = None
     purses: tuple[Purse, ...] = ()
     """What is paid from, each of them for each call."""
+    constraints: tuple[EgressRule, ...] = ()
+    """The strictest that fits a request counts."""
