@@ -24,6 +24,8 @@ GroupId = NewType("GroupId", str)
 SessionId = NewType("SessionId", str)
 TaskId = NewType("TaskId", str)
 AttemptId = NewType("AttemptId", str)
+SubmissionId = NewType("SubmissionId", str)
+"""Work that no chat message brought, from before it is a task."""
 MessageId = NewType("MessageId", str)
 """Ours, host-minted; the platform's own id of a message is `PlatformMessageId`."""
 ChannelId = NewType("ChannelId", str)

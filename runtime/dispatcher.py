@@ -12,16 +12,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from protocol.ids import ChatKey, GroupId, MessageId, SessionId, TaskId
+from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.admission import NoRoom, decide_admission, load_room
 from runtime.head_start import HeadStart, HeadStarts
 from runtime.insist import insist
 from runtime.operations import FREEZE_REASON, Stopped
-from runtime.session_queue import Refuse, SessionQueue, StartTask, Waiting
+from runtime.session_queue import Lane, Refuse, SessionQueue, StartTask, Waiting
+from runtime.store import submission_rows
 from runtime.store.errors import ClaimRefused
-from runtime.store.records import Begun, Filed, MessageState, StoredMessage, TaskRow
+from runtime.store.records import Begun, Claim, Filed, MessageState, StoredMessage, TaskRow
+from runtime.store.submission_rows import StoredSubmission
 from runtime.task_desk import TaskDesk
+from runtime.task_ends import TaskEnds
 from runtime.task_run import TaskRun
 from runtime.task_words import frozen_text, no_room_text, refused_text, suspended_text
 
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 SLOW_REREAD_S = 60.0
 """The store is read again at least so often, in case a wake was lost."""
 NO_ROOM_PAUSE_S = 5.0
+MAX_READ = 10_000
+"""Submissions read at once: as many as may wait."""
 REFUSED_PAUSE_S = 1.0
 
 
@@ -77,7 +82,7 @@ class Dispatcher:
         self._is_closing = False
         self._working: list[_Work] = []
         self._tasks: asyncio.TaskGroup | None = None
-        self._unstarted: dict[MessageId, Waiting] = {}
+        self._unstarted: dict[str, Waiting] = {}
         """What waits and has not been told why."""
         self._head_starts = HeadStarts(desk)
         self._offered: dict[GroupId, _Work] = {}
@@ -86,6 +91,11 @@ class Dispatcher:
         self._work_ended = asyncio.Event()
         self.recovered = asyncio.Event()
         """Set when the tasks that an earlier host left are taken up and the queue is filled."""
+
+    @property
+    def ends(self) -> TaskEnds:
+        """Who is told of each task's end."""
+        return self._desk.ends
 
     # --- From the other rooms
 
@@ -98,6 +108,11 @@ class Dispatcher:
         """Take a message that has just been queued in the store."""
         self._head_starts.learn(message)
         self._add([message])
+        self._awake.set()
+
+    def submitted(self, submission: StoredSubmission) -> None:
+        """Take work that has just been queued in the store."""
+        self._add_submission(submission)
         self._awake.set()
 
     async def offer(self, inbound: InboundMessage) -> HeadStart | None:
@@ -135,8 +150,7 @@ class Dispatcher:
             return  # the host goes: what was stored is taken up by the next start
         if begun is not None:
             row = begun.claim.task
-            assert row.session_id is not None  # a chat's message always has one
-            self._queue.task_running(row.session_id, row.group_id)
+            self._queue.task_running(lane_of(row), row.group_id, row.chat)
             self._working.append(work)
             self._tasks.create_task(self._go_on_with(work, begun, head_start))
         elif filed is not None:
@@ -149,7 +163,7 @@ class Dispatcher:
             run = TaskRun(self._desk, row, claim, taken=taken, transcript=begun.beginning.transcript)
             await work.begin(run)
         finally:
-            self._ended(work, row.session_id)
+            self._ended(work, lane_of(row))
 
     def _withdraw(self, group_id: GroupId) -> _Work:
         work = self._offered.pop(group_id)
@@ -181,16 +195,44 @@ class Dispatcher:
 
     async def _end_waiting(self, chat: ChatKey, reason: str) -> int:
         dropped = self._queue.drop(chat)
-        for message_id in dropped:
-            self._unstarted.pop(message_id, None)
-        for message_id in dropped:
-            await self._desk.store.end_message(message_id, MessageState.DEAD, reason)
-        return len(dropped)
+        for waiting in dropped:
+            self._unstarted.pop(waiting.work, None)
+        messages = 0
+        for waiting in dropped:
+            if waiting.kind == "message":
+                await self._desk.store.end_message(MessageId(waiting.work), MessageState.DEAD, reason)
+                messages += 1
+            elif waiting.kind == "submission":
+                await self._cancel(SubmissionId(waiting.work), reason)
+        return messages
+
+    async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
+        """End a submission that waits or runs, as stopped; False if it has ended. Its chat is not told."""
+        if await self._cancel(submission.submission_id, reason):
+            return True
+        task = await self._desk.store.read(submission_rows.task_of, submission.submission_id)
+        if task is None or task.ended_at is not None:
+            return False
+        self._stop(self._works_of(task.task_id), reason, tell=False)
+        return True
+
+    async def _cancel(self, submission_id: SubmissionId, reason: str) -> bool:
+        """End a submission that is not a task yet."""
+        ended = await insist(
+            lambda: self._desk.store.write(submission_rows.cancel, submission_id, reason), "a cancelled submission"
+        )
+        if ended is None:
+            return False
+        self._queue.withdraw(lane_of(ended), submission_id)
+        self._desk.ends.tell(ended)
+        return True
+
+    def _works_of(self, task_id: TaskId) -> list[_Work]:
+        return [work for work in self._working if work.run is not None and work.run.task_id == task_id]
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one running task; its chat is told."""
-        found = [work for work in self._working if work.run is not None and work.run.task_id == task_id]
-        return Stopped(tasks=self._stop(found, reason, tell=True), messages=0)
+        return Stopped(tasks=self._stop(self._works_of(task_id), reason, tell=True), messages=0)
 
     async def stop_all(self, reason: str) -> Stopped:
         """Stop every running task; their chats are told. Waiting messages keep waiting."""
@@ -231,6 +273,8 @@ class Dispatcher:
             if self._must_reread:
                 self._must_reread = False
                 self._add(await self._desk.store.waiting_messages())
+                for submission in await self._desk.store.read(submission_rows.waiting_submissions, MAX_READ):
+                    self._add_submission(submission)
             await self._end_refused()
             pause_s = await self._start_what_may(tasks)
             self.recovered.set()
@@ -244,8 +288,7 @@ class Dispatcher:
         """Go on with the tasks that an earlier host left, all at once. Frozen: they end as if they had run then."""
         is_frozen = await self._desk.store.is_frozen()
         for row in await self._desk.store.running_tasks():
-            if row.session_id is not None:
-                self._queue.task_running(row.session_id, row.group_id)
+            self._queue.task_running(lane_of(row), row.group_id, None if row.submission_id else row.chat)
             tasks.create_task(self._go_on(row, is_frozen=is_frozen))
 
     async def _go_on(self, row: TaskRow, *, is_frozen: bool) -> None:
@@ -257,7 +300,7 @@ class Dispatcher:
         try:
             await work.begin(run)
         finally:
-            self._ended(work, row.session_id)
+            self._ended(work, lane_of(row))
 
     async def _start_what_may(self, tasks: asyncio.TaskGroup) -> float:
         """Start all that may start; return how long to sleep if nothing wakes us."""
@@ -273,20 +316,19 @@ class Dispatcher:
             start = self._queue.start_next(self._parallel)
             if not isinstance(start, StartTask):
                 break
-            for message_id in start.message_ids:
-                self._unstarted.pop(message_id, None)
+            for started in start.works:
+                self._unstarted.pop(started, None)
             tasks.create_task(self._start(start))
         await self._tell_why(is_frozen, no_room)
         return NO_ROOM_PAUSE_S if no_room else SLOW_REREAD_S
 
     async def _start(self, start: StartTask) -> None:
-        """Claim the messages as one task and run it."""
+        """Claim messages or a submission as one task and run it."""
         work = _Work(start.chat)
         self._working.append(work)
         try:
-            claim = await insist(lambda: self._desk.store.claim_messages(start.message_ids), "a claim")
-            row = claim.task
-            await work.begin(TaskRun(self._desk, row, claim))
+            found = await insist(lambda: self._claim(start), "a claim")
+            await work.begin(TaskRun(self._desk, found.task, found))
         except ClaimRefused as error:
             work.settled.set()
             log.warning("messages were not claimed: %s", error, extra={"action": "claim_refused"})
@@ -294,13 +336,17 @@ class Dispatcher:
             await asyncio.sleep(REFUSED_PAUSE_S)
             self._must_reread = True
         finally:
-            self._ended(work, start.session_id)
+            self._ended(work, start.lane)
 
-    def _ended(self, work: _Work, session_id: SessionId | None) -> None:
+    async def _claim(self, start: StartTask) -> Claim:
+        if start.kind == "submission":
+            return await self._desk.store.write(submission_rows.claim, SubmissionId(start.works[0]))
+        return await self._desk.store.claim_messages(start.message_ids)
+
+    def _ended(self, work: _Work, lane: Lane) -> None:
         self._working.remove(work)
         work.settled.set()
-        if session_id is not None:
-            self._queue.task_ended(session_id)
+        self._queue.task_ended(lane)
         self._work_ended.set()
         self._awake.set()
 
@@ -321,21 +367,33 @@ class Dispatcher:
             if message.session_id is None or message.group_id is None:
                 continue
             waiting = Waiting(
-                seq=message.seq,
-                message_id=message.message_id,
-                session_id=message.session_id,
+                order=(message.seq, 0),
+                work=message.message_id,
+                lane=Lane(message.session_id),
                 group_id=message.group_id,
                 chat=message.inbound.chat,
             )
             refused = self._queue.add(waiting)
-            if refused is not None:
+            if isinstance(refused, Refuse):
                 self._refused.append((waiting, refused))
                 continue
             self._unstarted.setdefault(message.message_id, waiting)
 
+    def _add_submission(self, submission: StoredSubmission) -> None:
+        new = submission.new
+        waiting = Waiting(
+            order=(submission.after_message, submission.number),
+            work=submission.submission_id,
+            lane=Lane(submission.session_id or submission.submission_id),
+            group_id=new.group_id,
+            chat=new.chat,
+            kind="submission",
+        )
+        self._queue.add(waiting)
+
     async def _tell_why(self, is_frozen: bool, no_room: NoRoom | None) -> None:
         """Tell each chat once for each message why it waits, where it is not only for another answer."""
-        for message_id, waiting in list(self._unstarted.items()):
+        for work_id, waiting in list(self._unstarted.items()):
             if is_frozen:
                 text = frozen_text()
             elif problems := self._desk.around.groups.problems_of(waiting.group_id):
@@ -344,18 +402,19 @@ class Dispatcher:
                 text = no_room_text(no_room.message, no_room.mend)
             else:
                 continue
-            await self._notify(f"waits:{message_id}", waiting.chat, text)
-            self._unstarted.pop(message_id, None)
+            if waiting.chat is not None:
+                await self._notify(f"waits:{work_id}", waiting.chat, text)
+            self._unstarted.pop(work_id, None)
 
     async def _end_refused(self) -> None:
         """End the messages of sessions in which too much waits, with a word to their chat."""
         while self._refused:
             waiting, refused = self._refused.pop()
-            await self._notify(f"waits:{waiting.message_id}", waiting.chat, refused_text(refused.waiting))
+            if waiting.chat is not None:
+                await self._notify(f"waits:{waiting.work}", waiting.chat, refused_text(refused.waiting))
             reason = f"{refused.waiting} messages waited before it"
-            await insist(
-                partial(self._desk.store.end_message, waiting.message_id, MessageState.REFUSED, reason), "a refusal"
-            )
+            refusing = partial(self._desk.store.end_message, MessageId(waiting.work), MessageState.REFUSED, reason)
+            await insist(refusing, "a refusal")
 
     async def _notify(self, key: str, chat: ChatKey, text: str) -> None:
         message = OutboundMessage(chat=chat, text=text)
@@ -375,3 +434,8 @@ class Dispatcher:
         while self._working:
             self._work_ended.clear()
             await self._work_ended.wait()
+
+
+def lane_of(row: TaskRow) -> Lane:
+    """Return the lane that a task is worked on in."""
+    return Lane(row.session_id or row.submission_id or row.task_id)

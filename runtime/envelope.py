@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from protocol.ids import PersonKey
+from protocol.ids import PersonKey, SubmissionId
 from protocol.message import Attachment
 from runtime.store.records import Role, StoredMessage
+from runtime.submission import NewSubmission
 
 MAX_MESSAGE_CHARS = 40_000
 """More of one message is put in a file (about 10,000 tokens of English)."""
@@ -66,6 +67,32 @@ def build_envelope(
         left -= len(text)
         parts.append(_element(element, message, text, roles.get(message.inbound.person), zone))
     return Envelope(text="\n".join(parts), long_texts=tuple(long_texts))
+
+
+def build_submission(
+    submission_id: SubmissionId,
+    new: NewSubmission,
+    at: str,
+    context: Sequence[StoredMessage],
+    roles: Mapping[PersonKey, Role],
+    zone: tzinfo,
+) -> Envelope:
+    """Return what a submitter asked for, after what was said meanwhile without being meant for the agent."""
+    meanwhile = build_envelope((), context, roles, zone)
+    text, long_texts = clean_text(new.prompt), meanwhile.long_texts
+    if len(text) > MAX_ENVELOPE_CHARS:
+        long_text = LongText(name=f"{submission_id}.txt", text=text)
+        long_texts = (*long_texts, long_text)
+        text = f"{text[:SHOWN_CHARS]}\n[cut here: all {len(text)} characters are in /inbox/{long_text.name}]"
+    trust = "none" if new.trust == "untrusted" else new.trust
+    lines = [
+        f'<message from="{clean_name(new.submitter)}" trust="{trust}" at="{local_time(at, zone)}">',
+        _guarded(text),
+    ]
+    if new.skill is not None:
+        lines.append(f"<note>Follow the skill {new.skill}: open it first.</note>")
+    lines.append("</message>")
+    return Envelope(text="\n".join([*filter(None, [meanwhile.text]), *lines]), long_texts=long_texts)
 
 
 def clean_text(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Which waiting messages become a task now: one session in order, one task of it at a time, groups in turn. Pure.
+"""Which waiting work becomes a task now: one session in order, one task of it at a time, groups in turn. Pure.
 
-The queue is memory only and can be lost: it is rebuilt from the store's queued messages. Claiming what it says to
-start, and telling it when a task has ended, is dispatcher.py's business.
+The queue is memory only and can be lost: it is rebuilt from the store's queued messages and submissions, and from the
+suspended tasks that have their answer. Claiming what it says to start, and telling it when a task has ended, is
+dispatcher.py's business. Times are monotonic and come in as arguments.
 """
 
 from __future__ import annotations
@@ -9,43 +10,65 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NewType
 
-from protocol.ids import ChatKey, GroupId, MessageId, SessionId
+from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
+from runtime.store.records import QueueMode
 
 MAX_MESSAGES_PER_TASK = 100
 """Messages that one task answers together; what waits beyond them is the next task's."""
 MAX_WAITING_PER_SESSION = 500
 """Above this a session's further messages are refused with a word, rather than answered days later."""
+LONGEST_HOLD_S = 10.0
+"""Whoever goes on typing is answered all the same: so long after the first message of a burst."""
+
+Lane = NewType("Lane", str)
+"""What is worked on one after the other: a session; work without one is a lane of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A queued message, as far as the order of work concerns it."""
+    """Work that waits, as far as the order of work concerns it."""
 
-    seq: int
-    """The store's: the order in which messages came."""
-    message_id: MessageId
-    session_id: SessionId
+    order: tuple[int, int]
+    """A message: its seq, and 0. A submission: the newest seq when it came, and its own number, from 1."""
+    work: MessageId | SubmissionId | TaskId
+    lane: Lane
     group_id: GroupId
-    chat: ChatKey
+    chat: ChatKey | None
+    kind: Literal["message", "submission", "resumption"] = "message"
+    """`resumption`: a suspended task that has its answer."""
+    mode: QueueMode = "steer"
+    """Of messages: what becomes of those that come while the answer to an earlier one is made."""
+    arrived_at: float = 0.0
+    hold_s: float = 0.0
+    """Of messages to collect: how long after this one more is waited for. 0: it ends the wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTask:
-    """Claim these messages, in order, as one task. The session counts as running until `task_ended`."""
+    """Claim this as one task: messages in order, or one submission, or one task that goes on. The lane counts as
+    running until `task_ended`."""
 
-    session_id: SessionId
+    lane: Lane
     group_id: GroupId
-    chat: ChatKey
-    message_ids: tuple[MessageId, ...]
+    chat: ChatKey | None
+    kind: Literal["message", "submission", "resumption"]
+    works: tuple[MessageId | SubmissionId | TaskId, ...]
+
+    @property
+    def message_ids(self) -> tuple[MessageId, ...]:
+        return tuple(MessageId(work) for work in self.works) if self.kind == "message" else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Nothing can start now: nothing waits, the machine is full, or all that waits is behind its session or group."""
+    """Nothing can start now: nothing waits, the machine is full, all that waits is behind its session or group, or more
+    is waited for."""
 
-    reason: Literal["nothing", "group", "machine"]
+    reason: Literal["nothing", "group", "machine", "more"]
+    until: float | None = None
+    """When to ask again, if nothing happens before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,33 +78,54 @@ class Refuse:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupt:
+    """The message is taken, and the task of its lane is to be stopped for it."""
+
+    lane: Lane
+
+
+@dataclass(slots=True)
+class _Running:
+    group_id: GroupId
+    steers: ChatKey | None
+    """The chat whose messages may go into the task."""
+    underway: set[str]
+    """What it answers."""
+    offered: set[str]
+    """What waits and was handed to it, and it has not taken in."""
+
+
 class SessionQueue:
-    """The waiting messages by session, and the sessions that a task runs for."""
+    """The waiting work by lane, and the lanes that a task runs for."""
 
     def __init__(self, *, max_running: int) -> None:
         self.max_running = max_running
         """Tasks on this machine at once; may be changed at any time."""
-        self._waiting: dict[SessionId, list[Waiting]] = {}
-        self._running: dict[SessionId, GroupId] = {}
-        self._underway: dict[SessionId, frozenset[MessageId]] = {}
+        self._waiting: dict[Lane, list[Waiting]] = {}
+        self._running: dict[Lane, _Running] = {}
         self._last_started: dict[GroupId, int] = {}
         self._starts = 0
 
     def __repr__(self) -> str:
         return f"<SessionQueue waiting={self.waiting_count()} running={len(self._running)}/{self.max_running}>"
 
-    def add(self, message: Waiting) -> Refuse | None:
-        """Take a queued message; one that waits or is being answered already changes nothing."""
-        waiting = self._waiting.get(message.session_id, [])
-        if message in waiting or message.message_id in self._underway.get(message.session_id, ()):
+    def add(self, new: Waiting) -> Refuse | Interrupt | None:
+        """Take queued work; what waits or is being worked on already changes nothing."""
+        waiting = self._waiting.get(new.lane, [])
+        running = self._running.get(new.lane)
+        if any(each.work == new.work for each in waiting) or (running is not None and new.work in running.underway):
             return None
-        if len(waiting) >= MAX_WAITING_PER_SESSION:
+        if new.kind == "message" and len(waiting) >= MAX_WAITING_PER_SESSION:
             return Refuse(waiting=len(waiting))
-        bisect.insort(waiting, message, key=lambda each: each.seq)
-        self._waiting[message.session_id] = waiting
+        bisect.insort(waiting, new, key=lambda each: each.order)
+        self._waiting[new.lane] = waiting
+        is_interrupt = new.kind == "message" and new.mode == "interrupt"
+        if is_interrupt and running is not None and running.steers == new.chat:
+            return Interrupt(lane=new.lane)
         return None
 
-    def start_next(self, parallel: Callable[[GroupId], int]) -> StartTask | Wait:
+    def start_next(self, parallel: Callable[[GroupId], int], now: float = 0.0) -> StartTask | Wait:
         """Say what to start now, if anything; call again until it says Wait.
 
         `parallel` gives how many tasks of a group may run at once; 0 holds the group back (suspended, budget spent).
@@ -93,68 +137,139 @@ class SessionQueue:
         heads = self._startable(parallel)
         if not heads:
             return Wait(reason="group")
-        return self._start(min(heads, key=lambda head: (self._last_started.get(head.group_id, -1), head.seq)))
+        ready = [head for head in heads if self._ready_at(head.lane) <= now]
+        if not ready:
+            return Wait(reason="more", until=min(self._ready_at(head.lane) for head in heads))
+        return self._start(min(ready, key=self._turn))
 
-    def task_running(self, session_id: SessionId, group_id: GroupId) -> None:
-        """Count a task that runs already: one taken up after a restart."""
-        self._running[session_id] = group_id
+    def steer_next(self, lane: Lane) -> tuple[MessageId, ...]:
+        """Return messages that wait and go into the lane's running task now, oldest first; each is returned once. They
+        wait on until `steered` says that the task has taken them in."""
+        running = self._running.get(lane)
+        if running is None or running.steers is None:
+            return ()
+        steered = []
+        for each in self._waiting.get(lane, ())[:MAX_MESSAGES_PER_TASK]:
+            if each.kind != "message" or each.mode != "steer" or each.chat != running.steers:
+                break
+            if each.work not in running.offered:
+                running.offered.add(each.work)
+                steered.append(MessageId(each.work))
+        return tuple(steered)
 
-    def task_ended(self, session_id: SessionId) -> None:
-        """Let the session go on. Also after a claim that the store refused: its messages are not waiting any more."""
-        self._running.pop(session_id, None)
-        self._underway.pop(session_id, None)
+    def steered(self, lane: Lane, message_ids: tuple[MessageId, ...]) -> None:
+        """Note that the lane's running task has taken these in: they do not wait any more."""
+        taken: set[str] = set(message_ids)
+        self._remove(lane, taken)
+        running = self._running.get(lane)
+        if running is not None:
+            running.offered -= taken
+            running.underway |= taken
 
-    def drop(self, chat: ChatKey) -> tuple[MessageId, ...]:
-        """Take a chat's waiting messages out (`/stop`) and return them, oldest first; what runs is not touched."""
+    def task_running(self, lane: Lane, group_id: GroupId, steers: ChatKey | None = None) -> None:
+        """Count a task that runs already: one taken up after a restart, or begun with its message's filing."""
+        self._running[lane] = _Running(group_id, steers, underway=set(), offered=set())
+
+    def task_ended(self, lane: Lane) -> None:
+        """Let the lane go on; what was handed to its task and not taken in waits as before. Also after a claim that the
+        store refused: what was to be claimed is not waiting any more."""
+        self._running.pop(lane, None)
+
+    def drop(self, chat: ChatKey) -> tuple[Waiting, ...]:
+        """Take out what waits for a chat (`/stop`) and return it, oldest first; what runs is not touched."""
         dropped = sorted(
             (each for waiting in self._waiting.values() for each in waiting if each.chat == chat),
-            key=lambda each: each.seq,
+            key=lambda each: each.order,
         )
-        for message in dropped:
-            self._remove(message.session_id, {message.message_id})
-        return tuple(message.message_id for message in dropped)
+        for each in dropped:
+            self._remove(each.lane, {each.work})
+        return tuple(dropped)
+
+    def withdraw(self, lane: Lane, work: MessageId | SubmissionId | TaskId) -> bool:
+        """Take one piece of waiting work out; False if it does not wait."""
+        if not any(each.work == work for each in self._waiting.get(lane, ())):
+            return False
+        self._remove(lane, {work})
+        return True
+
+    def place(self, lane: Lane, parallel: Callable[[GroupId], int]) -> int:
+        """Return a lane's place in line, from 1: how many starts it is away. 0: it is not in line, since nothing waits
+        in it, its own task runs, or its group is held back."""
+        heads = [waiting[0] for each, waiting in self._waiting.items() if each not in self._running]
+        mine = next((head for head in heads if head.lane == lane), None)
+        if mine is None or not parallel(mine.group_id):
+            return 0
+        if len(self._running) < self.max_running:  # only its own group is busy
+            heads = [head for head in heads if head.group_id == mine.group_id]
+        last, place = dict(self._last_started), 0
+        while True:
+            place += 1
+            head = min(heads, key=lambda each: (last.get(each.group_id, -1), each.order))
+            if head.lane == lane:
+                return place
+            heads.remove(head)
+            last[head.group_id] = self._starts + place
 
     def running_count(self, group_id: GroupId | None = None) -> int:
         """Return how many tasks run: of a group, or of all."""
         if group_id is None:
             return len(self._running)
-        return sum(1 for running in self._running.values() if running == group_id)
+        return sum(1 for running in self._running.values() if running.group_id == group_id)
 
-    def waiting_count(self, session_id: SessionId | None = None) -> int:
-        """Return how many messages wait: in a session, or in all."""
-        if session_id is not None:
-            return len(self._waiting.get(session_id, ()))
+    def waiting_count(self, lane: Lane | None = None) -> int:
+        """Return how much waits: in a lane, or in all."""
+        if lane is not None:
+            return len(self._waiting.get(lane, ()))
         return sum(map(len, self._waiting.values()))
 
-    def is_running(self, session_id: SessionId) -> bool:
-        return session_id in self._running
+    def is_running(self, lane: Lane) -> bool:
+        return lane in self._running
+
+    def _turn(self, head: Waiting) -> tuple[int, tuple[int, int]]:
+        """Return what orders heads: the group that started least recently first, then what came first."""
+        return self._last_started.get(head.group_id, -1), head.order
 
     def _startable(self, parallel: Callable[[GroupId], int]) -> list[Waiting]:
-        """Return the oldest message of each session that may start."""
+        """Return the oldest work of each lane that may start."""
         running: dict[GroupId, int] = {}
-        for group_id in self._running.values():
-            running[group_id] = running.get(group_id, 0) + 1
-        heads = (waiting[0] for session_id, waiting in self._waiting.items() if session_id not in self._running)
+        for each in self._running.values():
+            running[each.group_id] = running.get(each.group_id, 0) + 1
+        heads = (waiting[0] for lane, waiting in self._waiting.items() if lane not in self._running)
         return [head for head in heads if running.get(head.group_id, 0) < parallel(head.group_id)]
 
-    def _start(self, head: Waiting) -> StartTask:
-        """Start with the head and what follows it from the same chat: a reply goes to one chat."""
-        together: list[Waiting] = []
-        for message in self._waiting[head.session_id][:MAX_MESSAGES_PER_TASK]:
-            if message.chat != head.chat:
+    def _ready_at(self, lane: Lane) -> float:
+        """Return when what a lane begins with is complete."""
+        together = self._together(lane)
+        held = [each for each in together if each.mode == "collect" and each.kind == "message"]
+        if len(held) < len(together) or len(together) == MAX_MESSAGES_PER_TASK or any(not each.hold_s for each in held):
+            return 0.0
+        return min(max(each.arrived_at + each.hold_s for each in held), held[0].arrived_at + LONGEST_HOLD_S)
+
+    def _together(self, lane: Lane) -> list[Waiting]:
+        """Return what the lane's next task is made of: its head, and the messages after it of the same chat, since a
+        reply goes to one chat. Follow-ups are answered one by one."""
+        head, *others = self._waiting[lane][:MAX_MESSAGES_PER_TASK]
+        together = [head]
+        if head.kind != "message" or head.mode == "follow_up":
+            return together
+        for each in others:
+            if each.kind != "message" or each.chat != head.chat or each.mode == "follow_up":
                 break
-            together.append(message)
-        message_ids = tuple(message.message_id for message in together)
-        self._remove(head.session_id, set(message_ids))
-        self._running[head.session_id] = head.group_id
-        self._underway[head.session_id] = frozenset(message_ids)
+            together.append(each)
+        return together
+
+    def _start(self, head: Waiting) -> StartTask:
+        works = tuple(each.work for each in self._together(head.lane))
+        self._remove(head.lane, set(works))
+        steers = head.chat if head.kind == "message" else None
+        self._running[head.lane] = _Running(head.group_id, steers, underway=set(works), offered=set())
         self._starts += 1
         self._last_started[head.group_id] = self._starts
-        return StartTask(session_id=head.session_id, group_id=head.group_id, chat=head.chat, message_ids=message_ids)
+        return StartTask(lane=head.lane, group_id=head.group_id, chat=head.chat, kind=head.kind, works=works)
 
-    def _remove(self, session_id: SessionId, message_ids: set[MessageId]) -> None:
-        left = [each for each in self._waiting[session_id] if each.message_id not in message_ids]
+    def _remove(self, lane: Lane, works: set[str]) -> None:
+        left = [each for each in self._waiting.get(lane, ()) if each.work not in works]
         if left:
-            self._waiting[session_id] = left
+            self._waiting[lane] = left
         else:
-            del self._waiting[session_id]
+            self._waiting.pop(lane, None)

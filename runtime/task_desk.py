@@ -25,6 +25,7 @@ from runtime.group import Groups
 from runtime.home import Home
 from runtime.store.records import OutboxRow
 from runtime.store.store import Store
+from runtime.task_ends import TaskEnds
 
 ShownKind = Literal["accepted", "delta", "progress", "done"]
 
@@ -116,6 +117,8 @@ class TaskDesk:
     """Model calls of a group that the store's count of today does not have yet."""
     shares: Shares = field(default_factory=Shares)
     """What running tasks may still take from their groups' day."""
+    ends: TaskEnds = field(default_factory=TaskEnds)
+    """Who is told that a task has ended."""
 
     @property
     def settings(self) -> Settings:

@@ -45,6 +45,7 @@ from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
 from runtime.skill_catalogue import load_skills
+from runtime.store.database import time_text
 from runtime.store.errors import StepOutOfOrder
 from runtime.store.records import (
     AttemptRow,
@@ -53,7 +54,9 @@ from runtime.store.records import (
     OutboxRow,
     TaskRow,
 )
-from runtime.task_builder import build_assignment, build_lease, plan_task, speakers
+from runtime.store.submission_rows import submission
+from runtime.submission import NewSubmission
+from runtime.task_builder import build_assignment, build_lease, model_of, plan_task, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
 from runtime.task_words import cap_text, failure_text, suspended_text
@@ -84,6 +87,7 @@ class TaskRun:
         self._transcript = transcript
         """The session before this task, once it is known."""
         self._attempt = Attempt(desk, row, claim.attempt, taken) if claim and taken else None
+        self._task = row.spec
         self._stop_reason = ""
         self._tell_stop = False
         self._is_interrupted = False
@@ -160,6 +164,7 @@ class TaskRun:
         task = self._row.spec or await self._build_task(group)
         if isinstance(task, EndTask):
             return task
+        self._task = task
         claim = self._claim
         outcome = await self._run_attempt(claim.attempt, task, group) if claim else await self._take_up(task, group)
         while True:
@@ -180,17 +185,19 @@ class TaskRun:
         store = self._desk.store
         if self._transcript is None:
             self._transcript = await store.transcript_of(task.session_id) if task.session_id else ()
+        model = model_of(task, group, self._desk.settings.routes)
         assignment = build_assignment(
             task,
             row,
             group,
+            model,
             transcript=self._transcript,
             cards=[skill.card for skill in skills],
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
         self._attempt = self._attempt or Attempt(self._desk, self._row, row)
-        lease = build_lease(task, row, group.model)
+        lease = build_lease(task, row, model)
         return await self._attempt.start(kind, task, lease, assignment)
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
@@ -205,7 +212,7 @@ class TaskRun:
                 self._attempt = Attempt(self._desk, self._row, last)
                 if self._stopped.is_set():
                     await self._attempt.stop(self._stop_reason)
-                lease = build_lease(task, last, group.model)
+                lease = build_lease(task, last, model_of(task, group, self._desk.settings.routes))
                 return await self._attempt.adopt(memory, lease, _wall_left_s(task, last))
         if last.state == "ended" and last.end_reason.startswith("crashed"):
             return Crashed(exit_code=None, out_of_memory=False, stderr_tail="")
@@ -318,6 +325,7 @@ class TaskRun:
             uncounted=uncounted,
             reserved=self._desk.shares.reserved(self.task_id, group.group_id, used),
             zone=self._desk.zone,
+            submission=await self._submission(),
         )
         if isinstance(planned, CapReached):
             return EndTask(result=_failed("daily_cap", cap_text(planned)), said=cap_text(planned))
@@ -326,6 +334,13 @@ class TaskRun:
         for long_text in planned.long_texts:
             await asyncio.to_thread(_write_long_text, inbox, long_text)
         return planned.task
+
+    async def _submission(self) -> NewSubmission | None:
+        """Return what the task came of, where no message brought it."""
+        if self._row.submission_id is None or (self._claim and self._claim.submission):
+            return self._claim.submission if self._claim else None
+        stored = await self._desk.store.read(submission, self._row.submission_id)
+        return stored.new if stored else None
 
     async def _used_by_others(self) -> dict[TaskId, int]:
         """Return the model calls that the group's other running tasks have made.
@@ -358,6 +373,8 @@ class TaskRun:
         delivery.deliver(claimed)
         if not claimed:
             delivery.wake()
+        ended_at = time_text(datetime.now(UTC))
+        self._desk.ends.tell(replace(self._row, state=result.status, result=result, ended_at=ended_at, spec=self._task))
         extra = {"action": "task_finished", "task_id": self._row.task_id, "status": result.status, "code": result.code}
         log.info("a task ended", extra={"group_id": self._row.group_id, **extra})
 

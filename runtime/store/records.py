@@ -20,11 +20,13 @@ from protocol.ids import (
     PersonKey,
     PlatformMessageId,
     SessionId,
+    SubmissionId,
     TaskId,
 )
 from protocol.message import InboundMessage, OutboundMessage, Receipt
 from protocol.task import Task, TaskResult
 from protocol.transcript import Entry, Step
+from runtime.submission import NewSubmission
 
 Role = Literal["owner", "admin", "member", "guest"]
 ROLES: tuple[Role, ...] = ("guest", "member", "admin", "owner")
@@ -35,6 +37,9 @@ Rest = Literal["drop", "context"]
 """What happens to the messages that are not."""
 SessionScope = Literal["chat", "shared"]
 """`chat`: each chat has its own session of the group; `shared`: all chats so bound share one."""
+QueueMode = Literal["steer", "follow_up", "collect", "interrupt"]
+"""What becomes of a message that comes while the agent works: it is told at once, waits its turn, waits for those that
+follow it, or ends what goes on."""
 
 
 class MessageState(enum.StrEnum):
@@ -83,6 +88,8 @@ class StoredMessage:
     task_id: TaskId | None = None
     """The task that claimed it (for context: the first task that was shown it)."""
     end_reason: str = ""
+    mode: QueueMode = "steer"
+    """As its binding says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +112,14 @@ class TaskRow:
     reply_to: PlatformMessageId | None
     """The newest message it answers."""
     state: str
-    """`running`, or a TaskStatus."""
+    """`running`, `suspended`, or a TaskStatus."""
     created_at: str
     ended_at: str | None = None
     spec: Task | None = None
     """What the host built and handed over; None until its first attempt runs."""
     result: TaskResult | None = None
+    submission_id: SubmissionId | None = None
+    """What it came of, where no message brought it."""
 
 
 AttemptState = Literal["starting", "running", "ended"]
@@ -136,7 +145,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A task that has just been made of waiting messages, with its first attempt."""
+    """A task that has just been made of waiting messages or a submission, with its first attempt."""
 
     task: TaskRow
     attempt: AttemptRow
@@ -144,6 +153,8 @@ class Claim:
     """Those it answers, in order."""
     context: tuple[StoredMessage, ...]
     """Those of the session kept as context since its last task, in order."""
+    submission: NewSubmission | None = None
+    """What it does, where no message brought it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,18 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
-from protocol.ids import AttemptId, ChatKey, DoorId, GroupId, MessageId, PlatformMessageId, SessionId, TaskId, mint
+from protocol.ids import (
+    AttemptId,
+    ChatKey,
+    DoorId,
+    GroupId,
+    MessageId,
+    PlatformMessageId,
+    SessionId,
+    SubmissionId,
+    TaskId,
+    mint,
+)
 from protocol.task import Task, TaskResult
 from protocol.transcript import Entry, Step
 from runtime.journal import JournalKind
@@ -37,27 +48,19 @@ def make_task(
     newest = messages[-1]
     if newest.group_id is None:
         raise ClaimRefused("they are for no group")
-    row = TaskRow(
-        task_id=task_id,
-        group_id=newest.group_id,
-        session_id=newest.session_id,
-        submitter=f"person:{newest.inbound.person}",
-        chat=newest.inbound.chat,
-        reply_to=newest.inbound.platform_message_id,
-        state="running",
-        created_at=transaction.now_text(),
+    row = insert_task(
+        transaction,
+        TaskRow(
+            task_id=task_id,
+            group_id=newest.group_id,
+            session_id=newest.session_id,
+            submitter=f"person:{newest.inbound.person}",
+            chat=newest.inbound.chat,
+            reply_to=newest.inbound.platform_message_id,
+            state="running",
+            created_at=transaction.now_text(),
+        ),
     )
-    transaction.run(
-        "insert_task",
-        task_id=task_id,
-        group_id=row.group_id,
-        session_id=row.session_id,
-        submitter=row.submitter,
-        chat=row.chat,
-        reply_to=row.reply_to,
-        created_at=row.created_at,
-    )
-    append(transaction, JournalKind.TASK_STARTED, task=task_id, group=row.group_id, session=row.session_id)
     for claimed in messages:
         transaction.run("claim_message", message_id=claimed.message_id, task_id=task_id)
         append(transaction, JournalKind.MESSAGE_CLAIMED, message=claimed.message_id, task=task_id)
@@ -65,10 +68,34 @@ def make_task(
     context = messages_of(transaction, task_id) if shown else ()
     return Claim(
         task=row,
-        attempt=_start_attempt(transaction, task_id, attempt_id, number=1),
+        attempt=start_attempt(transaction, task_id, attempt_id, number=1),
         messages=tuple(replace(each, state=MessageState.CLAIMED, task_id=task_id) for each in messages),
         context=tuple(message for message in context if message.state is MessageState.CONTEXT),
     )
+
+
+def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
+    """Store a task that begins, and return it."""
+    transaction.run(
+        "insert_task",
+        task_id=row.task_id,
+        group_id=row.group_id,
+        session_id=row.session_id,
+        submitter=row.submitter,
+        submission_id=row.submission_id,
+        chat=row.chat,
+        reply_to=row.reply_to,
+        created_at=row.created_at,
+    )
+    append(
+        transaction,
+        JournalKind.TASK_STARTED,
+        task=row.task_id,
+        group=row.group_id,
+        session=row.session_id,
+        submission=row.submission_id,
+    )
+    return row
 
 
 def _claimable(transaction: Transaction, message_ids: tuple[MessageId, ...]) -> list[StoredMessage]:
@@ -92,10 +119,10 @@ def begin_attempt(transaction: Transaction, task_id: TaskId) -> AttemptRow:
     before = attempts_of(transaction, task_id)
     if before and before[-1].state != "ended":
         attempt_ended(transaction, before[-1].attempt_id, "superseded")
-    return _start_attempt(transaction, task_id, AttemptId(mint("attempt")), number=len(before) + 1)
+    return start_attempt(transaction, task_id, AttemptId(mint("attempt")), number=len(before) + 1)
 
 
-def _start_attempt(transaction: Transaction, task_id: TaskId, attempt_id: AttemptId, number: int) -> AttemptRow:
+def start_attempt(transaction: Transaction, task_id: TaskId, attempt_id: AttemptId, number: int) -> AttemptRow:
     now = transaction.now_text()
     transaction.run("insert_attempt", attempt_id=attempt_id, task_id=task_id, number=number, started_at=now)
     append(transaction, JournalKind.ATTEMPT_STARTED, attempt=attempt_id, task=task_id)
@@ -202,7 +229,7 @@ def transcript_of(transaction: Transaction, session_id: SessionId) -> tuple[Entr
 
 def task(transaction: Transaction, task_id: TaskId) -> TaskRow | None:
     row = transaction.one("task_by_id", task_id=task_id)
-    return _task(row) if row else None
+    return read_task(row) if row else None
 
 
 def messages_of(transaction: Transaction, task_id: TaskId) -> tuple[StoredMessage, ...]:
@@ -214,7 +241,7 @@ def attempts_of(transaction: Transaction, task_id: TaskId) -> tuple[AttemptRow, 
 
 
 def running_tasks(transaction: Transaction) -> tuple[TaskRow, ...]:
-    return tuple(_task(row) for row in transaction.all("running_tasks"))
+    return tuple(read_task(row) for row in transaction.all("running_tasks"))
 
 
 def open_attempts(transaction: Transaction) -> tuple[AttemptRow, ...]:
@@ -296,13 +323,6 @@ def _head(transaction: Transaction, task_id: TaskId) -> sqlite3.Row:
     return row
 
 
-def _known_task(transaction: Transaction, task_id: TaskId) -> TaskRow:
-    found = task(transaction, task_id)
-    if found is None:
-        raise UnknownRow("task", task_id)
-    return found
-
-
 def _known_attempt(transaction: Transaction, attempt_id: AttemptId) -> AttemptRow:
     row = transaction.one("attempt_by_id", attempt_id=attempt_id)
     if row is None:
@@ -310,7 +330,8 @@ def _known_attempt(transaction: Transaction, attempt_id: AttemptId) -> AttemptRo
     return _attempt(row)
 
 
-def _task(row: sqlite3.Row) -> TaskRow:
+def read_task(row: sqlite3.Row) -> TaskRow:
+    """Make the record of a task's row that is joined with its texts."""
     return TaskRow(
         task_id=TaskId(row["task_id"]),
         group_id=GroupId(row["group_id"]),
@@ -323,6 +344,7 @@ def _task(row: sqlite3.Row) -> TaskRow:
         ended_at=row["ended_at"],
         spec=from_text(Task, row["spec"]) if row["spec"] is not None else None,
         result=from_text(TaskResult, row["result"]) if row["result"] is not None else None,
+        submission_id=SubmissionId(row["submission_id"]) if row["submission_id"] is not None else None,
     )
 
 

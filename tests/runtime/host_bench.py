@@ -63,6 +63,7 @@ from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
 from runtime.store.records import MessageState, StoredMessage
 from runtime.store.store import Store, open_store
+from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
 
 CHANNEL = ChannelId("stage")
@@ -429,6 +430,7 @@ class HostBench:
     dispatcher: Dispatcher = field(init=False)
     delivery: Delivery = field(init=False)
     intake: Intake = field(init=False)
+    submissions: Submissions = field(init=False)
     commands: list[StoredMessage] = field(default_factory=list)
     while_deciding: Callable[[], None] = lambda: None
     """Called in the store's thread, in the transaction in which a message may begin its task."""
@@ -453,8 +455,10 @@ class HostBench:
                     image="nightyard-agent:test",
                     delivery=self.delivery,
                     uncounted=lambda group_id: self.uncounted(group_id),
+                    histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
                 )
             )
+            self.submissions = Submissions(self.store, self.around, self.dispatcher, self.dispatcher.ends)
             self.intake = Intake(
                 self.store,
                 lambda: self.around.channels,

@@ -1,9 +1,9 @@
 -- Tasks, attempts, steps, transcripts.
 
 -- name: insert_task
--- A task of claimed messages.
-INSERT INTO tasks (task_id, group_id, session_id, submitter, chat, reply_to, created_at)
-VALUES (:task_id, :group_id, :session_id, :submitter, :chat, :reply_to, :created_at);
+-- A task of claimed messages, or of a submission.
+INSERT INTO tasks (task_id, group_id, session_id, submitter, submission_id, chat, reply_to, created_at)
+VALUES (:task_id, :group_id, :session_id, :submitter, :submission_id, :chat, :reply_to, :created_at);
 
 -- name: running_task_of_session
 -- The task that a session is busy with.
