@@ -15,6 +15,8 @@ SECTIONS = (
             ("status", "cli.status:status", "What runs, what waits, what is wrong."),
             ("logs", "cli.logs:logs", "Show or follow what the processes wrote."),
             ("trace", "cli.trace:trace", "The whole story of one message or task."),
+            ("undo", "cli.undo:undo", "Take an agent's files back to before a task."),
+            ("history", "cli.undo:history", "The tasks that an agent's files can be taken back to."),
             ("approvals", "cli.approve:approvals", "Requests of agents that wait for your yes or no."),
             ("approve", "cli.approve:approve", "Let a waiting request out, as it was shown."),
             ("deny", "cli.approve:deny", "Refuse a waiting request."),

@@ -61,6 +61,7 @@ class Attempt:
         self._session = taken
         self._starting: asyncio.Timeout | None = None
         self._stop_reason = ""
+        self._may_use_tools = False
 
     async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
@@ -189,6 +190,10 @@ class Attempt:
             )
         except StepOutOfOrder as error:
             return Misbehaved(code="step_out_of_order", detail=str(error))
+        if not self._may_use_tools:
+            # The tools that the step asks for run when it is acked, not sooner.
+            await self._desk.histories.before_tools(self._row.task_id, self._row.group_id)
+            self._may_use_tools = True
         await session.ack(stored_seq)
         return None
 

@@ -72,6 +72,13 @@ class CallRecords(Protocol):
         """Return the model use of one task (or of one day); raise ProxyError."""
 
 
+class HistoryRoom(Protocol):
+    """The part of `history.history.Histories` that tasks need."""
+
+    async def before_tools(self, task_id: TaskId, group_id: GroupId) -> None:
+        """Return when what the group's folders hold is kept: a tool of the task may change them now."""
+
+
 class DeliveryRoom(Protocol):
     """The part of `delivery.Delivery` that tasks give their messages to."""
 
@@ -113,6 +120,7 @@ class TaskDesk:
     image: str
     """`nightyard-agent:<hash>`."""
     delivery: DeliveryRoom
+    histories: HistoryRoom
     uncounted: Callable[[GroupId], int]
     """Model calls of a group that the store's count of today does not have yet."""
     shares: Shares = field(default_factory=Shares)

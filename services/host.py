@@ -30,15 +30,19 @@ from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.desk import CommandDesk, join_handlers
+from runtime.commands.history import history_handlers
 from runtime.commands.house import house_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
+from runtime.control.history import history_verbs
 from runtime.control.house import house_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
+from runtime.history.history import Histories
+from runtime.history.undo import UndoDesk
 from runtime.home import Home, SocketPathTooLong, fork_from, home_from
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
@@ -158,6 +162,8 @@ class Host:
         )
         self._usage = UsageCount(store, self._proxy)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
+        self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
+        undo = UndoDesk(self._histories, store, self._proxy)
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -169,12 +175,13 @@ class Host:
                 image=agent_image(home),
                 delivery=self._delivery,
                 uncounted=self._usage.uncounted,
+                histories=self._histories,
             )
         )
         self._operations = Operations(
             desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
         )
-        self._commands = CommandDesk(join_handlers(house_handlers(self._operations)), store)
+        self._commands = CommandDesk(join_handlers(house_handlers(self._operations), history_handlers(undo, store)), store)
         self._intake = Intake(
             store,
             lambda: self.state.channels,
@@ -195,7 +202,7 @@ class Host:
         self._alarm = OwnerAlarm(store, self._delivery.wake)
         self._control = ControlServer(
             home.control_socket,
-            join_verbs(house_verbs(self._operations)),
+            join_verbs(house_verbs(self._operations), history_verbs(undo)),
             self._operations.open_terminal,
             self._terminal,
         )
@@ -217,6 +224,7 @@ class Host:
                     self._usage.run(),
                     self._alarm.run(),
                     self._sweeper.run(),
+                    self._histories.run(),
                     self._control.run(),
                     self._operations.keep_freeze(),
                 )

@@ -18,11 +18,14 @@ from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.channel_house import ChannelHouse
 from runtime.commands.desk import CommandDesk, join_handlers
+from runtime.commands.history import history_handlers
 from runtime.commands.house import house_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.house import house_verbs
 from runtime.control.server import ControlServer
 from runtime.delivery import Delivery
+from runtime.history.history import Histories
+from runtime.history.undo import UndoDesk
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
@@ -164,7 +167,9 @@ class House:
             containers=self.containers,
             tasks=self.agent,
         )
-        self.commands = CommandDesk(join_handlers(house_handlers(self.operations)), store)
+        histories = Histories(home, store, lambda: 1 << 30)
+        undo = UndoDesk(histories, store, self.proxy)
+        self.commands = CommandDesk(join_handlers(house_handlers(self.operations), history_handlers(undo, store)), store)
         ends = IntakeEnds(queued=self.agent.arrived, command=self._command, outbox=self.delivery.wake)
         self.intake = Intake(
             store,

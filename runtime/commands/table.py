@@ -22,6 +22,8 @@ class CommandSpec:
     """What may stand after the word, as usage lines show it: `[TASK]`."""
     least: Role = "member"
     """Who may give it: this role and those above it."""
+    direct_only: bool = False
+    """Given in a direct chat only: what it shows, or lets in, is nobody else's business."""
     in_turn: bool = False
     """Waits behind the messages before it, and those after it wait for it; others go past what waits to be filed."""
 
@@ -30,6 +32,9 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(name="stop", what="stop what I am doing, and what waits"),
     CommandSpec(name="new", what="start afresh: I forget this conversation, not my files and memory", in_turn=True),
     CommandSpec(name="status", what="what runs, what waits, what was used today"),
+    CommandSpec(
+        name="undo", what="take my files back to before a task; the last one, if you name none", asks="[TASK]"
+    ),
     CommandSpec(
         name="freeze",
         what="stop all agents and all they may reach, in every chat (owners only)",

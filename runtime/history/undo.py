@@ -160,9 +160,16 @@ class UndoDesk:
 
 
 def _changing(later: Sequence[Snapshot], now: str) -> tuple[str, ...]:
-    """Return those after whose moment the folders were not the same any more, as far as that is kept."""
-    after = [*(each.manifest for each in later[1:]), now]
-    return tuple(each.reference for each, next_ in zip(later, after, strict=True) if each.manifest != next_)
+    """Return what has changed the folders since the first of these moments and is still to be seen there."""
+    held = [*(each.manifest for each in later), now]
+    if held[0] == now:
+        return ()
+    undos = {each.undone_by for each in later}
+    return tuple(
+        each.reference
+        for each, after in zip(later, held[1:], strict=True)
+        if each.manifest != after and each.undone_by is None and each.reference not in undos
+    )
 
 
 def _answer(call: ProxyCall) -> str:

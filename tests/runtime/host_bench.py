@@ -59,6 +59,7 @@ from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.door import DoorFolder
 from runtime.group import Groups, load_groups
+from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
 from runtime.store.records import MessageState, StoredMessage
@@ -436,6 +437,7 @@ class HostBench:
     """Called in the store's thread, in the transaction in which a message may begin its task."""
     uncounted: Callable[[GroupId], int] = lambda _: 0
     """Model calls that the store does not know of yet."""
+    histories: Histories | None = None
 
     @asynccontextmanager
     async def host(self) -> AsyncIterator[Dispatcher]:
