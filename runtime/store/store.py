@@ -8,8 +8,9 @@ nothing. Cancelled while waiting: it may or may not be stored; all changes can b
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
@@ -84,14 +85,28 @@ class Store:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._watching: set[asyncio.Event] = set()
 
     async def write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **options: P.kwargs) -> T:
         """Run a room's job in a transaction; return its value once that is on disk."""
-        return await self._writer.run(lambda transaction: job(transaction, *arguments, **options))
+        done = await self._writer.run(lambda transaction: job(transaction, *arguments, **options))
+        for event in self._watching:
+            event.set()
+        return done
 
     async def read(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **options: P.kwargs) -> T:
         """Run a room's question on one state of the file."""
         return await self._reader.run(lambda transaction: job(transaction, *arguments, **options))
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something was stored: for whoever follows what happens."""
+        event = asyncio.Event()
+        self._watching.add(event)
+        try:
+            yield event
+        finally:
+            self._watching.discard(event)
 
     # --- What comes in
 

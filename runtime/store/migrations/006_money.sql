@@ -66,9 +66,12 @@ CREATE TABLE program_tasks (
     skill_sha256 TEXT NOT NULL DEFAULT '', -- of its folder when it was submitted
     input_sha256 TEXT NOT NULL,
     mode TEXT NOT NULL, -- the group's, when it was submitted
+    provider TEXT NOT NULL, -- the route
+    model TEXT NOT NULL, -- as it was asked for
     submitted_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX program_tasks_program ON program_tasks (program, submitted_at);
+CREATE INDEX program_tasks_newest ON program_tasks (submitted_at);
 
 CREATE VIEW v_model_calls AS
 SELECT day, group_id AS "group", sum(model_calls) AS calls FROM model_use GROUP BY day, group_id;
