@@ -65,6 +65,8 @@ class Task(Record):
     result_schema: Json = None
     """A JSON Schema, or None for a task that answers in words."""
     limits: Limits = Limits()
+    pre_check: str = ""
+    """A shell script that the agent runs before it asks a model anything (`protocol/pre_check.py`); empty: none."""
     labels: Mapping[str, str] | None = None
     """The submitter's: they go with the lease."""
 

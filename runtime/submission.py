@@ -16,6 +16,7 @@ from protocol.task import Effects, Limits
 
 MAX_PROMPT_CHARS = 400_000
 """About 100,000 tokens; more belongs in a file of the group's."""
+MAX_PRE_CHECK_CHARS = 20_000
 MAX_KEY_CHARS = 200
 MAX_ATTEMPTS = 10
 MAX_LABELS = 16
@@ -52,6 +53,9 @@ class NewSubmission:
     trust: Trust = "program"
     skill: str | None = None
     """A skill of the group's that the agent is to follow."""
+    pre_check: str = ""
+    """A shell script that runs in the container before a model is asked anything, and may say that there is nothing to
+    do; empty: none."""
     labels: Mapping[str, str] | None = None
     """Go with the task's lease: its calls are accounted for under them."""
 
@@ -79,6 +83,8 @@ def why_wrong(new: NewSubmission) -> tuple[str, str] | None:
         return "empty_prompt", "there is nothing to do: the prompt is empty"
     if len(new.prompt) > MAX_PROMPT_CHARS:
         return "prompt_too_long", f"the prompt has {len(new.prompt)} characters, the most is {MAX_PROMPT_CHARS}"
+    if len(new.pre_check) > MAX_PRE_CHECK_CHARS or "\0" in new.pre_check:
+        return "wrong_pre_check", f"a pre-check has at most {MAX_PRE_CHECK_CHARS} characters, and no zero byte"
     if len(new.idempotency_key) > MAX_KEY_CHARS:
         return "wrong_key", f"an idempotency key has at most {MAX_KEY_CHARS} characters"
     if not 1 <= new.max_attempts <= MAX_ATTEMPTS:

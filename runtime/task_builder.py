@@ -69,6 +69,7 @@ def build_task(row: TaskRow, envelope: Envelope, limits: Limits, new: NewSubmiss
         max_attempts=new.max_attempts,
         model_hint=new.model_hint,
         result_schema=new.result_schema,
+        pre_check=new.pre_check,
         labels=new.labels,
     )
 
