@@ -87,6 +87,24 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings:
+    """What all groups together may spend in one day (UTC). A group's own is in its group.yaml."""
+
+    usd_per_day: float | None = key(None, least=0)
+    """Counts calls whose price is known."""
+    calls_per_day: int | None = key(None, least=0)
+    """Counts all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """The OpenAI-compatible endpoint for programs of this machine."""
+
+    port: int = key(0, least=0, most=65535)
+    """Of 127.0.0.1; 0: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSettings:
     """What one agent's container gets, and how many there may be."""
 
@@ -133,6 +151,8 @@ class Settings:
     routes: Mapping[str, RouteSettings] = field(default_factory=dict, metadata={"check": check_name})
     channels: Mapping[str, ChannelSettings] = field(default_factory=dict, metadata={"check": check_name})
     limits: LimitSettings = LimitSettings()
+    budgets: BudgetSettings = BudgetSettings()
+    api: ApiSettings = ApiSettings()
     containers: ContainerSettings = ContainerSettings()
     delivery: DeliverySettings = DeliverySettings()
     attachments_mb: int = key(50, least=0)

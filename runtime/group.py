@@ -48,6 +48,18 @@ def _check_skill(name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupBudget:
+    """What the tasks of a group together may spend in one day (UTC), beside `limits.calls_per_day`."""
+
+    usd_per_day: float | None = key(None, least=0)
+    """Counts calls whose price is known."""
+    tokens_per_day: int | None = key(None, least=0)
+    """Input and output together, of all calls."""
+    background_percent: int = key(20, least=0, most=100)
+    """How much of the day's budget work may use that no person waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSettings:
     """All of group.yaml."""
 
@@ -60,6 +72,9 @@ class GroupSettings:
     """Over those of nightyard.yaml, key by key."""
     parallel: int = key(1, least=1, most=16)
     """Tasks of this group that may run at once; they share its workspace."""
+    budget: GroupBudget = field(default_factory=GroupBudget)
+    footer: bool = False
+    """Whether each answer says what it cost."""
     mode: Mode = "autonomous"
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[ConstraintSettings, ...] = ()
@@ -77,6 +92,8 @@ class Group:
     skills: tuple[str, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
     parallel: int = 1
+    budget: GroupBudget = field(default_factory=GroupBudget)
+    footer: bool = False
     mode: Mode = "autonomous"
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[Constraint, ...] = ()
@@ -134,6 +151,8 @@ def build_group(
         skills=own.skills,
         limits=own.limits,
         parallel=own.parallel,
+        budget=own.budget,
+        footer=own.footer,
         mode=own.mode,
         review=own.review,
         constraints=() if decisions else _build_constraints(own.constraints),
