@@ -21,6 +21,11 @@ class WaitingApproval:
     task_id: TaskId
     target: str
     """METHOD and address, without the query."""
+    method: str
+    host: str
+    """As the request names it, with its port where that is not the scheme's own."""
+    digest: str
+    """SHA-256 over all that would be sent: the same request has the same."""
     rule: str
     secret: str
     """The name of the key that will be added; empty: none."""
@@ -33,6 +38,8 @@ class WaitingApproval:
     """False: whoever asked has given up waiting; what is decided counts when it asks the same again."""
     who: tuple[str, ...] = ()
     """Person keys of those who may decide; empty: whoever may operate the host."""
+    constraint: str = ""
+    """The host's constraint that asks for it; empty: the grant does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,11 @@ async def approve(admin: ProxyAdmin, approval_id: str, *, by: str | None = None)
     """Let the request out, once, as it was shown. `by`: a person's key; None: the owner at this machine. Refused
     `approval_unknown` where it does not wait any more, `approval_not_theirs`."""
     await admin.ask("approve", {"approval_id": approval_id, "by": by})
+
+
+async def withdraw(admin: ProxyAdmin, approval_id: str) -> None:
+    """Forget a held request that nobody wants decided any more, as if it had not been asked. Idempotent."""
+    await admin.ask("approval_withdraw", {"approval_id": approval_id})
 
 
 async def deny(admin: ProxyAdmin, approval_id: str, *, by: str | None = None, because: str = "") -> None:

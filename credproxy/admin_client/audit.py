@@ -8,6 +8,7 @@ from typing import Literal
 
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.codec import from_json, to_json
+from protocol.ids import TaskId
 
 TotalsKey = Literal["day", "group", "host", "secret", "model"]
 TOTALS_KEYS: tuple[TotalsKey, ...] = ("day", "group", "host", "secret", "model")
@@ -106,6 +107,26 @@ class LogPage:
     rows: tuple[AuditRow, ...]
     next_seq: int
     """What to ask after for what comes later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTaint:
+    """A host whose answers, that may hold anybody's words, a task was given."""
+
+    source: str
+    """`web`, or `grant`."""
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTaints:
+    taints: tuple[TaskTaint, ...]
+
+
+async def read_taints(admin: ProxyAdmin, task_id: TaskId) -> tuple[tuple[str, str], ...]:
+    """Return (source, host) of what a task read of others' words, as the audit knows it."""
+    found = from_json(TaskTaints, await admin.ask("taints", {"task_id": task_id})).taints
+    return tuple((each.source, each.host) for each in found)
 
 
 async def read_log(admin: ProxyAdmin, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = 50) -> LogPage:

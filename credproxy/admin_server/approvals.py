@@ -27,6 +27,7 @@ class ApprovalsVerbs:
             "approval_show": self._show,
             "approve": self._approve,
             "deny": self._deny,
+            "approval_withdraw": self._withdraw,
         }
 
     async def _approvals(self, _arguments: Mapping[str, Any]) -> object:
@@ -52,6 +53,10 @@ class ApprovalsVerbs:
             raise _unknown(unknown) from None
         except NotTheirs as refusal:
             raise AdminRefused("approval_not_theirs", str(refusal)) from None
+        return {}
+
+    async def _withdraw(self, arguments: Mapping[str, Any]) -> object:
+        self._proxy.approvals.withdraw(read_text(arguments, "approval_id"))
         return {}
 
     async def _deny(self, arguments: Mapping[str, Any]) -> object:
@@ -84,6 +89,10 @@ def _view(hold: Hold) -> WaitingApproval:
         group_id=request.group_id,
         task_id=request.task_id,
         target=request.shown_target,
+        method=request.method,
+        host=request.target.authority,
+        digest=hold.digest,
+        constraint=hold.constraint,
         rule=request.rule,
         secret=request.secret,
         body_bytes=len(request.body),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from credproxy.admin_client.answers import UsageSum
-from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage, ModelUseRow
+from credproxy.admin_client.audit import TOTALS_KEYS, AuditFilter, LogPage, ModelUseRow, TaskTaint, TaskTaints
 from credproxy.admin_server.verb import Verb, read_maybe_text, read_text
 from credproxy.audit.records import MAX_LOG_ROWS, TotalsQuery
 from credproxy.audit.upkeep import sum_up
@@ -23,6 +23,7 @@ class RecordsVerbs:
         return {
             "calls": self._calls,
             "denials": self._denials,
+            "taints": self._taints,
             "usage": self._usage,
             "model_use": self._model_use,
             "audit_log": self._audit_log,
@@ -38,6 +39,10 @@ class RecordsVerbs:
     async def _denials(self, arguments: Mapping[str, Any]) -> object:
         denials = await self._proxy.audit.denials(TaskId(read_text(arguments, "task_id")))
         return {"denials": [to_json(denial) for denial in denials]}
+
+    async def _taints(self, arguments: Mapping[str, Any]) -> object:
+        found = await self._proxy.audit.taints(TaskId(read_text(arguments, "task_id")))
+        return to_json(TaskTaints(taints=tuple(TaskTaint(source=source, host=host) for source, host in found)))
 
     async def _usage(self, arguments: Mapping[str, Any]) -> object:
         task, day = read_maybe_text(arguments, "task_id"), read_maybe_text(arguments, "day")

@@ -1,8 +1,9 @@
-"""Holds requests until a person has decided, a deadline has passed, or their task is over.
+"""Holds requests until a person has decided or a deadline has passed.
 
-One approval lets one request out once, and only the very one that was shown. A client that gives up waiting does not
-end the hold: what is decided afterwards counts for the same request when it is asked again. Everything is in memory: a
-restart forgets it, and then asking again asks the person again. Every step is in the audit before it counts.
+One approval lets one request out once, and only the very one that was shown. A client waits for so long as its grant
+says; then it is told that the answer is pending, and what is decided afterwards counts for the same request when it is
+asked again, by the same task or a later one of the group. Everything here is in memory: after a restart the host, which
+has kept what was asked and decided, says it again. Every step is in the audit before it counts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from credproxy.audit.file import AuditEntry
 from credproxy.audit.log import Audit
 from credproxy.audit.notes import approval as approval_note
 from credproxy.policy.verdict import Approval, Deny
-from protocol.ids import AttemptId, GroupId
+from protocol.ids import GroupId
 
 MAX_OPEN_IN_GROUP = 8
 """What a person can still look at. A flood of requests must not wear them out."""
@@ -27,6 +28,8 @@ MAX_DECIDED_IN_GROUP = 32
 """Decisions that wait for their request to be asked again."""
 MAX_BODY_BYTES = 1 << 20
 """The whole body is in memory while it is held."""
+PENDING_RETRY_S = 30.0
+"""When a program that was told `approval_pending` may ask again."""
 OWNER = "owner"
 """Who decides at the machine itself: may decide everything."""
 
@@ -68,6 +71,10 @@ class Hold:
     body_sha256: str
     who: tuple[str, ...]
     deadline_s: float
+    hold_s: float
+    """How long each client waits for the word."""
+    constraint: str
+    """The constraint of the host's that asks for it; empty: its grant does."""
     asked_at: float
     """Epoch seconds, as `ends_at`."""
     ends_at: float
@@ -127,14 +134,15 @@ class Approvals:
         verdict = Deny(code="approval_denied", sentence=f"The owner was asked and said no{why}")
         return await self._decide(hold, verdict, by, now)
 
-    def withdraw(self, attempt_id: AttemptId | None = None) -> None:
-        """Forget the holds and unused approvals of an attempt that is over, or all (None): everything is frozen."""
+    def withdraw(self, approval_id: str | None = None) -> None:
+        """Forget a hold that nobody wants decided any more, or all (None): everything is frozen. Unused approvals go
+        too."""
         for hold in tuple(self._holds.values()):
-            if attempt_id is None or hold.request.attempt_id == attempt_id:
+            if approval_id in (None, hold.approval_id):
                 del self._holds[hold.approval_id]
                 if hold.verdict is None:
                     self._note_end(hold, "withdrawn")
-                    hold.verdict = Deny(code="approval_withdrawn", sentence="The task ended before anybody decided.")
+                    hold.verdict = Deny(code="approval_withdrawn", sentence="It was withdrawn before anybody decided.")
                     hold.decided.set()
 
     async def _ask(self, request: HeldRequest, approval: Approval, now: float) -> Hold:
@@ -145,6 +153,8 @@ class Approvals:
             body_sha256=hashlib.sha256(request.body).hexdigest(),
             who=approval.who,
             deadline_s=approval.deadline_s,
+            hold_s=approval.hold_s,
+            constraint=approval.constraint,
             asked_at=now,
             ends_at=now + approval.deadline_s,
         )
@@ -160,9 +170,11 @@ class Approvals:
     async def _wait(self, hold: Hold, now: float) -> Approved | Deny:
         hold.has_client = True
         try:
-            async with asyncio.timeout(max(0.0, hold.ends_at - now)):
+            async with asyncio.timeout(max(0.0, min(hold.ends_at - now, hold.hold_s))):
                 await hold.decided.wait()
         except TimeoutError:
+            if hold.verdict is None and hold.hold_s < hold.ends_at - now:
+                return _pending(hold, hold.ends_at - now - hold.hold_s)
             if hold.verdict is None:
                 self._expire(hold)
         finally:
@@ -252,6 +264,16 @@ def _entry(hold: Hold, word: str, by: str = "") -> AuditEntry:
 def _expired(hold: Hold) -> Deny:
     sentence = f"This request needs a person's approval, and nobody gave it within {hold.deadline_s:g} seconds."
     return Deny(code="approval_expired", sentence=sentence)
+
+
+def _pending(hold: Hold, left_s: float) -> Deny:
+    """Said after a client has waited: a person takes longer than most programs wait."""
+    sentence = (
+        f"A person has been asked to approve this request ({hold.approval_id}) and has not answered yet; they have "
+        f"{max(left_s, 1):.0f} s left. Nothing was sent. Tell who you work for that it waits, and go on with something "
+        "else; the very same request asked again later gets their answer."
+    )
+    return Deny(code="approval_pending", sentence=sentence, retry_after_s=min(PENDING_RETRY_S, max(left_s, 1.0)))
 
 
 def _too_many(open_holds: list[Hold], now: float) -> Deny:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from credproxy.approvals.held import HeldRequest
-from protocol.plain_text import decode, escape
 from credproxy.wire.heads import find_header
+from protocol.plain_text import decode, escape
 
 MAX_LINES = 60
 MAX_LINE_CHARS = 300

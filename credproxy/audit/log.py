@@ -29,6 +29,7 @@ from credproxy.audit.records import (
     read_calls,
     read_log,
     read_models,
+    read_taints,
     read_traffic,
     read_usage,
     read_use_rows,
@@ -187,6 +188,10 @@ class Audit:
     async def calls(self, task_id: TaskId, attempt_id: AttemptId | None) -> Sequence[ProxyCall]:
         """Return the calls outside model routes that may have changed the world, in order."""
         return await self._read(lambda connection: read_calls(connection, task_id, attempt_id))
+
+    async def taints(self, task_id: TaskId) -> Sequence[tuple[str, str]]:
+        """Return (source, host) of what a task read that may hold anybody's words."""
+        return await self._read(lambda connection: read_taints(connection, task_id))
 
     async def rows(
         self, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = MAX_LOG_ROWS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 SEPARATOR = "; "
+_TAINTED = "tainted "
 
 
 def would_deny(code: str) -> str:
@@ -13,6 +14,17 @@ def would_deny(code: str) -> str:
 def reserve(index: int) -> str:
     """The secret's value in reserve that was used, from 1."""
     return f"reserve {index}"
+
+
+def tainted(source: str) -> str:
+    """Its answer may hold anybody's words: `web`, or `grant` where the grant says so."""
+    return f"{_TAINTED}{source}"
+
+
+def taint_in(note: str) -> str:
+    """Return the source of taint that a note names, empty for none."""
+    found = (part.removeprefix(_TAINTED) for part in note.split(SEPARATOR) if part.startswith(_TAINTED))
+    return next(found, "")
 
 
 def approval(approval_id: str, by: str = "") -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelTotal, ModelUseRow, TotalsKey, TrafficTotal
 from credproxy.audit.file import DaySum
+from credproxy.audit.notes import taint_in
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
@@ -112,6 +113,14 @@ def read_calls(connection: sqlite3.Connection, task_id: TaskId, attempt_id: Atte
         {"task_id": task_id, "attempt_id": attempt_id},
     )
     return [ProxyCall(call_id=CallId(row[0]), target=row[1], began_at=row[2], status=row[3]) for row in rows]
+
+
+def read_taints(connection: sqlite3.Connection, task_id: TaskId) -> list[tuple[str, str]]:
+    """Return (source, host) of what a task read that may hold anybody's words."""
+    rows = connection.execute(
+        f"SELECT DISTINCT note, {_HOST} FROM entries WHERE task_id = ? AND note <> '' AND kind = 'begin'", (task_id,)
+    )
+    return sorted({(source, host) for note, host in rows if (source := taint_in(note))})
 
 
 def read_log(

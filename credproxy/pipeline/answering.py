@@ -18,8 +18,9 @@ from credproxy.wire.outbound import Outbound, trailers_of
 from credproxy.wire.plain import ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
 
-TAINT = (b"x-nightyard-taint", b"web")
-"""What comes from the open web was written by anybody: whoever reads it must not take its words for the owner's."""
+TAINT = b"x-nightyard-taint"
+"""What comes from the open web, or is others' mail, was written by anybody: whoever reads it must not take its words
+for the owner's."""
 
 
 class WebRead:
@@ -70,8 +71,8 @@ class Answering:
             call.reader = ModelUseReader(is_event_stream=media_type.startswith(b"text/event-stream"))
         passed = response_headers(headers, had_secret=call.allow.secret is not None)
         web_read = self._web_read(headers)
-        if web_read is not None:
-            passed.append(TAINT)
+        if call.allow.taint:
+            passed.append((TAINT, call.allow.taint.encode("ascii")))
         if call.token_ask is not None:
             from credproxy.pipeline.capturing import pass_tokens_on
 

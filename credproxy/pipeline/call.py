@@ -12,10 +12,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from credproxy.audit import notes
 from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
 from credproxy.audit.model_apis import may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
-from credproxy.audit.notes import join_notes
 from credproxy.audit.prices import cost_of
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import EventKind, tell
@@ -104,7 +104,7 @@ class Call:
         return is_paid and may_be_model_call(self.ask.method, self.ask.target.path)
 
     def note(self, text: str) -> None:
-        self.notes = join_notes(self.notes, text)
+        self.notes = notes.join_notes(self.notes, text)
 
     def cut(self, code: str) -> None:
         """End it now: what allowed it holds no more."""
@@ -115,6 +115,9 @@ class Call:
     def begin(self) -> asyncio.Future[None]:
         """Write the row before: await the future before anything is sent. `end` must follow, whatever happens."""
         allow = self.allow
+        if allow.taint:
+            self.note(notes.tainted(allow.taint))
+            self.tell("tainted", detail=f"{allow.taint} {self.ask.target.host}")
         entry = entry_of(
             "begin",
             self.door.door_id,

@@ -86,7 +86,7 @@ def _ends_at(call: Call) -> float:
     deadlines, until = call.proxy.deadlines, call.allow.expires_at
     left_s = deadlines.spliced_s if call.is_websocket else deadlines.whole_s
     if call.allow.approval is not None:
-        left_s += call.allow.approval.deadline_s
+        left_s += min(call.allow.approval.hold_s, call.allow.approval.deadline_s)
     if until is not None:
         left_s = min(left_s, max(until - time.time(), 0.0))
     return asyncio.get_running_loop().time() + left_s

@@ -379,7 +379,6 @@ class CredentialProxy:
         lease, door.lease = door.lease, None
         door.cut()
         if lease is not None:
-            self.approvals.withdraw(lease.attempt_id)
             self.idempotency.forget(lease.attempt_id)
         if lease is not None and not any(
             other.lease is not None and other.lease.task_id == lease.task_id for other in self.doors.values()

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator
 
 from credproxy.policy import denials
+from credproxy.policy.constraints import constrain
 from credproxy.policy.rules import GroupRules, Place, Policy, Rule
 from credproxy.policy.verdict import METHODS, READING_METHODS, Allow, Ask, Deny, Route
 from credproxy.wire.target import DEFAULT_PORTS, Authority, Scheme
@@ -42,7 +43,9 @@ def decide(ask: Ask, lease: Lease | None, policy: Policy, now: float) -> Allow |
         return denials.grants_broken(group.problem)
     verdict = _decide_grants(ask, group, lease, now)
     if isinstance(verdict, Deny):
-        return _let_pass_dry(ask, verdict, lease, policy, now)
+        verdict = _let_pass_dry(ask, verdict, lease, policy, now)
+    if lease.constraints and isinstance(verdict, Allow):
+        return constrain(ask, verdict, lease)
     return verdict
 
 

@@ -80,6 +80,15 @@ def path_not_granted(ask: Ask, nearest: Rule, group_id: GroupId) -> Deny:
     )
 
 
+def constraint_denied(ask: Ask, rule_id: str) -> Deny:
+    return Deny(
+        code="constraint_denied",
+        sentence=f"{ask.method} to {ask.target.host} is ruled out by a constraint of the owner's ({rule_id}), "
+        "whatever is granted.",
+        grant_with="nightyard constraint list",
+    )
+
+
 def url_too_long(web_read: Rule) -> Deny:
     return Deny(
         code="url_too_long",

@@ -18,13 +18,14 @@ from credproxy.policy.yaml_nodes import NodeReader
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority
 
 TERM_KEYS = (
-    "must_carry", "rate", "burst", "daily", "approval", "expires", "body_cap", "idempotency", "twin",
+    "must_carry", "untrusted", "rate", "burst", "daily", "approval", "expires", "body_cap", "idempotency", "twin",
 )  # fmt: skip
 BUNDLE_KEYS = ("rate", "burst", "daily", "expires")
-APPROVAL_KEYS = ("deadline", "who")
+APPROVAL_KEYS = ("deadline", "hold", "who")
 WEB_READ_KEYS = ("rate", "burst", "daily", "daily_bytes", "daily_url_chars", "url_chars", "answer_cap")
 
 DEFAULT_DEADLINE_S = 600.0
+DEFAULT_HOLD_S = 45.0
 MAX_BODY_CAP = 4 << 30
 IDEMPOTENCY_HEADER = "idempotency-key"
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -37,6 +38,7 @@ class Terms:
     """The conditions of one grant."""
 
     must_carry: bool = False
+    untrusted: bool = False
     quota: Quota | None = None
     approval: Approval | None = None
     expires_at: float | None = None
@@ -58,6 +60,7 @@ def read_terms(reader: NodeReader, members: Mapping[str, yaml.Node], meaning: st
     body, approval, idempotency = (members.get(key) for key in ("body_cap", "approval", "idempotency"))
     return Terms(
         must_carry="must_carry" in members and read_yes(reader, members["must_carry"], "must_carry"),
+        untrusted="untrusted" in members and read_yes(reader, members["untrusted"], "untrusted"),
         quota=_read_quota(reader, members, meaning),
         approval=None if approval is None else _read_approval(reader, approval),
         expires_at=read_instant(reader, members["expires"], "expires") if "expires" in members else None,
@@ -133,11 +136,16 @@ def _read_approval(reader: NodeReader, node: yaml.Node) -> Approval | None:
     deadline_s: float | None = DEFAULT_DEADLINE_S
     if "deadline" in members:
         deadline_s = read_duration(reader, members["deadline"], "deadline", least_s=10, most_s=86400)
+    hold_s: float | None = DEFAULT_HOLD_S
+    if "hold" in members:
+        hold_s = read_duration(reader, members["hold"], "hold", least_s=1, most_s=86400)
     who = reader.texts(members["who"], "who") if "who" in members else ()
     for person in who:
         if _PERSON.fullmatch(person) is None:
             reader.complain(members["who"], "who", f"`{person[:40]}` is not a person's key")
-    return None if deadline_s is None else Approval(deadline_s=deadline_s, who=who)
+    if deadline_s is None or hold_s is None:
+        return None
+    return Approval(deadline_s=deadline_s, hold_s=hold_s, who=who)
 
 
 def _read_idempotency(reader: NodeReader, node: yaml.Node) -> str | None:

@@ -152,6 +152,7 @@ def _parse_host_grant(
         injection=injection,
         networks=networks + _own_network(host),
         must_carry=terms.must_carry,
+        is_untrusted=terms.untrusted,
         body_bytes=terms.body_bytes,
         quota=terms.quota,
         approval=terms.approval,

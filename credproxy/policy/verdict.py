@@ -68,8 +68,13 @@ class Approval:
     """A person must say yes to each request."""
 
     deadline_s: float
+    hold_s: float = 45.0
+    """How long a client waits for the word, before it is told that the answer is pending. Many programs give up after
+    60 s."""
     who: tuple[str, ...] = ()
     """Person keys; empty: whoever may operate the host."""
+    constraint: str = ""
+    """The host's constraint that asks for it; empty: the grant does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,16 @@ class Allow:
     """Allowed only because a dry run is on: what the audit notes, as `would_deny CODE`."""
     idempotency_header: str | None = None
     """Lower case: put a key derived from task and call into this header, unless the agent has."""
+
+    is_untrusted: bool = False
+    """What the host answers is others' words: mail, comments, tickets."""
+
+    @property
+    def taint(self) -> Literal["", "web", "grant"]:
+        """Why whoever reads the answer must not take its words for the owner's; empty: no reason."""
+        if self.web_read is not None:
+            return "web"
+        return "grant" if self.is_untrusted else ""
 
     @property
     def is_dry(self) -> bool:

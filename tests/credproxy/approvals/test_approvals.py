@@ -24,7 +24,7 @@ from credproxy.approvals.held import Approved, HeldRequest, digest_of
 from credproxy.audit.log import Audit, AuditFailed
 from credproxy.policy.verdict import Approval, Deny
 from credproxy.wire.target import Target
-from protocol.ids import AttemptId, GroupId
+from protocol.ids import AttemptId, GroupId, TaskId
 from tests.credproxy.approvals.requests import make_request
 
 NOW = 1_800_000_000.0
@@ -178,6 +178,24 @@ async def test_nobody_answers(desk: Desk) -> None:
     assert await desk.steps() == ["wanted", "expired"]
 
 
+async def test_client_that_waited_long_is_told_that_the_answer_is_pending(desk: Desk) -> None:
+    """After its hold time a program is told so, with when to ask again; the yes that comes later lets the same request
+    out, also when a later attempt of the group asks it."""
+    approval = Approval(deadline_s=600, hold_s=0.01)
+    verdict = await desk.approvals.hold(make_request(), approval, NOW)
+    assert isinstance(verdict, Deny)
+    assert (verdict.code, verdict.retry_after_s) == ("approval_pending", 30.0)
+    (hold,) = desk.approvals.waiting(NOW)
+    assert hold.approval_id in verdict.sentence
+    assert not hold.has_client
+    again = await desk.approvals.hold(make_request(), approval, NOW + 30)
+    assert isinstance(again, Deny)
+    assert (again.code, len(desk.told)) == ("approval_pending", 1)
+    await desk.approvals.approve(hold.approval_id, OWNER, NOW + 400)
+    later = dataclasses.replace(make_request(), attempt_id=AttemptId("attempt_2"), task_id=TaskId("task_2"))
+    assert isinstance(await desk.approvals.hold(later, approval, NOW + 500), Approved)
+
+
 async def test_abandoned_hold_runs_out(desk: Desk) -> None:
     """After its deadline it is gone from the list, and cannot be approved."""
     asking = asyncio.ensure_future(desk.approvals.hold(make_request(), ONE_MINUTE, NOW))
@@ -227,14 +245,14 @@ async def test_who_may_decide(desk: Desk) -> None:
     assert verdict.by == "telegram:1"
 
 
-async def test_ended_attempt_takes_its_holds_along(desk: Desk) -> None:
-    """Nobody is asked about a task that is over, and no yes of it is left to be used."""
+async def test_withdrawn_hold_asks_nobody_any_more(desk: Desk) -> None:
+    """The host withdraws what nobody wants decided: its client is told, no yes counts, the others wait on."""
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(desk.approvals.hold(make_request(), ONE_MINUTE, NOW))
         (hold,) = await desk.waiting()
-        desk.approvals.withdraw(AttemptId("another"))
+        desk.approvals.withdraw("another")
         assert desk.approvals.waiting(NOW) == (hold,)
-        desk.approvals.withdraw(make_request().attempt_id)
+        desk.approvals.withdraw(hold.approval_id)
         verdict = await asking
     assert isinstance(verdict, Deny)
     assert verdict.code == "approval_withdrawn"

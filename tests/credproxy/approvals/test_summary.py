@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.plain_text import escape
 from credproxy.approvals.summary import MAX_LINE_CHARS, MAX_LINES, summarise
+from protocol.plain_text import escape
 from tests.credproxy.approvals.requests import make_request
 
 TYPES = (
