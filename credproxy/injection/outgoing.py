@@ -45,6 +45,8 @@ __all__ = [
     "inject",
     "needs_body",
     "needs_secret",
+    "only_signs",
+    "takes_unsigned_pieces",
 ]
 
 
@@ -86,6 +88,20 @@ def needs_secret(injection: Injection) -> bool:
 def needs_body(injection: Injection) -> bool:
     """Whether the whole body must be there before anything is sent."""
     return any(_needs_body(step) for step in _all_steps(injection))
+
+
+@lru_cache(maxsize=1024)
+def only_signs(injection: Injection) -> bool:
+    """Whether no value of the secret's goes out, but what is made with it (and a session's token, which is sent to
+    AWS alone)."""
+    steps = [step for step in _all_steps(injection) if not isinstance(step, RemoveHeader | RemoveQuery | ListHeader)]
+    return bool(steps) and all(isinstance(step, SigV4 | HmacSigning) for step in steps)
+
+
+@lru_cache(maxsize=1024)
+def takes_unsigned_pieces(injection: Injection) -> bool:
+    """Whether it signs for a service that takes a body without signatures of its pieces."""
+    return any(isinstance(step, SigV4) and not _needs_body(step) for step in _all_steps(injection))
 
 
 @lru_cache(maxsize=1024)

@@ -184,10 +184,11 @@ def _content_hash(headers: Headers, body: bytes | None, *, is_s3: bool) -> str:
     said = (find_header(headers, _CONTENT_HASH) or b"").decode("latin-1")
     if said.startswith(_STREAMING):
         if said != UNSIGNED_TRAILER or not is_s3:
-            # Each chunk holds a signature made with the placeholder: the service would refuse it after all was sent.
+            # Pieces are signed with the placeholder: the service would refuse them after all was sent. For S3
+            # `aws_pieces.py` has taken those signatures out before; what is left is another form, or not S3's.
             sentence = (
-                "The body is signed in pieces, which cannot be signed again here; have the client send it whole or "
-                "unsigned (AWS_REQUEST_CHECKSUM_CALCULATION=when_required)."
+                f"The body is in signed pieces ({said[:60]}), which only S3 takes without their signatures; have the "
+                "client send it whole."
             )
             raise InjectionFailed("signing_refused", sentence)
         return said

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from credproxy.approvals.approvals import MAX_BODY_BYTES as MAX_HELD_BODY_BYTES
 from credproxy.approvals.held import Approved, HeldRequest
 from credproxy.audit import notes
+from credproxy.injection.failure import InjectionFailed
 from credproxy.injection.headers import with_header
 from credproxy.injection.kinds import Bearer, Injection, SetHeader
-from credproxy.injection.outgoing import needs_body
+from credproxy.injection.outgoing import needs_body, only_signs, takes_unsigned_pieces
 from credproxy.injection.placeholders import searched_texts
 from credproxy.issuers.credentials import CredentialFailed
 from credproxy.issuers.token_endpoint import is_token_endpoint
@@ -32,6 +33,9 @@ from credproxy.wire import websocket
 from credproxy.wire.answer import Answer
 from credproxy.wire.heads import Headers, find_header, request_headers
 from credproxy.wire.inbound import Request
+
+if TYPE_CHECKING:
+    from credproxy.injection.aws_pieces import AwsPieces
 
 MAX_CHANGED_BODY_BYTES = 4 << 20
 """A body that a credential goes into, or that is signed, is in memory as a whole."""
@@ -51,6 +55,8 @@ class Prepared:
     """To be tried in this order, at least one; None: nothing is put in."""
     approved: Approved | None = None
     """Only what it covers may be sent."""
+    pieces: AwsPieces | None = None
+    """What the streamed body is read by, where a client has signed it piece by piece."""
 
 
 async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
@@ -61,13 +67,16 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     whole_body = await (_read_token_ask(call, request, body) if _is_token_ask(call) else _read_body(allow, body))
     await _check_placeholders(call, request, whole_body)
     headers = await _build_headers(call, request, whole_body)
+    pieces: AwsPieces | None = None
+    if allow.injection is not None and takes_unsigned_pieces(allow.injection):
+        headers, whole_body, pieces = await _unsign_pieces(call, headers, whole_body)
     approved = None
     if allow.approval is not None:
         approved = await _ask_person(call, held_request(call, headers, whole_body or b""), allow.approval)
     credentials = WITHOUT if allow.secret is None else await _get_credentials(call, allow.secret)
     if call.proxy.policy is not call.policy:
         await _decide_again(call)
-    return Prepared(headers, whole_body, credentials, approved)
+    return Prepared(headers, whole_body, credentials, approved, pieces)
 
 
 def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
@@ -127,7 +136,13 @@ async def _check_placeholders(call: Call, request: Request, body: bytes | None) 
 async def _build_headers(call: Call, request: Request, body: bytes | None) -> Headers:
     allow = call.allow
     is_searched = allow.secret is not None or allow.is_model_call or call.token_ask is not None
-    headers = request_headers(request.headers, authority=call.ask.target.authority, is_searched=is_searched)
+    keeps_ranges = allow.injection is not None and only_signs(allow.injection)
+    headers = request_headers(
+        request.headers,
+        authority=call.ask.target.authority,
+        is_searched=is_searched,
+        keeps_ranges=keeps_ranges,
+    )
     if body and find_header(headers, b"content-length") is None:
         headers = [header for header in headers if header[0] != b"transfer-encoding"]
         headers.append((b"content-length", str(len(body)).encode("ascii")))
@@ -138,6 +153,25 @@ async def _build_headers(call: Call, request: Request, body: bytes | None) -> He
     if allow.idempotency_header and body is not None and call.is_unsafe:
         headers = await _with_idempotency_key(call, headers, allow.idempotency_header, body)
     return headers
+
+
+async def _unsign_pieces(
+    call: Call, headers: Headers, body: bytes | None
+) -> tuple[Headers, bytes | None, AwsPieces | None]:
+    """Take out the signatures that a client has put into a body, made with its placeholder."""
+    from credproxy.injection.aws_pieces import signed_pieces, unsigned_headers  # few homes talk to AWS
+
+    try:
+        pieces = signed_pieces(headers)
+        if pieces is None:
+            return headers, body, None
+        if body is None:
+            return unsigned_headers(headers, None), None, pieces
+        body = pieces.feed(body)
+        pieces.end()
+    except InjectionFailed as failure:
+        await _refuse(call, answers.injection_failed(failure))
+    return unsigned_headers(headers, body), body, None
 
 
 def _web_read_headers(headers: Headers) -> Headers:

@@ -192,6 +192,14 @@ class Sending:
     async def _next_piece(self) -> bytes | None:
         """Return the next piece of the body, watched and kept, None after the last."""
         piece = None if self._is_body_read else await self._body.next_piece()
+        pieces = self._prepared.pieces
+        try:
+            if piece is not None and pieces is not None:
+                piece = pieces.feed(piece)
+            elif pieces is not None and not self._is_body_read:
+                pieces.end()
+        except InjectionFailed as failure:
+            raise Refused(answers.injection_failed(failure)) from failure
         if piece is None:
             self._is_body_read = True
             return None

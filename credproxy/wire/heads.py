@@ -160,13 +160,15 @@ def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
     return next((value for found, value in headers if found == name), None)
 
 
-def request_headers(received: Headers, *, authority: str, is_searched: bool) -> Headers:
+def request_headers(received: Headers, *, authority: str, is_searched: bool, keeps_ranges: bool = False) -> Headers:
     """Return what goes upstream before a credential is put in: the agent's headers without any auth carrier.
 
     Names with `_` stay behind: to servers of the CGI family, `x_api_key` and `X-Api-Key` are one header.
-    `is_searched`: the response will be searched, so it must come unencoded and whole.
+    `is_searched`: the response will be searched, so it must come unencoded and whole (unless `keeps_ranges`).
     """
     dropped = _SEARCHED_DROPPED if is_searched else _REQUEST_DROPPED
+    if keeps_ranges:
+        dropped = dropped - _RANGES
     length: bytes | None = None
     is_chunked = is_nominating = False
     headers: Headers = [(b"host", authority.encode("ascii"))]
