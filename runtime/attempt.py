@@ -102,6 +102,9 @@ class Attempt:
         """Let the agent know that its last word is stored, and free its container."""
         if self._session is None:
             return
+        if last_seq is not None and not self._stop_reason:
+            self._session.dismiss(last_seq)
+            return
         if last_seq is not None:
             await self._session.ack(last_seq)
         await self._session.end(reason)

@@ -92,8 +92,10 @@ class ContainerSession:
         proxy: ProxyDoors,
         stop_grace_s: float,
         when_over: Callable[[ContainerSession], None],
+        let_go: Callable[[ContainerSession, int], None],
     ) -> None:
-        """`container`: id or name. `when_over` is called once, when container, door and folder may be removed."""
+        """`container`: id or name. `when_over` is called once, when container, door and folder may be removed;
+        `let_go` sees to the ack of the agent's last word, and to `end`, when there is time for that."""
         self.group_id = group_id
         self.container_id = container
         self.door = door
@@ -102,6 +104,7 @@ class ContainerSession:
         self._proxy = proxy
         self._stop_grace_s = stop_grace_s
         self._when_over = when_over
+        self._let_go = let_go
         self._ended = asyncio.Event()
         self._is_left = False
         self._is_over = False
@@ -216,6 +219,12 @@ class ContainerSession:
                     await self._ended.wait()
             if not self._ended.is_set():
                 await self._kill()
+
+    def dismiss(self, seq: int) -> None:
+        """Free everything in the background, as soon as nobody waits for a container: the agent's last word, `seq`, is
+        stored, and it waits to hear that. Returns at once; all is gone within 5 s."""
+        self._link.events.discard()
+        self._let_go(self, seq)
 
     async def end(self, reason: str) -> None:
         """Free everything: no process is left on return; container, door and folder go within 5 s.

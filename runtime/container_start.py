@@ -70,6 +70,8 @@ class ContainersSetup:
     home_id: str
     repository: Path
     """`agents/` and `protocol/` in it are what runs inside, `agents/image/seccomp.json` is what they may call."""
+    image: str = ""
+    """Whose agent code is compiled before the first task asks for it; empty: none."""
     bundle: Path | None = None
     """A ready agent folder instead of a compiled copy of the repository's: for scripted agents."""
     link: LinkLimits = field(default_factory=LinkLimits)
@@ -101,7 +103,7 @@ class Plan:
 
 
 class ContainerStart:
-    """Makes sessions. `when_over` is given to each of them."""
+    """Makes sessions. `when_over` and `let_go` are given to each of them."""
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class ContainerStart:
         spawn: Callable[[Coroutine[None, None, None]], None],
         finish: Callable[[Coroutine[None, None, None]], object],
         when_over: Callable[[ContainerSession], None],
+        let_go: Callable[[ContainerSession, int], None],
         placeholders: PlaceholdersOf | None = None,
     ) -> None:
         """Two have something done that outlives the call: `spawn` until the host goes, `finish` before it goes.
@@ -122,6 +125,7 @@ class ContainerStart:
         self._engine = engine
         self._proxy = proxy
         self._when_over = when_over
+        self._let_go = let_go
         self._placeholders = placeholders
         self._user = container_user()
         self._bundles: dict[str, Path] = {}
@@ -168,6 +172,13 @@ class ContainerStart:
             key = build_spare_key(kind, places, self._user, traits, stamps)
             self._keys[kind.group_id] = _KnownKey((kind, places, traits), sources, stamps, key)
         return Plan(kind=kind, places=places, traits=traits, key=key, door_id=DoorId(mint("door")))
+
+    async def prepare(self, image: str) -> None:
+        """Have the agent's code for an image ready before the first container needs it, if an engine answers."""
+        try:
+            await self._bundle(image, await self._traits())
+        except (EngineError, OSError) as error:
+            log.debug("the agent's code is compiled later: %s", error, extra={"action": "not_prepared"})
 
     async def start(self, plan: Plan) -> ContainerSession | CannotStart:
         """Start the container and wait until its agent has said Hello.
@@ -337,6 +348,7 @@ class ContainerStart:
             proxy=self._proxy,
             stop_grace_s=self._setup.stop_grace_s,
             when_over=self._when_over,
+            let_go=self._let_go,
         )
 
     async def _traits(self) -> EngineTraits:

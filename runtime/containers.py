@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from credproxy.admin_client.link import ProxyError, ProxyUnavailable
 from protocol.ids import DoorId, GroupId
 from protocol.task import Lease
-from runtime.admission import NATIVE_AGENT_MB, decide_admission, load_room
 from runtime.agent_link_rules import LinkMemory
+from runtime.calm import Calm
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine
 from runtime.container_session import CannotStart, ContainerSession, ProxyDoors
 from runtime.container_start import ContainersSetup, ContainerStart, PlaceholdersOf, Plan
 from runtime.disk_watch import DiskWatch
+from runtime.farewell import Farewells
 from runtime.reaper import KnownDoors, Reaper
+from runtime.shortage import find_shortage
 from runtime.spare_pool import SparePool
 
 __all__ = ["ContainerStatistics", "Containers", "ContainersSetup", "KnownDoors"]
@@ -84,6 +86,7 @@ class Containers:
             spawn=self._spawn,
             finish=self._finish,
             when_over=self._when_over,
+            let_go=self._let_go,
             placeholders=placeholders,
         )
         self._slots = asyncio.Semaphore(STARTS_AT_ONCE)
@@ -98,9 +101,8 @@ class Containers:
         """What the host waits for before it goes."""
         self._finishing: set[asyncio.Task[None]] = set()
         self._running = asyncio.Event()
-        self._taking = 0
-        self._calm = asyncio.Event()
-        self._calm.set()
+        self._calm = Calm()
+        self._farewells = Farewells(self._calm, self._spawn, lambda: self._shortage(times=2, more=0) is not None)
         self._started_total = 0
         self._from_spare_total = 0
         self._reaper = Reaper(
@@ -139,6 +141,8 @@ class Containers:
             group.create_task(self._tend())
             group.create_task(self._disks.run())
             group.create_task(self._reaper.run())
+            if self._setup.image:
+                group.create_task(self._start.prepare(self._setup.image))
             try:
                 await asyncio.Event().wait()
             finally:
@@ -149,7 +153,7 @@ class Containers:
     async def _clear_up(self) -> None:
         """Wait until nothing is left of what nobody has got: the engine finishes a start that is given up."""
         await self._calm.wait()
-        await self._remove_all(self._pool.drop_all())
+        await self._remove_all((*self._pool.drop_all(), *self._farewells.sessions))
         while self._finishing:
             await asyncio.wait(self._finishing)
 
@@ -159,14 +163,9 @@ class Containers:
         Cancelled while starting: what was made is removed. Some time after, the group gets its next spare.
         """
         await self._running.wait()
-        self._taking += 1
-        self._calm.clear()
-        try:
+        self._farewells.hurry(kind.group_id)
+        with self._calm.disturbed():
             session = await self._take(kind)
-        finally:
-            self._taking -= 1
-            if not self._taking:
-                self._calm.set()
         if isinstance(session, ContainerSession):
             self._hand_out(session, kind)
         return session
@@ -176,6 +175,7 @@ class Containers:
         plan = await self._start.plan(kind)
         spare = None if isinstance(plan, CannotStart) else self._fit_spare(plan)
         if spare is not None:
+            self._farewells.hurry(kind.group_id)
             self._hand_out(spare, kind)
         return spare
 
@@ -232,7 +232,7 @@ class Containers:
             working=len(self._working),
             spares=len(self._pool),
             starting=len(self._starting),
-            removing=len(self._start.removing),
+            removing=len(self._start.removing) + len(self._farewells),
             started_total=self._started_total,
             taken_from_spare_total=self._from_spare_total,
             engine=self._start.engine_text,
@@ -299,21 +299,8 @@ class Containers:
         return session
 
     def _shortage(self, times: int = 1, more: int = 1) -> CannotStart | None:
-        """Return why the machine has no room for `more` containers; `times` the floors of the settings.
-
-        Those that are being started have not taken their memory yet: it is reserved for them.
-        """
-        no_room = decide_admission(
-            load_room(self._setup.home.path),
-            reserved_mb=(len(self._starting) + more) * NATIVE_AGENT_MB,
-            memory_floor_mb=times * self._setup.free_memory_floor_mb,
-            disk_floor_mb=times * self._setup.free_disk_floor_mb,
-        )
-        if no_room is None:
-            return None
-        if no_room.code == "no_memory":
-            return CannotStart(code="no_memory", message=no_room.message, mend=no_room.mend)
-        return CannotStart(code="disk_floor", message=no_room.message, mend=no_room.mend)
+        """Return why the machine has no room for `more` containers; `times` the floors of the settings."""
+        return find_shortage(self._setup, starting=len(self._starting) + more, times=times)
 
     # -- spares -------------------------------------------------------------------------------------------------
 
@@ -373,12 +360,17 @@ class Containers:
     # -- ends ---------------------------------------------------------------------------------------------------
 
     def _live_doors(self) -> frozenset[DoorId]:
-        sessions = (*self._working, *self._pool.spares)
+        sessions = (*self._working, *self._farewells.sessions, *self._pool.spares)
         return frozenset({session.door_id for session in sessions} | self._starting | self._start.removing)
+
+    def _let_go(self, session: ContainerSession, seq: int) -> None:
+        self._working.discard(session)
+        self._farewells.begin(session, seq)
 
     def _when_over(self, session: ContainerSession) -> None:
         """Remove a session's container, door and folder in the background."""
         self._working.discard(session)
+        self._farewells.forget(session)
         self._disks.forget(session)
         self._start.removing.add(session.door_id)
         self._finish(self._start.remove(session.container_id, session.door_id, session.door))
@@ -388,6 +380,7 @@ class Containers:
         removals = []
         for session in sessions:
             session.leave()
+            self._farewells.forget(session)
             self._start.removing.add(session.door_id)
             removals.append(self._finish(self._start.remove(session.container_id, session.door_id, session.door)))
         under_way = [removal for removal in removals if removal is not None]

@@ -302,6 +302,7 @@ def containers_setup(home: Home, settings: Settings) -> ContainersSetup:
         home=home,
         home_id=home_id(home),
         repository=ROOT,
+        image=agent_image(home),
         link=LinkLimits(
             heartbeat_s=min(HEARTBEAT_S, limits.silence_s / HEARTBEATS_IN_SILENCE),
             silence_s=limits.silence_s,

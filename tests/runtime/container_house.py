@@ -139,6 +139,8 @@ class ContainerHouse:
     image: str
     containers: Containers
     known: set[DoorId] = field(default_factory=set)
+    host: asyncio.Task[None] | None = None
+    """What runs the containers."""
 
     def kind(self, group: str = "main", **changes: Any) -> ContainerKind:
         return replace(ContainerKind(group_id=GroupId(group), image=self.image), **changes)
@@ -228,6 +230,7 @@ def make_setup(home: Path, **changes: Any) -> ContainersSetup:
 async def open_house(
     image: str,
     setup: ContainersSetup | None = None,
+    /,
     *,
     engine: ContainerEngine | None = None,
     placeholders: PlaceholdersOf | None = None,
@@ -246,7 +249,7 @@ async def open_house(
     house = ContainerHouse(setup, engine, proxy, image, containers, known)
     try:
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(containers.run())
+            running = house.host = group.create_task(containers.run())
             try:
                 yield house
             finally:

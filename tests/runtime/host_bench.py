@@ -306,9 +306,18 @@ class ScriptedRoom:
             proxy=self.proxy,
             stop_grace_s=0.5,
             when_over=lambda _: None,
+            let_go=self._let_go,
         )
         session.mark_launched()
         return session, link
+
+    def _let_go(self, session: ContainerSession, seq: int) -> None:
+        assert self.host_parts
+        self.host_parts.create_task(self._say_farewell(session, seq))
+
+    async def _say_farewell(self, session: ContainerSession, seq: int) -> None:
+        await session.ack(seq)
+        await session.end("finished")
 
     async def _run_agent(self, script: Script, container_id: str, path: Path) -> None:
         reader, writer = await asyncio.open_unix_connection(path)

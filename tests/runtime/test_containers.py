@@ -553,6 +553,22 @@ async def test_real_agent_code_is_bundled_and_says_hello(agent_image: str) -> No
         await session.end("seen")
 
 
+async def test_agent_code_is_compiled_before_anybody_asks(agent_image: str) -> None:
+    """A host that starts has the agent's code ready for its image, with no task in sight."""
+    async with open_house(agent_image, bundle=None, image=agent_image) as house:
+        bundles = house.setup.home.agent_bundles
+        await until(lambda: any(not path.name.startswith((".", "scripted")) for path in bundles.iterdir()))
+        assert house.containers.statistics().started_total == 0
+
+
+async def test_an_image_that_is_missing_is_told_when_it_is_needed(agent_image: str) -> None:
+    """The host's start is not held up by it."""
+    async with open_house(agent_image, bundle=None, image="nightyard-agent:none") as house:
+        refused = await house.containers.take(house.kind(image="nightyard-agent:none"))
+        assert isinstance(refused, CannotStart)
+        assert refused.code == "image_missing"
+
+
 async def test_a_compiler_that_was_killed_is_started_again(agent_image: str) -> None:
     """A kill says nothing about the code: no task fails because the compiling container died."""
     async with open_house(agent_image, bundle=None) as house, asyncio.TaskGroup() as group:

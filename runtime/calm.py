@@ -1,0 +1,44 @@
+"""Whether anybody waits for a container now, and how long it is ago that somebody did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+
+class Calm:
+    """Kept by who gives containers out, waited for by what is better done when nobody waits for one."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+        self._since = float("-inf")
+
+    @contextlib.contextmanager
+    def disturbed(self) -> Iterator[None]:
+        """Somebody waits for a container."""
+        self._waiting += 1
+        self._nobody.clear()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._since = time.monotonic()
+                self._nobody.set()
+
+    async def wait(self) -> None:
+        """Return when nobody waits for a container."""
+        await self._nobody.wait()
+
+    async def settle(self, for_s: float) -> None:
+        """Return when nobody has waited for one for so long."""
+        while True:
+            await self._nobody.wait()
+            left_s = self._since + for_s - time.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(left_s)
