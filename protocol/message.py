@@ -42,8 +42,10 @@ class InboundMessage(Record):
     sent_at: str
     """ISO 8601 UTC."""
     platform_message_id: PlatformMessageId
-    kind: Literal["message", "press", "edit"] = "message"
-    """`press`: a button; `text` is then its value."""
+    kind: Literal["message", "press", "edit", "delete"] = "message"
+    """`press`: a button; `text` is then its value. `edit`: `text` is in place of what the message of this id said.
+    `delete`: that message was taken back; `text` is empty, `person` who wrote it, or took it away if only that is told.
+    """
     mentions_me: bool = False
     reply_to: PlatformMessageId | None = None
     quote: str = ""

@@ -6,15 +6,29 @@ out is intake.py's business; what the store knows of a sender comes as `SenderFa
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
-from protocol.ids import GroupId
+from protocol.ids import GroupId, PersonKey
 from protocol.message import InboundMessage
 from runtime.commands.table import Command, parse_command
 from runtime.config import REHEARSAL_NOTICE
-from runtime.store.records import ROLES, Binding, FiledState, MessageState, Person, Role, SenderFacts
+from runtime.people.bindings import Chosen, choose_binding
+from runtime.people.records import RequestKind
+from runtime.store.records import (
+    ROLES,
+    Binding,
+    FiledState,
+    MessageState,
+    Original,
+    Person,
+    PersonLimits,
+    Role,
+    SenderFacts,
+    Spent,
+)
 
 TERMINAL = "terminal"
 """The channel behind control.sock (mode 0600): whoever can open it owns the home."""
@@ -34,11 +48,41 @@ REFUSAL_EVERY = timedelta(hours=1)
 
 GONE = "The agent `{group}` of this chat is not there any more.\nTo mend it: `nightyard group new {group}`"
 EMPTY = "That message was empty, so there is nothing to answer."
-NOT_KNOWN = "I do not know you, so I may not answer. If this is your bot, send me the code that `nightyard pair` shows."
-NOT_BOUND = "This chat belongs to no agent yet. Send me, in a direct chat, the code that `nightyard pair` shows."
+NOT_KNOWN = "I do not know you, so I may not answer. Write to me in a direct chat to ask for it."
+NOT_BOUND = "This chat belongs to no agent yet. I have asked my owner about it."
+NOT_YOU = "In this chat I answer only those whom my owner named."
 WRONG_CODE = "That code is wrong or has expired. `nightyard pair` makes a new one."
 OWNERS_ONLY = "Only an owner may give that command."
+TOO_LOW = "Only {least}s may give that command."
+DIRECT_ONLY = "That command works in a direct chat with me only: its answer is not for everybody here."
 LOCKED_OUT = "Too many wrong codes: pairing is locked for an hour."
+LINK_OTHER_WAY = (
+    "You have more rights here than whoever made that code, so it was not used. To link the two: /link here, and send "
+    "the code that I give you from the other account."
+)
+TOO_MANY = "That is more than {limit} messages {window}, which is as much as I take from one person. Try again {later}."
+TOO_MANY_CALLS = "You have used your {limit} model calls of today (UTC). Tomorrow I go on."
+TOO_MUCH_SPENT = "You have used up your ${limit:g} of today (UTC). Tomorrow I go on."
+
+# Why somebody was refused, as `nightyard access log` counts it. What is only not meant for an agent is not counted.
+STRANGER = "stranger"
+UNBOUND_CHAT = "unbound_chat"
+AGENT_GONE = "agent_gone"
+ROLE = "role"
+WHOM = "whom"
+RATE = "rate"
+SPENT = "spent"
+WRONG_PAIRING = "wrong_code"
+REASONS = {
+    STRANGER: "nobody known",
+    UNBOUND_CHAT: "the chat has no agent",
+    AGENT_GONE: "the chat's agent is not there any more",
+    ROLE: "a command for others",
+    WHOM: "not among those whom the agent answers",
+    RATE: "too many messages",
+    SPENT: "the day's model calls or money used up",
+    WRONG_PAIRING: "a wrong pairing code",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +94,13 @@ class Admission:
     reason: str = ""
     notice: str = ""
     """Empty: nothing is said."""
+    refusal: str = ""
+    """One of REASONS: it is counted. Empty: nobody was refused anything."""
+    asks: RequestKind | None = None
+    """An owner is asked whether to let the person in, or to give the chat an agent."""
+    change: Literal["", "replace", "withdraw", "tell"] = ""
+    """What it does to the message that it is an edit or a deletion of: replaces what waits, takes it back, or is told
+    to the agent that works on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,48 +112,79 @@ class TryCode:
 
 
 def decide_access(
-    inbound: InboundMessage, facts: SenderFacts, *, now: datetime, groups: Collection[GroupId]
+    inbound: InboundMessage, facts: SenderFacts, *, now: datetime, groups: Mapping[GroupId, PersonLimits]
 ) -> Admission | TryCode:
-    """Return what becomes of a message. `groups` are those that there are, running or suspended."""
+    """Return what becomes of a message. `groups` are those that there are, running or suspended, with what each takes
+    from one person."""
+    if inbound.kind in ("edit", "delete") and facts.original is not None:
+        changed = _decide_change(inbound, facts, facts.original)
+        if changed is not None:
+            return changed
     code = normalize_code(inbound.text)
     if code is not None and facts.pairing_pending and inbound.chat_kind == "direct":
         return TryCode(code=code)
-    role = role_of(inbound, facts.person)
-    group_id = facts.binding.group_id if facts.binding else None
+    chosen = choose_binding(inbound, facts.bindings, facts.followed, now)
+    group_id = chosen.binding.group_id if chosen else None
+    role = role_of(inbound, facts.person, facts.roles.get(group_id) if group_id else None)
     if role is None:
-        return _refuse(inbound, facts, now, group_id, "not a known person", NOT_KNOWN)
+        return _refuse_stranger(inbound, facts, now, group_id)
     command = _command(inbound)
-    if role != "guest" and command is not None:
-        if not reaches(role, command.spec.least):
-            reason = f"/{command.name} is for {command.spec.least}s"
-            return Admission(state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=OWNERS_ONLY)
-        return Admission(state=MessageState.COMMAND, group_id=group_id)
-    if facts.binding is None:
-        return _refuse(inbound, facts, now, None, "the chat is bound to no group", NOT_BOUND)
-    if facts.binding.group_id not in groups:
-        notice = GONE.format(group=group_id)
-        return _refuse(inbound, facts, now, group_id, "the chat's group is not there any more", notice)
-    return _admit(inbound, facts.binding, may_ask=role != "guest")
+    if command is not None and (role != "guest" or command.spec.least == "guest"):
+        return _decide_command(inbound, command, role, chosen)
+    if chosen is None:
+        reason = "the chat is bound to no group"
+        return _refuse(inbound, facts, now, None, UNBOUND_CHAT, reason, NOT_BOUND, asks="chat")
+    if chosen.binding.group_id not in groups:
+        notice, reason = GONE.format(group=group_id), "the chat's group is not there any more"
+        return _refuse(inbound, facts, now, group_id, AGENT_GONE, reason, notice)
+    return _admit(inbound, facts, chosen, role, groups[chosen.binding.group_id], now)
 
 
 def decide_after_code(
-    outcome: str, inbound: InboundMessage, facts: SenderFacts, *, now: datetime, groups: Collection[GroupId]
+    outcome: str,
+    inbound: InboundMessage,
+    facts: SenderFacts,
+    *,
+    now: datetime,
+    groups: Mapping[GroupId, PersonLimits],
 ) -> Admission:
     """Return what becomes of a message that looked like a code and was not one (`wrong` or `locked`)."""
     if role_of(inbound, facts.person) is None:
-        notice = LOCKED_OUT if outcome == "locked" else WRONG_CODE
-        return Admission(state=MessageState.REFUSED, reason=f"pairing code {outcome}", notice=notice)
+        notice, reason = LOCKED_OUT if outcome == "locked" else WRONG_CODE, f"pairing code {outcome}"
+        return Admission(state=MessageState.REFUSED, reason=reason, notice=notice, refusal=WRONG_PAIRING)
     decision = decide_access(inbound, replace(facts, pairing_pending=False), now=now, groups=groups)
     assert isinstance(decision, Admission)  # TryCode needs a pending code
     return decision
 
 
-def paired_notice(group_id: GroupId, *, is_rehearsal: bool) -> str:
+def wants_spent(inbound: InboundMessage, facts: SenderFacts, groups: Mapping[GroupId, PersonLimits]) -> bool:
+    """Return whether what the person has spent today must be looked up before a decision."""
+    if facts.person is None or facts.spent is not None or inbound.channel_id == TERMINAL:
+        return False
+    return any(
+        limits.model_calls_per_day is not None or limits.cost_usd_per_day is not None
+        for each in facts.bindings
+        for limits in (_limits_of(facts, groups.get(each.group_id, PersonLimits())),)
+    )
+
+
+def paired_notice(group_id: GroupId, role: Role = "owner", *, is_rehearsal: bool) -> str:
     """Return what a person who has just paired is told."""
     paired = (
-        f"Paired: you are an owner now, and this chat talks to the agent `{group_id}`. /help shows what I understand."
+        f"Paired: you are {article(role)} {role} now, and this chat talks to the agent `{group_id}`. "
+        "/help shows what I understand."
     )
     return f"{paired}\n\n{REHEARSAL_NOTICE}" if is_rehearsal else paired
+
+
+def linked_notice(person: PersonKey) -> str:
+    """Return what a person is told whose other account has just been linked."""
+    return f"Linked: this account and `{person}` are one person to me from now on, with the rights of that one. /whoami"
+
+
+def article(role: Role) -> str:
+    """Return the article that a role is named with."""
+    return "an" if role in ("owner", "admin") else "a"
 
 
 def make_pairing_code(random_bytes: bytes) -> str:
@@ -120,11 +202,16 @@ def normalize_code(text: str) -> str | None:
     return code if len(code) == CODE_CHARS and set(code) <= set(CODE_ALPHABET) else None
 
 
-def role_of(inbound: InboundMessage, person: Person | None) -> Role | None:
-    """Return how far a sender is trusted; None for a stranger. Who can open the control socket owns the home."""
+def role_of(inbound: InboundMessage, person: Person | None, here: Role | None = None) -> Role | None:
+    """Return how far a sender is trusted; None for a stranger. Who can open the control socket owns the home.
+
+    `here`: their role with the agent that they speak to, which counts where it is more than the one everywhere.
+    """
     if inbound.channel_id == TERMINAL:
         return "owner"
-    return person.role if person else None
+    if person is None:
+        return None
+    return max(person.role, here or person.role, key=ROLES.index)
 
 
 def reaches(role: Role, least: Role) -> bool:
@@ -137,25 +224,155 @@ def _command(inbound: InboundMessage) -> Command | None:
 
     A button may carry a command too: pressing it is giving it.
     """
-    command = parse_command(inbound.text) if inbound.kind != "edit" else None
+    command = parse_command(inbound.text) if inbound.kind in ("message", "press") else None
     is_addressed = "@" in inbound.text.strip().partition(" ")[0]
     is_for_us = inbound.chat_kind == "direct" or inbound.mentions_me or not is_addressed
     return command if is_for_us else None
 
 
-def _admit(inbound: InboundMessage, binding: Binding, *, may_ask: bool) -> Admission:
-    group_id = binding.group_id
+def _decide_command(inbound: InboundMessage, command: Command, role: Role, chosen: Chosen | None) -> Admission:
+    group_id = chosen.binding.group_id if chosen else None
+
+    def refuse(code: str, reason: str, notice: str) -> Admission:
+        return Admission(
+            state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=notice, refusal=code
+        )
+
+    least = command.spec.least
+    if not reaches(role, least):
+        notice = OWNERS_ONLY if least == "owner" else TOO_LOW.format(least=least)
+        return refuse(ROLE, f"/{command.name} is for {least}s", notice)
+    if command.spec.direct_only and inbound.chat_kind != "direct":
+        return refuse(ROLE, f"/{command.name} is for direct chats", DIRECT_ONLY)
+    if chosen is not None and least != "guest" and not _is_heard(inbound, chosen.binding, role):
+        return refuse(WHOM, f"/{command.name} in a chat that answers others", NOT_YOU)
+    return Admission(state=MessageState.COMMAND, group_id=group_id)
+
+
+def _admit(
+    inbound: InboundMessage, facts: SenderFacts, chosen: Chosen, role: Role, limits: PersonLimits, now: datetime
+) -> Admission:
+    binding, group_id = chosen.binding, chosen.binding.group_id
+    may_ask = _is_heard(inbound, binding, role)
     if not (inbound.text.strip() or inbound.attachments or inbound.pending_files):
         notice = EMPTY if may_ask and inbound.chat_kind == "direct" and inbound.kind == "message" else ""
         return Admission(state=MessageState.REFUSED, group_id=group_id, reason="an empty message", notice=notice)
-    is_meant = inbound.kind == "press" or (
-        inbound.kind == "message" and (binding.when == "always" or inbound.mentions_me)
-    )
-    if may_ask and is_meant:
+    if may_ask and chosen.is_meant:
+        over = _over_limit(inbound, facts, limits, role)
+        if over is not None:
+            return _refuse(inbound, facts, now, group_id, *over)
         return Admission(state=MessageState.QUEUED, group_id=group_id)
     if binding.rest == "context" or (may_ask and inbound.kind == "edit" and binding.when == "always"):
         return Admission(state=MessageState.CONTEXT, group_id=group_id, reason="kept as context")
+    if chosen.is_meant and role == "guest":
+        return Admission(state=MessageState.REFUSED, group_id=group_id, reason="a guest may not ask", refusal=WHOM)
+    if chosen.is_meant:
+        return _refuse(inbound, facts, now, group_id, WHOM, "not among those whom the agent answers here", NOT_YOU)
     return Admission(state=MessageState.REFUSED, group_id=group_id, reason="not meant for the agent")
+
+
+def _is_heard(inbound: InboundMessage, binding: Binding, role: Role) -> bool:
+    """Return whether a known person may ask the agent of a binding. Always an owner; a guest only if the binding means
+    them."""
+    if role == "owner":
+        return True
+    if binding.whom == "roles":
+        return role in binding.whom_names
+    if binding.whom == "persons":
+        return inbound.person in binding.whom_names
+    return role != "guest"
+
+
+def _over_limit(
+    inbound: InboundMessage, facts: SenderFacts, limits: PersonLimits, role: Role
+) -> tuple[str, str, str, timedelta] | None:
+    """Return (reason, words for the record, words for the person, how often those are said) if they asked too much."""
+    if inbound.channel_id == TERMINAL or facts.person is None:
+        return None
+    own = _limits_of(facts, limits if role != "owner" else PersonLimits())
+    asked, spent = facts.asked, facts.spent or Spent()
+    for used, limit, window, later, every in (
+        (asked.minute, own.per_minute, "in a minute", "in a minute", timedelta(minutes=1)),
+        (asked.hour, own.per_hour, "in an hour", "in an hour", timedelta(minutes=30)),
+        (asked.day, own.per_day, "in a day", "tomorrow", REFUSAL_EVERY),
+    ):
+        if limit is not None and used >= limit:
+            notice = TOO_MANY.format(limit=limit, window=window, later=later)
+            return RATE, f"more than {limit} messages {window}", notice, every
+    if own.model_calls_per_day is not None and spent.model_calls >= own.model_calls_per_day:
+        notice = TOO_MANY_CALLS.format(limit=own.model_calls_per_day)
+        return SPENT, f"{own.model_calls_per_day} model calls of the day are used", notice, REFUSAL_EVERY
+    if own.cost_usd_per_day is not None and spent.cost_usd >= own.cost_usd_per_day:
+        notice = TOO_MUCH_SPENT.format(limit=own.cost_usd_per_day)
+        return SPENT, f"${own.cost_usd_per_day:g} of the day are used", notice, REFUSAL_EVERY
+    return None
+
+
+def _limits_of(facts: SenderFacts, of_agent: PersonLimits) -> PersonLimits:
+    """Return what holds for a person: their own limits, then the agent's. An owner has only their own."""
+    base = PersonLimits() if facts.person is not None and facts.person.role == "owner" else of_agent
+    own = facts.limits
+    return base if own is None else merge_limits(own, base)
+
+
+def merge_limits(own: PersonLimits, base: PersonLimits) -> PersonLimits:
+    """Return one's own limits, and for those that are not set the others."""
+
+    def first(mine: int | None, other: int | None) -> int | None:
+        return other if mine is None else mine
+
+    return PersonLimits(
+        per_minute=first(own.per_minute, base.per_minute),
+        per_hour=first(own.per_hour, base.per_hour),
+        per_day=first(own.per_day, base.per_day),
+        model_calls_per_day=first(own.model_calls_per_day, base.model_calls_per_day),
+        cost_usd_per_day=base.cost_usd_per_day if own.cost_usd_per_day is None else own.cost_usd_per_day,
+    )
+
+
+def _decide_change(inbound: InboundMessage, facts: SenderFacts, original: Original) -> Admission | None:
+    """Return what an edit or a deletion does to the message that it is about; None: it is judged as if it were about
+    none. It never makes a task of its own, so that it needs no more rights than the message had: to take something back
+    none at all, to change it the same person and still some role."""
+    is_edit = inbound.kind == "edit"
+    if is_edit and (
+        original.person != inbound.person or role_of(inbound, facts.person, _role_with(facts, original)) is None
+    ):
+        return None
+    kept = Admission(state=MessageState.CONTEXT, group_id=original.group_id, reason="kept as context")
+    match original.state:
+        case MessageState.QUEUED:
+            done = f"replaced {original.message_id}" if is_edit else f"took back {original.message_id}"
+            change: Literal["replace", "withdraw"] = "replace" if is_edit else "withdraw"
+            return Admission(state=MessageState.COMMAND, group_id=original.group_id, reason=done, change=change)
+        case MessageState.CLAIMED:
+            return replace(kept, change="tell")
+        case MessageState.ANSWERED | MessageState.DEAD | MessageState.CONTEXT:
+            return kept
+        case _:
+            reason = f"it is about a message that was {original.state}"
+            return Admission(state=MessageState.REFUSED, group_id=original.group_id, reason=reason)
+
+
+def _role_with(facts: SenderFacts, original: Original) -> Role | None:
+    return facts.roles.get(original.group_id) if original.group_id else None
+
+
+def _refuse_stranger(
+    inbound: InboundMessage, facts: SenderFacts, now: datetime, group_id: GroupId | None
+) -> Admission:
+    """Refuse somebody unknown. Who writes to us directly may ask to be let in; a chat that has no agent may be given
+    one, whoever mentions us there."""
+    reason = "not a known person"
+    if inbound.chat_kind == "direct":
+        return _refuse(inbound, facts, now, group_id, STRANGER, reason, NOT_KNOWN, asks="person")
+    if group_id is None and inbound.mentions_me:
+        return Admission(state=MessageState.REFUSED, reason=reason, refusal=STRANGER, asks="chat")
+    return _refuse(inbound, facts, now, group_id, STRANGER, reason, NOT_KNOWN)
+
+
+def _is_spoken_to(inbound: InboundMessage) -> bool:
+    return inbound.kind in ("message", "press") and (inbound.chat_kind == "direct" or inbound.mentions_me)
 
 
 def _refuse(
@@ -163,11 +380,20 @@ def _refuse(
     facts: SenderFacts,
     now: datetime,
     group_id: GroupId | None,
+    code: str,
     reason: str,
     notice: str,
+    every: timedelta = REFUSAL_EVERY,
+    asks: RequestKind | None = None,
 ) -> Admission:
     """Refuse; say so to who spoke to us directly, at most once in a while, and never to others."""
-    was_told = facts.refused_at is not None and now - datetime.fromisoformat(facts.refused_at) < REFUSAL_EVERY
-    is_spoken_to = inbound.chat_kind == "direct" or inbound.mentions_me
-    told = "" if was_told or not is_spoken_to else notice
-    return Admission(state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=told)
+    was_told = facts.refused_at is not None and now - datetime.fromisoformat(facts.refused_at) < every
+    told = "" if was_told or not _is_spoken_to(inbound) else notice
+    return Admission(
+        state=MessageState.REFUSED,
+        group_id=group_id,
+        reason=reason,
+        notice=told,
+        refusal=code,
+        asks=asks if _is_spoken_to(inbound) else None,
+    )

@@ -32,8 +32,10 @@ from runtime.config import (
     resolve_model,
     unknown_route,
 )
+from runtime.people.settings import PeopleSettings
 from runtime.settings_file import group_names, nearest_name
 from runtime.skill_catalogue import load_skills, skill_names
+from runtime.store.records import PersonLimits
 from runtime.yaml_record import ConfigProblem, key, parse_record
 
 MAX_INSTRUCTIONS_BYTES = 256 << 10
@@ -75,6 +77,8 @@ class GroupSettings:
     budget: GroupBudget = field(default_factory=GroupBudget)
     footer: bool = False
     """Whether each answer says what it cost."""
+    people: PeopleSettings = field(default_factory=PeopleSettings)
+    """What it takes from one person."""
     mode: Mode = "autonomous"
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[ConstraintSettings, ...] = ()
@@ -94,6 +98,7 @@ class Group:
     parallel: int = 1
     budget: GroupBudget = field(default_factory=GroupBudget)
     footer: bool = False
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     mode: Mode = "autonomous"
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[Constraint, ...] = ()
@@ -111,6 +116,12 @@ class Groups:
     def rehearsing(self) -> tuple[GroupId, ...]:
         """Those whose answers come from the rehearsal's script."""
         return tuple(group.group_id for group in self.ready.values() if group.model.route == REHEARSAL)
+
+    @property
+    def person_limits(self) -> Mapping[GroupId, PersonLimits]:
+        """All groups, with what each takes from one person."""
+        usual = dict.fromkeys(self.suspended, PeopleSettings().limits)
+        return usual | {group_id: group.people.limits for group_id, group in self.ready.items()}
 
     def problems_of(self, group_id: GroupId) -> tuple[ConfigProblem, ...]:
         """Return why a group does not run; empty for one that does."""
@@ -153,6 +164,7 @@ def build_group(
         parallel=own.parallel,
         budget=own.budget,
         footer=own.footer,
+        people=own.people,
         mode=own.mode,
         review=own.review,
         constraints=() if decisions else _build_constraints(own.constraints),

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from channels.channel import Channel
 from credproxy.admin_client.link import ProxyError
-from protocol.ids import ChannelId
+from protocol.ids import ChannelId, GroupId
 from runtime.channel_house import ChannelHouse
 from runtime.config import ParsedSettings
 from runtime.group import Groups, load_groups, settings_problems
@@ -100,6 +100,11 @@ class HostState:
         for call in self._on_reload:
             call()
         return tuple(problems)
+
+    def usual_group(self, channel_id: ChannelId) -> GroupId | None:
+        """Return the group that a channel's settings name."""
+        channel = self._settings.settings.channels.get(channel_id)
+        return GroupId(channel.group) if channel is not None else None
 
     def begin_shutdown(self) -> None:
         """Have the host end, with its agents, in two steps. Returns at once."""

@@ -1,8 +1,8 @@
 """Intake: from a platform's raw update to a filed message. `channels.channel.Inbox`, as the host implements it.
 
-The raw form is stored before the platform is told; then it is decoded, decided on (access.py) and filed with one end
-or as queued. Each chat is filed in order, chats side by side; a crash anywhere is mended by reading the updates that
-were not filed. What happens to a queued message is dispatcher.py's business, to a command commands/desk.py's.
+The raw form is stored before the platform is told; then it is decoded, decided on and filed with one end or as queued
+(inbound_filing.py). Each chat is filed in order, chats side by side; a crash anywhere is mended by reading the updates
+that were not filed. What happens to a queued message is dispatcher.py's business, to a command commands/desk.py's.
 """
 
 from __future__ import annotations
@@ -11,30 +11,38 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel, Undecodable
-from protocol.ids import ChannelId, ChatKey, GroupId
-from protocol.message import InboundMessage, OutboundMessage
-from runtime.access import Admission, TryCode, decide_access, decide_after_code
+from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, PersonKey, TaskId
+from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
 from runtime.head_start import HeadStart, HeadStartDesk
-from runtime.inbound_files import fetch_files
-from runtime.inbound_text import clean, clean_inbound, fault_of, shorten
+from runtime.inbound_filing import Filing, FilingDesk, no_spending
+from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
 from runtime.insist import insist
-from runtime.store.records import Filed, MessageState, RawUpdate, SenderFacts, StartOffer, StoredMessage, TakenIn
+from runtime.people.records import AccessRequest
+from runtime.store.access_rows import granted_requests
+from runtime.store.records import (
+    Filed,
+    MessageState,
+    PersonLimits,
+    RawUpdate,
+    SenderFacts,
+    Spent,
+    StartOffer,
+    StoredMessage,
+    TakenIn,
+)
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
 
 MAX_IN_HAND = 1_000
 """Updates in memory at once; what comes beyond them stays in the store until there is room."""
-MAX_REFUSED_CHARS = 1_000
-"""What is kept of a refused text: enough to see what it was, too little for a stranger to fill the disk with."""
 STOP_PATIENCE_S = 0.5
 """A stop waits so long for what came before it to be filed, so that it is stopped too; then it stops what it can, and
 that in its turn."""
@@ -52,6 +60,11 @@ class IntakeEnds:
     """A command is to be carried out and marked as done. Again after a crash in the middle."""
     outbox: Callable[[], None]
     """Something was put into the outbox. Returns at once."""
+    changed: Callable[[TaskId, StoredMessage], None] = lambda _task, _message: None
+    """A message that a running task works on was edited or taken back. The one given says so; it is kept as context, so
+    that who cannot tell the agent now may leave it at that. Returns at once."""
+    withdrawn: Callable[[MessageId], None] = lambda _: None
+    """A waiting message was taken back: the store has ended it. Returns at once."""
     head_starts: HeadStartDesk | None = None
     """Who may have a container for a message before it is filed; None: nobody."""
 
@@ -63,23 +76,36 @@ class Intake:
         self,
         store: Store,
         channels: Callable[[], Mapping[ChannelId, Channel]],
-        groups: Callable[[], Collection[GroupId]],
+        groups: Callable[[], Mapping[GroupId, PersonLimits]],
         ends: IntakeEnds,
         *,
         inbox: Callable[[GroupId], Path],
         max_file_bytes: Callable[[], int],
         rehearsing: Callable[[], Collection[GroupId]],
+        spent: Callable[[PersonKey], Awaitable[Spent]] = no_spending,
+        usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None,
         fetch_timeout_s: float = 120.0,
         max_in_hand: int = MAX_IN_HAND,
     ) -> None:
         self._store = store
         self._channels = channels
-        self._groups = groups
         self._ends = ends
-        self._inbox = inbox
-        self._max_file_bytes = max_file_bytes
-        self._rehearsing = rehearsing
-        self._fetch_timeout_s = fetch_timeout_s
+        self._filing = Filing(
+            FilingDesk(
+                store=store,
+                channels=channels,
+                groups=groups,
+                inbox=inbox,
+                max_file_bytes=max_file_bytes,
+                rehearsing=rehearsing,
+                outbox=ends.outbox,
+                changed=ends.changed,
+                withdrawn=ends.withdrawn,
+                spent=spent,
+                usual_group=usual_group,
+                fetch_timeout_s=fetch_timeout_s,
+            )
+        )
         self._max_in_hand = max_in_hand
         self._fresh: deque[RawUpdate] = deque()
         self._in_hand: set[int] = set()
@@ -162,7 +188,7 @@ class Intake:
         head_start: HeadStart,
         desk: HeadStartDesk,
     ) -> None:
-        decide = partial(self._group_at_once, inbound)
+        decide = partial(self._filing.group_at_once, inbound)
         # Cut off here, the host goes, and nobody knows whether it is stored: the container is left for the next start.
         taken_in = await insist(lambda: storing(decide, head_start.offer), "an update")
         desk.settle(head_start, taken_in.filed)
@@ -192,7 +218,15 @@ class Intake:
             finally:
                 self._work = None
 
+    async def take_up(self, request: AccessRequest) -> None:
+        """File the message of a request that was granted anew, as it is decided now. Harmless to do twice."""
+        queued = await self._filing.take_up(request)
+        if queued is not None:
+            self._ends.queued(queued)
+
     async def _file_all(self, work: asyncio.TaskGroup) -> None:
+        for request in await self._store.read(granted_requests):
+            work.create_task(self.take_up(request))
         for command in await self._store.open_commands():
             if has_turn(command.inbound):
                 work.create_task(self._command_in_turn(command, self._lane(command.inbound.chat, work).hold_turn()))
@@ -290,7 +324,7 @@ class Intake:
     async def _file_stop(self, update: RawUpdate, inbound: InboundMessage, lane: ChatLane, turn: Turn) -> None:
         """File a stop past all that waits; where it may stop anything it reaches what came before it and was not filed
         yet, and nothing that came after it."""
-        filed = await self._decide_and_file(update, inbound)
+        filed = await self._filed(update, inbound)
         self._done(update)
         if _is_open_command(filed):
             lane.hurry(turn)
@@ -313,87 +347,19 @@ class Intake:
             self._awake.set()
 
     async def _file(self, update: RawUpdate, inbound: InboundMessage) -> None:
-        filed = await self._decide_and_file(update, inbound)
+        filed = await self._filed(update, inbound)
         if _is_open_command(filed):
             await self._command(filed.message)  # what is said after `/new` is said in the new conversation
         else:
             self._tell(filed)
 
+    async def _filed(self, update: RawUpdate, inbound: InboundMessage) -> Filed:
+        lane = self._lanes.get(inbound.chat)
+        return await self._filing.file(update, inbound, None if lane is None else lane.patiently)
+
     def _tell(self, filed: Filed) -> None:
         if filed.first and filed.message.state is MessageState.QUEUED:
             self._ends.queued(filed.message)
-
-    def _group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
-        """Return the group that a message is queued for, None if anything else becomes of it."""
-        decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._groups())
-        if isinstance(decision, TryCode) or decision.state is not MessageState.QUEUED or decision.notice:
-            return None
-        return decision.group_id
-
-    async def _decide_and_file(self, update: RawUpdate, inbound: InboundMessage) -> Filed:
-        facts = await self._store.sender_facts(inbound.person, inbound.chat)
-        decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._groups())
-        if isinstance(decision, TryCode):
-            return await self._try_code(update, inbound, facts, decision.code)
-        return await self._carry_out(update, inbound, decision)
-
-    async def _try_code(self, update: RawUpdate, inbound: InboundMessage, facts: SenderFacts, code: str) -> Filed:
-        rehearsing = self._rehearsing()
-        outcome = await insist(
-            lambda: self._store.redeem_pairing_code(code, update.raw_id, inbound, rehearsing), "a pairing"
-        )
-        if outcome.filed is not None:
-            self._ends.outbox()
-            return outcome.filed
-        decision = decide_after_code(outcome.kind, inbound, facts, now=datetime.now(UTC), groups=self._groups())
-        return await self._carry_out(update, inbound, decision)
-
-    async def _carry_out(self, update: RawUpdate, inbound: InboundMessage, decision: Admission) -> Filed:
-        note = ""
-        if inbound.pending_files:
-            inbound, note = await self._with_files(update, inbound, decision)
-        if decision.state is MessageState.REFUSED:
-            inbound = shorten(inbound, MAX_REFUSED_CHARS)
-        notice = OutboundMessage(chat=inbound.chat, text=decision.notice) if decision.notice else None
-        filed = await insist(
-            lambda: self._store.file_message(
-                update.raw_id,
-                inbound,
-                state=decision.state,
-                group_id=decision.group_id,
-                end_reason=decision.reason,
-                note=note,
-                notice=notice,
-            ),
-            "a message",
-        )
-        if notice is not None:
-            self._ends.outbox()
-        return filed
-
-    async def _with_files(
-        self, update: RawUpdate, inbound: InboundMessage, decision: Admission
-    ) -> tuple[InboundMessage, str]:
-        """Return the message with its files fetched, and the note on those that are missing."""
-        channel = self._channels().get(update.channel_id)
-        is_wanted = decision.state in (MessageState.QUEUED, MessageState.CONTEXT)
-        if not is_wanted or decision.group_id is None or channel is None:
-            return replace(inbound, pending_files=()), ""
-        fetching = partial(
-            fetch_files,
-            channel,
-            inbound.pending_files,
-            self._inbox(decision.group_id),
-            raw_id=update.raw_id,
-            max_bytes=self._max_file_bytes(),
-            timeout_s=self._fetch_timeout_s,
-        )
-        lane = self._lanes.get(inbound.chat)
-        fetched = await (lane.patiently(fetching) if lane is not None else fetching())
-        if fetched is None:
-            return replace(inbound, pending_files=()), "Its files were not fetched: /stop came after it."
-        attachments = (*inbound.attachments, *fetched.attachments)
-        return replace(inbound, attachments=attachments, pending_files=()), fetched.note
 
 
 def _is_open_command(filed: Filed) -> bool:

@@ -185,7 +185,7 @@ class Host:
         self._intake = Intake(
             store,
             lambda: self.state.channels,
-            lambda: [*self.state.groups.ready, *self.state.groups.suspended],
+            lambda: self.state.groups.person_limits,
             IntakeEnds(
                 queued=self._dispatcher.arrived,
                 command=self._command,
@@ -200,6 +200,7 @@ class Host:
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
         )
         self._alarm = OwnerAlarm(store, self._delivery.wake)
+            usual_group=self.state.usual_group,
         self._control = ControlServer(
             home.control_socket,
             join_verbs(house_verbs(self._operations), history_verbs(undo)),

@@ -174,11 +174,12 @@ class House:
         self.intake = Intake(
             store,
             lambda: self.state.channels,
-            lambda: [*self.state.groups.ready, *self.state.groups.suspended],
+            lambda: self.state.groups.person_limits,
             ends,
             inbox=home.inbox,
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb << 20,
             rehearsing=lambda: self.state.groups.rehearsing,
+            usual_group=self.state.usual_group,
         )
         self.control = ControlServer(
             home.control_socket,

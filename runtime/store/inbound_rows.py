@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
 
 from protocol.codec import from_json
 from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, SessionId, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.journal import JournalKind
-from runtime.store import outbox_rows
+from runtime.store import access_rows, outbox_rows
 from runtime.store.database import Transaction
 from runtime.store.errors import UnknownRow
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import to_text
-from runtime.store.records import Filed, MessageState, RawUpdate, StoredMessage
+from runtime.store.records import Filed, MessageState, Original, RawUpdate, StoredMessage
 
 SHARED_CHAT = ChatKey("")
-"""The chat of the session that all chats with a `shared` binding have in common."""
+"""The chat of the session that all direct chats with a `shared` binding have in common."""
+SHARED_MANY = ChatKey("many")
+"""The same for chats of many people: what was said directly to the agent is not theirs to hear."""
 
 
 def store_raw(transaction: Transaction, channel_id: ChannelId, event_id: str, raw: bytes) -> RawUpdate | None:
@@ -54,6 +58,7 @@ def file_message(
     end_reason: str = "",
     note: str = "",
     notice: OutboundMessage | None = None,
+    refusal: str = "",
 ) -> Filed:
     filed = transaction.one("message_of_raw", raw_id=raw_id)
     if filed is not None:
@@ -68,6 +73,8 @@ def file_message(
         outbox_rows.put_outbound(transaction, f"{message_id}/notice", notice, None)
         if state is MessageState.REFUSED:
             transaction.run("note_refusal", person=inbound.person, refused_at=transaction.now_text())
+    if refusal:
+        access_rows.count_refusal(transaction, inbound.person, inbound.chat, refusal)
     stored = message(transaction, message_id)
     assert stored is not None  # inserted above
     return Filed(message=stored, first=True)
@@ -90,7 +97,12 @@ def _insert_message(
     payload = to_text({"inbound": inbound, "note": note})
     payload_id = transaction.insert("insert_payload", subject=inbound.person, body=payload)
     transaction.run(
-        "see_chat", chat=inbound.chat, channel_id=inbound.channel_id, chat_kind=inbound.chat_kind, seen_at=now
+        "see_chat",
+        chat=inbound.chat,
+        channel_id=inbound.channel_id,
+        chat_kind=inbound.chat_kind,
+        person=inbound.person,
+        seen_at=now,
     )
     transaction.insert(
         "insert_message",
@@ -111,6 +123,89 @@ def _insert_message(
     )
     kind = JournalKind(f"message_{state}")
     append(transaction, kind, payload, message=message_id, group=group_id, session=session_id)
+    if state is MessageState.QUEUED and inbound.chat_kind == "many":
+        _follow(transaction, inbound.chat, group_id, now)
+
+
+def _follow(transaction: Transaction, chat: ChatKey, group_id: GroupId | None, now: str) -> None:
+    """Note that an agent was spoken to, if its binding to the chat is one that follows."""
+    transaction.run("follow", chat=chat, parent=parent_chat(chat), group_id=group_id, spoken_at=now)
+
+
+def requeue_message(
+    transaction: Transaction,
+    message_id: MessageId,
+    inbound: InboundMessage,
+    *,
+    state: MessageState,
+    group_id: GroupId | None,
+    end_reason: str,
+    note: str,
+) -> StoredMessage | None:
+    """File a refused message anew, as it was decided now that its sender or chat was let in; None if it is not refused
+    any more."""
+    joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
+    session_id = find_or_make_session(transaction, group_id, inbound.chat) if group_id and joins else None
+    now = transaction.now_text()
+    changed = transaction.run(
+        "requeue_message",
+        message_id=message_id,
+        state=state,
+        reason=end_reason,
+        ended_at=now if end_reason else None,
+        group_id=group_id,
+        session_id=session_id,
+    )
+    if not changed:
+        return None
+    payload = to_text({"inbound": inbound, "note": note})
+    transaction.run("replace_payload", message_id=message_id, body=payload)
+    append(
+        transaction, JournalKind(f"message_{state}"), payload, message=message_id, group=group_id, session=session_id
+    )
+    if state is MessageState.QUEUED and inbound.chat_kind == "many":
+        _follow(transaction, inbound.chat, group_id, now)
+    return message(transaction, message_id)
+
+
+def original_of(transaction: Transaction, inbound: InboundMessage) -> Original | None:
+    """Return the message that an edit or a deletion is about."""
+    row = transaction.one("original_of", platform_message_id=inbound.platform_message_id, chat=inbound.chat)
+    if row is None:
+        return None
+    found = read_message(row)
+    return Original(
+        message_id=found.message_id,
+        state=found.state,
+        person=found.inbound.person,
+        group_id=found.group_id,
+        session_id=found.session_id,
+        task_id=found.task_id,
+        text=found.inbound.text,
+    )
+
+
+def replace_waiting(transaction: Transaction, message_id: MessageId, text: str) -> bool:
+    """Have a waiting message say something else; False if it does not wait any more."""
+    return _rewrite_waiting(transaction, message_id, lambda inbound: replace(inbound, text=text))
+
+
+def withdraw_waiting(transaction: Transaction, message_id: MessageId) -> bool:
+    """End a waiting message that was taken back, and keep nothing of what it said; False if it waits no more."""
+    emptied = _rewrite_waiting(transaction, message_id, lambda said: replace(said, text="", quote="", attachments=()))
+    return emptied and end_message(transaction, message_id, MessageState.REFUSED, "taken back by its sender")
+
+
+def _rewrite_waiting(
+    transaction: Transaction, message_id: MessageId, rewrite: Callable[[InboundMessage], InboundMessage]
+) -> bool:
+    found = message(transaction, message_id)
+    if found is None or found.state is not MessageState.QUEUED:
+        return False
+    payload = to_text({"inbound": rewrite(found.inbound), "note": found.note})
+    transaction.run("replace_payload", message_id=message_id, body=payload)
+    append(transaction, JournalKind.MESSAGE_REPLACED, payload, message=message_id)
+    return True
 
 
 def end_message(transaction: Transaction, message_id: MessageId, state: MessageState, reason: str) -> bool:
@@ -139,20 +234,29 @@ def waiting_messages(transaction: Transaction, limit: int) -> tuple[StoredMessag
     return tuple(read_message(row) for row in transaction.all("waiting_messages", limit=limit))
 
 
+def parent_chat(chat: ChatKey) -> ChatKey:
+    """Return the chat that a chat is a thread of; itself, if it is none. Its bindings hold for the thread too."""
+    return ChatKey(":".join(chat.split(":")[:2]))
+
+
 def current_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId | None:
-    row = transaction.one("current_session", group_id=group_id, chat=_session_chat(transaction, chat))
-    return SessionId(row["session_id"]) if row else None
+    return _session(transaction, group_id, chat)[1]
 
 
 def find_or_make_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId:
     """Return the current session of a group in a chat, made if there is none."""
-    return current_session(transaction, group_id, chat) or new_session(transaction, group_id, chat)
+    session_chat, session_id = _session(transaction, group_id, chat)
+    return session_id or _start_session(transaction, group_id, session_chat)
 
 
 def new_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId:
-    session_id = SessionId(mint("session"))
-    session_chat = _session_chat(transaction, chat)
+    session_chat, _ = _session(transaction, group_id, chat)
     transaction.run("retire_session", group_id=group_id, chat=session_chat)
+    return _start_session(transaction, group_id, session_chat)
+
+
+def _start_session(transaction: Transaction, group_id: GroupId, session_chat: ChatKey) -> SessionId:
+    session_id = SessionId(mint("session"))
     transaction.insert(
         "insert_session",
         session_id=session_id,
@@ -164,9 +268,13 @@ def new_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> S
     return session_id
 
 
-def _session_chat(transaction: Transaction, chat: ChatKey) -> ChatKey:
-    binding = transaction.one("binding_of_chat", chat=chat)
-    return SHARED_CHAT if binding and binding["session"] == "shared" else chat
+def _session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> tuple[ChatKey, SessionId | None]:
+    """Return the chat whose session a chat's messages to a group join, and that session if there is one."""
+    where = {"group_id": group_id, "chat": chat, "parent": parent_chat(chat), "many": SHARED_MANY}
+    row = transaction.one("current_session", **where)
+    assert row is not None  # the query always gives one
+    found = SessionId(row["session_id"]) if row["session_id"] is not None else None
+    return ChatKey(row["session_chat"]), found
 
 
 def read_message(row: sqlite3.Row) -> StoredMessage:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from protocol.ids import (
@@ -31,15 +31,20 @@ from runtime.submission import NewSubmission
 Role = Literal["owner", "admin", "member", "guest"]
 ROLES: tuple[Role, ...] = ("guest", "member", "admin", "owner")
 """Each has the rights of those before it."""
-When = Literal["always", "mention"]
-"""Which of a bound chat's messages are meant for the agent: all, or those that mention it or press a button."""
+When = Literal["always", "mention", "pattern", "sticky"]
+"""Which of a bound chat's messages are meant for the agent: all; those that mention it, name it first or press a
+button; also those that its pattern is found in; also those that follow a mention in the same thread for some minutes."""
+Whom = Literal["known", "roles", "persons"]
+"""Whose: everybody's with the right to ask, those of some roles, or some persons'. An owner may always ask."""
 Rest = Literal["drop", "context"]
 """What happens to the messages that are not."""
-SessionScope = Literal["chat", "shared"]
-"""`chat`: each chat has its own session of the group; `shared`: all chats so bound share one."""
+SessionScope = Literal["chat", "thread", "shared"]
+"""`chat`: the bound chat has its own session of the group; `thread`: each thread of it; `shared`: all chats so bound
+share one, direct ones apart from those with many people."""
 QueueMode = Literal["steer", "follow_up", "collect", "interrupt"]
 """What becomes of a message that comes while the agent works: it is told at once, waits its turn, waits for those that
 follow it, or ends what goes on."""
+STICKY_MINUTES = 30
 
 
 class MessageState(enum.StrEnum):
@@ -200,7 +205,7 @@ class TaskBeginning:
 
     transcript: tuple[Entry, ...]
     people: Mapping[PersonKey, Person]
-    """Of those asked for, the known ones."""
+    """Of the keys asked for, the known persons', with the role that they have to the task's group."""
     model_calls: int
     """The group's, of the day asked for."""
 
@@ -282,14 +287,76 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
+    """One agent of a chat. A chat's bindings hold for its threads, but for threads with bindings of their own."""
+
     chat: ChatKey
     chat_kind: Literal["direct", "many"]
     group_id: GroupId
     when: When = "always"
+    pattern: str = ""
+    """What `people/pattern.py` reads; only where `when` is `pattern`."""
+    sticky_minutes: int = STICKY_MINUTES
+    whom: Whom = "known"
+    whom_names: tuple[str, ...] = ()
+    """The roles or person keys."""
     rest: Rest = "drop"
     session: SessionScope = "chat"
+    mode: QueueMode = "steer"
+    is_default: bool = True
+    """Whether it answers what names no agent of the chat; true for exactly one of them."""
     added_at: str = ""
     added_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonLimits:
+    """How much one person may ask of agents; None: as much as the agent's settings allow."""
+
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
+    """Messages to agents in the last 24 hours; the others are counted alike."""
+    model_calls_per_day: int | None = None
+    cost_usd_per_day: float | None = None
+    """Of the current day (UTC), as the proxy counted them for the person's tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How many messages of a person went to agents of late."""
+
+    minute: int = 0
+    hour: int = 0
+    day: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a person's tasks have used today."""
+
+    model_calls: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """An agent that was spoken to in this very chat or thread, and follows what is said there."""
+
+    group_id: GroupId
+    spoken_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """The message that an edit or a deletion is about."""
+
+    message_id: MessageId
+    state: MessageState
+    person: PersonKey
+    group_id: GroupId | None
+    session_id: SessionId | None
+    task_id: TaskId | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,19 +364,37 @@ class SenderFacts:
     """What the store knows of who speaks, where: the ground on which access.py decides."""
 
     person: Person | None
-    binding: Binding | None
+    """The person whose identity speaks; None: a stranger. Their `role` holds everywhere."""
+    bindings: tuple[Binding, ...]
+    """The agents of the chat, the default one first."""
     pairing_pending: bool
     """A pairing code is waiting, so a text that looks like one may be it."""
     refused_at: str | None
     """When this person was last told no."""
+    roles: Mapping[GroupId, Role] = field(default_factory=dict)
+    """What the person is to agents of the chat, where that is more than everywhere."""
+    followed: tuple[Followed, ...] = ()
+    limits: PersonLimits | None = None
+    """The person's own; None: none were set."""
+    asked: Asked = Asked()
+    """Not counted (nothing) for strangers, and for owners without limits of their own."""
+    spent: Spent | None = None
+    """None: not looked up; `access.wants_spent` says when it must be."""
+    original: Original | None = None
+    """For an edit or a deletion; None: the chat has no such message."""
+
+    @property
+    def binding(self) -> Binding | None:
+        """The chat's default agent."""
+        return self.bindings[0] if self.bindings else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingOutcome:
-    kind: Literal["paired", "wrong", "locked"]
+    kind: Literal["paired", "linked", "wrong", "locked"]
     """`wrong`: unknown, used or expired. `locked`: too many wrong codes, from this person or in all."""
     filed: Filed | None = None
-    """The message with the code, filed as a command that has been carried out; only where `paired`."""
+    """The message with the code, filed as a command that has been carried out; only where it was right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,10 +137,11 @@ class Store:
         note: str = "",
         notice: OutboundMessage | None = None,
     ) -> Filed:
+        refusal: str = "",
         """File a decoded message in the state that was decided; find or make its session; forget the raw bytes.
 
-        `notice` goes to the outbox in the same transaction. A command with an `end_reason` is carried out already.
-        Idempotent by raw update.
+        `notice` goes to the outbox in the same transaction, `refusal` (a word of access.py's) is counted. A command
+        with an `end_reason` is carried out already. Idempotent by raw update.
         """
         return await self.write(
             inbound_rows.file_message,
@@ -152,6 +153,7 @@ class Store:
             note=note,
             notice=notice,
         )
+            refusal=refusal,
 
     async def take_in_and_begin(
         self,
@@ -384,31 +386,35 @@ class Store:
         return await self.write(people_rows.remove_person, person)
 
     async def bind(self, binding: Binding) -> Binding:
-        """Bind a chat to a group, in place of its binding so far; the times are filled in."""
+        """Bind a chat to an agent, or change how it is bound; the time is filled in. As `is_default` it takes the place
+        of the chat's default agent so far, which stays bound."""
         return await self.write(people_rows.bind, binding)
 
-    async def unbind(self, chat: ChatKey) -> bool:
-        """Remove a chat's binding; False if it had none."""
-        return await self.write(people_rows.unbind, chat)
+    async def unbind(self, chat: ChatKey, group_id: GroupId | None = None) -> bool:
+        """Take an agent, or every agent, from a chat; False if it had none."""
+        return await self.write(people_rows.unbind, chat, group_id)
 
     async def bindings(self, group_id: GroupId | None = None) -> tuple[Binding, ...]:
         """Return all bindings, or those of one group, oldest first."""
         return await self.read(people_rows.bindings, group_id)
 
-    async def binding_of(self, chat: ChatKey) -> Binding | None:
-        """Return a chat's binding."""
-        return await self.read(people_rows.binding_of, chat)
+    async def binding_of(self, chat: ChatKey, group_id: GroupId | None = None) -> Binding | None:
+        """Return the binding that holds in a chat or thread for an agent, without one for its default agent."""
+        return await self.read(people_rows.binding_of, chat, group_id)
 
-    async def add_pairing_code(self, code: str, group_id: GroupId, added_by: str) -> datetime:
+    async def add_pairing_code(
+        self, code: str, group_id: GroupId, added_by: str, *, person: PersonKey | None = None, role: Role = "owner"
+    ) -> datetime:
         """Store the hash of a pairing code for one hour; return when it expires. At most `access.MAX_PENDING_CODES`
-        wait at once: a further one ends the oldest."""
-        return await self.write(people_rows.add_pairing_code, code, group_id, added_by)
+        wait at once: a further one ends the oldest. Who sends it gets the role; with `person`, it is that person under
+        another identity."""
+        return await self.write(people_rows.add_pairing_code, code, group_id, added_by, person=person, role=role)
 
     async def redeem_pairing_code(
         self, code: str, raw_id: int, inbound: InboundMessage, rehearsing: Collection[GroupId] = ()
     ) -> PairingOutcome:
-        """Try a code that a person sent in a direct chat: if right, they become owner, the chat is bound, and the
-        message is filed with an answer, all in one transaction.
+        """Try a code that a person sent in a direct chat: if right, they get the code's role (or are the person who
+        made it), the chat is bound, and the message is filed with an answer, all in one transaction.
 
         Wrong ones are counted, per person and in all; past the caps every answer is `locked`. Of the groups that are
         `rehearsing` the answer says so.

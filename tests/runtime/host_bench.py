@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ from runtime.group import Groups, load_groups
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
-from runtime.store.records import MessageState, StoredMessage
+from runtime.store.records import MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
@@ -497,10 +497,10 @@ class HostBench:
                 for part in list(parts._tasks):  # sessions of agents that were left
                     part.cancel()
 
-    def _groups(self) -> list[GroupId]:
+    def _groups(self) -> Mapping[GroupId, PersonLimits]:
         if threading.current_thread() is not threading.main_thread():
             self.while_deciding()
-        return [*self.around.groups.ready, *self.around.groups.suspended]
+        return self.around.groups.person_limits
 
     async def _command(self, message: StoredMessage) -> None:
         self.commands.append(message)

@@ -16,6 +16,7 @@ from protocol.message import InboundMessage, PendingFile
 from runtime.access import (
     CODE_ALPHABET,
     LOCKED_OUT,
+    NOT_BOUND,
     NOT_KNOWN,
     OWNERS_ONLY,
     REFUSAL_EVERY,
@@ -27,10 +28,11 @@ from runtime.access import (
     make_pairing_code,
     normalize_code,
 )
-from runtime.store.records import Binding, MessageState, Person, Role, SenderFacts
+from runtime.store.records import Binding, MessageState, Person, PersonLimits, Role, SenderFacts
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 MAIN = GroupId("main")
+GROUPS = {MAIN: PersonLimits()}
 CHAT = ChatKey("telegram:100")
 ANNA = PersonKey("telegram:7")
 DIRECT = Binding(chat=CHAT, chat_kind="direct", group_id=MAIN)
@@ -56,11 +58,12 @@ def said(text: str = "hi", **more: Any) -> InboundMessage:
 
 def facts(role: Role | None, binding: Binding | None = DIRECT, *, code: bool = False, told: str = "") -> SenderFacts:
     person = Person(person=ANNA, name="Anna", role=role, added_at="", added_by="cli") if role else None
-    return SenderFacts(person=person, binding=binding, pairing_pending=code, refused_at=told or None)
+    bindings = (binding,) if binding else ()
+    return SenderFacts(person=person, bindings=bindings, pairing_pending=code, refused_at=told or None)
 
 
 def decided(inbound: InboundMessage, known: SenderFacts) -> Admission | TryCode:
-    return decide_access(inbound, known, now=NOW, groups=[MAIN])
+    return decide_access(inbound, known, now=NOW, groups=GROUPS)
 
 
 def state_of(inbound: InboundMessage, known: SenderFacts) -> str:
@@ -162,11 +165,11 @@ def test_command_words_are_commands(text: str, more: dict[str, Any], state: str)
 
 
 def test_commands_work_in_an_unbound_chat() -> None:
-    """Help and status are given where no agent is yet; anything else is told what is missing."""
+    """Help and status are given where no agent is yet; about anything else the owner is asked."""
     assert state_of(said("/help"), facts("owner", None)) == "command"
     decision = decided(said(), facts("owner", None))
     assert isinstance(decision, Admission)
-    assert (decision.state, "nightyard pair" in decision.notice) == ("refused", True)
+    assert (decision.state, decision.asks, decision.notice) == ("refused", "chat", NOT_BOUND)
 
 
 def test_a_group_that_is_gone_is_named() -> None:
@@ -189,13 +192,13 @@ def test_a_code_is_tried_only_while_one_waits_in_a_direct_chat() -> None:
 @pytest.mark.parametrize(("outcome", "notice"), [("wrong", WRONG_CODE), ("locked", LOCKED_OUT)])
 def test_a_wrong_code_of_a_stranger_is_answered(outcome: str, notice: str) -> None:
     """Who typed a code wrong is told so, and when pairing is locked, that."""
-    decision = decide_after_code(outcome, said("7k3m-9qxa"), facts(None, code=True), now=NOW, groups=[MAIN])
+    decision = decide_after_code(outcome, said("7k3m-9qxa"), facts(None, code=True), now=NOW, groups=GROUPS)
     assert (decision.state, decision.notice) == ("refused", notice)
 
 
 def test_what_a_known_person_says_is_no_failed_code() -> None:
     """A word of eight letters from a known person goes to the agent."""
-    decision = decide_after_code("wrong", said("BREAKFAST"[:8]), facts("member", code=True), now=NOW, groups=[MAIN])
+    decision = decide_after_code("wrong", said("BREAKFAST"[:8]), facts("member", code=True), now=NOW, groups=GROUPS)
     assert decision.state is MessageState.QUEUED
 
 

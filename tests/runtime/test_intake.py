@@ -16,7 +16,7 @@ from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessage
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime import access
 from runtime.intake import Intake, IntakeEnds
-from runtime.store.records import Binding, MessageState, StoredMessage
+from runtime.store.records import Binding, MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store
 
 MAIN = GroupId("main")
@@ -120,7 +120,7 @@ class House:
         self.intake = Intake(
             store,
             lambda: self.channels,
-            lambda: [MAIN],
+            lambda: {MAIN: PersonLimits()},
             ends,
             inbox=lambda group: home / "groups" / group / "inbox",
             max_file_bytes=lambda: 1_000,

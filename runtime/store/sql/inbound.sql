@@ -20,8 +20,8 @@ UPDATE raw_updates SET state = 'dead', reason = :reason WHERE raw_id = :raw_id A
 
 -- name: see_chat
 -- A chat that a message came from.
-INSERT INTO chats (chat, channel_id, chat_kind, seen_at) VALUES (:chat, :channel_id, :chat_kind, :seen_at)
-ON CONFLICT (chat) DO NOTHING;
+INSERT INTO chats (chat, channel_id, chat_kind, seen_at, person)
+VALUES (:chat, :channel_id, :chat_kind, :seen_at, iif(:chat_kind = 'direct', :person, '')) ON CONFLICT (chat) DO NOTHING;
 
 -- name: insert_message
 -- A decoded message in the state that was decided.
@@ -42,6 +42,21 @@ SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id) WHER
 -- The newest message with the platform's own id.
 SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
 WHERE m.platform_message_id = :platform_message_id ORDER BY m.seq DESC LIMIT 1;
+
+-- name: original_of
+-- The newest message of a chat with the platform's own id that is not itself an edit or a deletion.
+SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
+WHERE m.platform_message_id = :platform_message_id AND m.chat = :chat AND m.kind = 'message' ORDER BY m.seq DESC LIMIT 1;
+
+-- name: replace_payload
+-- What a waiting message says is replaced.
+UPDATE payloads SET body = :body WHERE payload_id = (SELECT payload_id FROM messages WHERE message_id = :message_id);
+
+-- name: requeue_message
+-- A refused message is taken up again: its sender, or its chat, was let in.
+UPDATE messages SET state = :state, end_reason = :reason, ended_at = :ended_at, group_id = :group_id,
+    session_id = :session_id
+WHERE message_id = :message_id AND state = 'refused';
 
 -- name: waiting_messages
 -- The queue, oldest first.
@@ -87,8 +102,13 @@ UPDATE messages SET end_reason = :reason, ended_at = :ended_at
 WHERE message_id = :message_id AND state = 'command' AND ended_at IS NULL;
 
 -- name: current_session
--- The session that a chat's messages join.
-SELECT session_id FROM sessions WHERE group_id = :group_id AND chat = :chat AND is_current = 1;
+-- Which chat's session a chat's messages join, and that session if there is one. A binding of the chat's own counts before
+-- one of the chat that it is a thread of.
+SELECT w.session_chat, s.session_id FROM (SELECT coalesce(
+    (SELECT CASE b.session WHEN 'thread' THEN :chat WHEN 'chat' THEN b.chat ELSE iif(b.chat_kind = 'direct', '', :many) END
+    FROM bindings AS b WHERE b.group_id = :group_id AND b.chat IN (:chat, :parent) ORDER BY b.chat <> :chat LIMIT 1),
+    :chat) AS session_chat) AS w
+LEFT JOIN sessions AS s ON s.group_id = :group_id AND s.chat = w.session_chat AND s.is_current = 1;
 
 -- name: retire_session
 -- The session of a chat is not its current one any more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,15 +62,18 @@ async def test_persons_are_kept(store: Store) -> None:
 
 
 async def test_bindings_are_kept(store: Store) -> None:
-    """A chat has one binding, which a later one replaces; bindings are listed, by group too."""
+    """A chat may have several agents, one of them its default; bindings are listed, by group too."""
     first = await store.bind(Binding(chat=CHAT, chat_kind="direct", group_id=MAIN, added_by="cli"))
     assert await store.binding_of(CHAT) == first
     second = await store.bind(
         Binding(chat=CHAT, chat_kind="many", group_id=GroupId("other"), when="mention", rest="context")
     )
-    assert await store.bindings() == (second,)
-    assert await store.bindings(MAIN) == ()
+    assert await store.binding_of(CHAT) == second
+    assert await store.binding_of(CHAT, MAIN) == replace(first, is_default=False)
+    assert await store.bindings() == (replace(first, is_default=False), second)
     assert await store.bindings(GroupId("other")) == (second,)
+    assert await store.unbind(CHAT, GroupId("other"))
+    assert await store.bindings() == (first,)
     assert await store.unbind(CHAT)
     assert not await store.unbind(CHAT)
     assert await store.binding_of(CHAT) is None

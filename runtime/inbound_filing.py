@@ -1,0 +1,279 @@
+"""From a decoded message to a filed one: its sender is looked up, access.py decides, and that is carried out.
+
+In what order messages are filed is intake.py's business. What is taken up again after an owner's yes comes through here
+too, and is decided on as if it were new.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from channels.channel import Channel
+from protocol.ids import ChannelId, GroupId, MessageId, PersonKey, TaskId
+from protocol.message import InboundMessage, OutboundMessage
+from runtime.access import (
+    Admission,
+    TryCode,
+    decide_access,
+    decide_after_code,
+    make_pairing_code,
+    normalize_code,
+    wants_spent,
+)
+from runtime.inbound_files import Fetched, fetch_files
+from runtime.inbound_text import shorten
+from runtime.insist import insist
+from runtime.people.records import AccessRequest, AskOwner
+from runtime.store import access_rows, change_rows, inbound_rows, request_rows
+from runtime.store.records import Filed, MessageState, PersonLimits, RawUpdate, SenderFacts, Spent, StoredMessage
+from runtime.store.store import Store
+
+log = logging.getLogger(__name__)
+
+MAX_REFUSED_CHARS = 1_000
+"""What is kept of a refused text: enough to see what it was, too little for a stranger to fill the disk with."""
+QUOTED_CHARS = 300
+"""What an edit or a deletion shows the agent of the message that it is about."""
+
+Fetching = Callable[[], Awaitable[Fetched]]
+Patience = Callable[[Fetching], Awaitable[Fetched | None]]
+"""Waits for files; None: something more urgent came."""
+
+
+async def no_spending(_: PersonKey) -> Spent:
+    """What a person has spent today where nobody counts it."""
+    return Spent()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilingDesk:
+    """What filing takes from the rest of the host."""
+
+    store: Store
+    channels: Callable[[], Mapping[ChannelId, Channel]]
+    groups: Callable[[], Mapping[GroupId, PersonLimits]]
+    """The agents that there are, with what each takes from one person."""
+    inbox: Callable[[GroupId], Path]
+    max_file_bytes: Callable[[], int]
+    rehearsing: Callable[[], Collection[GroupId]]
+    outbox: Callable[[], None]
+    """Something was put into the outbox."""
+    changed: Callable[[TaskId, StoredMessage], None]
+    """A message that a running task works on was edited or taken back; the one given says so, as context."""
+    withdrawn: Callable[[MessageId], None]
+    """A waiting message was taken back: it is not queued any more."""
+    spent: Callable[[PersonKey], Awaitable[Spent]] = no_spending
+    usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None
+    """The agent that a channel's settings name."""
+    fetch_timeout_s: float = 120.0
+
+
+class Filing:
+    """Decides on messages and files them."""
+
+    def __init__(self, desk: FilingDesk) -> None:
+        self._desk = desk
+
+    def group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
+        """Return the group that a message is queued for, None if anything else becomes of it. Waits for nothing."""
+        groups = self._desk.groups()
+        if wants_spent(inbound, facts, groups):
+            return None
+        decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=groups)
+        if isinstance(decision, TryCode) or decision.state is not MessageState.QUEUED or decision.notice:
+            return None
+        return decision.group_id
+
+    async def file(self, update: RawUpdate, inbound: InboundMessage, patience: Patience | None = None) -> Filed:
+        """Decide on a message and file it."""
+        while True:
+            facts = await self._facts(inbound)
+            decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._desk.groups())
+            if isinstance(decision, TryCode):
+                return await self._try_code(update, inbound, facts, decision.code, patience)
+            filed = await self._carry_out(update, inbound, facts, decision, patience)
+            if filed is not None:
+                return filed
+
+    async def _facts(self, inbound: InboundMessage) -> SenderFacts:
+        facts = await self._desk.store.sender_facts(inbound.person, inbound.chat)
+        if inbound.kind in ("edit", "delete"):
+            facts = replace(facts, original=await self._desk.store.read(inbound_rows.original_of, inbound))
+        if facts.person is not None and wants_spent(inbound, facts, self._desk.groups()):
+            facts = replace(facts, spent=await self._desk.spent(facts.person.person))
+        return facts
+
+    async def _try_code(
+        self, update: RawUpdate, inbound: InboundMessage, facts: SenderFacts, code: str, patience: Patience | None
+    ) -> Filed:
+        rehearsing = self._desk.rehearsing()
+        outcome = await insist(
+            lambda: self._desk.store.redeem_pairing_code(code, update.raw_id, inbound, rehearsing), "a pairing"
+        )
+        if outcome.filed is not None:
+            self._desk.outbox()
+            return outcome.filed
+        groups = self._desk.groups()
+        decision = decide_after_code(outcome.kind, inbound, facts, now=datetime.now(UTC), groups=groups)
+        filed = await self._carry_out(update, inbound, facts, decision, patience)
+        assert filed is not None  # a code is no edit
+        return filed
+
+    async def _carry_out(
+        self,
+        update: RawUpdate,
+        inbound: InboundMessage,
+        facts: SenderFacts,
+        decision: Admission,
+        patience: Patience | None,
+    ) -> Filed | None:
+        """File a message as it was decided; None: what it changes is not as it was, and it must be decided anew."""
+        if decision.asks is not None:
+            return await self._ask(update, inbound, decision)
+        if decision.change:
+            return await self._change(update, inbound, facts, decision)
+        note = ""
+        if inbound.pending_files:
+            inbound, note = await self._with_files(update.raw_id, inbound, decision, patience)
+        if decision.state is MessageState.REFUSED:
+            inbound = shorten(inbound, MAX_REFUSED_CHARS)
+        notice = OutboundMessage(chat=inbound.chat, text=decision.notice) if decision.notice else None
+        filed = await insist(
+            lambda: self._desk.store.file_message(
+                update.raw_id,
+                inbound,
+                state=decision.state,
+                group_id=decision.group_id,
+                end_reason=decision.reason,
+                note=note,
+                notice=notice,
+                refusal=decision.refusal,
+            ),
+            "a message",
+        )
+        if notice is not None:
+            self._desk.outbox()
+        return filed
+
+    async def _change(
+        self, update: RawUpdate, inbound: InboundMessage, facts: SenderFacts, decision: Admission
+    ) -> Filed | None:
+        """File an edit or a deletion, with what it does to the message that it is about."""
+        original = facts.original
+        assert original is not None  # nothing else is changed by a message
+        quote = inbound.quote or shorten(replace(inbound, text=original.text), QUOTED_CHARS).text
+        said = replace(inbound, quote=quote, pending_files=())
+        filed = await insist(
+            lambda: self._desk.store.write(
+                change_rows.file_change,
+                update.raw_id,
+                said,
+                original,
+                change=decision.change,
+                state=decision.state,
+                end_reason=decision.reason,
+            ),
+            "a change of a message",
+        )
+        if filed is None or not filed.first:
+            return filed
+        if decision.change == "withdraw":
+            self._desk.withdrawn(original.message_id)
+        elif decision.change == "tell" and original.task_id is not None:
+            self._desk.changed(original.task_id, filed.message)
+        return filed
+
+    async def _ask(self, update: RawUpdate, inbound: InboundMessage, decision: Admission) -> Filed:
+        """File a refused message and ask the owners about it. Its files stay with the platform until there is a yes."""
+        assert decision.asks is not None
+        code = normalize_code(make_pairing_code(os.urandom(5)))
+        assert code is not None
+        ask = AskOwner(kind=decision.asks, code=code, groups=self._choices(inbound.channel_id))
+        asking = await insist(
+            lambda: self._desk.store.write(
+                request_rows.file_and_ask,
+                update.raw_id,
+                shorten(inbound, MAX_REFUSED_CHARS),
+                ask,
+                group_id=decision.group_id,
+                end_reason=decision.reason,
+                notice=decision.notice,
+                refusal=decision.refusal,
+            ),
+            "a message",
+        )
+        self._desk.outbox()
+        return asking.filed
+
+    def _choices(self, channel_id: ChannelId) -> tuple[GroupId, ...]:
+        """Return the agents that there are, the one that the channel's settings name first."""
+        usual = self._desk.usual_group(channel_id)
+        return tuple(sorted(self._desk.groups(), key=lambda group_id: (group_id != usual, group_id)))
+
+    async def take_up(self, request: AccessRequest) -> StoredMessage | None:
+        """Decide anew on the message of a request that was granted, and file it so; return it if it is queued now.
+
+        Harmless to do twice. The request is over with it.
+        """
+        store = self._desk.store
+        message = await store.message(request.message_id)
+        taken_up = None
+        if message is not None and message.state is MessageState.REFUSED:
+            facts = await self._facts(message.inbound)
+            decision = decide_access(
+                message.inbound,
+                replace(facts, pairing_pending=False, refused_at=None),
+                now=datetime.now(UTC),
+                groups=self._desk.groups(),
+            )
+            if isinstance(decision, Admission) and decision.state in (MessageState.QUEUED, MessageState.CONTEXT):
+                taken_up = await self._requeue(message, decision, request.raw_id)
+        await store.write(access_rows.drop_request, request.code)
+        return taken_up if taken_up is not None and taken_up.state is MessageState.QUEUED else None
+
+    async def _requeue(self, message: StoredMessage, decision: Admission, raw_id: int) -> StoredMessage | None:
+        inbound, note = message.inbound, ""
+        if inbound.pending_files:
+            inbound, note = await self._with_files(raw_id, inbound, decision, None)
+        return await insist(
+            partial(
+                self._desk.store.write,
+                inbound_rows.requeue_message,
+                message.message_id,
+                inbound,
+                state=decision.state,
+                group_id=decision.group_id,
+                end_reason=decision.reason,
+                note=note,
+            ),
+            "a message",
+        )
+
+    async def _with_files(
+        self, raw_id: int, inbound: InboundMessage, decision: Admission, patience: Patience | None
+    ) -> tuple[InboundMessage, str]:
+        """Return the message with its files fetched, and the note on those that are missing."""
+        channel = self._desk.channels().get(inbound.channel_id)
+        is_wanted = decision.state in (MessageState.QUEUED, MessageState.CONTEXT)
+        if not is_wanted or decision.group_id is None or channel is None:
+            return replace(inbound, pending_files=()), ""
+        fetching = partial(
+            fetch_files,
+            channel,
+            inbound.pending_files,
+            self._desk.inbox(decision.group_id),
+            raw_id=raw_id,
+            max_bytes=self._desk.max_file_bytes(),
+            timeout_s=self._desk.fetch_timeout_s,
+        )
+        fetched = await (patience(fetching) if patience is not None else fetching())
+        if fetched is None:
+            return replace(inbound, pending_files=()), "Its files were not fetched: /stop came after it."
+        attachments = (*inbound.attachments, *fetched.attachments)
+        return replace(inbound, attachments=attachments, pending_files=()), fetched.note

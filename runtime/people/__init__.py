@@ -1,0 +1,1 @@
+"""Who may ask which agent where: people, their chats, and what they asked for."""

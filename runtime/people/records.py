@@ -1,0 +1,100 @@
+"""The nouns of people and access beside those in store/records.py: requests, refusals, destinations. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from protocol.ids import ChatKey, GroupId, MessageId, PersonKey
+from runtime.store.records import Filed, Person, PersonLimits, Role
+
+RequestKind = Literal["person", "chat"]
+RequestState = Literal["pending", "granted", "denied"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequest:
+    """Somebody who wants to be let in, or a chat that wants an agent: an owner decides."""
+
+    code: str
+    """Names the request (8 characters); opens nothing by itself."""
+    kind: RequestKind
+    person: PersonKey
+    """Who spoke."""
+    name: str
+    """What they call themselves."""
+    chat: ChatKey
+    chat_kind: Literal["direct", "many"]
+    message_id: MessageId
+    """What was said: it is taken up again after a yes."""
+    raw_id: int
+    """Of its update; files that are fetched for it are named by this."""
+    state: RequestState
+    created_at: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskOwner:
+    """A refused message whose sender, or chat, an owner is asked about."""
+
+    kind: RequestKind
+    code: str
+    """As `access.make_pairing_code` gives it."""
+    groups: tuple[GroupId, ...]
+    """The agents that can be chosen, the likeliest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What became of such a message."""
+
+    filed: Filed
+    request: AccessRequest | None
+    """The one that was made; None: there was one before, one was denied before, or too many wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPerson:
+    """All that is set for one person."""
+
+    person: Person
+    identities: tuple[PersonKey, ...]
+    """Their further keys."""
+    roles: tuple[tuple[GroupId, Role], ...]
+    """With single agents."""
+    limits: PersonLimits | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """How often somebody was refused for one reason in one chat."""
+
+    person: PersonKey
+    name: str
+    """Empty: nobody known."""
+    chat: ChatKey
+    code: str
+    count: int
+    first_at: str
+    last_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    lines: tuple[Refusal, ...]
+    """The newest."""
+    by_code: tuple[tuple[str, int, str], ...]
+    """(reason, how often, last time), of all that are kept."""
+    requests: tuple[AccessRequest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A chat to which a group may send, under a name."""
+
+    group_id: GroupId
+    name: str
+    chat: ChatKey
+    added_at: str = ""
+    added_by: str = ""

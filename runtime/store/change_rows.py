@@ -1,0 +1,37 @@
+"""Rows of edits and deletions: filed together with what they do to the message that they are about.
+
+Each function is one job: it runs inside a transaction of the writer. What becomes of them is access.py's business.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from protocol.message import InboundMessage
+from runtime.store.database import Transaction
+from runtime.store.inbound_rows import file_message, original_of, replace_waiting, withdraw_waiting
+from runtime.store.records import Filed, FiledState, Original
+
+
+def file_change(
+    transaction: Transaction,
+    raw_id: int,
+    inbound: InboundMessage,
+    original: Original,
+    *,
+    change: Literal["", "replace", "withdraw", "tell"],
+    state: FiledState,
+    end_reason: str,
+) -> Filed | None:
+    """File an edit or a deletion of a message that is still as it was when that was decided; None if it is not."""
+    now = original_of(transaction, inbound)
+    if now is None or (now.message_id, now.state) != (original.message_id, original.state):
+        return None
+    filed = file_message(
+        transaction, raw_id, inbound, state=state, group_id=original.group_id, end_reason=end_reason
+    )
+    if filed.first and change == "replace":
+        replace_waiting(transaction, original.message_id, inbound.text)
+    elif filed.first and change == "withdraw":
+        withdraw_waiting(transaction, original.message_id)
+    return filed
