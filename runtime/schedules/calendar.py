@@ -134,7 +134,7 @@ def _next_elapsed(cron: Cron, after: datetime, zone: tzinfo) -> datetime | None:
         if day is None:
             return None
         if day != local.date():
-            start = utc_of(datetime(day.year, day.month, day.day), zone)  # noqa: DTZ001 - local, of no zone
+            start = utc_of(datetime(day.year, day.month, day.day), zone)
             moment = max(start, moment + MINUTE)
         elif local.minute in cron.minutes:
             return moment

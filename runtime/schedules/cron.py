@@ -29,8 +29,11 @@ MACROS: Mapping[str, str] = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_MONTH_NAMES = "january february march april may june july august september october november december".split()
-_DAY_NAMES = "sunday monday tuesday wednesday thursday friday saturday".split()
+_MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_DAY_NAMES = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = {short: number for number, name in enumerate(_MONTH_NAMES, 1) for short in (name, name[:3])}
 WEEKDAYS = {short: number for number, name in enumerate(_DAY_NAMES) for short in (name, name[:3])}
 """English names, whole or their first three letters; 0 is Sunday."""
@@ -130,7 +133,7 @@ class Cron:
         while day is not None and (day := self.next_day(day)) is not None:
             for hour in self.hours:
                 for minute in self.minutes:
-                    found = datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 - local, of no zone
+                    found = datetime(day.year, day.month, day.day, hour, minute)
                     if found > moment:
                         yield found
             day = day + timedelta(days=1) if day < date.max else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
 
-from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
+from protocol import pre_check
+from protocol.ids import ChatKey, GroupId, PersonKey, SubmissionId, TaskId
 from protocol.record import Record
 from runtime.schedules.calendar import Timing
 
@@ -26,9 +27,9 @@ ScheduleState = Literal["active", "paused", "done", "removed"]
 RunOrigin = Literal["due", "missed", "manual", "retry"]
 RunState = Literal["waiting", "submitted", "done", "skipped", "failed", "stopped"]
 
-PRE_CHECK_SKIPPED = "pre_check_skipped"
+PRE_CHECK_SKIPPED = pre_check.SKIPPED
 """The code of a task that ended because its pre-check said that there is nothing to do."""
-PRE_CHECK_FAILED = "pre_check_failed"
+PRE_CHECK_FAILED = pre_check.FAILED
 
 
 class ScheduleText(Record):
@@ -113,7 +114,7 @@ class Run:
     """Due times before it that it stands for, or that it says were left out."""
     number: int
     """Which try it is, from 1."""
-    submission_id: str | None
+    submission_id: SubmissionId | None
     task_id: TaskId | None
     made_at: str
     ended_at: str | None

@@ -48,8 +48,11 @@ class Undelivered:
     reason: str
 
 
-def add_schedule(transaction: Transaction, new: NewSchedule, next_due_at: datetime) -> Schedule | None:
-    """Make a schedule; None where the group has MAX_PER_GROUP already."""
+def add_schedule(transaction: Transaction, new: NewSchedule, next_due_at: datetime, key: str = "") -> Schedule | None:
+    """Make a schedule; None where the group has MAX_PER_GROUP already. The same `key` again is the one made first."""
+    known = transaction.one("schedule_by_key", made_key=key) if key else None
+    if known is not None:
+        return _schedule(known)
     counted = transaction.one("count_schedules", group_id=new.group_id)
     if counted and counted["number"] >= MAX_PER_GROUP:
         return None
@@ -71,6 +74,7 @@ def add_schedule(transaction: Transaction, new: NewSchedule, next_due_at: dateti
             limits=json.dumps(dict(new.limits)),
             trust=new.trust,
             made_by=new.made_by,
+            made_key=key,
             payload_id=transaction.insert("insert_payload", subject=new.subject, body=body),
             next_due_at=time_text(next_due_at),
             made_at=transaction.now_text(),
@@ -98,7 +102,7 @@ def schedules(
 
 
 def due_schedules(transaction: Transaction, now: datetime) -> tuple[Schedule, ...]:
-    rows = transaction.all("due_schedules", now=time_text(now), limit=AT_ONCE)
+    rows = transaction.all("due_schedules", now=time_text(now))
     return tuple(_schedule(row) for row in rows)
 
 
@@ -193,9 +197,16 @@ def recorded_dues(transaction: Transaction, schedule_id: ScheduleId, after: date
 
 
 def add_run(transaction: Transaction, known: Schedule, planned: PlannedRun) -> Run | None:
-    """Add a run beside the due ones; None if the schedule has been removed."""
+    """Add a run that a person asks for, if none that was asked for waits; None: the schedule has been removed, or one
+    waits. The same due time again is the run that was added first."""
     current = schedule(transaction, known.schedule_id)
     if current is None or current.state == "removed":
+        return None
+    asked = {"schedule_id": known.schedule_id, "due_at": time_text(planned.due_at)}
+    before = transaction.one("manual_run", **asked)
+    if before is not None:
+        return _run(before)
+    if any(run.origin == "manual" and run.state == "waiting" for run in open_runs(transaction, known.schedule_id)):
         return None
     return _add_run(transaction, known, planned)
 
@@ -203,7 +214,7 @@ def add_run(transaction: Transaction, known: Schedule, planned: PlannedRun) -> R
 def startable_runs(transaction: Transaction, now: datetime) -> tuple[Run, ...]:
     """Return what may be submitted: of each schedule at most one, the oldest."""
     oldest: dict[int, Run] = {}
-    for row in transaction.all("startable_runs", now=time_text(now), limit=AT_ONCE):
+    for row in transaction.all("startable_runs", now=time_text(now)):
         oldest.setdefault(row["schedule_id"], _run(row))
     return tuple(oldest.values())
 
@@ -285,7 +296,7 @@ def _add_run(transaction: Transaction, known: Schedule, planned: PlannedRun) -> 
     )
     row = transaction.one("run_by_id", run_id=run_id)
     if row is None:
-        return None  # this due time has been dealt with before
+        return None  # this due time has been dealt with before, or this run asked for
     run = _run(row)
     kind = JournalKind.RUN_DUE if run.state == "waiting" else JournalKind.RUN_ENDED
     _note_run(transaction, kind, run, known.group_id)
@@ -310,7 +321,7 @@ def _note(
 def _note_run(
     transaction: Transaction, kind: JournalKind, run: Run, group_id: GroupId | None, **refs: str | None
 ) -> None:
-    append(transaction, kind, run=run.run_id, schedule=str(run.schedule_id), group=group_id, **refs)
+    append(transaction, kind, "", run=run.run_id, schedule=str(run.schedule_id), group=group_id, **refs)
 
 
 def _known(transaction: Transaction, schedule_id: ScheduleId) -> Schedule:

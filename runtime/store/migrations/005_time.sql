@@ -15,6 +15,7 @@ CREATE TABLE schedules (
     limits TEXT NOT NULL, -- a JSON object
     trust TEXT NOT NULL CHECK (trust IN ('person', 'program', 'agent', 'untrusted')),
     made_by TEXT NOT NULL,
+    made_key TEXT NOT NULL DEFAULT '', -- what makes asking twice harmless: the message that asked
     payload_id INTEGER NOT NULL REFERENCES payloads (payload_id),
     state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'done', 'removed')),
     next_due_at TEXT, -- of an active one, until nothing is due any more
@@ -23,6 +24,7 @@ CREATE TABLE schedules (
     ended_at TEXT
 ) STRICT;
 CREATE INDEX schedules_due ON schedules (next_due_at) WHERE state = 'active' AND next_due_at IS NOT NULL;
+CREATE UNIQUE INDEX schedules_key ON schedules (made_key) WHERE made_key <> '';
 CREATE INDEX schedules_group ON schedules (group_id, schedule_id) WHERE state <> 'removed';
 
 CREATE TABLE schedule_runs (
@@ -43,6 +45,7 @@ CREATE TABLE schedule_runs (
 ) STRICT, WITHOUT ROWID;
 -- No due time ever becomes two runs, whatever a clock does.
 CREATE UNIQUE INDEX schedule_runs_due ON schedule_runs (schedule_id, due_at) WHERE origin IN ('due', 'missed');
+CREATE UNIQUE INDEX schedule_runs_manual ON schedule_runs (schedule_id, due_at) WHERE origin = 'manual';
 CREATE INDEX schedule_runs_schedule ON schedule_runs (schedule_id, made_at);
 CREATE INDEX schedule_runs_waiting ON schedule_runs (start_at) WHERE state = 'waiting';
 CREATE INDEX schedule_runs_submitted ON schedule_runs (schedule_id) WHERE state = 'submitted';

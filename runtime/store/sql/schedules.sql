@@ -3,9 +3,14 @@
 -- name: insert_schedule
 -- A schedule is made.
 INSERT INTO schedules (group_id, chat, kind, timing, zone, jitter_s, missed, overlap, session, retries, limits, trust,
-    made_by, payload_id, next_due_at, made_at)
+    made_by, made_key, payload_id, next_due_at, made_at)
 VALUES (:group_id, :chat, :kind, :timing, :zone, :jitter_s, :missed, :overlap, :session, :retries, :limits, :trust,
-    :made_by, :payload_id, :next_due_at, :made_at);
+    :made_by, :made_key, :payload_id, :next_due_at, :made_at);
+
+-- name: schedule_by_key
+-- The schedule that was made for a message, or for whatever else the key names.
+SELECT s.*, p.body FROM schedules AS s JOIN payloads AS p USING (payload_id)
+WHERE s.made_key = :made_key AND s.made_key <> '';
 
 -- name: count_schedules
 -- Those of a group that may still run: the cap counts them.
@@ -28,7 +33,7 @@ WHERE s.state <> 'removed' AND s.group_id = :group_id AND s.schedule_id > :after
 -- name: due_schedules
 -- Active ones whose time has come, the longest due first.
 SELECT s.*, p.body FROM schedules AS s JOIN payloads AS p USING (payload_id)
-WHERE s.state = 'active' AND s.next_due_at IS NOT NULL AND s.next_due_at <= :now ORDER BY s.next_due_at LIMIT :limit;
+WHERE s.state = 'active' AND s.next_due_at IS NOT NULL AND s.next_due_at <= :now ORDER BY s.next_due_at;
 
 -- name: active_schedules
 -- Those that something will be due of.
@@ -65,6 +70,10 @@ ON CONFLICT DO NOTHING;
 -- One run.
 SELECT * FROM schedule_runs WHERE run_id = :run_id;
 
+-- name: manual_run
+-- The run that a person asked for at a time.
+SELECT * FROM schedule_runs WHERE schedule_id = :schedule_id AND due_at = :due_at AND origin = 'manual';
+
 -- name: runs_of_schedule
 -- A schedule's newest runs.
 SELECT * FROM schedule_runs WHERE schedule_id = :schedule_id ORDER BY made_at DESC, due_at DESC LIMIT :limit;
@@ -81,7 +90,7 @@ SELECT due_at FROM schedule_runs WHERE schedule_id = :schedule_id AND due_at > :
 -- Runs whose start has come, of schedules none of whose runs works, in the order of their due times.
 SELECT r.* FROM schedule_runs AS r WHERE r.state = 'waiting' AND r.start_at <= :now
     AND NOT EXISTS (SELECT 1 FROM schedule_runs AS w WHERE w.schedule_id = r.schedule_id AND w.state = 'submitted')
-ORDER BY r.due_at LIMIT :limit;
+ORDER BY r.due_at;
 
 -- name: submitted_runs
 -- Runs that work.

@@ -59,26 +59,34 @@ def walked(cron: Cron, first: datetime, minutes: int, zone: ZoneInfo) -> list[da
     ("text", "after", "zone", "expected"),
     [
         # The clocks of Berlin jump from 02:00 to 03:00 on 2026-03-29, and back from 03:00 to 02:00 on 2026-10-25.
-        ("30 2 * * *", "2026-03-28T00:00", "Europe/Berlin", ["03-28 02:30+0100", "03-29 03:00+0200", "03-30 02:30+0200"]),
-        ("*/10 2 * * *", "2026-03-29T00:55", "Europe/Berlin", ["03-29 03:00+0200", "03-30 02:00+0200", "03-30 02:10+0200"]),
-        ("0 2,3 * * *", "2026-03-29T00:55", "Europe/Berlin", ["03-29 03:00+0200", "03-30 02:00+0200", "03-30 03:00+0200"]),
-        ("30 2 * * *", "2026-10-24T12:00", "Europe/Berlin", ["10-25 02:30+0200", "10-26 02:30+0100", "10-27 02:30+0100"]),
-        ("30 * * * *", "2026-03-29T00:00", "Europe/Berlin", ["03-29 01:30+0100", "03-29 03:30+0200", "03-29 04:30+0200"]),
-        ("30 * * * *", "2026-10-25T00:00", "Europe/Berlin", ["10-25 02:30+0200", "10-25 02:30+0100", "10-25 03:30+0100"]),
-        ("0 2 8 3 *", "2026-03-08T00:00", "America/New_York", ["03-08 03:00-0400", "03-08 02:00-0500", "03-08 02:00-0500"]),
+        ("30 2 * * *", "2026-03-28T00:00", "Europe/Berlin", "03-28 02:30+0100, 03-29 03:00+0200, 03-30 02:30+0200"),
+        ("*/10 2 * * *", "2026-03-29T00:55", "Europe/Berlin", "03-29 03:00+0200, 03-30 02:00+0200, 03-30 02:10+0200"),
+        ("0 2,3 * * *", "2026-03-29T00:55", "Europe/Berlin", "03-29 03:00+0200, 03-30 02:00+0200, 03-30 03:00+0200"),
+        ("30 2 * * *", "2026-10-24T12:00", "Europe/Berlin", "10-25 02:30+0200, 10-26 02:30+0100, 10-27 02:30+0100"),
+        ("30 * * * *", "2026-03-29T00:00", "Europe/Berlin", "03-29 01:30+0100, 03-29 03:30+0200, 03-29 04:30+0200"),
+        ("30 * * * *", "2026-10-25T00:00", "Europe/Berlin", "10-25 02:30+0200, 10-25 02:30+0100, 10-25 03:30+0100"),
+        ("0 2 8 3 *", "2026-03-08T00:00", "America/New_York", "03-08 03:00-0400, 03-08 02:00-0500, 03-08 02:00-0500"),
         # Lord Howe's clocks change by half an hour.
-        ("10 2 * * *", "2026-10-02T16:00", "Australia/Lord_Howe", ["10-04 02:30+1100", "10-05 02:10+1100", "10-06 02:10+1100"]),
-        ("45 1 * * *", "2026-04-03T16:00", "Australia/Lord_Howe", ["04-05 01:45+1100", "04-06 01:45+1030", "04-07 01:45+1030"]),
+        (
+            "10 2 * * *",
+            "2026-10-02T16:00",
+            "Australia/Lord_Howe",
+            "10-04 02:30+1100, 10-05 02:10+1100, 10-06 02:10+1100",
+        ),
+        (
+            "45 1 * * *",
+            "2026-04-03T16:00",
+            "Australia/Lord_Howe",
+            "04-05 01:45+1100, 04-06 01:45+1030, 04-07 01:45+1030",
+        ),
         # Samoa had no 30 December 2011.
-        ("0 9 30 12 *", "2011-12-29T00:00", "Pacific/Apia", ["12-31 00:00+1400", "12-30 09:00+1400", "12-30 09:00+1400"]),
-        ("0 * 30 12 *", "2011-12-29T00:00", "Pacific/Apia", ["12-30 00:00+1400", "12-30 01:00+1400", "12-30 02:00+1400"]),
+        ("0 9 30 12 *", "2011-12-29T00:00", "Pacific/Apia", "12-31 00:00+1400, 12-30 09:00+1400, 12-30 09:00+1400"),
+        ("0 * 30 12 *", "2011-12-29T00:00", "Pacific/Apia", "12-30 00:00+1400, 12-30 01:00+1400, 12-30 02:00+1400"),
     ],
-)  # fmt: skip
-def test_a_change_of_the_clocks_costs_no_run_and_adds_none(
-    text: str, after: str, zone: str, expected: list[str]
-) -> None:
+)
+def test_a_change_of_the_clocks_costs_no_run_and_adds_none(text: str, after: str, zone: str, expected: str) -> None:
     """A time that does not exist is due right after the gap, one that exists twice is due the first time."""
-    assert dues(text, after, 3, ZoneInfo(zone)) == expected
+    assert ", ".join(dues(text, after, 3, ZoneInfo(zone))) == expected
 
 
 ZONES = st.sampled_from(
@@ -88,7 +96,7 @@ ZONES = st.sampled_from(
     ]
 ).map(ZoneInfo)
 NEAR_CHANGES = st.one_of(
-    st.datetimes(datetime(2010, 1, 1), datetime(2040, 1, 1)),  # noqa: DTZ001 - made aware below
+    st.datetimes(datetime(2010, 1, 1), datetime(2040, 1, 1)),
     st.tuples(
         st.sampled_from(
             [
@@ -114,7 +122,7 @@ def test_due_times_are_those_of_a_walk_through_the_minutes(text: str, start: dat
     assert found == expected
 
 
-@given(st.integers(60, 10**7), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.integers(-(10**7), 10**9))  # noqa: DTZ001
+@given(st.integers(60, 10**7), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.integers(-(10**7), 10**9))
 def test_an_interval_keeps_its_grid(every_s: int, since: datetime, later_s: int) -> None:
     """An interval's next time is on its grid, after the moment asked for, and not more than one interval away."""
     timing = Every(every_s=every_s, since=since.replace(tzinfo=UTC))
@@ -136,7 +144,7 @@ def test_a_moment_is_due_once() -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     EXPRESSIONS, st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)), ZONES, st.integers(1, 5), st.integers(0, 60)
-)  # noqa: DTZ001
+)
 def test_what_has_gone_by_is_counted_and_its_newest_named(
     text: str, start: datetime, zone: ZoneInfo, keep: int, days: int
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtime.schedules.cron import WrongCron, parse_cron
 
-MIDNIGHT = datetime(2026, 1, 1)  # noqa: DTZ001 - local, of no zone; a Thursday
+MIDNIGHT = datetime(2026, 1, 1)
 
 
 def first(text: str, count: int = 3, after: datetime = MIDNIGHT) -> list[str]:
@@ -94,7 +94,7 @@ def test_a_wrong_expression_says_what_is_wrong(text: str, field: str, reason: st
 
 def test_a_leap_day_is_found_over_eight_years() -> None:
     """29 February is found where a century leaves it out, and with a weekday on whichever comes first."""
-    found = next(parse_cron("0 0 29 2 *").times_after(datetime(2096, 3, 1)))  # noqa: DTZ001 - of no zone
+    found = next(parse_cron("0 0 29 2 *").times_after(datetime(2096, 3, 1)))
     assert found.date() == date(2104, 2, 29)
 
 
@@ -111,7 +111,7 @@ _WEEKDAYS = st.sampled_from(["*", "0", "7", "mon-fri", "5L", "2#3", "*/2"])
 EXPRESSIONS = st.tuples(_PARTS, _HOURS, _DAYS, _MONTHS, _WEEKDAYS).map(" ".join)
 
 
-@given(EXPRESSIONS, st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)))  # noqa: DTZ001 - of no zone
+@given(EXPRESSIONS, st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)))
 def test_times_are_those_that_fit_in_order(text: str, after: datetime) -> None:
     """What is found next is what minute after minute, held against the fields, finds next."""
     cron = parse_cron(text)
