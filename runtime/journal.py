@@ -81,6 +81,8 @@ class JournalKind(enum.StrEnum):
     MESSAGE_REPLACED = "message_replaced"
     DESTINATION_ADDED = "destination_added"
     DESTINATION_REMOVED = "destination_removed"
+    LETTER_RETRIED = "letter_retried"
+    LETTER_CLOSED = "letter_closed"
     FOLDERS_KEPT = "folders_kept"
     FOLDERS_UNDONE = "folders_undone"
     SCHEDULE_MADE = "schedule_made"

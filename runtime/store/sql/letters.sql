@@ -1,0 +1,51 @@
+-- Dead letters.
+
+-- name: open_letters
+-- The newest that nobody has ended, newest first.
+SELECT * FROM letters INDEXED BY letters_open WHERE state = 'open' ORDER BY died_at DESC LIMIT :limit;
+
+-- name: newest_letters
+-- The newest of all, newest first.
+SELECT * FROM letters INDEXED BY letters_died ORDER BY died_at DESC LIMIT :limit;
+
+-- name: open_letter_of_chat
+-- A chat's newest that can be tried again.
+SELECT * FROM letters INDEXED BY letters_open WHERE state = 'open' AND chat = :chat AND kind = :kind
+ORDER BY died_at DESC LIMIT 1;
+
+-- name: letter
+-- One.
+SELECT * FROM letters WHERE reference = :reference;
+
+-- name: end_letter
+-- Somebody tries again what it is about, or closes it.
+UPDATE letters SET state = :state, ended_at = :ended_at, ended_by = :ended_by
+WHERE reference = :reference AND state = 'open';
+
+-- name: close_letters
+-- Those that died before a time are closed.
+UPDATE letters SET state = 'closed', ended_at = :ended_at, ended_by = :ended_by
+WHERE state = 'open' AND died_at < :before;
+
+-- name: count_letters
+-- How many are open, of each kind.
+SELECT kind, count(*) AS letters FROM letters WHERE state = 'open' GROUP BY kind;
+
+-- name: outbox_row
+-- One message of the outbox.
+SELECT o.*, p.body, r.platform_message_ids FROM outbox AS o JOIN payloads AS p USING (payload_id)
+LEFT JOIN receipts AS r USING (outbox_id) WHERE o.outbox_id = :outbox_id;
+
+-- name: revive_outbox
+-- A message that was given up is to be delivered after all.
+UPDATE outbox SET state = 'pending', attempts = 0, next_try_at = :now, reason = '', ended_at = NULL
+WHERE outbox_id = :outbox_id AND state = 'dead';
+
+-- name: raw_update
+-- One update, with its bytes' number only.
+SELECT raw_id, channel_id, event_id, state, reason, received_at, length(raw) AS raw_bytes FROM raw_updates
+WHERE raw_id = :raw_id;
+
+-- name: revive_raw
+-- An update that could not be decoded is to be decoded again.
+UPDATE raw_updates SET state = 'pending', reason = '' WHERE raw_id = :raw_id AND state = 'dead';
