@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from protocol.ids import GroupId, TaskId
+from protocol.link import Ask
 from runtime.journal import JournalKind
 from runtime.money.records import (
     NOTHING_USED,
@@ -22,6 +23,7 @@ from runtime.money.records import (
     UsageKey,
     UsedSum,
 )
+from runtime.store import question_rows, task_rows
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append
 
@@ -103,21 +105,37 @@ def purse_rows(transaction: Transaction, day: str) -> Mapping[str, PurseRow]:
     return {row["purse"]: _purse(row) for row in transaction.all("purses_of_day", day=day)}
 
 
-def set_purse(transaction: Transaction, day: str, purse: str, state: PurseState, *, approval_id: str = "") -> PurseRow:
-    """Note that a purse is empty, or what was decided about it. `open` gives it as much again."""
+def set_purse(
+    transaction: Transaction,
+    day: str,
+    purse: str,
+    state: PurseState,
+    *,
+    approval_id: str = "",
+    is_raised: bool = False,
+) -> PurseRow:
+    """Note that a purse is empty, or what was decided about it. `is_raised`: it is given as much again."""
     found = transaction.one("purse_of_day", day=day, purse=purse)
-    raises = (found["raises"] if found else 0) + (state == "open")
+    raises = (found["raises"] if found else 0) + is_raised
     kept = approval_id or (found["approval_id"] if found else "")
-    now = transaction.now_text()
-    transaction.run("put_purse", day=day, purse=purse, state=state, raises=raises, approval_id=kept, changed_at=now)
+    changed_at = transaction.now_text()
+    transaction.run(
+        "put_purse", day=day, purse=purse, state=state, raises=raises, approval_id=kept, changed_at=changed_at
+    )
     append(transaction, JournalKind.PURSE_CHANGED, state, purse=purse, approval=kept or None)
     return PurseRow(day=day, purse=purse, state=state, raises=raises, approval_id=kept)
 
 
-def put_spent_task(transaction: Transaction, task_id: TaskId, purse: str, call_id: str) -> None:
-    """Note that a task waits because its money is used up. Its suspension is in the journal already."""
-    now = transaction.now_text()
-    transaction.run("put_spent_task", task_id=task_id, purse=purse, call_id=call_id, stopped_at=now)
+def wait_for_money(transaction: Transaction, task_id: TaskId, purse: str, asked: Ask) -> bool:
+    """Suspend a running task until there is money again; False if it does not run."""
+    row = task_rows.task(transaction, task_id)
+    if row is None or row.state != "running":
+        return False
+    question_rows.ask(transaction, task_id, asked)
+    question_rows.suspend(transaction, task_id, "spent")
+    stopped_at = transaction.now_text()
+    transaction.run("put_spent_task", task_id=task_id, purse=purse, call_id=asked.call_id, stopped_at=stopped_at)
+    return True
 
 
 def ask_for_task(transaction: Transaction, task_id: TaskId, approval_id: str) -> None:
@@ -139,10 +157,9 @@ def end_wait(transaction: Transaction, task_id: TaskId, *, is_raised: bool) -> b
     return transaction.run("end_wait", task_id=task_id, more=int(is_raised)) > 0
 
 
-def task_raises(transaction: Transaction, task_id: TaskId) -> int:
-    """Return how often a task was given its own limits again."""
-    row = transaction.one("task_raises", task_id=task_id)
-    return row["raises"] if row else 0
+def raised_tasks(transaction: Transaction) -> Mapping[TaskId, int]:
+    """Return the tasks that have not ended and were given their own limits again, and how often."""
+    return {TaskId(row["task_id"]): row["raises"] for row in transaction.all("raised_tasks")}
 
 
 def _sum(row: sqlite3.Row) -> UsedSum:

@@ -40,7 +40,8 @@ CREATE TABLE spent_tasks (
     state TEXT NOT NULL CHECK (state IN ('waiting', 'over')),
     stopped_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX spent_tasks_waiting ON spent_tasks (purse) WHERE state = 'waiting';
+CREATE INDEX spent_tasks_waiting ON spent_tasks (stopped_at) WHERE state = 'waiting';
+CREATE INDEX spent_tasks_raised ON spent_tasks (task_id) WHERE raises > 0;
 
 CREATE TABLE programs (
     program TEXT PRIMARY KEY,

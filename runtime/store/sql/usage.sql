@@ -83,6 +83,7 @@ UPDATE spent_tasks SET approval_id = :approval_id WHERE task_id = :task_id;
 -- A task waits for money no more; `more`: it was given its limits once again.
 UPDATE spent_tasks SET state = 'over', raises = raises + :more WHERE task_id = :task_id AND state = 'waiting';
 
--- name: task_raises
--- How often a task was given its own limits again.
-SELECT raises FROM spent_tasks WHERE task_id = :task_id;
+-- name: raised_tasks
+-- Tasks that have not ended and were given their own limits again.
+SELECT s.task_id, s.raises FROM spent_tasks AS s JOIN tasks AS t USING (task_id)
+WHERE s.raises > 0 AND t.state IN ('running', 'suspended');

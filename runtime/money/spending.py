@@ -1,0 +1,328 @@
+"""Holds all work to its money: finds purses that are empty, has what pays from them wait, asks a person, and lets it go
+on when there is money again: because somebody gave more, the settings changed, or the next day (UTC) has begun.
+
+The proxy refuses each call beyond a purse (`credproxy/pipeline/ledger.py`); here is what people notice of it. A group
+whose purse is empty is held back like a paused one; a task that was refused in the middle is suspended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal, Protocol
+
+from protocol.ids import ChatKey, GroupId, TaskId
+from protocol.link import Ask
+from protocol.task import Limits, Purse, Task
+from runtime.approvals.records import Approval, NewApproval
+from runtime.config import Settings
+from runtime.group import Group, Groups
+from runtime.insist import insist
+from runtime.money.mirror import UsageMirror
+from runtime.money.purses import (
+    all_purses,
+    day_ends,
+    day_of,
+    group_of,
+    is_background,
+    purses_of,
+    raised_limits,
+    what_is_spent,
+)
+from runtime.money.records import DayUse, PurseRow, PurseState, SpentTask
+from runtime.money.words import ask_for_purse, ask_for_task, pause_reason
+from runtime.pauses import BUDGET, Pauses
+from runtime.refusal import OperationRefused
+from runtime.store import program_rows, usage_rows
+from runtime.store.records import TaskRow
+from runtime.store.store import Store
+
+log = logging.getLogger(__name__)
+
+SLOW_REREAD_S = 600.0
+"""Everything is looked at again at least so often."""
+LONGEST_WAIT_S = 30 * 86_400.0
+LEAST_DEADLINE_S = 60.0
+TASK_DEADLINE_S = 86_400.0
+TASK = "task"
+"""What a task waits for that has used up its own limits."""
+BY_HOST = "host"
+Word = Literal["raise", "wait", "stop"]
+_STATES: Mapping[Word, PurseState] = {"raise": "open", "wait": "waiting", "stop": "stopped"}
+STOPPED = "its budget is used up, and it was ended"
+
+
+class AskPeople(Protocol):
+    """The part of `approvals.approvals.Approvals` that asks."""
+
+    async def ask(self, new: NewApproval) -> Approval: ...
+    async def withdraw(self, approval_id: str, reason: str) -> bool: ...
+
+
+class Tasks(Protocol):
+    """The part of the dispatcher that ends work."""
+
+    async def stop_chat(self, chat: ChatKey, reason: str) -> object: ...
+    async def stop_task(self, task_id: TaskId, reason: str) -> object: ...
+
+
+class Answers(Protocol):
+    """The part of `waiting_tasks.WaitingTasks` that lets a task go on."""
+
+    async def resume(self, task_id: TaskId, call_id: str, answer: str, *, is_error: bool = False) -> bool: ...
+
+
+class Spending:
+    """One for the whole host; `load` before anything starts."""
+
+    def __init__(
+        self,
+        store: Store,
+        mirror: UsageMirror,
+        *,
+        groups: Callable[[], Groups],
+        settings: Callable[[], Settings],
+        approvals: AskPeople,
+        pauses: Pauses,
+        answers: Answers,
+        tasks: Callable[[], Tasks],
+    ) -> None:
+        self._store = store
+        self._mirror = mirror
+        self._groups = groups
+        self._settings = settings
+        self._approvals = approvals
+        self._pauses = pauses
+        self._answers = answers
+        self._tasks = tasks
+        self._rows: Mapping[str, PurseRow] = {}
+        self._day = ""
+        self._raised: Mapping[TaskId, int] = {}
+        self._attended: frozenset[str] = frozenset()
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that something was used, decided, or changed in the settings."""
+        self._awake.set()
+
+    async def load(self) -> None:
+        """Read what was decided today, and who sits behind which program."""
+        self._day = day_of(datetime.now(UTC))
+        self._rows = await self._store.read(usage_rows.purse_rows, self._day)
+        self._raised = await self._store.read(usage_rows.raised_tasks)
+        programs = await self._store.read(program_rows.programs)
+        self._attended = frozenset(each.name for each in programs if each.is_attended)
+
+    # --- For tasks
+
+    def purses_of(self, group: Group, submitter: str) -> tuple[Purse, ...]:
+        """Return what a task of this submitter pays from, for its lease."""
+        in_background = is_background(submitter, self._attended)
+        return purses_of(group, self._settings().budgets, self._rows, in_background=in_background)
+
+    def limits_of(self, task: Task) -> Limits:
+        """Return a task's own limits, with what it was given besides."""
+        return raised_limits(task.limits, self._raised.get(task.task_id, 0))
+
+    async def suspend(self, row: TaskRow, task: Task, attempt_id: str, code: str) -> bool:
+        """Have a task wait that was refused a model call with this code; False if it is to end with it: the code is not
+        of money, it has not used up what it says, or its limits are its submitter's business."""
+        if not code.startswith("limit_"):
+            return False
+        await self._mirror.settle(task.task_id)
+        spent = await self._what_is_spent(row, task, code)
+        if spent is None:
+            return False
+        asked = Ask(call_id=f"spending:{attempt_id}", kind="spending", text=code, timeout_s=LONGEST_WAIT_S)
+        job = partial(self._store.write, usage_rows.wait_for_money, task.task_id, spent, asked)
+        if not await insist(job, "a task that waits for money"):
+            return False
+        log.info("a task waits for money", extra={"action": "task_spent", "task_id": task.task_id, "purse": spent})
+        if spent == TASK:
+            await self._ask_for_task(row, task, code)
+        self.wake()
+        return True
+
+    async def _what_is_spent(self, row: TaskRow, task: Task, code: str) -> str | None:
+        group = self._groups().ready.get(row.group_id)
+        if group is None:
+            return None
+        if code.startswith("limit_day_"):
+            use = await self._store.read(usage_rows.use_of_day, day_of(datetime.now(UTC)))
+            purses = self.purses_of(group, row.submitter)
+            return next((purse.name for purse in purses if what_is_spent(purse, use.of(purse.name))), None)
+        is_asked_for = row.submitter.startswith(("person:", "cli", "schedule:"))
+        return TASK if is_asked_for and await self._has_reached(task) else None
+
+    async def _has_reached(self, task: Task) -> bool:
+        used = await self._store.read(usage_rows.use_of_task, task.task_id)
+        limits = self.limits_of(task)
+        cost = sum(each.used.cost_usd for each in used)
+        return (
+            sum(each.used.model_calls for each in used) >= limits.model_calls
+            or sum(each.used.input_tokens for each in used) >= limits.input_tokens
+            or sum(each.used.output_tokens for each in used) >= limits.output_tokens
+            or (limits.cost_usd is not None and cost >= limits.cost_usd)
+        )
+
+    # --- For people
+
+    async def decided(self, approval: Approval) -> None:
+        """Follow a person's word about money. Told twice it does nothing more."""
+        payload = approval.payload if isinstance(approval.payload, dict) else {}
+        if approval.task_id is not None:
+            await self._decide_task(approval.task_id, is_yes=approval.is_approved)
+        elif payload.get("day") == day_of(datetime.now(UTC)):
+            row = (await self._store.read(usage_rows.purse_rows, str(payload["day"]))).get(str(payload["purse"]))
+            if row is not None and row.state == "asked" and row.approval_id == approval.approval_id:
+                await self._set(row.purse, "open" if approval.is_approved else "waiting")
+        self.wake()
+
+    async def decide(self, purse: str, word: Word) -> None:
+        """Raise a purse for today, have what pays from it wait until tomorrow, or end that; OperationRefused."""
+        known = {each.name for each in self._all_purses()}
+        if purse not in known:
+            message = f"there is no budget {purse[:40]!r} (known: {', '.join(sorted(known)) or 'none'})"
+            raise OperationRefused("unknown_budget", message, "./nightyard usage")
+        await self._refresh()
+        row = self._rows.get(purse)
+        if word != "raise" and (row is None or row.state == "open"):
+            raise OperationRefused("not_spent", f"the budget {purse} of today is not used up")
+        if row is not None and row.state == "asked":
+            await self._approvals.withdraw(row.approval_id, f"decided otherwise: {word}")
+        await self._set(purse, _STATES[word])
+        if word == "stop":
+            await self._end_what_waits(purse)
+        self.wake()
+
+    async def _set(self, purse: str, state: PurseState) -> None:
+        day = day_of(datetime.now(UTC))
+        job = partial(self._store.write, usage_rows.set_purse, day, purse, state, is_raised=state == "open")
+        await insist(job, "a decision about money")
+        await self._refresh()
+
+    async def _decide_task(self, task_id: TaskId, *, is_yes: bool) -> None:
+        spent = await self._store.read(usage_rows.spent_task, task_id)
+        if spent is None or not await self._end_wait(spent, is_raised=is_yes):
+            return
+        if is_yes:
+            self._raised = await self._store.read(usage_rows.raised_tasks)
+            await self._answers.resume(task_id, spent.call_id, "It was given its limits once more.")
+        else:
+            await self._tasks().stop_task(task_id, "it has used up its limits, and was given no more")
+
+    async def _end_what_waits(self, purse: str) -> None:
+        """End the tasks that wait for this money, and the messages that are held back with them."""
+        for spent in await self._store.read(usage_rows.spent_tasks):
+            if spent.purse == purse and await self._end_wait(spent, is_raised=False):
+                await self._tasks().stop_task(spent.task_id, STOPPED)
+        if purse.startswith("background:"):
+            return
+        group = group_of(purse)
+        waiting = await self._store.waiting_messages()
+        chats = {each.inbound.chat for each in waiting if group is None or each.group_id == group}
+        for chat in sorted(chats):
+            await self._tasks().stop_chat(chat, STOPPED)
+
+    # --- The loop
+
+    async def run(self) -> None:
+        """Look after the purses until cancelled."""
+        await self._mirror.has_caught_up.wait()
+        while True:
+            self._awake.clear()
+            await self._look()
+            now = datetime.now(UTC)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min((day_ends(now) - now).total_seconds() + 0.1, SLOW_REREAD_S)):
+                    await self._awake.wait()
+
+    async def _look(self) -> None:
+        """Bring everything to where the sums of today say it should be."""
+        await self._refresh()
+        use = await self._store.read(usage_rows.use_of_day, self._day)
+        purses = {purse.name: purse for purse in self._all_purses()}
+        empty = {name for name, purse in purses.items() if what_is_spent(purse, use.of(name))}
+        for name in sorted(empty):
+            row = self._rows.get(name)
+            if row is None or row.state == "open":
+                await self._ask_for_purse(purses[name], use)
+        for name, row in self._rows.items():
+            if name not in empty and row.state != "open":
+                await self._reopen(row)
+        await self._follow_pauses(empty, purses)
+        await self._resume_tasks(empty)
+
+    async def _refresh(self) -> None:
+        self._day = day_of(datetime.now(UTC))
+        self._rows = await self._store.read(usage_rows.purse_rows, self._day)
+
+    def _all_purses(self) -> tuple[Purse, ...]:
+        return all_purses(self._groups().ready.values(), self._settings().budgets, self._rows)
+
+    async def _reopen(self, row: PurseRow) -> None:
+        """Pay from a purse again: its limit in the settings is higher now."""
+        await insist(partial(self._store.write, usage_rows.set_purse, row.day, row.purse, "open"), "a budget")
+        if row.state == "asked":
+            await self._approvals.withdraw(row.approval_id, "its limit was changed in the settings")
+
+    async def _follow_pauses(self, empty: set[str], purses: Mapping[str, Purse]) -> None:
+        for group_id in self._groups().ready:
+            held = next((purse for name, purse in purses.items() if name in empty and _holds(name, group_id)), None)
+            is_held = any(pause.cause == BUDGET for pause in self._pauses.of(group_id))
+            if held is not None and not is_held:
+                await self._pauses.pause(group_id, by=BY_HOST, cause=BUDGET, reason=pause_reason(held))
+            elif held is None and is_held:
+                await self._pauses.resume(group_id, causes=(BUDGET,))
+
+    async def _resume_tasks(self, empty: set[str]) -> None:
+        for spent in await self._store.read(usage_rows.spent_tasks):
+            if spent.purse != TASK and spent.purse not in empty and await self._end_wait(spent, is_raised=False):
+                await self._answers.resume(spent.task_id, spent.call_id, "There is money again.")
+
+    async def _end_wait(self, spent: SpentTask, *, is_raised: bool) -> bool:
+        return await insist(
+            partial(self._store.write, usage_rows.end_wait, spent.task_id, is_raised=is_raised), "a task's money"
+        )
+
+    async def _ask_for_purse(self, purse: Purse, use: DayUse) -> None:
+        now, row = datetime.now(UTC), self._rows.get(purse.name)
+        left_s = max((day_ends(now) - now).total_seconds(), LEAST_DEADLINE_S)
+        new = ask_for_purse(purse, use.of(purse.name), self._day, row.raises if row else 0, left_s)
+        approval = await self._ask(new)
+        state: PurseState = "asked" if approval is not None else "waiting"
+        approval_id = approval.approval_id if approval else ""
+        job = partial(self._store.write, usage_rows.set_purse, self._day, purse.name, state, approval_id=approval_id)
+        await insist(job, "a budget")
+        await self._refresh()
+        if approval is not None and not approval.is_open:
+            await self.decided(approval)
+
+    async def _ask_for_task(self, row: TaskRow, task: Task, code: str) -> None:
+        used = await self._store.read(usage_rows.use_of_task, task.task_id)
+        new = ask_for_task(row, self.limits_of(task), used, code, self._raised.get(task.task_id, 0), TASK_DEADLINE_S)
+        approval = await self._ask(new)
+        if approval is None:
+            await self._decide_task(task.task_id, is_yes=False)
+            return
+        await insist(
+            partial(self._store.write, usage_rows.ask_for_task, task.task_id, approval.approval_id), "a task's money"
+        )
+        if not approval.is_open:
+            await self.decided(approval)
+
+    async def _ask(self, new: NewApproval) -> Approval | None:
+        try:
+            return await self._approvals.ask(new)
+        except OperationRefused as refused:
+            log.warning("nobody could be asked about money: %s", refused, extra={"action": "spending_unasked"})
+            return None
+
+
+def _holds(purse: str, group_id: GroupId) -> bool:
+    """Return whether an empty purse holds a whole group back; one for background work does not."""
+    return purse == "machine" or purse == f"group:{group_id}"

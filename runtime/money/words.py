@@ -1,0 +1,115 @@
+"""What people read about money: cards, why a group waits, the line under an answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocol.task import Limits, Purse
+from runtime.approvals.records import NewApproval
+from runtime.money.purses import group_of, what_is_spent
+from runtime.money.records import TaskModelUse, UsedSum
+from runtime.store.records import TaskRow
+
+LIMIT_NAMES = {
+    "limit_calls": "model calls",
+    "limit_input_tokens": "input tokens",
+    "limit_output_tokens": "output tokens",
+    "limit_cost": "US dollars",
+}
+"""The proxy's word for a task's own limit, as people call it."""
+
+
+def purse_name(purse: str) -> str:
+    """Return a purse as people call it."""
+    group = group_of(purse)
+    if group is None:
+        return "the budget of all agents"
+    kind = "budget for background work" if purse.startswith("background:") else "budget"
+    return f"{group}'s {kind}"
+
+
+def limit_text(purse: Purse, used: UsedSum, times: float = 1.0) -> str:
+    """Return the limit by which a purse is empty (or its first one): `2.00 US dollars`."""
+    measure = what_is_spent(purse, used)
+    if measure == "usd" or (measure is None and purse.cost_usd is not None):
+        return usd(purse.cost_usd * times if purse.cost_usd is not None else 0.0)
+    if measure == "tokens" or (measure is None and purse.model_calls is None):
+        return f"{round((purse.tokens or 0) * times):,} tokens"
+    return f"{round((purse.model_calls or 0) * times):,} model calls"
+
+
+def pause_reason(purse: Purse) -> str:
+    """Return why a group is held back, without a full stop."""
+    return f"{purse_name(purse.name)} of today is used up"
+
+
+def ask_for_purse(purse: Purse, used: UsedSum, day: str, raises: int, deadline_s: float) -> NewApproval:
+    """Return the card for an empty purse: yes raises it for today, no waits until tomorrow."""
+    more = limit_text(purse, used, 1 / (raises + 1))
+    unknown = used.calls_without_price
+    lines = [
+        f"used up: {limit_text(purse, used)} of {day} (UTC)",
+        f"used so far: {used.model_calls:,} model calls, {used.tokens:,} tokens, {usd(used.cost_usd)}",
+        *([f"{unknown:,} of the calls have no known price: they count as calls and tokens alone"] if unknown else []),
+        f"raise: {more} more, today only",
+        "wait: what waits goes on at 00:00 UTC",
+        f"stop: /budget stop {purse.name} ends what waits",
+    ]
+    payload = {"day": day, "purse": purse.name, "raises": raises, "more": more}
+    return NewApproval(
+        kind="spending",
+        group_id=group_of(purse.name),
+        payload=payload,
+        summary=f"{purse_name(purse.name)} of today is used up, and work waits",
+        lines=tuple(lines),
+        deadline_s=deadline_s,
+        key=f"purse:{day}:{purse.name}:{raises}",
+    )
+
+
+def ask_for_task(
+    row: TaskRow, limits: Limits, used: Sequence[TaskModelUse], code: str, raises: int, deadline_s: float
+) -> NewApproval:
+    """Return the card for a task that has used up its own limits: yes gives them once more, no ends it."""
+    calls = sum(each.used.model_calls for each in used)
+    tokens = sum(each.used.tokens for each in used)
+    cost = sum(each.used.cost_usd for each in used)
+    what = LIMIT_NAMES.get(code, "limits")
+    lines = (
+        f"task: {row.task_id}",
+        f"used so far: {calls:,} model calls, {tokens:,} tokens, {usd(cost)}",
+        f"its limits: {limits.model_calls:,} model calls, {limits.input_tokens:,} tokens in, "
+        f"{limits.output_tokens:,} out" + (f", {usd(limits.cost_usd)}" if limits.cost_usd is not None else ""),
+        "yes: as much once more, and it goes on where it was",
+        "no: it ends here",
+    )
+    return NewApproval(
+        kind="spending",
+        group_id=row.group_id,
+        task_id=row.task_id,
+        payload={"task": row.task_id, "limit": code, "raises": raises},
+        summary=f"a task of {row.group_id} has used up its {what}, and waits",
+        lines=lines,
+        deadline_s=deadline_s,
+        chats=(row.chat,) if row.chat is not None else (),
+        key=f"task:{row.task_id}:{raises}",
+    )
+
+
+def footer(used: Sequence[TaskModelUse]) -> str:
+    """Return the line under an answer that says what it cost, empty if nothing is known."""
+    calls = sum(each.used.model_calls for each in used)
+    if not calls:
+        return ""
+    tokens = sum(each.used.tokens for each in used)
+    unknown = sum(each.used.calls_without_price for each in used)
+    cost = "price not known" if unknown else usd(sum(each.used.cost_usd for each in used))
+    word = "model call" if calls == 1 else "model calls"
+    return f"_{cost} · {calls} {word} · {tokens:,} tokens_"
+
+
+def usd(dollars: float) -> str:
+    """Return money as people read it: cents, and more places below one."""
+    if 0 < dollars < 0.01:
+        return f"${dollars:.4f}"
+    return f"${dollars:,.2f}"

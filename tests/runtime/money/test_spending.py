@@ -1,0 +1,182 @@
+"""What happens where money is used up: work waits, a person is asked, and it goes on when there is money again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from protocol.task import Limits
+from runtime.config import BudgetSettings, LimitSettings, Settings
+from runtime.group import GroupBudget, Groups
+from runtime.money.records import PurseRow
+from runtime.store import question_rows, usage_rows
+from runtime.store.store import Store
+from tests.runtime.money.support import SIDE, group, till, today
+from tests.runtime.store.support import MAIN, filed, said
+
+
+async def purse(store: Store, name: str) -> PurseRow | None:
+    return (await store.read(usage_rows.purse_rows, today())).get(name)
+
+
+async def test_a_group_whose_money_is_used_up_waits_and_a_person_is_asked(tmp_path: Path) -> None:
+    """Its budget empty, a group is held back, the others go on, and one card asks, with the numbers."""
+    async with till(tmp_path, group(budget=GroupBudget(usd_per_day=1.0)), group(SIDE)) as one:
+        one.used("task_1", cost=0.6)
+        one.used("task_2", cost=0.6)
+        code = await one.card()
+        await one.until(one.is_paused)
+        assert not one.is_paused(SIDE)
+        (pause,) = one.pauses.of(MAIN)
+        assert "main's budget of today is used up" in pause.reason
+        card = await one.approvals.find(code)
+        assert "used so far: 2 model calls, 20 tokens, $1.20" in card.lines
+        assert "raise: $1.00 more, today only" in card.lines
+
+
+async def test_yes_gives_as_much_again_for_today(tmp_path: Path) -> None:
+    """After a yes the group goes on with twice its budget; used up again, it is asked again."""
+    async with till(tmp_path, group(budget=GroupBudget(usd_per_day=1.0))) as one:
+        one.used("task_1", cost=1.0)
+        await one.approvals.decide(await one.card(), "cli", is_yes=True)
+        await one.until(lambda: not one.is_paused())
+        (own,) = [each for each in one.spending.purses_of(one.groups.ready[MAIN], "person:x") if "group" in each.name]
+        assert own.cost_usd == 2.0
+        one.used("task_1", cost=1.0)
+        await one.card()
+        await one.until(one.is_paused)
+
+
+async def test_no_waits_until_tomorrow(tmp_path: Path) -> None:
+    """After a no nobody is asked again, and the group stays held."""
+    async with till(tmp_path, group(limits=LimitSettings(calls_per_day=2))) as one:
+        one.used("task_1", calls=2)
+        await one.approvals.decide(await one.card(), "cli", is_yes=False)
+
+        async def waits() -> bool:
+            row = await purse(one.store, "group:main")
+            return row is not None and row.state == "waiting"
+
+        await one.until(waits)
+        one.used("task_1")
+        await one.until(one.is_paused)
+        assert await one.approvals.waiting() == ()
+
+
+async def test_the_machines_budget_holds_all_groups(tmp_path: Path) -> None:
+    """Where all groups together have spent what the machine may, all wait."""
+    async with till(tmp_path, group(), group(SIDE), budgets=BudgetSettings(usd_per_day=3.0)) as one:
+        one.used("task_1", cost=2.0)
+        one.used("task_2", group=SIDE, cost=1.0)
+        await one.until(lambda: one.is_paused() and one.is_paused(SIDE))
+        card = await one.approvals.find(await one.card())
+        assert card.group_id is None and "the budget of all agents" in card.summary
+
+
+async def test_a_higher_limit_in_the_settings_lets_work_go_on(tmp_path: Path) -> None:
+    """Whoever edits the file instead of pressing the button is followed, and the card goes."""
+    async with till(tmp_path, budgets=BudgetSettings(calls_per_day=1)) as one:
+        one.used("task_1")
+        await one.card()
+        await one.until(one.is_paused)
+        one.settings = Settings(budgets=BudgetSettings(calls_per_day=5))
+        one.spending.wake()
+        await one.until(lambda: not one.is_paused())
+        assert await one.approvals.waiting() == ()
+
+
+async def test_a_task_refused_in_the_middle_is_suspended_and_goes_on(tmp_path: Path) -> None:
+    """Refused a call for an empty purse, a task holds no container and is resumed when there is money."""
+    async with till(tmp_path, group(budget=GroupBudget(usd_per_day=1.0))) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, cost=1.0)
+        assert await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_day_cost")
+        stored = await one.store.task(task.task_id)
+        assert stored is not None and stored.state == "suspended"
+        await one.approvals.decide(await one.card(), "cli", is_yes=True)
+        await one.until(lambda: one.work.resumed == [task.task_id])
+        assert [each.task_id for each in await one.store.read(question_rows.resumable_tasks)] == [task.task_id]
+
+
+async def test_a_task_that_says_so_without_cause_is_not_suspended(tmp_path: Path) -> None:
+    """An agent that ends with the word of a limit that is not reached ends as it says."""
+    async with till(tmp_path) as one:
+        claim, row, task = await one.working()
+        for code in ("limit_day_cost", "limit_calls", "model_unknown"):
+            assert not await one.spending.suspend(row, task, claim.attempt.attempt_id, code)
+
+
+async def test_a_task_may_be_given_its_own_limits_again(tmp_path: Path) -> None:
+    """Its own limits used up, a person is asked in its chat; yes gives them once more."""
+    async with till(tmp_path) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, calls=100)
+        assert await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_calls")
+        card = await one.approvals.find(await one.card())
+        assert card.task_id == task.task_id and "model calls" in card.summary
+        await one.approvals.decide(card.approval_id, "cli", is_yes=True)
+        await one.until(lambda: one.work.resumed == [task.task_id])
+        assert one.spending.limits_of(task) == Limits(model_calls=200, input_tokens=8_000_000, output_tokens=400_000)
+
+
+async def test_a_task_that_is_given_no_more_is_ended(tmp_path: Path) -> None:
+    """After a no about its own limits a task is stopped."""
+    async with till(tmp_path) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, calls=100)
+        assert await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_calls")
+        await one.approvals.decide(await one.card(), "cli", is_yes=False)
+        await one.until(lambda: one.work.stopped_tasks == [task.task_id])
+
+
+async def test_background_work_has_a_purse_of_its_own(tmp_path: Path) -> None:
+    """What schedules use is counted apart; their purse empty, people go on."""
+    async with till(tmp_path, group(limits=LimitSettings(calls_per_day=10))) as one:
+        main = one.groups.ready[MAIN]
+        names = [each.name for each in one.spending.purses_of(main, "schedule:s")]
+        assert names == ["group:main", "background:main"]
+        (small,) = [each for each in one.spending.purses_of(main, "schedule:s") if "background" in each.name]
+        assert small.model_calls == 2
+        assert [each.name for each in one.spending.purses_of(main, "person:x")] == ["group:main"]
+
+
+async def test_stop_ends_what_waits(tmp_path: Path) -> None:
+    """`stop` ends the suspended tasks and the waiting messages, and nothing else."""
+    async with till(tmp_path, group(budget=GroupBudget(usd_per_day=1.0))) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, cost=1.0)
+        await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_day_cost")
+        await one.card()
+        message = await filed(one.store, said("later"))
+        await one.spending.decide("group:main", "stop")
+        assert one.work.stopped_tasks == [task.task_id]
+        assert one.work.stopped_chats == [message.inbound.chat]
+        row_now = await purse(one.store, "group:main")
+        assert row_now is not None and row_now.state == "stopped" and await one.approvals.waiting() == ()
+
+
+async def test_a_restart_knows_what_was_decided(tmp_path: Path) -> None:
+    """Raised budgets, held groups and suspended tasks are rows: the next host goes on with them."""
+    main = group(budget=GroupBudget(usd_per_day=1.0))
+    async with till(tmp_path, main) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, cost=1.0)
+        await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_day_cost")
+        code = await one.card()
+        rows = one.proxy.rows
+    async with till(tmp_path, main) as two:
+        two.proxy.rows = rows
+        await two.until(two.is_paused)
+        await two.approvals.decide(code, "cli", is_yes=True)
+        await two.until(lambda: two.work.resumed == [task.task_id])
+        await two.until(lambda: not two.is_paused())
+
+
+async def test_a_new_group_is_looked_after(tmp_path: Path) -> None:
+    """Groups may come and go while the host runs."""
+    async with till(tmp_path, budgets=BudgetSettings(calls_per_day=1)) as one:
+        one.used("task_1")
+        await one.until(one.is_paused)
+        one.groups = Groups(ready={**one.groups.ready, SIDE: replace(group(), group_id=SIDE)}, suspended={})
+        one.spending.wake()
+        await one.until(lambda: one.is_paused(SIDE))
