@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel
-from protocol.ids import ChannelId, GroupId, MessageId, PersonKey, TaskId
+from protocol.ids import ChannelId, GroupId, MessageId, TaskId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import (
     Admission,
@@ -30,8 +30,8 @@ from runtime.inbound_files import Fetched, fetch_files
 from runtime.inbound_text import shorten
 from runtime.insist import insist
 from runtime.people.records import AccessRequest, AskOwner
-from runtime.store import access_rows, change_rows, inbound_rows, request_rows
-from runtime.store.records import Filed, MessageState, PersonLimits, RawUpdate, SenderFacts, Spent, StoredMessage
+from runtime.store import access_rows, change_rows, inbound_rows, people_rows, request_rows
+from runtime.store.records import Filed, MessageState, PersonLimits, RawUpdate, SenderFacts, StoredMessage
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -44,11 +44,6 @@ QUOTED_CHARS = 300
 Fetching = Callable[[], Awaitable[Fetched]]
 Patience = Callable[[Fetching], Awaitable[Fetched | None]]
 """Waits for files; None: something more urgent came."""
-
-
-async def no_spending(_: PersonKey) -> Spent:
-    """What a person has spent today where nobody counts it."""
-    return Spent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +63,6 @@ class FilingDesk:
     """A message that a running task works on was edited or taken back; the one given says so, as context."""
     withdrawn: Callable[[MessageId], None]
     """A waiting message was taken back: it is not queued any more."""
-    spent: Callable[[PersonKey], Awaitable[Spent]] = no_spending
     usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None
     """The agent that a channel's settings name."""
     fetch_timeout_s: float = 120.0
@@ -106,7 +100,8 @@ class Filing:
         if inbound.kind in ("edit", "delete"):
             facts = replace(facts, original=await self._desk.store.read(inbound_rows.original_of, inbound))
         if facts.person is not None and wants_spent(inbound, facts, self._desk.groups()):
-            facts = replace(facts, spent=await self._desk.spent(facts.person.person))
+            spent = await self._desk.store.read(people_rows.spent_by, facts.person.person)
+            facts = replace(facts, spent=spent)
         return facts
 
     async def _try_code(

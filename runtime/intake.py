@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel, Undecodable
-from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, PersonKey, TaskId
+from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, TaskId
 from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
 from runtime.head_start import HeadStart, HeadStartDesk
-from runtime.inbound_filing import Filing, FilingDesk, no_spending
+from runtime.inbound_filing import Filing, FilingDesk
 from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
 from runtime.insist import insist
@@ -32,7 +32,6 @@ from runtime.store.records import (
     PersonLimits,
     RawUpdate,
     SenderFacts,
-    Spent,
     StartOffer,
     StoredMessage,
     TakenIn,
@@ -82,7 +81,6 @@ class Intake:
         inbox: Callable[[GroupId], Path],
         max_file_bytes: Callable[[], int],
         rehearsing: Callable[[], Collection[GroupId]],
-        spent: Callable[[PersonKey], Awaitable[Spent]] = no_spending,
         usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None,
         fetch_timeout_s: float = 120.0,
         max_in_hand: int = MAX_IN_HAND,
@@ -101,7 +99,6 @@ class Intake:
                 outbox=ends.outbox,
                 changed=ends.changed,
                 withdrawn=ends.withdrawn,
-                spent=spent,
                 usual_group=usual_group,
                 fetch_timeout_s=fetch_timeout_s,
             )

@@ -19,7 +19,7 @@ from runtime.store.database import Transaction
 from runtime.store.errors import UnknownRow
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import to_text
-from runtime.store.records import Filed, MessageState, Original, RawUpdate, StoredMessage
+from runtime.store.records import Filed, MessageState, Original, QueueMode, RawUpdate, StoredMessage
 
 SHARED_CHAT = ChatKey("")
 """The chat of the session that all direct chats with a `shared` binding have in common."""
@@ -93,7 +93,7 @@ def _insert_message(
 ) -> None:
     now = transaction.now_text()
     joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
-    session_id = find_or_make_session(transaction, group_id, inbound.chat) if group_id and joins else None
+    session_id, mode = _join(transaction, group_id, inbound.chat) if group_id and joins else (None, "steer")
     payload = to_text({"inbound": inbound, "note": note})
     payload_id = transaction.insert("insert_payload", subject=inbound.person, body=payload)
     transaction.run(
@@ -117,6 +117,7 @@ def _insert_message(
         platform_message_id=inbound.platform_message_id,
         group_id=group_id,
         session_id=session_id,
+        mode=mode,
         payload_id=payload_id,
         received_at=now,
         ended_at=now if end_reason else None,
@@ -145,7 +146,7 @@ def requeue_message(
     """File a refused message anew, as it was decided now that its sender or chat was let in; None if it is not refused
     any more."""
     joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
-    session_id = find_or_make_session(transaction, group_id, inbound.chat) if group_id and joins else None
+    session_id, mode = _join(transaction, group_id, inbound.chat) if group_id and joins else (None, "steer")
     now = transaction.now_text()
     changed = transaction.run(
         "requeue_message",
@@ -155,6 +156,7 @@ def requeue_message(
         ended_at=now if end_reason else None,
         group_id=group_id,
         session_id=session_id,
+        mode=mode,
     )
     if not changed:
         return None
@@ -240,17 +242,25 @@ def parent_chat(chat: ChatKey) -> ChatKey:
 
 
 def current_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId | None:
-    return _session(transaction, group_id, chat)[1]
+    row = _session_row(transaction, group_id, chat)
+    return SessionId(row["session_id"]) if row["session_id"] is not None else None
 
 
 def find_or_make_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId:
     """Return the current session of a group in a chat, made if there is none."""
-    session_chat, session_id = _session(transaction, group_id, chat)
-    return session_id or _start_session(transaction, group_id, session_chat)
+    return _join(transaction, group_id, chat)[0]
+
+
+def _join(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> tuple[SessionId, QueueMode]:
+    """Return the session that a message joins, made if there is none, and how it is queued there."""
+    row = _session_row(transaction, group_id, chat)
+    if row["session_id"] is not None:
+        return SessionId(row["session_id"]), row["mode"]
+    return _start_session(transaction, group_id, ChatKey(row["session_chat"])), row["mode"]
 
 
 def new_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId:
-    session_chat, _ = _session(transaction, group_id, chat)
+    session_chat = ChatKey(_session_row(transaction, group_id, chat)["session_chat"])
     transaction.run("retire_session", group_id=group_id, chat=session_chat)
     return _start_session(transaction, group_id, session_chat)
 
@@ -268,13 +278,12 @@ def _start_session(transaction: Transaction, group_id: GroupId, session_chat: Ch
     return session_id
 
 
-def _session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> tuple[ChatKey, SessionId | None]:
-    """Return the chat whose session a chat's messages to a group join, and that session if there is one."""
+def _session_row(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> sqlite3.Row:
+    """Return the chat whose session a chat's messages to a group join, that session if there is one, and their mode."""
     where = {"group_id": group_id, "chat": chat, "parent": parent_chat(chat), "many": SHARED_MANY}
     row = transaction.one("current_session", **where)
     assert row is not None  # the query always gives one
-    found = SessionId(row["session_id"]) if row["session_id"] is not None else None
-    return ChatKey(row["session_chat"]), found
+    return row
 
 
 def read_message(row: sqlite3.Row) -> StoredMessage:
@@ -291,6 +300,7 @@ def read_message(row: sqlite3.Row) -> StoredMessage:
         note=body["note"],
         task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
         end_reason=row["end_reason"],
+        mode=row["mode"],
     )
 
 

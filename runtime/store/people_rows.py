@@ -33,6 +33,7 @@ from runtime.store.records import (
     PersonLimits,
     Role,
     SenderFacts,
+    Spent,
 )
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -191,6 +192,18 @@ def asked_by(transaction: Transaction, keys: Collection[PersonKey]) -> Asked:
         day_ago=time_text(now - DAY),
     )
     return Asked(minute=row["minute"], hour=row["hour"], day=row["day"]) if row else Asked()
+
+
+def spent_by(transaction: Transaction, person: PersonKey) -> Spent:
+    """Return what a known person's tasks have used today (UTC), under all their identities."""
+    day = transaction.now_text()[:10]
+    row = transaction.one("spent_by", day=day, persons=json.dumps(keys_of(transaction, person)))
+    return Spent(model_calls=row["model_calls"], cost_usd=row["cost_usd"]) if row else Spent()
+
+
+def keys_of(transaction: Transaction, person: PersonKey) -> tuple[PersonKey, ...]:
+    """Return all keys of a known person, the one that they are known by first."""
+    return (person, *(PersonKey(row["identity"]) for row in transaction.all("identities_of", person=person)))
 
 
 def owner_chats(transaction: Transaction) -> tuple[ChatKey, ...]:

@@ -72,6 +72,10 @@ CREATE TABLE destinations (
     PRIMARY KEY (group_id, name)
 ) STRICT, WITHOUT ROWID;
 
+-- How a message is queued, as its binding said when it was filed.
+ALTER TABLE messages ADD COLUMN mode TEXT NOT NULL DEFAULT 'steer'
+    CHECK (mode IN ('steer', 'follow_up', 'collect', 'interrupt'));
+
 -- Who writes in a direct chat, so that owners can be found.
 ALTER TABLE chats ADD COLUMN person TEXT NOT NULL DEFAULT '';
 UPDATE chats SET person = last.person FROM (SELECT chat, person, max(seq) FROM messages GROUP BY chat) AS last

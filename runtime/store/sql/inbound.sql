@@ -26,9 +26,9 @@ VALUES (:chat, :channel_id, :chat_kind, :seen_at, iif(:chat_kind = 'direct', :pe
 -- name: insert_message
 -- A decoded message in the state that was decided.
 INSERT INTO messages (message_id, raw_id, state, end_reason, channel_id, chat, person, kind, platform_message_id,
-    group_id, session_id, payload_id, received_at, ended_at)
+    group_id, session_id, mode, payload_id, received_at, ended_at)
 VALUES (:message_id, :raw_id, :state, :end_reason, :channel_id, :chat, :person, :kind, :platform_message_id,
-    :group_id, :session_id, :payload_id, :received_at, :ended_at);
+    :group_id, :session_id, :mode, :payload_id, :received_at, :ended_at);
 
 -- name: message_of_raw
 -- The message that an update became.
@@ -55,7 +55,7 @@ UPDATE payloads SET body = :body WHERE payload_id = (SELECT payload_id FROM mess
 -- name: requeue_message
 -- A refused message is taken up again: its sender, or its chat, was let in.
 UPDATE messages SET state = :state, end_reason = :reason, ended_at = :ended_at, group_id = :group_id,
-    session_id = :session_id
+    session_id = :session_id, mode = :mode
 WHERE message_id = :message_id AND state = 'refused';
 
 -- name: waiting_messages
@@ -102,12 +102,13 @@ UPDATE messages SET end_reason = :reason, ended_at = :ended_at
 WHERE message_id = :message_id AND state = 'command' AND ended_at IS NULL;
 
 -- name: current_session
--- Which chat's session a chat's messages join, and that session if there is one. A binding of the chat's own counts before
--- one of the chat that it is a thread of.
-SELECT w.session_chat, s.session_id FROM (SELECT coalesce(
-    (SELECT CASE b.session WHEN 'thread' THEN :chat WHEN 'chat' THEN b.chat ELSE iif(b.chat_kind = 'direct', '', :many) END
-    FROM bindings AS b WHERE b.group_id = :group_id AND b.chat IN (:chat, :parent) ORDER BY b.chat <> :chat LIMIT 1),
-    :chat) AS session_chat) AS w
+-- Which chat's session a chat's messages join, that session if there is one, and how messages are queued. A binding of
+-- the chat's own counts before one of the chat that it is a thread of.
+SELECT w.session_chat, w.mode, s.session_id FROM (
+    SELECT b.mode, CASE b.session WHEN 'thread' THEN :chat WHEN 'chat' THEN b.chat
+        ELSE iif(b.chat_kind = 'direct', '', :many) END AS session_chat, b.chat <> :chat AS rank
+    FROM bindings AS b WHERE b.group_id = :group_id AND b.chat IN (:chat, :parent)
+    UNION ALL SELECT 'steer', :chat, 2 ORDER BY rank LIMIT 1) AS w
 LEFT JOIN sessions AS s ON s.group_id = :group_id AND s.chat = w.session_chat AND s.is_current = 1;
 
 -- name: retire_session

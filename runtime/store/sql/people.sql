@@ -104,6 +104,15 @@ FROM messages INDEXED BY messages_asked
 WHERE person IN (SELECT value FROM json_each(:persons)) AND received_at > :day_ago
     AND state IN ('queued', 'claimed', 'answered', 'dead');
 
+-- name: spent_by
+-- What a person's tasks have used on a day.
+SELECT coalesce(sum(model_calls), 0) AS model_calls, coalesce(sum(cost_usd), 0.0) AS cost_usd FROM model_use
+WHERE day = :day AND submitter IN (SELECT 'person:' || value FROM json_each(:persons));
+
+-- name: identities_of
+-- The further keys of one person.
+SELECT identity FROM identities WHERE person = :person ORDER BY added_at, identity;
+
 -- name: note_refusal
 -- A person has been told no.
 INSERT INTO refusals (person, refused_at) VALUES (:person, :refused_at)
