@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from agents.providers.provider import Turn
 from protocol.link import Assignment
+from protocol.pre_check import prompt_with_output
 from protocol.record import Record, replace
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 
@@ -40,7 +41,7 @@ class Resumption(Record):
 def resume(assignment: Assignment) -> Resumption:
     """Return the state that the transcript and the steps of earlier attempts describe."""
     entries = list(repaired(assignment.transcript))
-    entries.append(Entry(role="user", text=assignment.task.prompt))
+    entries.append(Entry(role="user", text=prompt_with_output(assignment.task.prompt, assignment.steps)))
     turn: Entry | None = None
     outputs: dict[str, ToolOutput] = {}
     started: dict[str, ToolCall] = {}

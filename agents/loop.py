@@ -23,6 +23,7 @@ from agents.skillbook import instructions_with_skills
 from agents.tools.toolbox import Toolbox, failed_output
 from protocol.frames import FrameError
 from protocol.link import Assignment, Progress
+from protocol.pre_check import CALL_ID, find_output, prompt_with_output
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 
@@ -59,11 +60,29 @@ class Loop:
         """Return how the task ended; raise Interrupted, HostGone."""
         self._activity.begin("loop")
         try:
-            return self._go_on() or self._converse()
+            return self._pre_check() or self._go_on() or self._converse()
         except ModelFailed as error:
             return _failed(error.failure)
         except FrameError as error:  # a turn beyond what the host takes, in spite of the caps on reading it
             return _failed(misbehaved(self._assignment.model.route, str(error)))
+
+    def _pre_check(self) -> TaskResult | None:
+        """Run the task's pre-check, unless an earlier attempt did; return the end if there is nothing to do."""
+        task = self._assignment.task
+        if not task.pre_check or find_output(self._assignment.steps) is not None:
+            return None
+        from agents.pre_check import pre_check_call, run_pre_check  # late: few tasks have one
+
+        self._link.store_step(started_step(self._take_index(), pre_check_call(task.pre_check)))
+        self._link.say(Progress(kind="tool", text="pre-check", tool="pre_check"))
+        with self._activity.during("tool"):
+            checked = run_pre_check(task.pre_check, self._toolbox.context(CALL_ID))
+        if isinstance(checked, TaskResult):
+            return checked
+        step = finished_step(self._take_index(), checked)
+        self._link.store_step(step)
+        self._entries[-1] = Entry(role="user", text=prompt_with_output(task.prompt, (step,)))
+        return None
 
     def _go_on(self) -> TaskResult | None:
         """Finish the turn that an earlier attempt left open."""

@@ -31,5 +31,5 @@ def prompt_with_output(prompt: str, steps: Iterable[Step]) -> str:
     output = find_output(steps)
     if output is None:
         return prompt
-    text = output.text.replace("</pre_check_output", "&lt;/pre_check_output")
+    text = output.text.replace("<", "&lt;")  # whatever it holds, it opens and closes no element of the host's
     return f"{prompt}\n<pre_check_output>\n{text}\n</pre_check_output>"

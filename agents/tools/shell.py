@@ -16,6 +16,7 @@ from agents.providers.provider import ToolCard
 from agents.refusals import add_refusals
 from agents.tools.tool import MAX_OUTPUT_CHARS, Arguments, ToolContext, ToolError, number_argument, object_schema
 from agents.tools.tool import text_argument as text
+from protocol.record import Record
 
 DEFAULT_TIMEOUT_S = 120
 LONGEST_TIMEOUT_S = 1500
@@ -35,41 +36,59 @@ class Shell:
     def run(self, arguments: Arguments, context: ToolContext) -> str:
         command = text(arguments, "command")
         timeout_s = number_argument(arguments, "timeout_s", DEFAULT_TIMEOUT_S, lowest=1, highest=LONGEST_TIMEOUT_S)
-        if "\0" in command:
-            raise ToolError("the command holds a zero byte")
-        context.interrupt.check()
-        before = living_descendants()
-        try:
-            child = subprocess.Popen(
-                ["bash", "-c", command],
-                cwd=context.places.workspace,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                bufsize=0,
-            )
-        except OSError as error:  # no process left under the limit, the workspace gone, a command beyond ARG_MAX
-            raise ToolError(f"the command could not be started: {error.strerror}") from error
-        output = _Output()
-        try:
-            ended = _follow(child, output, time.monotonic() + timeout_s, context)
-        finally:
-            if child.poll() is None:
-                kill_descendants(before)
-                child.wait()
-            assert child.stdout is not None  # asked for above
-            child.stdout.close()
-            reap_orphans()
-        context.interrupt.check()
-        words = add_refusals(output.text(), context.refusals.take())
-        if not ended:
-            raise ToolError(f"{words}\n[stopped: it ran longer than {timeout_s} s]".lstrip())
-        left = len(living_descendants() - before)
-        running = f"\n[{left} process(es) go on in the background]" if left else ""
-        if child.returncode:
-            raise ToolError(f"{words}\n[exit code {child.returncode}]{running}".lstrip())
-        return f"{words or '(no output)'}{running}"
+        ended = run_command(command, timeout_s, context)
+        running = f"\n[{ended.left} process(es) go on in the background]" if ended.left else ""
+        if ended.exit_code is None:
+            raise ToolError(f"{ended.text}\n[stopped: it ran longer than {timeout_s} s]".lstrip())
+        if ended.exit_code:
+            raise ToolError(f"{ended.text}\n[exit code {ended.exit_code}]{running}".lstrip())
+        return f"{ended.text or '(no output)'}{running}"
+
+
+class Ended(Record):
+    """How a command ended."""
+
+    exit_code: int | None
+    """None: it ran too long, and was ended with all that it had started."""
+    text: str
+    """What it wrote, and what the proxy refused it."""
+    left: int = 0
+    """Processes of it that go on in the background."""
+
+
+def run_command(command: str, timeout_s: float, context: ToolContext) -> Ended:
+    """Run a bash command in the workspace; raise ToolError where it cannot be started, Interrupted."""
+    if "\0" in command:
+        raise ToolError("the command holds a zero byte")
+    context.interrupt.check()
+    before = living_descendants()
+    try:
+        child = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=context.places.workspace,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+        )
+    except OSError as error:  # no process left under the limit, the workspace gone, a command beyond ARG_MAX
+        raise ToolError(f"the command could not be started: {error.strerror}") from error
+    output = _Output()
+    try:
+        has_ended = _follow(child, output, time.monotonic() + timeout_s, context)
+    finally:
+        if child.poll() is None:
+            kill_descendants(before)
+            child.wait()
+        assert child.stdout is not None  # asked for above
+        child.stdout.close()
+        reap_orphans()
+    context.interrupt.check()
+    words = add_refusals(output.text(), context.refusals.take())
+    if not has_ended:
+        return Ended(exit_code=None, text=words)
+    return Ended(exit_code=child.returncode, text=words, left=len(living_descendants() - before))
 
 
 def _follow(child: subprocess.Popen[bytes], output: _Output, deadline: float, context: ToolContext) -> bool:

@@ -44,19 +44,23 @@ class Toolbox:
     def cards(self) -> tuple[ToolCard, ...]:
         return tuple(tool.card for tool in self._tools.values())
 
-    def run(self, call: ToolCall) -> ToolOutput:
-        """Run a call and return its output, an error too; raise Interrupted."""
-        tool = self._tools.get(call.name)
-        if tool is None:
-            return failed_output(call, f"there is no tool {call.name!r}; there are: {', '.join(self._tools)}")
-        context = ToolContext(
+    def context(self, call_id: str) -> ToolContext:
+        """Return what a call may use of the agent."""
+        return ToolContext(
             places=self._places,
             interrupt=self._interrupt,
             link=self._link,
             refusals=self._refusals,
             skill_names=self._skill_names,
-            call_id=call.call_id,
+            call_id=call_id,
         )
+
+    def run(self, call: ToolCall) -> ToolOutput:
+        """Run a call and return its output, an error too; raise Interrupted."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return failed_output(call, f"there is no tool {call.name!r}; there are: {', '.join(self._tools)}")
+        context = self.context(call.call_id)
         arguments: Arguments = call.arguments if isinstance(call.arguments, dict) else {}
         try:
             return ToolOutput(call_id=call.call_id, text=storable(tool.run(arguments, context)))

@@ -1,0 +1,39 @@
+"""Runs a task's pre-check, before any model is asked (`protocol/pre_check.py` says what its end means)."""
+
+from __future__ import annotations
+
+from agents.tools.shell import run_command
+from agents.tools.tool import ToolContext, ToolError, cut_in_the_middle
+from agents.tools.toolbox import storable
+from protocol.pre_check import CALL_ID, FAILED, SKIP_EXIT_CODE, SKIPPED, TIMEOUT_S
+from protocol.task import TaskResult, TaskStatus
+from protocol.transcript import ToolCall, ToolOutput
+
+_MAX_REASON_CHARS = 1_000
+
+
+def pre_check_call(script: str) -> ToolCall:
+    """Return the call that the pre-check is recorded as."""
+    return ToolCall(call_id=CALL_ID, name="pre_check", arguments={"command": script})
+
+
+def run_pre_check(script: str, context: ToolContext) -> ToolOutput | TaskResult:
+    """Return what the model is to read of it, or the task's end; raise Interrupted."""
+    try:
+        ended = run_command(script, TIMEOUT_S, context)
+    except ToolError as error:
+        return _failed(str(error))
+    if ended.exit_code == SKIP_EXIT_CODE:
+        reason = "The pre-check found nothing to do."
+        return TaskResult(status=TaskStatus.NOTHING_TO_SAY, code=SKIPPED, reason=reason)
+    if ended.exit_code is None:
+        return _failed(f"it ran longer than {TIMEOUT_S} s", ended.text)
+    if ended.exit_code:
+        return _failed(f"exit code {ended.exit_code}", ended.text)
+    return ToolOutput(call_id=CALL_ID, text=storable(ended.text))
+
+
+def _failed(reason: str, text: str = "") -> TaskResult:
+    said = cut_in_the_middle(storable(text.strip()), _MAX_REASON_CHARS)
+    reason = f"The pre-check failed: {reason}.\n{said}".rstrip()
+    return TaskResult(status=TaskStatus.FAILED, code=FAILED, reason=reason)
