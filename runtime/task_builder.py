@@ -11,6 +11,7 @@ from datetime import tzinfo
 
 from protocol.ids import PersonKey
 from protocol.link import Assignment, SkillCard
+from protocol.pre_check import prompt_with_output
 from protocol.record import replace
 from protocol.task import Lease, Limits, ModelRoute, Task
 from protocol.transcript import Entry, Step, ToolOutput
@@ -187,7 +188,7 @@ def build_entries(task: Task, steps: Sequence[Step], reply: str) -> tuple[Entry,
 
     A call whose output was never stored gets one that says so; providers refuse a call without its output.
     """
-    entries = [Entry(role="user", text=task.prompt)]
+    entries = [Entry(role="user", text=prompt_with_output(task.prompt, steps))]
     outputs = {step.output.call_id: step.output for step in steps if step.output is not None}
     for step in steps:
         if step.kind != "model_turn" or step.entry is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from protocol import pre_check
 from protocol.message import OutboundMessage
 from protocol.task import TaskStatus
 from runtime.attempt_outcome import EndTask
@@ -18,11 +19,12 @@ def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding) -> Task
     """Return all that the end changes; `said` is what the chat reads, empty for nothing."""
     result = end.result
     is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
+    is_unasked = result.code in (pre_check.SKIPPED, pre_check.FAILED)  # no model was: the conversation did not go on
     return TaskEnd(
         result=result,
         seq=end.seq,
         outbound=_outbound(row, result.status, said, ending.messages),
-        entries=build_entries(ending.spec, ending.steps, said) if ending.spec else (),
+        entries=build_entries(ending.spec, ending.steps, said) if ending.spec and not is_unasked else (),
         message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
         end_reason="" if is_answer else (result.code or result.status.value),
     )
