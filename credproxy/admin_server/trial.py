@@ -5,7 +5,6 @@ an agent's request takes. What came back is told in a sentence, never in full: i
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -89,7 +88,7 @@ class Trials:
         entry = AuditEntry(kind="secret", secret=name, target=way.spelled, detail=f"test: {credential.label}")
         await self._proxy.audit.note(entry)
         trial = await self._try(way, credential)
-        tried = dataclasses.replace(entry, status=trial.status, detail=f"tested: {credential.label}")
+        tried = entry._replace(status=trial.status, detail=f"tested: {credential.label}")
         await self._proxy.audit.note(tried)
         return to_json(trial)
 

@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 
 GENESIS = b"\0" * 32
@@ -87,7 +88,16 @@ def hash_row(before: bytes, values: Sequence[object]) -> bytes:
     end = len(values)
     while end > FIRST_COLUMNS and values[end - 1] == "":
         end -= 1
-    return hashlib.sha256(before + _encode(values[:end]).encode("ascii")).digest()
+    return hashlib.sha256(before + spell_row(values[:end]).encode("ascii")).digest()
+
+
+def spell_row(values: Sequence[object]) -> str:
+    """Return texts, numbers and None as JSON without spaces: what the encoder itself writes, in half the time."""
+    spelt = [
+        encode_basestring_ascii(value) if isinstance(value, str) else "null" if value is None else str(value)
+        for value in values
+    ]
+    return f"[{','.join(spelt)}]"
 
 
 def cut_detail(up_to: int, last_hash: bytes) -> str:

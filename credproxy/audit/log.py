@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelUseRow, Totals
 from credproxy.audit.file import AuditEntry, AuditFile, CallUse
@@ -68,8 +68,7 @@ class AuditFailed(Exception):
         return f"the audit failed: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     run: Callable[[AuditFile], Any]
     answer: asyncio.Future[Any] | None
     """None: it tells what has happened already, so it must be written, late if need be."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from credproxy.audit import notes
-from credproxy.audit.file import MODEL_CALL, CallUse, entry_of
+from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.model_apis import may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.prices import cost_of
@@ -114,14 +114,16 @@ class Call:
 
     def begin(self) -> asyncio.Future[None]:
         """Write the row before: await the future before anything is sent. `end` must follow, whatever happens."""
-        allow = self.allow
+        allow, lease = self.allow, self.lease
         if allow.taint:
             self.note(notes.tainted(allow.taint))
             self.tell("tainted", detail=f"{allow.taint} {self.ask.target.host}")
-        entry = entry_of(
-            "begin",
-            self.door.door_id,
-            self.lease,
+        entry = AuditEntry(
+            kind="begin",
+            door_id=self.door.door_id,
+            group_id=lease.group_id,
+            task_id=lease.task_id,
+            attempt_id=lease.attempt_id,
             call_id=self.call_id,
             target=self.target,
             rule=allow.rule,
@@ -148,10 +150,13 @@ class Call:
         cost = cost_of(use, self.proxy.prices) if use is not None and use.model else None
         if use is not None and use.input_tokens + use.output_tokens == 0:
             cost = 0.0
-        entry = entry_of(
-            "end",
-            self.door.door_id,
-            self.lease,
+        lease = self.lease
+        entry = AuditEntry(
+            kind="end",
+            door_id=self.door.door_id,
+            group_id=lease.group_id,
+            task_id=lease.task_id,
+            attempt_id=lease.attempt_id,
             call_id=self.call_id,
             is_unsafe=self.is_unsafe,
             status=self.status,
