@@ -258,12 +258,12 @@ class Doors:
             inbound.accept_tunnel()
         try:
             await inbound.stream.start_tls(context, deadline_s)
-        except OSError as error:
+        except (OSError, StreamBroken) as error:
             await self._note_failed_handshake(door, authority, error)
             raise StreamBroken(f"the handshake failed: {error}") from error
         return Tunnel(authority=authority, scheme="https")
 
-    async def _note_failed_handshake(self, door: DoorState, authority: Authority, error: OSError) -> None:
+    async def _note_failed_handshake(self, door: DoorState, authority: Authority, error: Exception) -> None:
         """Nothing can be answered any more; the record and the host are told."""
         scheme: Scheme = "https"
         answer = answers.bad_request("the handshake failed", code="tls_refused")

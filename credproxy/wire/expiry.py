@@ -11,23 +11,25 @@ import asyncio
 import weakref
 from types import TracebackType
 
+from credproxy.wire.waiting import Waiter
+
 
 class Expiry:
     """The deadlines of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._deadlines: dict[asyncio.Future[None] | Limit, float] = {}
+        self._deadlines: dict[asyncio.Future[None] | Waiter | Limit, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
 
-    def watch(self, waiting: asyncio.Future[None] | Limit, deadline: float) -> None:
+    def watch(self, waiting: asyncio.Future[None] | Waiter | Limit, deadline: float) -> None:
         """End a wait with TimeoutError at a time of the loop's clock, unless it is forgotten before."""
         self._deadlines[waiting] = deadline
         if self._timer is None or deadline < self._rings_at:
             self._ring_at(deadline)
 
-    def forget(self, waiting: asyncio.Future[None] | Limit) -> None:
+    def forget(self, waiting: asyncio.Future[None] | Waiter | Limit) -> None:
         self._deadlines.pop(waiting, None)
 
     def _ring_at(self, when: float) -> None:
@@ -44,6 +46,8 @@ class Expiry:
             del self._deadlines[waiting]
             if isinstance(waiting, Limit):
                 waiting.expire()
+            elif isinstance(waiting, Waiter):
+                waiting.fail(TimeoutError())
             elif not waiting.done():
                 waiting.set_exception(TimeoutError())
         if self._deadlines:

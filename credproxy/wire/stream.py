@@ -1,19 +1,20 @@
 """A byte stream over any transport: bounded both ways, and it says at once when the other side has gone.
 
 Used on both legs in place of asyncio's own streams, which cannot tell whether bytes wait unread (a reused upstream
-connection with such bytes is poisoned) nor call back when a client leaves (its upstream call must end then).
+connection with such bytes is poisoned) nor call back when a client leaves (its upstream call must end then). TLS is
+done in it, by `tls.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import asyncio.sslproto
-import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
 
 from credproxy.wire.expiry import expiry_of
+from credproxy.wire.tls import TlsSide
+from credproxy.wire.waiting import Waiter
 
 READ_BYTES = 64 << 10
 """Read at once, into one place for all connections: nothing waits between the reading and the taking out. Handed out
@@ -23,14 +24,8 @@ MAX_UNREAD_BYTES = 256 << 10
 """More than this waiting unread and the transport is told to stop reading: back-pressure."""
 TLS_HANDSHAKE = b"\x16"
 """The type of a TLS connection's first record; no line of HTTP begins with it."""
-TLS_BUFFER_BYTES = 32 << 10
-asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
-"""Of each TLS connection, for as long as it is open, and cleared when it is made. asyncio takes 256 KiB: the sixteen
-idle connections of one busy container would hold 4 MB.
-
-It is set for the whole process, since asyncio makes its TLS layer itself, in `start_tls` and `create_connection`, and
-takes neither a size nor a class for it. Nobody else of this process speaks TLS: all goes through `Stream`. A test sees
-that the layer still takes its size from there."""
+LINGER_S = 5.0
+"""For the other side's word at a connection's end."""
 
 
 class StreamBroken(Exception):
@@ -53,8 +48,14 @@ class Stream(asyncio.BufferedProtocol):
         self._is_lost = False
         self._is_paused_reading = False
         self._is_paused_writing = False
-        self._is_upgrading = False
-        self._waiting_reader: asyncio.Future[None] | None = None
+        self._tls: TlsSide | None = None
+        self._shaking_hands: asyncio.Future[None] | None = None
+        """Waited for until the handshake is done."""
+        self._lingering: asyncio.TimerHandle | None = None
+        """Set when this side has ended its TLS: what still comes is nobody's."""
+        self._loop = asyncio.get_running_loop()
+        self._expiry = expiry_of(self._loop)
+        self._reader = Waiter(self._loop)
         self._waiting_writer: asyncio.Future[None] | None = None
         self.on_gone: Callable[[], None] | None = None
         """Called once when the other side ends or breaks the connection."""
@@ -74,16 +75,14 @@ class Stream(asyncio.BufferedProtocol):
         while not self._unread:
             if self._has_ended or self._is_lost:
                 return b""
-            loop = asyncio.get_running_loop()
-            self._waiting_reader = waiting = loop.create_future()
-            expiry = expiry_of(loop)
-            if timeout_s is not None:
-                expiry.watch(waiting, loop.time() + timeout_s)
+            if timeout_s is None:
+                await self._reader
+                continue
+            self._expiry.watch(self._reader, self._loop.time() + timeout_s)
             try:
-                await waiting
+                await self._reader
             finally:
-                self._waiting_reader = None
-                expiry.forget(waiting)
+                self._expiry.forget(self._reader)
         chunk, self._unread = self._unread, b""
         if self._is_paused_reading and self._transport is not None:
             self._is_paused_reading = False
@@ -93,12 +92,17 @@ class Stream(asyncio.BufferedProtocol):
     def write(self, data: bytes) -> None:
         if self._is_lost or self._transport is None:
             raise StreamBroken("the connection is closed")
+        if self._tls is not None:
+            try:
+                data = self._tls.write(data)
+            except ssl.SSLError as error:
+                raise StreamBroken("nothing can be written any more") from error
         self._transport.write(data)
 
     async def drain(self) -> None:
         """Wait until the other side has taken enough; raises StreamBroken."""
         while self._is_paused_writing and not self._is_lost:
-            self._waiting_writer = asyncio.get_running_loop().create_future()
+            self._waiting_writer = self._loop.create_future()
             try:
                 await self._waiting_writer
             finally:
@@ -107,44 +111,49 @@ class Stream(asyncio.BufferedProtocol):
             raise StreamBroken("the other side is gone")
 
     async def begins_tls(self, timeout_s: float) -> bool:
-        """Whether what comes first is a TLS handshake. It is looked at and not read, so that `start_tls` finds it all.
+        """Whether what comes first is a TLS handshake. It is looked at and kept, so that `start_tls` finds it all.
         Raises StreamBroken, TimeoutError."""
-        if self._transport is None or self._unread or self._has_ended:
-            raise StreamBroken("the other side left, or spoke before it was told to")
-        loop = asyncio.get_running_loop()
-        self._transport.pause_reading()
-        # Of its own number: asyncio lets nobody else watch a transport's socket.
-        with self._transport.get_extra_info("socket").dup() as peeked:
-            arrived = asyncio.Event()
-            loop.add_reader(peeked, arrived.set)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await arrived.wait()
-            finally:
-                loop.remove_reader(peeked)
-            first = peeked.recv(1, socket.MSG_PEEK)
-        if self._transport is None or not first:
+        if self._unread:
+            raise StreamBroken("the other side spoke before it was told to")
+        self._unread = await self.read(timeout_s)
+        if not self._unread:
             raise StreamBroken("the other side left without a word")
-        self._transport.resume_reading()
-        return bool(first == TLS_HANDSHAKE)
+        return self._unread[:1] == TLS_HANDSHAKE
 
-    async def start_tls(self, context: ssl.SSLContext, timeout_s: float) -> None:
-        """Answer a TLS handshake on this connection; raises OSError (ssl.SSLError too) or StreamBroken."""
+    async def start_tls(self, context: ssl.SSLContext, timeout_s: float | None, server_name: str | None = None) -> None:
+        """Shake hands on this connection: as the server, or, with a `server_name`, as a client of whoever proves to be
+        that. Raises ssl.SSLError, TimeoutError, StreamBroken."""
         if self._transport is None or self._has_ended or self._is_lost:
             raise StreamBroken("the other side is gone")
-        self._is_upgrading = True
+        loop = self._loop
+        self._tls = tls = TlsSide(context, server_name)
+        tls.receive(self._unread)
+        self._unread = b""
+        self._shaking_hands = waiting = loop.create_future()
+        if timeout_s is not None:
+            self._expiry.watch(waiting, loop.time() + timeout_s)
         try:
-            transport = await asyncio.get_running_loop().start_tls(
-                self._transport, self, context, server_side=True, ssl_handshake_timeout=timeout_s
-            )
+            self._shake_hands(tls, waiting)
+            await waiting
         finally:
-            self._is_upgrading = False
-        if transport is None:
-            raise StreamBroken("the other side left during the handshake")
-        self._transport = transport
+            self._expiry.forget(waiting)
 
     def close(self) -> None:
-        """Close after what is written has gone."""
+        """Close after what is written has gone, and, with TLS, the other side has said goodbye in its turn: many a
+        client takes a socket that is closed by then for a failure."""
+        transport, tls = self._transport, self._tls
+        if transport is None:
+            return
+        if tls is not None and self._lingering is None:
+            transport.write(tls.end())
+        if tls is None or self._has_ended or transport.is_closing():
+            transport.close()
+        elif self._lingering is None:
+            if self._is_paused_reading:
+                transport.resume_reading()
+            self._lingering = self._loop.call_later(LINGER_S, transport.abort)
+
+    def _close_now(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
@@ -163,7 +172,51 @@ class Stream(asyncio.BufferedProtocol):
         return _arriving
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_arriving[:nbytes])
+        if self._tls is None:
+            self._take(bytes(_arriving[:nbytes]))
+        else:
+            self._tls.receive(_arriving[:nbytes])
+            self._take_records(self._tls)
+
+    def _take_records(self, tls: TlsSide) -> None:
+        waiting = self._shaking_hands
+        if waiting is not None and not self._shake_hands(tls, waiting):
+            return
+        try:
+            data = tls.read()
+        except ssl.SSLError:
+            self._write_raw(tls.to_send())
+            self.abort()
+            return
+        self._write_raw(tls.to_send())
+        if self._lingering is not None:
+            self._close_now()  # it said goodbye, or goes on as if nothing had been said
+            return
+        if data:
+            self._take(data)
+        if tls.has_ended:
+            self._end()
+            self.close()
+
+    def _shake_hands(self, tls: TlsSide, waiting: asyncio.Future[None]) -> bool:
+        """Go on with the handshake; return whether it is done."""
+        is_done = False
+        try:
+            is_done = tls.shake_hands()
+        except ssl.SSLError as error:
+            if not waiting.done():
+                waiting.set_exception(error)
+        self._write_raw(tls.to_send())
+        if is_done:
+            self._shaking_hands = None
+            self._wake(waiting)
+        return is_done
+
+    def _write_raw(self, wire: bytes) -> None:
+        if wire and self._transport is not None:
+            self._transport.write(wire)
+
+    def _take(self, data: bytes) -> None:
         if not self._unread:
             self._unread = data
         else:
@@ -173,7 +226,7 @@ class Stream(asyncio.BufferedProtocol):
         if len(self._unread) > MAX_UNREAD_BYTES and not self._is_paused_reading and self._transport is not None:
             self._is_paused_reading = True
             self._transport.pause_reading()
-        self._wake(self._waiting_reader)
+        self._reader.go_on()
 
     def eof_received(self) -> bool:
         self._end()
@@ -182,8 +235,9 @@ class Stream(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         del error
         self._is_lost = True
-        # asyncio's TLS layer keeps our methods for ever: held by us in turn, its buffers would wait for the collector.
-        self._transport = None
+        self._transport = self._tls = None
+        if self._lingering is not None:
+            self._lingering.cancel()
         self._end()
         self._wake(self._waiting_writer)
 
@@ -196,7 +250,11 @@ class Stream(asyncio.BufferedProtocol):
 
     def _end(self) -> None:
         self._has_ended = True
-        self._wake(self._waiting_reader)
+        waiting, self._shaking_hands = self._shaking_hands, None
+        if waiting is not None and not waiting.done():
+            self.on_gone = None  # whoever shakes hands is told here, and nobody else waits
+            waiting.set_exception(StreamBroken("it broke the connection off during the handshake"))
+        self._reader.go_on()
         gone, self.on_gone = self.on_gone, None
         if gone is not None:
             gone()

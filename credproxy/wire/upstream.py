@@ -20,7 +20,7 @@ from credproxy.wire.addresses import Address
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import MAX_HEAD_BYTES
 from credproxy.wire.resolving import Resolver, SystemResolver
-from credproxy.wire.stream import Stream
+from credproxy.wire.stream import Stream, StreamBroken
 from protocol.ids import GroupId
 
 IsPermitted = Callable[[Address], bool]
@@ -197,24 +197,28 @@ class Upstreams:
             async with asyncio.timeout(self._deadlines.connect_s):
                 for address in addresses[:MAX_TRIED]:
                     try:
-                        _transport, stream = await asyncio.get_running_loop().create_connection(
-                            Stream,
-                            address,
-                            key.port,
-                            ssl=tls,
-                            server_hostname=key.host if tls is not None else None,
-                        )
-                        return stream
+                        return await self._connect(address, key, tls)
                     except ssl.SSLError as error:
                         sentence = f"the certificate of {key.host} was not accepted: {_tls_reason(error)}"
                         raise UpstreamFailed("upstream_untrusted", sentence, may_retry=False) from error
-                    except OSError as error:
+                    except (OSError, StreamBroken) as error:
                         failure = error
         except TimeoutError:
             sentence = f"{key.host} did not answer within {self._deadlines.connect_s:g} s"
             raise UpstreamFailed("upstream_timeout", sentence, may_retry=True) from None
         sentence = f"{key.host} port {key.port} cannot be reached: {_connect_reason(failure)}"
         raise UpstreamFailed("upstream_unreachable", sentence, may_retry=True) from failure
+
+    async def _connect(self, address: str, key: PoolKey, tls: ssl.SSLContext | None) -> Stream:
+        """Connect, and shake hands where `tls` says how; raises OSError (ssl.SSLError too), StreamBroken."""
+        _transport, stream = await asyncio.get_running_loop().create_connection(Stream, address, key.port)
+        if tls is not None:
+            try:
+                await stream.start_tls(tls, None, key.host)
+            except BaseException:
+                stream.abort()
+                raise
+        return stream
 
     def _tls_context(self) -> ssl.SSLContext:
         """Made at first use: the system's certificates take 4 MB."""
