@@ -7,6 +7,7 @@ passed on.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import urllib.parse
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from credproxy.issuers.oauth import read_claims
+from credproxy.wire.heads import Headers, find_header
 
 MAX_ASK_BYTES = 512 << 10
 """Of a token request's body: it must be read before it is sent."""
@@ -48,6 +50,9 @@ _KINDS: Mapping[str, str] = {
     "sessionkey": "session_key",
 }
 """How services call what they give, without case, `_` and `-`."""
+_CLIENT_FIELDS = frozenset(
+    ("redirect_uris", "grant_types", "response_types", "token_endpoint_auth_method", "software_statement")
+)
 _NAME_NOISE = re.compile(r"[-_ .]")
 
 
@@ -60,6 +65,10 @@ class TokenAsk:
     client_secret: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
     scope: str = ""
+    client_name: str = ""
+    """The secret of ours whose placeholder it shows as its client secret; then `client_secret` is the real one."""
+    shown_secret: str = field(default="", repr=False)
+    """That placeholder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +79,8 @@ class FoundLogin:
     """Kind (`access_token`, `refresh_token`, `id_token` …) to token."""
     expires_in: float | None = None
     scope: str = ""
+    client_id: str = ""
+    """Of a client that was registered with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +116,44 @@ def read_ask(body: bytes, content_type: str) -> TokenAsk:
         refresh_token=said("refresh_token"),
         scope=said("scope"),
     )
+
+
+def asks_to_register(body: bytes) -> bool:
+    """Whether a JSON body is a client's description of itself, as RFC 7591 has it."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(fields, dict) and not _CLIENT_FIELDS.isdisjoint(fields)
+
+
+def read_basic(headers: Headers) -> tuple[str, str]:
+    """Return the client id and secret of a Basic header, empty if there is none."""
+    said = (find_header(headers, b"authorization") or b"").decode("latin-1")
+    kind, _space, pair = said.partition(" ")
+    if kind.lower() != "basic":
+        return "", ""
+    try:
+        client_id, _colon, secret = base64.b64decode(pair.strip(), validate=True).decode("utf-8").partition(":")
+    except ValueError:
+        return "", ""
+    return urllib.parse.unquote_plus(client_id), urllib.parse.unquote_plus(secret)
+
+
+def with_client_secret(ask: TokenAsk, received: Headers, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    """Return a request's headers and body with the client secret wherever its placeholder stood. `received`: the
+    headers as the tool sent them."""
+    media_type = find_header(headers, b"content-type") or b""
+    is_json = b"json" in media_type.lower()
+    written = json.dumps(ask.client_secret)[1:-1] if is_json else urllib.parse.quote_plus(ask.client_secret)
+    body = body.replace(ask.shown_secret.encode("ascii"), written.encode("ascii"))
+    headers = [header for header in headers if header[0] != b"content-length"]
+    headers.append((b"content-length", str(len(body)).encode("ascii")))
+    client_id, shown = read_basic(received)
+    if shown == ask.shown_secret:
+        pair = f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(ask.client_secret)}"
+        headers.append((b"authorization", b"Basic " + base64.b64encode(pair.encode("ascii"))))
+    return headers, body
 
 
 def read_page(body: bytes, content_type: str) -> TokenPage | None:
@@ -168,7 +217,7 @@ def _logins_in(value: Any) -> Iterator[FoundLogin]:
         if kind is not None and isinstance(item, str) and len(item) >= MIN_TOKEN_CHARS:
             tokens[kind if kind not in tokens else f"{kind} {name}"] = item
     if tokens:
-        yield FoundLogin(tokens=tokens, expires_in=_seconds(value), scope=_scope(value))
+        yield FoundLogin(tokens=tokens, expires_in=_seconds(value), scope=_scope(value), client_id=_client_id(value))
     for item in value.values():
         yield from _logins_in(item)
 
@@ -184,6 +233,11 @@ def _seconds(value: Mapping[str, Any]) -> float | None:
 
 def _scope(value: Mapping[str, Any]) -> str:
     found = value.get("scope")
+    return found if isinstance(found, str) and found.isascii() and found.isprintable() else ""
+
+
+def _client_id(value: Mapping[str, Any]) -> str:
+    found = next((value[name] for name in value if _NAME_NOISE.sub("", str(name)).lower() == "clientid"), None)
     return found if isinstance(found, str) and found.isascii() and found.isprintable() else ""
 
 

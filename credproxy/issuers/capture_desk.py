@@ -14,6 +14,7 @@ import logging
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from credproxy.injection.placeholders import PlaceholderName
 from credproxy.issuers import capture
@@ -37,6 +38,8 @@ PlaceholderOf = Callable[[GroupId, str, str, str], str]
 IsUsed = Callable[[str], bool]
 """Whether a route or grant names a secret."""
 
+CLIENT_TYPE, CLIENT_PART = "basic", "client_secret"
+"""A registered client is kept as id and secret; its placeholder is that of this part."""
 SHORTEST_LIFE_S = 60
 USUAL_LIFE_S = 3600
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
@@ -75,6 +78,21 @@ class CaptureDesk:
         self._is_used = is_used
         self._note = note
         self._clock = clock
+
+    def with_client(self, target: Target, ask: TokenAsk, group_id: GroupId) -> TokenAsk:
+        """Return what a tool asks, with the client secret that it was registered with in place of its placeholder: at
+        the host that gave it, and nowhere else."""
+        name = client_name(target.host, group_id)
+        row = self._vault.find(name) if ask.client_secret else None
+        if row is None or row.preset != CAPTURED or row.type != CLIENT_TYPE:
+            return ask
+        if ask.client_secret != self._placeholder_of(group_id, name, CAPTURED, CLIENT_PART):
+            return ask
+        values = self._vault.values(name)
+        if not values:
+            return ask
+        real = values[0].parts["password"].reveal()
+        return replace(ask, client_secret=real, client_name=name, shown_secret=ask.client_secret)
 
     def find(self, target: Target, ask: TokenAsk, group_id: GroupId) -> SealedSecret | None:
         """Return the login to answer from, where a tool shows the placeholder of its refresh token at its own issuer;
@@ -174,13 +192,37 @@ class CaptureDesk:
                 name,
                 extra={"action": "login_captured", "secret": name, "group_id": group_id},
             )
-        parts = {"access_token": "value"}
+        if "client_secret" in login.tokens:
+            await self._keep_client(target, login, group_id)
+        client, parts = client_name(target.host, group_id), {"access_token": "value"}
         return {
             token: capture.shaped_like(
-                token, self._placeholder_of(group_id, name, CAPTURED, parts.get(kind, kind.partition(" ")[0]))
+                token,
+                self._placeholder_of(
+                    group_id,
+                    client if kind == CLIENT_PART else name,
+                    CAPTURED,
+                    parts.get(kind, kind.partition(" ")[0]),
+                ),
             )
             for kind, token in login.tokens.items()
         }
+
+    async def _keep_client(self, target: Target, login: FoundLogin, group_id: GroupId) -> None:
+        """Store the secret of a client that a tool has registered: it shows the placeholder when it asks for tokens."""
+        name = client_name(target.host, group_id)
+        old = self._vault.find(name)
+        if old is not None and (old.preset != CAPTURED or self._is_used(name)):
+            sentence = f"A secret named {name} is in the vault already."
+            raise CaptureFailed("login_exists", sentence, f"nightyard secret remove {name}")
+        parts = {"username": login.client_id or "client", "password": login.tokens["client_secret"]}
+        try:
+            await asyncio.to_thread(self._vault.add, name, parts, type_name=CLIENT_TYPE, preset=CAPTURED, replace=True)
+        except (BadValue, BadSecretName, SecretExists, NotWritten) as error:
+            sentence = f"The client secret that {target.host} gave could not be put into the vault; it was dropped."
+            raise CaptureFailed("token_not_kept", sentence) from error
+        self._credentials.forget(name)
+        await self._note(name, f"client registered at {target.host}")
 
     def _store(self, name: str, target: Target, ask: TokenAsk, login: FoundLogin) -> None:
         access_token, refresh_token = login.tokens.get("access_token"), login.tokens.get("refresh_token")
@@ -190,8 +232,8 @@ class CaptureDesk:
         parts = {
             "refresh_token": refresh_token,
             "token_url": urllib.parse.urlunsplit((target.scheme, target.authority, target.path, "", "")),
-            "client_id": ask.client_id,
-            "client_secret": ask.client_secret,
+            "client_id": ask.client_id or login.client_id,
+            "client_secret": ask.client_secret or login.tokens.get("client_secret", ""),
             "scope": login.scope or ask.scope,
             "account_id": read_account_id(login.tokens.get("id_token", ""), access_token or ""),
         }
@@ -207,13 +249,21 @@ def captured_placeholders(vault: Vault, groups: Iterable[GroupId]) -> Iterator[P
     """Yield what the placeholders stand for that tools may have got: whose login it is, its row does not say."""
     captured = [row for row in vault.secrets() if row.preset == CAPTURED]
     for row, group_id in itertools.product(captured, tuple(groups)):
-        for part in ("value", "refresh_token"):
+        for part in (CLIENT_PART,) if row.type == CLIENT_TYPE else ("value", "refresh_token"):
             yield PlaceholderName(group_id=group_id, secret=row.name, preset=CAPTURED, part=part)
+
+
+def client_name(host: str, group_id: GroupId) -> str:
+    """Return the name of the secret of a client that a group's tool has registered at a host."""
+    return _name(host, f"-{group_id}-client")
 
 
 def captured_name(host: str, group_id: GroupId, number: int) -> str:
     """Return the secret's name for a login at a host by a group: one each, so that groups do not share them."""
-    tail = f"-{group_id}" + (f"-{number}" if number > 1 else "")
+    return _name(host, f"-{group_id}" + (f"-{number}" if number > 1 else ""))
+
+
+def _name(host: str, tail: str) -> str:
     name = _NOT_A_NAME.sub("-", host.lower()).strip("-") + tail
     if len(name) <= MAX_NAME_CHARS:
         return name

@@ -1,4 +1,5 @@
-"""Which requests may bring fresh tokens. Pure, and small: every POST is asked about, and few homes need the rest.
+"""Which requests may bring fresh tokens, or a client's secret. Pure, and small: every POST is asked about, and few
+homes need the rest.
 
 What such a request and its answer say is read in `capture.py`.
 """
@@ -16,9 +17,18 @@ _ENDPOINT = re.compile(
     r"|oauth\.access|oauth\.v2\.access|oauth\.v2\.exchange|openid\.connect\.token|tooling\.tokens\.rotate)/?",
     re.IGNORECASE,
 )
+_REGISTRATION = re.compile(r"/(?:register|registration|reg)/?$", re.IGNORECASE)
 _SEGMENT_END = re.compile(r"(?:;|%3B)[^/]*")
 _ASKED = re.compile(r"(?:^|[&;])(?:grant_type|client_secret|client_assertion|refresh_token|code|device_code)=")
 _ASKING_METHODS = frozenset(("POST", "PUT", "PATCH"))
+
+
+def is_registration(method: str, target: Target, media_type: bytes) -> bool:
+    """Whether a client may register itself (RFC 7591). Many a site has such a path: what is asked decides
+    (`capture.asks_to_register`)."""
+    if method != "POST" or b"json" not in media_type.lower() or target.is_ambiguous:
+        return False
+    return _REGISTRATION.search(target.path) is not None
 
 
 def is_token_endpoint(method: str, target: Target) -> bool:

@@ -4,13 +4,24 @@ taken in before the tool sees it. What tokens are, and where they are kept, is `
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NoReturn
 
 import h11
 
-from credproxy.issuers.capture import MAX_ANSWER_BYTES, MAX_ASK_BYTES, TokenAsk, read_ask
+from credproxy.injection.outgoing import Outgoing
+from credproxy.issuers.capture import (
+    MAX_ANSWER_BYTES,
+    MAX_ASK_BYTES,
+    TokenAsk,
+    asks_to_register,
+    read_ask,
+    read_basic,
+    with_client_secret,
+)
 from credproxy.issuers.capture_desk import CaptureFailed
 from credproxy.issuers.credentials import CredentialFailed
+from credproxy.issuers.token_endpoint import is_registration
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
@@ -38,7 +49,12 @@ async def read_token_ask(call: Call, request: Request, body: RequestBody) -> byt
         ask = read_ask((call.ask.target.query or "").encode("ascii"), "application/x-www-form-urlencoded")
     else:
         ask = read_ask(whole, media_type)
+    if is_registration(call.ask.method, call.ask.target, media_type.encode("latin-1")) and not asks_to_register(whole):
+        return whole
+    if not ask.client_secret:
+        ask = replace(ask, client_secret=read_basic(request.headers)[1])
     try:
+        ask = call.proxy.capture_desk.with_client(call.ask.target, ask, call.lease.group_id)
         row = call.proxy.capture_desk.find(call.ask.target, ask, call.lease.group_id)
         if row is not None:
             await _answer(call, row)
@@ -48,6 +64,12 @@ async def read_token_ask(call: Call, request: Request, body: RequestBody) -> byt
         await refuse(call.proxy, call.door, answers.credential_failed(failure), call.target)
     call.token_ask = ask
     return whole
+
+
+def with_client(ask: TokenAsk, outgoing: Outgoing) -> Outgoing:
+    """Return a request for tokens with the client secret in place of the placeholder that the tool shows."""
+    headers, body = with_client_secret(ask, list(outgoing.received), outgoing.headers, outgoing.body or b"")
+    return Outgoing(outgoing.method, outgoing.target, headers, body, outgoing.received)
 
 
 async def pass_tokens_on(

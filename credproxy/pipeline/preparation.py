@@ -20,7 +20,7 @@ from credproxy.injection.kinds import Bearer, Injection, SetHeader
 from credproxy.injection.outgoing import needs_body, only_signs, takes_unsigned_pieces
 from credproxy.injection.placeholders import searched_texts
 from credproxy.issuers.credentials import CredentialFailed
-from credproxy.issuers.token_endpoint import is_token_endpoint
+from credproxy.issuers.token_endpoint import is_registration, is_token_endpoint
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
 from credproxy.pipeline.call import Call
@@ -64,7 +64,9 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     allow = call.allow
     if allow.web_read is not None and request.has_body:
         await _refuse(call, answers.WEB_READ_BODY)
-    whole_body = await (_read_token_ask(call, request, body) if _is_token_ask(call) else _read_body(allow, body))
+    whole_body = await (
+        _read_token_ask(call, request, body) if _is_token_ask(call, request) else _read_body(allow, body)
+    )
     await _check_placeholders(call, request, whole_body)
     headers = await _build_headers(call, request, whole_body)
     pieces: AwsPieces | None = None
@@ -98,9 +100,13 @@ def held_request(call: Call, headers: Headers, body: bytes) -> HeldRequest:
     )
 
 
-def _is_token_ask(call: Call) -> bool:
+def _is_token_ask(call: Call, request: Request) -> bool:
     """Whether a request may bring fresh tokens. Not a model call; and a twin's tokens open nothing."""
-    return is_token_endpoint(call.ask.method, call.ask.target) and call.ask.route is None and call.allow.dial is None
+    method, target = call.ask.method, call.ask.target
+    if call.ask.route is not None or call.allow.dial is not None:
+        return False
+    media_type = find_header(request.headers, b"content-type") or b""
+    return is_token_endpoint(method, target) or is_registration(method, target, media_type)
 
 
 async def _read_token_ask(call: Call, request: Request, body: RequestBody) -> bytes:

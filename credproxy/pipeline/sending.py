@@ -10,6 +10,7 @@ import asyncio
 import time
 
 from credproxy.audit import notes
+from credproxy.injection.kinds import Injection
 from credproxy.injection.outgoing import InjectionFailed, Outgoing, inject, needs_body
 from credproxy.pipeline import answers
 from credproxy.pipeline.answering import Answering
@@ -17,7 +18,7 @@ from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.preparation import Prepared, held_request
 from credproxy.pipeline.refusal import Refused
-from credproxy.pipeline.scrub import NO_NEEDLES, Needles
+from credproxy.pipeline.scrub import NO_NEEDLES, Needles, needles_of
 from credproxy.pipeline.splice import Splice
 from credproxy.pipeline.spool import Spool
 from credproxy.pipeline.tripwire import find_tripped
@@ -164,17 +165,27 @@ class Sending:
         """Return the request with the credential in it, and the forms in which that must not come back."""
         call, prepared, injection = self._call, self._prepared, self._call.allow.injection
         outgoing = Outgoing(call.ask.method, call.ask.target, prepared.headers, prepared.body, self._request.headers)
-        if injection is None:
-            return outgoing, NO_NEEDLES
+        client = call.token_ask if call.token_ask is not None and call.token_ask.shown_secret else None
+        if client is not None:
+            from credproxy.pipeline.capturing import with_client  # few agents' tools ever log in by themselves
+
+            outgoing = with_client(client, outgoing)
+        needles = NO_NEEDLES
+        if injection is not None:
+            outgoing = await self._injected(outgoing, injection, credential)
+            needles = NO_NEEDLES if credential is None else call.proxy.needles(credential.name)
+        if client is not None:
+            needles = Needles((*needles.forms, *needles_of((client.client_secret,)).forms))
+        return outgoing, needles
+
+    async def _injected(self, outgoing: Outgoing, injection: Injection, credential: Credential | None) -> Outgoing:
         try:
-            if prepared.body and len(prepared.body) > MAX_INLINE_BYTES and needs_body(injection):
-                async with call.door.changing_body:
-                    outgoing = await asyncio.to_thread(inject, outgoing, injection, credential, now=time.time())
-            else:
-                outgoing = inject(outgoing, injection, credential, now=time.time())
+            if outgoing.body and len(outgoing.body) > MAX_INLINE_BYTES and needs_body(injection):
+                async with self._call.door.changing_body:
+                    return await asyncio.to_thread(inject, outgoing, injection, credential, now=time.time())
+            return inject(outgoing, injection, credential, now=time.time())
         except InjectionFailed as failure:
             raise Refused(answers.injection_failed(failure)) from failure
-        return outgoing, NO_NEEDLES if credential is None else call.proxy.needles(credential.name)
 
     async def _stream_body(self, outbound: Outbound) -> None:
         """Pass the request's body on as it comes, after what came of it in an earlier try. An upstream that stops

@@ -19,8 +19,9 @@ def find_tripped(call: Call, texts: Iterable[bytes]) -> Tripped | None:
 
 def _belongs(call: Call, secret: str) -> bool:
     """A model route puts its own key in place of whatever a tool sends as one. Elsewhere a tool sends its key with
-    every request to a host, to the paths too that are granted without it, and in a task that talks to twins only."""
-    if call.ask.route is not None:
+    every request to a host, to the paths too that are granted without it, and in a task that talks to twins only. A
+    client that a tool has registered shows its secret where it asks for tokens."""
+    if call.ask.route is not None or (call.token_ask is not None and call.token_ask.client_name == secret):
         return True
     group = call.proxy.policy.groups.get(call.lease.group_id, GroupRules())
     return is_used_at(call.ask.target.host, secret, group)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
+import urllib.parse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -207,3 +209,88 @@ async def test_secret_that_could_never_bring_a_token_is_refused(
         )
     assert refused.value.code == "bad_value"
     assert "canary" not in refused.value.message
+
+
+CLIENT_SECRET = "canary-client/secret+0123456789"
+
+
+@pytest.mark.parametrize("way", ["form", "json", "basic"])
+async def test_a_client_that_a_tool_registers_can_log_in(street: Street, way: str) -> None:
+    """A tool registers itself and gets a placeholder for its client secret. Where it shows that at the same host to get
+    tokens, the real one goes out; anywhere else it is an alarm. What it logs in to is kept with the real one, too."""
+    async with street.upstream("login.test") as upstream, street.upstream("evil.test") as evil:
+        street.addresses["evil.test"] = ["127.0.0.1"]
+        upstream.respond = say_json(
+            json.dumps({"client_id": "tool-1", "client_secret": CLIENT_SECRET, "redirect_uris": []}).encode(),
+            status=b"201 Created",
+        )
+        asked = json.dumps({"redirect_uris": ["http://localhost/cb"], "client_name": "Tool"}).encode()
+        as_json, as_form = (
+            [("content-type", "application/json")],
+            [("content-type", "application/x-www-form-urlencoded")],
+        )
+        async with inside(street, "login.test", upstream) as client:
+            host = f"login.test:{upstream.port}"
+            registered = await client.ask("POST", "/oauth/register", host=host, headers=as_json, body=asked)
+            assert registered.status == 201
+            shown = json.loads(registered.body)
+            assert shown["client_id"] == "tool-1"
+            placeholder = shown["client_secret"]
+            assert CLIENT_SECRET not in placeholder
+            upstream.respond = say_json(ISSUED.encode())
+            fields = {"grant_type": "authorization_code", "code": "abc", "client_id": "tool-1"}
+            if way != "basic":
+                fields["client_secret"] = placeholder
+            pair = base64.b64encode(f"tool-1:{placeholder}".encode()).decode()
+            headers = {
+                "form": as_form,
+                "json": as_json,
+                "basic": [*as_form, ("authorization", f"Basic {pair}")],
+            }[way]
+            body = json.dumps(fields) if way == "json" else urllib.parse.urlencode(fields)
+            answer = await client.ask("POST", "/oauth/token", host=host, headers=headers, body=body.encode())
+            assert answer.status == 200
+            assert FRESH.encode() not in answer.body
+            sent = upstream.inbox[-1]
+            if way == "basic":
+                said = base64.b64decode(sent.header("authorization")[0].removeprefix("Basic ")).decode()
+                assert said == f"tool-1:{urllib.parse.quote_plus(CLIENT_SECRET)}"
+            else:
+                read = json.loads(sent.body) if way == "json" else dict(urllib.parse.parse_qsl(sent.body.decode()))
+                assert read == {**fields, "client_secret": CLIENT_SECRET}
+            assert sent.header("content-length") == [str(len(sent.body))]
+            upstream.respond = say_json(json.dumps({"error": f"you said {CLIENT_SECRET}"}).encode())
+            answer = await client.ask("POST", "/oauth/token", host=host, headers=headers, body=body.encode())
+            assert (answer.status, answer.headers["x-nightyard"]) == (502, "secret_reflected")
+            # At another of its paths, and at another host, it is out of its place.
+            stray = await client.ask("POST", "/other", host=host, headers=as_form, body=placeholder.encode())
+            assert (stray.status, stray.headers["x-nightyard"]) == (403, "tripwire")
+        login = street.proxy.vault.values("login-test-main")[0]
+        assert login.parts["client_secret"].reveal() == CLIENT_SECRET
+        async with inside(street, "evil.test", evil) as client:
+            host = f"evil.test:{evil.port}"
+            stolen = await client.ask("POST", "/oauth/token", host=host, headers=headers, body=body.encode())
+            assert (stolen.status, stolen.headers["x-nightyard"]) == (403, "tripwire")
+        assert evil.everything == b""
+    assert street.spilled(CLIENT_SECRET.encode()) == []
+
+
+async def test_other_registrations_are_nobodys_business(street: Street) -> None:
+    """A site's own sign-up has such a path too: what is no client's description goes out and comes back as it is."""
+    async with street.upstream("site.test") as upstream:
+        page = b"<html>welcome, your token=abcdefghijklmnop</html>"
+        upstream.respond = say_json(page, b"text/html")
+        async with inside(street, "site.test", upstream) as client:
+            for media_type, body in (
+                ("application/json", b'{"name": "Ada", "client_name": "x"}'),
+                ("multipart/form-data", b"x" * 600_000),
+                ("application/x-www-form-urlencoded", b"redirect_uris=x"),
+            ):
+                answer = await client.ask(
+                    "POST",
+                    "/register",
+                    host=f"site.test:{upstream.port}",
+                    headers=[("content-type", media_type)],
+                    body=body,
+                )
+                assert (answer.status, answer.body) == (200, page)

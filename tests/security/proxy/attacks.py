@@ -301,7 +301,7 @@ ATTACKS = (
     Attack(
         number=31,
         attack="the secret comes back in pieces, escaped, in base64, compressed, in ranges",
-        safe="found across any cut in the usual forms; no compression and no ranges where it is searched for",
+        safe="found across any cut in the usual forms; no compression and no ranges where it goes out",
         tests=(
             f"{SP}test_answers.py::test_reflected_secret_stays_here",
             f"{SP}test_answers.py::test_encoded_answer_is_refused_unread",
@@ -323,10 +323,11 @@ ATTACKS = (
     Attack(
         number=33,
         attack="a token endpoint hands fresh tokens to the agent, under any spelling of its address",
-        safe="they go into the vault, the agent gets placeholders; sessions of our secret stay here",
+        safe="they go into the vault, as does a client's secret; the agent gets placeholders; our sessions stay here",
         tests=(
             f"{CP}issuers/test_through_doors.py::test_fresh_tokens_do_not_reach_the_agent",
             f"{CP}issuers/test_through_doors.py::test_answer_that_cannot_be_read_is_withheld",
+            f"{CP}issuers/test_through_doors.py::test_a_client_that_a_tool_registers_can_log_in",
             f"{SP}test_terms.py::test_tokens_are_taken_in_however_the_address_is_spelled",
             f"{SP}test_answers.py::test_session_of_our_secret_stays_here",
         ),
