@@ -19,6 +19,7 @@ from protocol.message import OutboundMessage, Receipt
 from runtime.config import DeliverySettings
 from runtime.insist import insist
 from runtime.retry import DeliveryFailure, GiveUp, decide_delivery
+from runtime.store.outbox_rows import NOTICE
 from runtime.store.records import OutboxRow
 from runtime.store.store import Store
 
@@ -28,7 +29,6 @@ SLOW_REREAD_S = 120.0
 """The outbox is read again at least so often, in case a wake was lost."""
 SIDE_BY_SIDE = 16
 """Deliveries under way at once."""
-NOTICE = "undelivered:"
 SLOWEST_UPLOAD_BYTES_PER_S = 32 << 10
 """A file may take as long as it does on a line of a quarter of a megabit: 50 MB in 27 minutes."""
 

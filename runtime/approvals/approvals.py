@@ -82,9 +82,12 @@ class Approvals:
             log.info("a person is asked", extra={"action": "approval_asked", **ids})
         return approval
 
-    async def decide(self, reference: str, by: str, *, is_yes: bool, remember: Scope | None = None) -> Decision:
-        """Count somebody's word; `by` is a person's key or `cli`. Raises OperationRefused: unknown, not theirs, decided
-        (by whom, when), run out, said already, a reach that it has not."""
+    async def decide(
+        self, reference: str, by: str, *, is_yes: bool, remember: Scope | None = None, edited: str | None = None
+    ) -> Decision:
+        """Count somebody's word; `by` is a person's key or `cli`, `edited` what a reviewer wants said instead. Raises
+        OperationRefused: unknown, not theirs, decided (by whom, when), run out, said already, a reach that it has not.
+        """
         found = await self.find(reference)
         decision = await self._store.write(
             approval_rows.decide,
@@ -92,11 +95,13 @@ class Approvals:
             by,
             is_yes=is_yes,
             remember=remember,
+            edited=edited,
             zone_name=self._zone_name(),
         )
         if decision.is_final:
             ids = {"approval_id": found.approval_id, "kind": found.kind, "group_id": found.group_id}
             log.info("a person decided", extra={"action": f"approval_{decision.approval.state}", **ids})
+            self._wake_delivery()
             self._awake.set()
         return decision
 

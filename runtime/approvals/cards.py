@@ -46,6 +46,8 @@ def build_card(
     lines = [f"**{_TITLES[approval.kind]}: {approval.approval_id}**", approval.summary, _facts(approval, zone_name)]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
+    if approval.kind == "review" and approval.quorum == 1:
+        lines.append(f"`/approve {approval.approval_id} = other words` sends those instead.")
     if shown.left_out:
         where = "The file above has it whole" if file_path else "Not all of it is shown"
         lines.append(f"{where}; so has `nightyard approvals show {approval.approval_id}`.")

@@ -64,10 +64,9 @@ def ask(transaction: Transaction, new: NewApproval, zone_name: str, file_path: s
     if known is not None:
         return known
     remembered = remembered_for(transaction, new.kind, new.group_id, new.payload)
-    if remembered is None:
-        _refuse_flood(transaction, new.group_id)
+    is_flooded = remembered is None and _is_flooded(transaction, new)
     approval = _insert(transaction, new, digest, remembered)
-    if remembered is None:
+    if remembered is None and not is_flooded:
         for chat in new.chats or chats_to_ask(transaction, approval):
             transaction.run("insert_approval_chat", approval_id=approval.approval_id, chat=chat)
             for number, card in enumerate(cards.build_card(approval, chat, zone_name, file_path)):
@@ -93,12 +92,17 @@ def _known(transaction: Transaction, new: NewApproval, digest: str) -> Approval 
     return dataclasses.replace(found, used_at=transaction.now_text(), origin=new.origin or found.origin)
 
 
-def _refuse_flood(transaction: Transaction, group_id: GroupId | None) -> None:
-    row = transaction.one("waiting_in_group", group_id=group_id or "")
+def _is_flooded(transaction: Transaction, new: NewApproval) -> bool:
+    """Whether as many questions wait as a person can look at; raises OperationRefused where this one can be refused. An
+    output that waits for a review cannot: it is kept without a card, and people are reminded of it."""
+    row = transaction.one("waiting_in_group", group_id=new.group_id or "")
     waiting = row["waiting"] if row else 0
-    if waiting >= rules.MAX_WAITING_IN_GROUP:
-        message = f"{waiting} questions of {group_id or 'this house'} wait for a decision already"
-        raise OperationRefused("too_many_approvals", message, "./nightyard approvals")
+    if waiting < rules.MAX_WAITING_IN_GROUP:
+        return False
+    if new.kind == "review":
+        return True
+    message = f"{waiting} questions of {new.group_id or 'this house'} wait for a decision already"
+    raise OperationRefused("too_many_approvals", message, "./nightyard approvals")
 
 
 def _insert(transaction: Transaction, new: NewApproval, digest: str, remembered: Remembered | None) -> Approval:
@@ -151,7 +155,7 @@ def chats_to_ask(transaction: Transaction, asked: Approval) -> tuple[ChatKey, ..
     """Return the direct chats of those who may decide; terminals only where there is no other."""
     found: dict[str, ChatKey] = {}
     terminals: list[ChatKey] = []
-    for row in transaction.all("direct_chats"):
+    for row in transaction.all("chats_of_deciders"):
         if row["person"].startswith(f"{TERMINAL}:"):
             terminals.append(ChatKey(row["chat"]))
             continue
@@ -167,12 +171,23 @@ def chats_to_ask(transaction: Transaction, asked: Approval) -> tuple[ChatKey, ..
 
 
 def decide(
-    transaction: Transaction, approval_id: str, by: str, *, is_yes: bool, remember: Scope | None, zone_name: str
+    transaction: Transaction,
+    approval_id: str,
+    by: str,
+    *,
+    is_yes: bool,
+    remember: Scope | None,
+    edited: str | None,
+    zone_name: str,
 ) -> Decision:
-    """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed."""
+    """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed. `edited`:
+    what a reviewer wants said instead."""
     asked = approval(transaction, approval_id)
     if asked is None:
         raise unknown(approval_id)
+    if edited is not None and (asked.kind != "review" or asked.quorum > 1 or not is_yes):
+        message = f"{approval_id} is no output of which one person could change the words"
+        raise OperationRefused("cannot_edit", message)
     decider = _decider(transaction, by, asked.group_id)
     now = transaction.now_text()
     judged = rules.judge_vote(asked, by, decider.voter, decider.role, decider.identities, is_yes=is_yes, now=now)
@@ -185,7 +200,7 @@ def decide(
     append(transaction, JournalKind.APPROVAL_VOTED, f"{by} {'yes' if is_yes else 'no'}", **refs)
     if isinstance(judged, rules.Counted):
         return Decision(approval=_again(transaction, approval_id), is_final=False, missing=judged.missing)
-    _end(transaction, asked, "approved" if judged.is_approved else "denied", "")
+    _end(transaction, asked, "approved" if judged.is_approved else "denied", "", edited=edited)
     until = expires_at(scope.until, transaction.now(), zone_name)
     if until is not None:
         transaction.run(
@@ -231,12 +246,16 @@ def told(transaction: Transaction, approval_id: str) -> None:
     transaction.run("approval_told", approval_id=approval_id, now=transaction.now_text())
 
 
-def _end(transaction: Transaction, asked: Approval, state: State, reason: str) -> None:
+def _end(transaction: Transaction, asked: Approval, state: State, reason: str, *, edited: str | None = None) -> None:
     transaction.run(
         "end_approval", approval_id=asked.approval_id, state=state, reason=reason, now=transaction.now_text()
     )
     refs = {"approval": asked.approval_id, "group": asked.group_id, "task": asked.task_id}
     append(transaction, ENDS[state], reason, **refs)
+    if asked.kind == "review":
+        from runtime.store.hold_rows import settle  # late: it knows of asking, too
+
+        settle(transaction, _again(transaction, asked.approval_id), edited=edited)
 
 
 # --- The clock
@@ -263,7 +282,7 @@ def _take_due(transaction: Transaction, zone_name: str) -> Iterator[Due]:
             approval_id=asked.approval_id,
             remind_at=time_text(following) if following else None,
         )
-        for chat in chats_of(transaction, asked.approval_id):
+        for chat in chats_of(transaction, asked.approval_id) or chats_to_ask(transaction, asked):
             reminder = cards.build_reminder(asked, chat, zone_name)
             put_outbound(transaction, f"approval:{asked.approval_id}:{chat}:reminder:{reminders}", reminder, None)
         yield Due(approval=asked, has_run_out=False)

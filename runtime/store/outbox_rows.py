@@ -18,6 +18,9 @@ from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
 from runtime.store.records import OutboxRow
 
+NOTICE = "undelivered:"
+"""What keys of the host's own words about a delivery begin with."""
+
 
 def put_outbound(
     transaction: Transaction,
@@ -26,9 +29,29 @@ def put_outbound(
     task_id: TaskId | None,
     subject: str | None = None,
 ) -> bool:
-    """Put a message in the outbox; `subject` (default: the chat) is whose text it is."""
+    """Put a message in the outbox; `subject` (default: the chat) is whose text it is. What a task says elsewhere than
+    in the chat where it began may be held back first, for a review."""
     if transaction.one("outbox_key", idempotency_key=idempotency_key) is not None:
         return False
+    if task_id is not None and not idempotency_key.startswith(NOTICE):
+        review = transaction.one("review_of_output", task_id=task_id, chat=message.chat)
+        if review is not None:
+            from runtime.store.hold_rows import review_output  # late: few outputs are reviewed
+
+            if review_output(transaction, review, idempotency_key, message, subject or message.chat):
+                return True
+    insert_outbound(transaction, idempotency_key, message, task_id, subject)
+    return True
+
+
+def insert_outbound(
+    transaction: Transaction,
+    idempotency_key: str,
+    message: OutboundMessage,
+    task_id: TaskId | None,
+    subject: str | None = None,
+) -> None:
+    """Put a message in the outbox that nobody need look at any more."""
     payload = to_text(dataclasses.replace(message, idempotency_key=idempotency_key))
     outbox_id = transaction.insert(
         "insert_outbox",
@@ -40,7 +63,6 @@ def put_outbound(
         now=transaction.now_text(),
     )
     append(transaction, JournalKind.OUTBOX_PENDING, payload, outbox=str(outbox_id), task=task_id)
-    return True
 
 
 def claim_outbox(transaction: Transaction, limit: int) -> tuple[OutboxRow, ...]:

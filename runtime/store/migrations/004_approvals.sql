@@ -82,7 +82,8 @@ CREATE TABLE review_rules (
     who TEXT NOT NULL,
     quorum INTEGER NOT NULL,
     deadline_s REAL NOT NULL,
-    sample_percent INTEGER NOT NULL
+    sample_percent INTEGER NOT NULL,
+    zone TEXT NOT NULL -- of the times on its cards
 ) STRICT, WITHOUT ROWID; -- as group.yaml says at the last reload: the store itself holds outputs back by it
 
 CREATE TABLE task_taints (

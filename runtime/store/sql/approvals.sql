@@ -37,8 +37,8 @@ WHERE a.state = 'waiting' ORDER BY a.asked_at;
 SELECT count(*) AS waiting FROM approvals WHERE state = 'waiting' AND group_id = :group_id;
 
 -- name: waiting_of_task
--- A task's questions that wait.
-SELECT approval_id FROM approvals WHERE task_id = :task_id AND state = 'waiting';
+-- A task's questions that wait; what it has said already may be reviewed after its end.
+SELECT approval_id FROM approvals WHERE task_id = :task_id AND state = 'waiting' AND kind <> 'review';
 
 -- name: ended_approvals
 -- What was decided last, the newest first.
@@ -133,7 +133,7 @@ WHERE p.person = coalesce((SELECT i.person FROM identities AS i WHERE i.identity
 -- All the keys of somebody besides their first.
 SELECT identity FROM identities WHERE person = :person;
 
--- name: direct_chats
+-- name: chats_of_deciders
 -- Everybody's direct chats, the newest first: where they can be asked.
 SELECT chat, person FROM chats WHERE chat_kind = 'direct' AND person <> '' ORDER BY seen_at DESC, chat;
 

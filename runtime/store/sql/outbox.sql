@@ -2,7 +2,8 @@
 
 -- name: outbox_key
 -- Whether an idempotency key has been used.
-SELECT outbox_id FROM outbox WHERE idempotency_key = :idempotency_key;
+SELECT outbox_id FROM outbox WHERE idempotency_key = :idempotency_key
+UNION ALL SELECT held_id FROM held_messages WHERE idempotency_key = :idempotency_key AND state <> 'released';
 
 -- name: insert_outbox
 -- A message to deliver.
@@ -46,9 +47,10 @@ FROM outbox AS o INDEXED BY outbox_open JOIN payloads AS p USING (payload_id)
 WHERE o.state IN ('pending', 'sending') AND o.state = 'sending' ORDER BY o.outbox_id;
 
 -- name: open_outbox
--- What is not delivered yet.
+-- What is not delivered yet, or is held back.
 SELECT p.body FROM outbox AS o INDEXED BY outbox_open JOIN payloads AS p USING (payload_id)
-WHERE o.state IN ('pending', 'sending');
+WHERE o.state IN ('pending', 'sending')
+UNION ALL SELECT p.body FROM held_messages AS h JOIN payloads AS p USING (payload_id) WHERE h.state = 'held';
 
 -- name: recover_outbox
 -- A delivery that was under way when the host died is begun again.

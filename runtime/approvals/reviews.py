@@ -1,0 +1,84 @@
+"""Which outputs wait for a review: what a group's mode makes of what a task says outside its chat. Pure.
+
+Copilot: all of it waits. Autonomous: it goes, some of it is shown to a reviewer afterwards, and what is out of the
+ordinary waits as if it were copilot's. Holding and releasing are `store/hold_rows.py`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from protocol.codec import Json
+from protocol.ids import ChatKey, GroupId, TaskId
+from protocol.message import OutboundMessage
+from runtime.approvals.effect_text import inline
+from runtime.approvals.records import NewApproval, Taint, Who
+
+Review = Literal["hold", "sample", "go"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRule:
+    """How one group's outputs are reviewed, as group.yaml says."""
+
+    group_id: GroupId
+    mode: Literal["copilot", "autonomous"]
+    who: Who
+    quorum: int
+    deadline_s: float
+    sample_percent: int
+    zone: str
+
+
+def decide_review(rule: ReviewRule, *, task_id: TaskId, began_in: ChatKey | None, to: ChatKey, taint: Taint) -> Review:
+    """Return what becomes of an output that is no answer in the chat where its task began.
+
+    Out of the ordinary is what goes to another chat after its task has read untrusted text: that is how a page's or a
+    mail's orders would be carried out.
+    """
+    if rule.mode == "copilot":
+        return "hold"
+    if taint.is_tainted and to != began_in:
+        return "hold"
+    return "sample" if is_sampled(task_id, rule.sample_percent) else "go"
+
+
+def is_sampled(task_id: TaskId, percent: int) -> bool:
+    """Return whether a task is one of so many in a hundred: always the same answer for the same task."""
+    return int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:4], "big") % 100 < percent
+
+
+def build_review(
+    rule: ReviewRule, task_id: TaskId, submitter: str, message: OutboundMessage, key: str, *, is_sent: bool
+) -> NewApproval:
+    """Return the question to a reviewer."""
+    where = inline(message.chat)
+    about = f"a task of {inline(submitter)}"
+    summary = (
+        f"What {about} has said in {where}: was it right? It has been sent."
+        if is_sent
+        else f"What {about} would say in {where}. Yes sends it, no drops it."
+    )
+    return NewApproval(
+        kind="review",
+        group_id=rule.group_id,
+        task_id=task_id,
+        payload=output_of(message),
+        summary=summary,
+        who=rule.who,
+        quorum=rule.quorum,
+        deadline_s=rule.deadline_s,
+        key=f"{'sample' if is_sent else 'review'}:{key}",
+    )
+
+
+def output_of(message: OutboundMessage) -> Json:
+    """Return what is reviewed."""
+    output: dict[str, Json] = {"chat": message.chat, "text": message.text}
+    if message.file_path is not None:
+        output["file"] = message.file_name
+    if message.buttons:
+        output["buttons"] = [button.label for button in message.buttons]
+    return output

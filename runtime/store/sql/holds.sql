@@ -1,0 +1,37 @@
+-- What waits for a review before it goes out, and which agents' outputs do.
+
+-- name: review_of_output
+-- The rule of a task's group, where its output is not the answer to messages of this very chat.
+SELECT t.task_id, t.group_id, t.chat, t.submitter, r.mode, r.who, r.quorum, r.deadline_s, r.sample_percent, r.zone
+FROM tasks AS t JOIN review_rules AS r USING (group_id)
+WHERE t.task_id = :task_id
+    AND NOT (coalesce(t.chat, '') = :chat AND (t.submission_id IS NULL OR t.submitter LIKE 'person:%'));
+
+-- name: insert_held
+-- An output waits for a review, or was refused as one before it was.
+INSERT INTO held_messages
+    (idempotency_key, task_id, chat, subject, payload_id, approval_id, state, held_at, ended_at)
+VALUES (:idempotency_key, :task_id, :chat, :subject, :payload_id, :approval_id, :state, :now, :ended_at);
+
+-- name: held_of_approval
+-- What one review decides on.
+SELECT h.*, p.body FROM held_messages AS h JOIN payloads AS p USING (payload_id)
+WHERE h.approval_id = :approval_id AND h.state = 'held' ORDER BY h.held_id;
+
+-- name: settle_held
+-- A held output goes, or does not.
+UPDATE held_messages SET state = :state, ended_at = :now WHERE held_id = :held_id AND state = 'held';
+
+-- name: held_of_task
+-- What a task has said that was held back.
+SELECT h.*, p.body FROM held_messages AS h JOIN payloads AS p USING (payload_id)
+WHERE h.task_id = :task_id ORDER BY h.held_id;
+
+-- name: drop_review_rules
+-- The groups are read again.
+DELETE FROM review_rules;
+
+-- name: insert_review_rule
+-- How a group's outputs are reviewed.
+INSERT INTO review_rules (group_id, mode, who, quorum, deadline_s, sample_percent, zone)
+VALUES (:group_id, :mode, :who, :quorum, :deadline_s, :sample_percent, :zone);
