@@ -81,6 +81,7 @@ class JournalKind(enum.StrEnum):
     MESSAGE_REPLACED = "message_replaced"
     DESTINATION_ADDED = "destination_added"
     DESTINATION_REMOVED = "destination_removed"
+    PERSON_FORGOTTEN = "person_forgotten"
     LETTER_RETRIED = "letter_retried"
     LETTER_CLOSED = "letter_closed"
     FOLDERS_KEPT = "folders_kept"

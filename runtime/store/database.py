@@ -58,6 +58,11 @@ class Transaction:
         self.journal_end: tuple[int, str] | None = None
         """The journal's last seq and hash as this connection wrote them; None: the file knows."""
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the few jobs whose statements are made from the schema."""
+        return self._connection
+
     def now(self) -> datetime:
         return self._clock()
 

@@ -1,0 +1,242 @@
+"""Taking words and names out of the store, and leaving its shape, its chain and its counts.
+
+Which tables hold texts and keys is read from the schema, so that no room's table is left out. Each function is one job.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from protocol.ids import ChatKey, GroupId, PersonKey, TaskId, mint
+from protocol.message import InboundMessage, OutboundMessage
+from runtime.journal import JournalKind
+from runtime.store.blank import blank_body
+from runtime.store.database import Transaction
+from runtime.store.journal_rows import append
+from runtime.store.payload_text import from_text
+from runtime.store.people_rows import remove_person
+
+UNTOUCHED = frozenset({"journal", "payloads", "forgotten"})
+"""The journal holds ids and digests only; payloads are rewritten by what they say."""
+SHOWN_NAMES = frozenset({"name", "sender_name"})
+"""Columns with what somebody calls themselves."""
+PERSON_COLUMNS = frozenset({"person", "subject"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWork:
+    """What of a person's is still under way: it must end before they can be forgotten."""
+
+    messages: int
+    tasks: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file that somebody sent or was sent."""
+
+    group_id: GroupId
+    name: str
+    """Its name in the group's inbox, or its whole path if an agent sent it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What was taken out."""
+
+    forget_id: str
+    messages: int
+    tasks: int
+    texts: int
+    rows: int
+    files: tuple[StoredFile, ...]
+    groups: tuple[GroupId, ...]
+    """Whose agents worked for the person."""
+
+
+def open_work(transaction: Transaction, keys: Collection[PersonKey]) -> OpenWork:
+    messages, tasks = 0, []
+    for key in keys:
+        found = transaction.one("open_work_of", person=key)
+        messages += found["open"] if found else 0
+        for row in transaction.all("tasks_with_person", person=key):
+            task = transaction.one("task_to_forget", task_id=row["task_id"])
+            if task is not None and task["state"] in ("running", "suspended"):
+                tasks.append(TaskId(row["task_id"]))
+    return OpenWork(messages=messages, tasks=tuple(dict.fromkeys(tasks)))
+
+
+def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
+    """Take a person's words, names and keys out of every table. Their work must have ended."""
+    tasks = {TaskId(row["task_id"]) for key in keys for row in transaction.all("tasks_with_person", person=key)}
+    files = _files(transaction, keys, tasks)
+    groups = {
+        GroupId(row["group_id"])
+        for task in tasks
+        if (row := transaction.one("task_to_forget", task_id=task)) is not None
+    }
+    messages = sum(len(transaction.all("files_of_person", person=key)) for key in keys)
+    names = dict(keys_and_chats(transaction, keys))
+    texts = _blank(transaction, _payloads_of_tasks(transaction, tasks), names)
+    for key in keys:
+        own = (row["payload_id"] for row in transaction.all("payloads_of_subject", subject=key))
+        texts += _blank(transaction, own, names)
+    for key in keys:
+        remove_person(transaction, key)
+    rows = _rename(transaction, names)
+    forget_id = mint("forget")
+    digests = [hmac.digest(transaction.key, b"person\0" + key.encode(), "sha256").hex() for key in keys]
+    receipt = {"messages": messages, "tasks": len(tasks), "texts": texts, "rows": rows, "files": len(files)}
+    transaction.insert(
+        "insert_forgotten",
+        forget_id=forget_id,
+        digests=json.dumps(digests),
+        receipt=json.dumps(receipt),
+        forgotten_at=transaction.now_text(),
+    )
+    append(transaction, JournalKind.PERSON_FORGOTTEN, json.dumps(digests), forget=forget_id)
+    return Forgotten(
+        forget_id=forget_id,
+        messages=messages,
+        tasks=len(tasks),
+        texts=texts,
+        rows=rows,
+        files=files,
+        groups=tuple(sorted(groups)),
+    )
+
+
+def keys_and_chats(transaction: Transaction, keys: Iterable[PersonKey]) -> Iterable[tuple[str, str]]:
+    """Yield each key of the person, and each chat that was theirs alone, with a name that says nothing."""
+    for key in dict.fromkeys(keys):
+        yield key, mint("forgotten")
+        for row in transaction.all("direct_chats_of", person=key):
+            if row["chat"] != key:
+                yield ChatKey(row["chat"]), mint("forgotten")
+
+
+def blank_ended(transaction: Transaction, after: str, before: str, limit: int) -> str:
+    """Take the words out of tasks that ended between two times, at most so many; return when the last one ended."""
+    rows = transaction.all("ended_tasks", after=after, before=before, limit=limit)
+    _blank(transaction, _payloads_of_tasks(transaction, [row["task_id"] for row in rows]), {})
+    return str(rows[-1]["ended_at"]) if rows else ""
+
+
+def blank_messages(transaction: Transaction, after_seq: int, before: str, limit: int) -> int:
+    """Take the words out of messages that came before a time, at most so many; return the last one's seq, 0 if there
+    was none."""
+    rows = transaction.all("old_messages", seq=after_seq, before=before, limit=limit)
+    _blank(transaction, (row["payload_id"] for row in rows), {})
+    return int(rows[-1]["seq"]) if rows else 0
+
+
+def _files(transaction: Transaction, keys: Iterable[PersonKey], tasks: Iterable[TaskId]) -> tuple[StoredFile, ...]:
+    files = []
+    for key in keys:
+        for row in transaction.all("files_of_person", person=key):
+            stored = json.loads(row["body"])
+            inbound = from_text(InboundMessage, json.dumps(stored["inbound"]))
+            group_id = GroupId(row["group_id"])
+            files += [StoredFile(group_id=group_id, name=each.stored_name) for each in inbound.attachments]
+            files.append(StoredFile(group_id=group_id, name=f"{row['message_id']}.txt"))
+    for task in tasks:
+        known = transaction.one("task_to_forget", task_id=task)
+        for sent in transaction.all("outbox_of_task", task_id=task):
+            message = from_text(OutboundMessage, sent["body"])
+            if message.file_path and known is not None:
+                files.append(StoredFile(group_id=GroupId(known["group_id"]), name=message.file_path))
+    return tuple(dict.fromkeys(files))
+
+
+def _payloads_of_tasks(transaction: Transaction, tasks: Iterable[TaskId]) -> list[int]:
+    """Return the texts that stand in any table in a row of one of these tasks."""
+    found: list[int] = []
+    schema = Schema(transaction.connection)
+    columns = [(table, column) for table, column in schema.payload_columns if "task_id" in schema.texts[table]]
+    for task in tasks:
+        for table, column in columns:
+            found += schema.payloads_of(table, column, "task_id", task)
+        row = transaction.one("task_to_forget", task_id=task)
+        if row is not None and row["submission_id"] is not None:
+            found += schema.payloads_of("submissions", "spec_id", "submission_id", row["submission_id"])
+    return list(dict.fromkeys(found))
+
+
+def _blank(transaction: Transaction, payload_ids: Iterable[int], names: Mapping[str, str]) -> int:
+    count = 0
+    for payload_id in payload_ids:
+        row = transaction.one("payload", payload_id=payload_id)
+        if row is None:
+            continue
+        body = blank_body(row["body"])
+        for key, name in names.items():
+            for prefix in ("", "person:"):
+                body = body.replace(_quoted(f"{prefix}{key}"), _quoted(f"{prefix}{name}"))
+        subject = names.get(row["subject"], row["subject"])
+        transaction.run("rewrite_payload", payload_id=payload_id, body=body, subject=subject)
+        count += 1
+    return count
+
+
+def _rename(transaction: Transaction, names: Mapping[str, str]) -> int:
+    """Put names that say nothing in the place of the keys, in every text column of every table."""
+    schema = Schema(transaction.connection)
+    transaction.connection.execute("PRAGMA defer_foreign_keys = ON")
+    changed = 0
+    for table, columns in schema.texts.items():
+        for key, name in names.items():
+            for shown in columns & SHOWN_NAMES:
+                schema.clear(table, shown, columns & PERSON_COLUMNS, key)
+            changed += sum(schema.replace(table, column, key, name) for column in columns)
+    return changed
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+class Schema:
+    """The tables as they are in the file, and what is done to any of them alike. Names come from the schema alone."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        self.texts: dict[str, frozenset[str]] = {
+            table: frozenset(
+                row[0]
+                for row in connection.execute("SELECT name FROM pragma_table_info(?) WHERE type = 'TEXT'", (table,))
+            )
+            for table in tables
+            if table not in UNTOUCHED and not table.startswith("sqlite_")
+        }
+        self.payload_columns = [
+            (table, row[0])
+            for table in self.texts
+            for row in connection.execute(
+                'SELECT "from" FROM pragma_foreign_key_list(?) WHERE "table" = \'payloads\'', (table,)
+            )
+        ]
+
+    def payloads_of(self, table: str, column: str, by: str, value: str) -> list[int]:
+        """Return the payloads that a column refers to, in the rows with a value in another."""
+        statement = f"SELECT {column} FROM {table} WHERE {by} = ? AND {column} IS NOT NULL"
+        return [row[0] for row in self._connection.execute(statement, (value,))]
+
+    def clear(self, table: str, column: str, by: Iterable[str], key: str) -> None:
+        """Empty a column in the rows that are about a key."""
+        for each in by:
+            self._connection.execute(f"UPDATE {table} SET {column} = '' WHERE {each} = ?", (key,))
+
+    def replace(self, table: str, column: str, key: str, name: str) -> int:
+        """Put a name in the place of a key: the whole value, after `person:`, or as one text of a JSON value."""
+        statement = f"""UPDATE {table} SET {column} = CASE
+            WHEN {column} = :key THEN :name
+            WHEN {column} = 'person:' || :key THEN 'person:' || :name
+            ELSE replace({column}, :quoted, :quoted_name) END
+            WHERE {column} = :key OR {column} = 'person:' || :key OR instr({column}, :quoted) > 0"""
+        values = {"key": key, "name": name, "quoted": _quoted(key), "quoted_name": _quoted(name)}
+        return self._connection.execute(statement, values).rowcount

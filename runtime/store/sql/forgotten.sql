@@ -1,0 +1,51 @@
+-- Forgetting people. What reaches into every table is put together from the schema in forget_rows.py.
+
+-- name: tasks_with_person
+-- The tasks that answered somebody's messages, were shown them, or were asked for by them.
+SELECT DISTINCT m.task_id FROM messages AS m WHERE m.person = :person AND m.task_id IS NOT NULL
+UNION SELECT t.task_id FROM tasks AS t WHERE t.submitter = 'person:' || :person OR t.chat = :person;
+
+-- name: task_to_forget
+-- What forgetting needs of a task.
+SELECT task_id, group_id, state, submission_id FROM tasks WHERE task_id = :task_id;
+
+-- name: direct_chats_of
+-- Where somebody spoke with nobody else there.
+SELECT DISTINCT m.chat FROM messages AS m JOIN chats AS c USING (chat)
+WHERE m.person = :person AND c.chat_kind = 'direct';
+
+-- name: open_work_of
+-- What of somebody's is still under way.
+SELECT count(*) AS open FROM messages WHERE person = :person AND state IN ('queued', 'claimed');
+
+-- name: files_of_person
+-- The messages in which somebody sent files.
+SELECT m.message_id, m.group_id, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
+WHERE m.person = :person AND m.group_id IS NOT NULL;
+
+-- name: insert_forgotten
+-- A person was forgotten.
+INSERT INTO forgotten (forget_id, digests, receipt, forgotten_at)
+VALUES (:forget_id, :digests, :receipt, :forgotten_at);
+
+-- name: ended_tasks
+-- Tasks that ended between two times, oldest first.
+SELECT task_id, ended_at FROM tasks INDEXED BY tasks_ended
+WHERE ended_at IS NOT NULL AND ended_at > :after AND ended_at < :before ORDER BY ended_at LIMIT :limit;
+
+-- name: old_messages
+-- Messages after one that came before a time, oldest first; those that wait or are being answered are not among them.
+SELECT seq, payload_id FROM messages WHERE seq > :seq AND received_at < :before AND state NOT IN ('queued', 'claimed')
+ORDER BY seq LIMIT :limit;
+
+-- name: payload
+-- One text.
+SELECT subject, body FROM payloads WHERE payload_id = :payload_id;
+
+-- name: rewrite_payload
+-- A text without its words.
+UPDATE payloads SET body = :body, subject = :subject WHERE payload_id = :payload_id;
+
+-- name: payloads_of_subject
+-- All texts of somebody.
+SELECT payload_id, subject, body FROM payloads WHERE subject = :subject;

@@ -1,0 +1,167 @@
+"""Forgetting a person: their words and names are nowhere in the home any more, and everything else goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from protocol.ids import GroupId, PersonKey
+from protocol.transcript import ToolCall
+from runtime.lasting.forget import ForgetDesk
+from runtime.refusal import OperationRefused
+from runtime.store.blank import blank_body
+from runtime.store.records import Binding, MessageState
+from tests.runtime.host_bench import MAIN, HostBench, ScriptedAgent, open_bench, said
+
+ANNA = PersonKey("stage:anna-1729")
+CANARY = "zebra-canary"
+CALL = ToolCall(call_id="call_1", name="shell", arguments={"command": f"echo {CANARY}"})
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[HostBench]:
+    async with open_bench(tmp_path) as opened:
+        yield opened
+
+
+async def repeat(agent: ScriptedAgent) -> None:
+    """Use everything that was said in a tool, a file and the answer."""
+    await agent.turn(0, f"they said {CANARY}", CALL)
+    await agent.tool_started(1, CALL)
+    await agent.tool_finished(2, CALL, f"{CANARY}!")
+    await agent.send_file("call_2", f"{CANARY}.txt", CANARY.encode())
+    await agent.answer(3, f"You said {CANARY}")
+
+
+async def say(bench: HostBench, text: str, person: PersonKey, chat: str) -> None:
+    inbound = said(text, chat=chat, person=person)
+    update = await bench.store.store_raw(inbound.channel_id, inbound.event_id, json.dumps({"text": text}).encode())
+    assert update is not None
+    await bench.store.save_person(person, f"name of {person}", "member", "cli")
+    filed = await bench.store.file_message(update.raw_id, inbound, state=MessageState.QUEUED, group_id=MAIN)
+    bench.dispatcher.arrived(filed.message)
+
+
+def found(home: Path, *words: str) -> set[str]:
+    """Return which words stand in which files of a home."""
+    return {
+        f"{word} in {path.relative_to(home)}"
+        for path in home.rglob("*")
+        if path.is_file()
+        for word in words
+        if word.encode() in path.read_bytes()
+    }
+
+
+async def test_nothing_of_them_is_left(bench: HostBench) -> None:
+    """After a talk with tools and files no byte of what they said, nor their key or name, is in the home; what another
+    person said in the same time is."""
+    bench.room.scripts = [repeat]
+    async with bench.host():
+        await bench.store.bind(Binding(chat=said("").chat, chat_kind="direct", group_id=MAIN))
+        await say(bench, f"remember {CANARY}", ANNA, "stage:anna-chat")
+        await bench.channel.texts(2)
+        await bench.idle()
+        await say(bench, "ostrich", PersonKey("stage:bob"), "stage:bob-chat")
+        await bench.channel.texts(3)
+        await bench.idle()
+        words = (CANARY, "anna-1729", "anna-chat")
+        assert found(bench.home.path, *words)
+        receipt = await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        assert found(bench.home.path, *words) == set()
+        assert found(bench.home.path, "ostrich")
+        assert (receipt.messages, receipt.tasks, receipt.files) == (1, 1, 1)
+        assert receipt.is_compact
+        assert receipt.groups == (MAIN,)
+        assert [person.person for person in await bench.store.people()] == ["stage:bob"]
+        check = await bench.store.verify_journal()
+        assert check.broken_at is None
+
+
+async def test_everything_can_still_be_read(bench: HostBench) -> None:
+    """What remains of their messages, tasks and answers is whole in form: lists and traces show it."""
+    bench.room.scripts = [repeat]
+    async with bench.host():
+        await say(bench, f"remember {CANARY}", ANNA, "stage:anna-chat")
+        await bench.channel.texts(2)
+        await bench.idle()
+        (assignment,) = bench.room.assignments
+        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        trace = await bench.store.trace(assignment.task.task_id)
+        assert trace is not None
+        assert trace.task is not None
+        assert trace.task.spec is not None
+        assert trace.task.spec.prompt == "(forgotten)"
+        (message,) = await bench.store.recent_messages()
+        assert (message.inbound.text, message.inbound.sender_name) == ("(forgotten)", "")
+        assert message.session_id is not None
+        assert [entry.text for entry in await bench.store.transcript_of(message.session_id)][:1] == ["(forgotten)"]
+        assert await bench.store.steps_of(assignment.task.task_id)
+        assert await bench.store.person(ANNA) is None
+
+
+async def test_work_under_way_is_not_cut_off(bench: HostBench) -> None:
+    """While a message of theirs waits or is being answered, nothing is destroyed, and they are told how to end it."""
+
+    async def hang(agent: ScriptedAgent) -> None:
+        await agent.say("working")
+        await agent.wait_for_stop()
+
+    bench.room.scripts = [hang]
+    async with bench.host() as dispatcher:
+        await say(bench, CANARY, ANNA, "stage:anna-chat")
+        await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
+        with pytest.raises(OperationRefused, match="under way") as refused:
+            await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        assert refused.value.mend.startswith("./nightyard stop --task task_")
+        await dispatcher.stop_chat(said("", chat="stage:anna-chat").chat, "enough")
+
+
+async def test_nobody_is_told_of(bench: HostBench) -> None:
+    """A person of whom nothing is known is refused by their key."""
+    with pytest.raises(OperationRefused, match="nothing is known of 'stage:nobody'"):
+        await ForgetDesk(bench.home, bench.store).forget(PersonKey("stage:nobody"))
+
+
+async def test_only_a_digest_is_kept(bench: HostBench) -> None:
+    """What says that somebody was forgotten does not say who."""
+    async with bench.host():
+        await say(bench, "hi", ANNA, "stage:anna-chat")
+        await bench.channel.texts(1)
+        await bench.idle()
+        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+    with contextlib.closing(sqlite3.connect(bench.home.store)) as connection:
+        ((digests, receipt),) = connection.execute("SELECT digests, receipt FROM forgotten").fetchall()
+    assert len(json.loads(digests)[0]) == 64
+    assert json.loads(receipt)["messages"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "blank"),
+    [
+        (
+            '{"text":"x","kind":"message","sender_name":"y","size":3}',
+            '{"text":"(forgotten)","kind":"message","sender_name":"","size":3}',
+        ),
+        (
+            '{"calls":[{"call_id":"c","name":"shell","arguments":{"a":"x"}}]}',
+            '{"calls":[{"call_id":"c","name":"","arguments":{}}]}',
+        ),
+        ('{"result_schema":{"title":"x"}}', '{"result_schema":null}'),
+        ("no json", "(forgotten)"),
+        ('"x"', '"(forgotten)"'),
+    ],
+)
+def test_words_go_and_shape_stays(body: str, blank: str) -> None:
+    """Texts of people and agents are taken out; ids, kinds and numbers stay."""
+    assert blank_body(body) == blank
+
+
+def test_group_names_are_no_persons() -> None:
+    """A group's name is the owner's own and stays."""
+    assert blank_body(json.dumps({"group_id": GroupId("main")})) == '{"group_id":"main"}'
