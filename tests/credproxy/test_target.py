@@ -77,6 +77,16 @@ def test_an_ipv6_literal_is_refused_or_short(address: ipaddress.IPv6Address) -> 
     assert ipaddress.IPv6Address(text) == address
 
 
+def test_what_tools_leave_unescaped_is_escaped() -> None:
+    """Brackets and their like in a path, as Node, Go and curl send them, are judged and sent percent-encoded: a grant
+    says them in that form."""
+    path = parse_path('/app/[id]/{a}|b^c`"<>?x=[1]|2')
+    assert (path.path, path.query) == ("/app/%5Bid%5D/%7Ba%7D%7Cb%5Ec%60%22%3C%3E", "x=[1]|2")
+    assert not path.is_ambiguous
+    with pytest.raises(TargetRefused):
+        parse_path("/a\\[b]")
+
+
 @pytest.mark.parametrize(
     ("text", "wire", "is_ambiguous"),
     [
