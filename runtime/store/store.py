@@ -136,8 +136,8 @@ class Store:
         end_reason: str = "",
         note: str = "",
         notice: OutboundMessage | None = None,
-    ) -> Filed:
         refusal: str = "",
+    ) -> Filed:
         """File a decoded message in the state that was decided; find or make its session; forget the raw bytes.
 
         `notice` goes to the outbox in the same transaction, `refusal` (a word of access.py's) is counted. A command
@@ -152,8 +152,8 @@ class Store:
             end_reason=end_reason,
             note=note,
             notice=notice,
-        )
             refusal=refusal,
+        )
 
     async def take_in_and_begin(
         self,
