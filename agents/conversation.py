@@ -51,6 +51,10 @@ def resume(assignment: Assignment) -> Resumption:
             entries.extend(_closed(turn, outputs))
             turn, outputs, started = step.entry, {}, {}
             rounds += bool(turn.calls)
+        elif step.kind == "steered" and step.entry is not None:
+            entries.extend(_closed(turn, outputs))
+            entries.append(step.entry)
+            turn, outputs, started = None, {}, {}
         elif step.kind == "tool_started" and step.call is not None:
             started[step.call.call_id] = step.call
         elif step.kind == "tool_finished" and step.output is not None:

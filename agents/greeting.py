@@ -9,7 +9,7 @@ import time
 
 from agents import VERSION
 
-HELLO_BODY = b'{"type":"hello","protocol":"1.0","agent_version":"%s"}' % VERSION.encode("ascii")
+HELLO_BODY = b'{"type":"hello","protocol":"1.1","agent_version":"%s"}' % VERSION.encode("ascii")
 """What `encode_frame(Hello(...))` would give; a test holds the two together."""
 
 _RETRY_S = 0.02

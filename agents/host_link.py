@@ -26,12 +26,16 @@ from protocol.frames import (
 from protocol.link import (
     HOST_FRAMES,
     Ack,
+    Answered,
+    Ask,
     Assignment,
     FileAccepted,
     FileRefused,
     FileStored,
     Finished,
     Hello,
+    Steer,
+    SteerMessage,
     StepTaken,
     Stop,
     Welcome,
@@ -82,6 +86,9 @@ class HostLink:
         self._held = b""
         self._assignment: Assignment | None = None
         self._file_answers: list[FileAnswer] = []
+        self._answers: dict[str, Answered] = {}
+        self._told: dict[str, SteerMessage] = {}
+        self._heard: set[str] = set()
         self._closed = False
 
     # -- what the loop's thread calls ---------------------------------------------------------------------------
@@ -160,6 +167,39 @@ class HostLink:
             if answer is not None:
                 self._file_answers.remove(answer)
             return answer
+
+    def ask(self, question: Ask) -> Answered:
+        """Return the host's answer to a tool's question, however long that takes; raise Interrupted, HostGone. Over a
+        lost connection it is asked again."""
+        while True:
+            connection = self.wait_connected(self._absence_s)
+            if connection is not None and self.say(question, connection=connection):
+                answered = self._wait_answer(question.call_id, connection)
+                if answered is not None:
+                    return answered
+            if self._closed:
+                raise HostGone
+
+    def _wait_answer(self, call_id: str, connection: int) -> Answered | None:
+        """Return the answer to a call, None where the connection was lost."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    call_id in self._answers
+                    or self._connections != connection
+                    or self._closed
+                    or self._interrupt.is_tripped()
+                )
+            )
+            self._interrupt.check()
+            return self._answers.pop(call_id, None)
+
+    def take_told(self) -> tuple[SteerMessage, ...]:
+        """Return what was said to the task since the last time, in order; each message once."""
+        with self._changed:
+            told = tuple(self._told.values())
+            self._told.clear()
+            return told
 
     def wait_connected(self, timeout_s: float) -> int | None:
         """Return the number of the connection now in use (it grows by one with each), or None after the time-out."""
@@ -311,6 +351,15 @@ class HostLink:
                 with self._changed:
                     self._assignment = self._assignment or frame
                     self._changed.notify_all()
+            case Answered():
+                with self._changed:
+                    self._answers[frame.call_id] = frame
+                    self._changed.notify_all()
+            case Steer():
+                with self._changed:
+                    fresh = [message for message in frame.messages if message.message_id not in self._heard]
+                    self._told.update((message.message_id, message) for message in fresh)
+                    self._heard.update(message.message_id for message in fresh)
             case FileAccepted() | FileRefused() | FileStored():
                 with self._changed:
                     self._file_answers.append(frame)

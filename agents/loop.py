@@ -18,11 +18,11 @@ from agents.conversation import (
 from agents.host_link import HostLink
 from agents.model_call import ModelCall, ModelFailed
 from agents.providers.failure import Failure, misbehaved
-from agents.providers.provider import Question, StopReason, Turn
+from agents.providers.provider import Question, StopReason, ToolCard, Turn
 from agents.skillbook import instructions_with_skills
 from agents.tools.toolbox import Toolbox, failed_output
 from protocol.frames import FrameError
-from protocol.link import Assignment, Progress
+from protocol.link import Assignment, Progress, SteerMessage
 from protocol.pre_check import CALL_ID, find_output, prompt_with_output
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
@@ -98,11 +98,16 @@ class Loop:
 
     def _converse(self) -> TaskResult:
         while self._rounds < self._assignment.task.limits.rounds:
+            told = self._link.take_told()
+            self._entries += [Entry(role="user", text=message.text) for message in told]
             turn = self._ask()
-            if not turn.entry.calls:
+            for message in told:  # not before: now the model has seen it
+                self._link.hold_step(self._told_step(message))
+            result = self._final_result(turn)
+            if result is not None:
                 # Not waited for: the last word goes with it.
                 self._link.hold_step(self._model_step(turn))
-                return _result(turn.entry.text, turn.stop)
+                return result
             self._link.store_step(self._model_step(turn))
             self._rounds += 1
             self._run_calls(turn.entry, dict(turn.faulty_calls))
@@ -112,8 +117,26 @@ class Loop:
             reason=f"I stopped after {self._rounds} rounds of work without coming to an answer. What was done is kept.",
         )
 
+    def _final_result(self, turn: Turn) -> TaskResult | None:
+        """Return the task's end, if the model came to it with this turn."""
+        if self._assignment.task.result_schema is not None:
+            from agents.structured import find_result
+
+            found = find_result(turn)
+            if found is not None:
+                return found
+        return None if turn.entry.calls else _result(turn.entry.text, turn.stop)
+
+    def _tools(self) -> tuple[ToolCard, ...]:
+        schema = self._assignment.task.result_schema
+        if schema is None:
+            return self._toolbox.cards()
+        from agents.structured import result_card  # late: few tasks have a schema
+
+        return (*self._toolbox.cards(), result_card(schema))
+
     def _ask(self) -> Turn:
-        question = Question(instructions=self._instructions, entries=tuple(self._entries), tools=self._toolbox.cards())
+        question = Question(instructions=self._instructions, entries=tuple(self._entries), tools=self._tools())
         return with_new_ids(self._model.ask(question), self._entries, self._next_index)
 
     def _run_calls(self, turn: Entry, faulty: dict[str, str]) -> None:
@@ -138,6 +161,10 @@ class Loop:
 
     def _model_step(self, turn: Turn) -> Step:
         return Step(index=self._take_index(), kind="model_turn", entry=turn.entry, usage=turn.usage)
+
+    def _told_step(self, message: SteerMessage) -> Step:
+        entry = Entry(role="user", text=message.text)
+        return Step(index=self._take_index(), kind="steered", entry=entry, message_ids=(message.message_id,))
 
     def _take_index(self) -> int:
         self._next_index += 1

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from protocol.codec import ShapeError, from_json, to_json
 
-PROTOCOL_VERSION = "1.0"
-"""`major.minor`. Another major closes the link; a newer minor may add keys and frame types to negotiate."""
+PROTOCOL_VERSION = "1.1"
+"""`major.minor`. Another major closes the link; a newer minor may add keys and frame types to negotiate. 1.1 added Ask,
+Answered and Steer between host and agent."""
 
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 1 << 20
@@ -114,3 +115,11 @@ def check_version(theirs: str) -> None:
     """Raise FrameError("wrong_version") unless the other side speaks our major version."""
     if theirs.split(".")[0] != PROTOCOL_VERSION.split(".")[0]:
         raise FrameError("wrong_version", f"the other side speaks {theirs[:20]!r}, this side {PROTOCOL_VERSION}")
+
+
+def is_at_least(theirs: str, version: str) -> bool:
+    """Return whether a `major.minor` that `check_version` passed is this one or newer."""
+    try:
+        return [int(part) for part in theirs.split(".")] >= [int(part) for part in version.split(".")]
+    except ValueError:
+        return False

@@ -1,13 +1,15 @@
 """The frames between a host and the agent in a container, over host.sock.
 
 Agent: Hello. Host: Welcome, then (now or much later) Assignment. Agent: StepTaken … each answered by Ack, in order;
-Delta, Progress and Heartbeat in between, unanswered; at last Finished, answered by Ack; then the agent ends.
+Delta, Progress and Heartbeat in between, unanswered; Ask, answered by Answered or by the end of the attempt; at last
+Finished, answered by Ack; then the agent ends. The host may send Steer at any time in between.
 A lost connection is opened again with a Hello that carries the Welcome's nonce; frames not yet acked are sent again
 (same `seq`), and the host ignores a `seq` it has stored.
 """
 
 from __future__ import annotations
 
+from protocol.codec import Json
 from protocol.frames import FrameSet
 from protocol.ids import AttemptId, FileId
 from protocol.record import Record
@@ -143,7 +145,45 @@ class FileStored(Record):
     file_id: FileId
 
 
-AGENT_FRAMES = FrameSet(Hello, StepTaken, Finished, Delta, Progress, Heartbeat, FileOffer, FileChunk)
+class Ask(Record):
+    """A question of a tool's to a person or to the host. The answer is the tool's output, whole: if it takes longer
+    than a minute, the attempt ends meanwhile and the next one finds the answer among the steps, so a tool that asks
+    does nothing after. Sent again after a lost connection: the same call is the same question."""
+
+    call_id: str
+    kind: str
+    """Which room of the host answers: `question`, `approval`, … one that no room knows is answered with an error."""
+    text: str = ""
+    """For a person to read."""
+    options: tuple[str, ...] = ()
+    timeout_s: float = 86_400.0
+    """Then the host answers that nobody did."""
+    payload: Json = None
+    """What the kind's room needs."""
+
+
+class Answered(Record):
+    call_id: str
+    answer: str
+    is_error: bool = False
+
+
+class SteerMessage(Record):
+    """Something said to a task while it runs."""
+
+    message_id: str
+    text: str
+    """An envelope, as the task's prompt is one."""
+
+
+class Steer(Record):
+    """Show these to the model at the next opportunity, in this order. What the model has seen comes back as a `steered`
+    step right before its turn; what it has not at the end was not delivered."""
+
+    messages: tuple[SteerMessage, ...]
+
+
+AGENT_FRAMES = FrameSet(Hello, StepTaken, Finished, Delta, Progress, Heartbeat, FileOffer, FileChunk, Ask)
 """What an agent may send."""
-HOST_FRAMES = FrameSet(Welcome, Assignment, Stop, Ack, FileAccepted, FileRefused, FileStored)
+HOST_FRAMES = FrameSet(Welcome, Assignment, Stop, Ack, FileAccepted, FileRefused, FileStored, Answered, Steer)
 """What a host may send."""

@@ -1,7 +1,7 @@
 """What an owner of a container hears from it, as frozen records. Pure.
 
-The link (`agent_link.py`) and the session (`container_session.py`) make them; `StepTaken`, `Finished`, `Delta` and
-`Progress` are the agent's own frames, already checked, in order and without repeats.
+The link (`agent_link.py`) and the session (`container_session.py`) make them; `StepTaken`, `Finished`, `Delta`,
+`Progress` and `Ask` are the agent's own frames, already checked, in order and without repeats.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.ids import FileId
-from protocol.link import Delta, Finished, Progress, StepTaken
+from protocol.link import Ask, Delta, Finished, Progress, StepTaken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,7 @@ AgentEvent = (
     | Finished
     | Delta
     | Progress
+    | Ask
     | FileArrived
     | AgentSilent
     | AgentMisbehaved

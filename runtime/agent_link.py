@@ -26,6 +26,7 @@ from protocol.frames import (
     FrameError,
     check_version,
     encode_frame,
+    is_at_least,
 )
 from protocol.ids import DoorId, FileId
 from protocol.link import AGENT_FRAMES, Ack, Assignment, FileChunk, FileOffer, FileStored, Heartbeat, Hello, Welcome
@@ -55,6 +56,7 @@ ACCEPT_PAUSE_S = 0.2
 MAX_GREETING = 4
 """Connections that may be waiting to say Hello at once."""
 WAITING_AFTER_ADOPTION = "waiting"
+STEER_VERSION = "1.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ class AgentLink:
         self._heard_at = time.monotonic()
         self._reading = True
         self._is_broken = False
+        self.speaks_steer = False
+        """Whether the agent knows Answered and Steer: one that an older host has started may not."""
 
     @property
     def memory(self) -> LinkMemory:
@@ -267,6 +271,7 @@ class AgentLink:
             return None
         if self._writer is not None or not (is_first or self._is_known(hello)):
             return None
+        self.speaks_steer = is_at_least(hello.protocol, STEER_VERSION)
         nonce = hello.nonce
         if is_first:
             nonce = secrets.token_hex(16)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from protocol.ids import DoorId, FileId
-from protocol.link import Delta, FileChunk, FileOffer, Finished, Heartbeat, Hello, Progress, StepTaken
+from protocol.link import Ask, Delta, FileChunk, FileOffer, Finished, Heartbeat, Hello, Progress, StepTaken
 from protocol.transcript import Step
 
 
@@ -49,7 +49,7 @@ class LinkMemory:
 class Deliver:
     """Tell the owner."""
 
-    frame: StepTaken | Finished | Delta | Progress
+    frame: StepTaken | Finished | Delta | Progress | Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class LinkRules:
             return too_much
         if isinstance(frame, (StepTaken, Finished)):
             return self._judge_sequenced(frame)
-        if isinstance(frame, (Delta, Progress)):
+        if isinstance(frame, (Delta, Progress, Ask)):
             return Deliver(frame) if not self.has_finished else Ignore()
         return BreakOff("unknown_type", type(frame).__name__)
 
@@ -173,3 +173,5 @@ def _is_complete(step: Step) -> bool:
             return step.call is not None
         case "tool_finished":
             return step.output is not None
+        case "steered":
+            return step.entry is not None and step.entry.role == "user"

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from protocol.ids import FileId
-from protocol.link import Assignment, Delta, Finished, Progress, StepTaken
+from protocol.link import Ask, Assignment, Delta, Finished, Progress, StepTaken
 from protocol.message import OutboundMessage
-from protocol.task import Lease, Task, TaskResult, TaskStatus
+from protocol.task import Lease, Task
 from runtime.agent_events import (
     AgentEvent,
     AgentMisbehaved,
@@ -35,7 +33,10 @@ from runtime.attempt_outcome import (
     OverTime,
     Silent,
     StoppedBy,
+    Suspended,
 )
+from runtime.attempt_talk import AttemptTalk
+from runtime.checked_result import checked_result
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.insist import insist
@@ -47,24 +48,28 @@ log = logging.getLogger(__name__)
 
 MAX_CALL_ID_CHARS = 200
 MAX_CAPTION_CHARS = 1_000
-_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Attempt:
     """Runs one attempt of a task, once."""
 
-    def __init__(self, desk: TaskDesk, row: TaskRow, attempt: AttemptRow, taken: AgentSession | None = None) -> None:
+    def __init__(
+        self, desk: TaskDesk, row: TaskRow, attempt: AttemptRow, talk: AttemptTalk, taken: AgentSession | None = None
+    ) -> None:
         """`taken`: its container, at whose door the store knows it to run already; None: one is still to be found."""
         self._desk = desk
         self._row = row
         self._attempt = attempt
+        self._talk = talk
         self._session = taken
+        self._schema = row.spec.result_schema if row.spec else None
         self._starting: asyncio.Timeout | None = None
         self._stop_reason = ""
         self._may_use_tools = False
 
     async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
+        self._schema = task.result_schema
         try:
             async with asyncio.timeout(None) as self._starting:
                 if self._stop_reason:
@@ -140,14 +145,18 @@ class Attempt:
 
     async def _follow(self, wall_s: float) -> AttemptOutcome:
         assert self._session is not None
+        wall, patience = asyncio.timeout(wall_s), asyncio.timeout(None)
         try:
-            async with asyncio.timeout(wall_s):
+            async with wall, patience:
+                await self._talk.begin(self._session, wall, patience)
                 async for event in self._session.events():
                     outcome = await self._take(self._session, event)
                     if outcome is not None:
                         return self._unless_stopped(outcome)
         except TimeoutError:
-            return self._unless_stopped(OverTime(wall_s=wall_s))
+            return self._unless_stopped(OverTime(wall_s=wall_s) if wall.expired() else Suspended())
+        finally:
+            self._talk.end()
         return self._unless_stopped(Crashed(exit_code=None, out_of_memory=False, stderr_tail=""))
 
     def _unless_stopped(self, outcome: AttemptOutcome) -> AttemptOutcome:
@@ -163,11 +172,13 @@ class Attempt:
         match event:
             case StepTaken() if (finished := session.take_finished()) is not None:
                 last_step = LastStep(attempt_id=self._attempt.attempt_id, seq=event.seq, step=event.step)
-                return Done(seq=finished.seq, result=checked_result(finished.result), last_step=last_step)
+                return Done(seq=finished.seq, result=checked_result(finished.result, self._schema), last_step=last_step)
             case StepTaken():
                 return await self._store_step(session, event)
             case Finished(seq=seq, result=result):
-                return Done(seq=seq, result=checked_result(result))
+                return Done(seq=seq, result=checked_result(result, self._schema))
+            case Ask():
+                return await self._talk.asked(event)
             case Delta(text=text):
                 await self._desk.show(self._row.chat, "delta", text)
             case Progress(text=text):
@@ -198,6 +209,7 @@ class Attempt:
             await self._desk.histories.before_tools(self._row.task_id, self._row.group_id)
             self._may_use_tools = True
         await session.ack(stored_seq)
+        await self._talk.stored(event.step)
         return None
 
     async def _store_file(self, session: AgentSession, event: FileArrived) -> AttemptOutcome | None:
@@ -231,18 +243,6 @@ class Attempt:
     def _warn(self, text: str, action: str, **facts: object) -> None:
         ids = {"task_id": self._row.task_id, "attempt_id": self._attempt.attempt_id}
         log.warning(text, extra={"action": action, "group_id": self._row.group_id, **ids, **facts})
-
-
-def checked_result(result: TaskResult) -> TaskResult:
-    """Return an agent's last word as a chat task may end: no structure that nobody asked for, a code that is one."""
-    if result.status is TaskStatus.STRUCTURED:
-        reason = "The agent ended with a structured result that nobody asked for."
-        return TaskResult(status=TaskStatus.FAILED, code="agent_misbehaved", reason=reason)
-    if result.status is TaskStatus.REPLY and not result.text.strip():
-        return TaskResult(status=TaskStatus.NOTHING_TO_SAY, reason="The agent's answer was empty.")
-    if result.status is TaskStatus.FAILED and not _CODE.fullmatch(result.code):
-        return replace(result, code="agent_failed")
-    return result
 
 
 def link_memory(attempt: AttemptRow, outbox: Sequence[OutboxRow]) -> LinkMemory | None:

@@ -13,6 +13,7 @@ from protocol.proxy_admin import ProxyCall
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Step
 from runtime.container_session import CannotStart
+from runtime.open_tool import open_tool
 from runtime.retry import GiveUp, crash_wait_s, decide_start
 from runtime.store.records import AttemptRow, LastStep
 
@@ -90,7 +91,16 @@ class Interrupted:
     """The host was shut down and ended the agent at its work."""
 
 
-AttemptOutcome = Done | Crashed | Silent | Misbehaved | OverTime | StoppedBy | NeverStarted | Interrupted | CannotStart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """It waits for a person, and no container is held for that."""
+
+
+AttemptOutcome = (
+    Done | Crashed | Silent | Misbehaved | OverTime | StoppedBy | NeverStarted | Interrupted | Suspended | CannotStart
+)
+LOST = (Crashed, Silent, NeverStarted, Interrupted, Suspended)
+"""Outcomes after which a task may wait for its answer as well without a container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +135,8 @@ class TaskHistory:
     """In a row, the last one included."""
     waited_s: float = 0.0
     """Since the first of those."""
+    chance: float = 0.0
+    """In [0, 1): spreads the waits."""
 
 
 def end_reason(outcome: AttemptOutcome) -> str:
@@ -148,6 +160,8 @@ def end_reason(outcome: AttemptOutcome) -> str:
             return "never_started"
         case Interrupted():
             return "shutdown"
+        case Suspended():
+            return "suspended"
         case CannotStart(code="agent_did_not_start"):
             return "did_not_start"
         case CannotStart(code=code):
@@ -168,15 +182,6 @@ def is_uncertain(steps: Sequence[Step], started_at: str | None, calls: Sequence[
     return began is None or any((at := _moment(call.began_at)) is None or at >= began for call in calls)
 
 
-def open_tool(steps: Sequence[Step]) -> Step | None:
-    """Return the `tool_started` step whose end is not stored, None if there is none."""
-    finished = {step.output.call_id for step in steps if step.output is not None}
-    for step in reversed(steps):
-        if step.kind == "tool_started" and step.call is not None and step.call.call_id not in finished:
-            return step
-    return None
-
-
 def decide_next(outcome: AttemptOutcome, history: TaskHistory) -> AnotherAttempt | EndTask:
     """Return what follows from an attempt's end."""
     match outcome:
@@ -193,10 +198,12 @@ def decide_next(outcome: AttemptOutcome, history: TaskHistory) -> AnotherAttempt
             return _failed("agent_did_not_start", f"No agent got through {history.attempts} attempts.", "")
         case Interrupted() if history.is_uncertain:
             return _uncertain("The agent was ended by a shutdown of Nightyard.")
-        case NeverStarted() | Interrupted():
+        case NeverStarted() | Interrupted() | Suspended():
             return AnotherAttempt(after_s=0.0)
         case CannotStart() if outcome.code in PASSING:
-            decision = decide_start(history.failed_starts, history.waited_s, START_PATIENCE_S, outcome.message)
+            decision = decide_start(
+                history.failed_starts, history.waited_s, START_PATIENCE_S, outcome.message, history.chance
+            )
             if isinstance(decision, GiveUp):
                 return _failed(outcome.code, f"No agent could be started: {outcome.message}", outcome.mend)
             return AnotherAttempt(after_s=decision.after_s)
@@ -212,7 +219,7 @@ def _after_crash(outcome: Crashed | Silent | CannotStart, history: TaskHistory) 
         return _uncertain(happened)
     if history.crashes >= history.max_attempts:
         return _failed(code, f"{happened} This was attempt {history.crashes} of {history.max_attempts}.", mend)
-    return AnotherAttempt(after_s=crash_wait_s(history.crashes))
+    return AnotherAttempt(after_s=crash_wait_s(history.crashes, history.chance))
 
 
 def _uncertain(happened: str) -> EndTask:

@@ -28,7 +28,7 @@ from typing import Literal, Protocol
 from credproxy.admin_client.link import ProxyError
 from protocol.frames import FrameError
 from protocol.ids import DoorId, FileId, GroupId
-from protocol.link import Assignment, Finished, Heartbeat, Stop
+from protocol.link import Answered, Assignment, Finished, Heartbeat, Steer, Stop
 from protocol.task import Lease, Usage
 from runtime.agent_events import AgentEvent, AgentMisbehaved, ContainerEnded
 from runtime.agent_link import AgentLink, LinkMemory
@@ -197,6 +197,10 @@ class ContainerSession:
     async def ack(self, seq: int) -> None:
         """Say that everything up to `seq` is stored. Never raises for a link that is gone."""
         await self._link.ack(seq)
+
+    async def send(self, frame: Answered | Steer) -> bool:
+        """Tell the agent something while it works; False if it is not there to hear it, or too old to know it."""
+        return self._link.speaks_steer and await self._link.send(frame)
 
     async def file_stored(self, file_id: FileId) -> None:
         """Say that a FileArrived is stored. Never raises for a link that is gone."""

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
 from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
+from protocol.link import Answered
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.admission import NoRoom, decide_admission, load_room
+from runtime.bursts import hold_s
 from runtime.head_start import HeadStart, HeadStarts
 from runtime.insist import insist
 from runtime.operations import FREEZE_REASON, Stopped
-from runtime.session_queue import Lane, Refuse, SessionQueue, StartTask, Waiting
-from runtime.store import submission_rows
+from runtime.session_queue import Interrupt, Lane, Refuse, SessionQueue, StartTask, Waiting
+from runtime.store import question_rows, submission_rows
 from runtime.store.errors import ClaimRefused
 from runtime.store.records import Begun, Claim, Filed, MessageState, StoredMessage, TaskRow
 from runtime.store.submission_rows import StoredSubmission
 from runtime.task_desk import TaskDesk
 from runtime.task_ends import TaskEnds
 from runtime.task_run import TaskRun
-from runtime.task_words import frozen_text, no_room_text, refused_text, suspended_text
+from runtime.task_words import refused_text
+from runtime.waiting_notices import Hindrance, WaitingNotices
+from runtime.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -36,39 +40,10 @@ NO_ROOM_PAUSE_S = 5.0
 MAX_READ = 10_000
 """Submissions read at once: as many as may wait."""
 REFUSED_PAUSE_S = 1.0
-
-
-class _Work:
-    """A task on its way: being claimed, then running."""
-
-    def __init__(self, chat: ChatKey | None, run: TaskRun | None = None) -> None:
-        self.chat = chat
-        self.run = run
-        self.settled = asyncio.Event()
-        """Set when it runs, or turned out to be none."""
-        self._stop: tuple[str, bool] | None = None
-        self._is_interrupted = False
-
-    async def interrupt(self) -> None:
-        """End its container, not the task."""
-        self._is_interrupted = True
-        if self.run is not None:
-            await self.run.interrupt()
-
-    async def stop(self, reason: str, *, tell: bool) -> None:
-        self._stop = (reason, tell)
-        if self.run is not None:
-            await self.run.stop(reason, tell=tell)
-
-    async def begin(self, run: TaskRun) -> None:
-        """Run the task that came of the claim; stopped before it began, it ends at once."""
-        self.run = run
-        self.settled.set()
-        if self._stop is not None:
-            await run.stop(self._stop[0], tell=self._stop[1])
-        if self._is_interrupted:
-            await run.interrupt()
-        await run.run()
+INTERRUPT_REASON = "a newer message took its place"
+SUSPENDED = "suspended"
+FIRST = (0, 0)
+"""The order of a task that goes on: before what was said after it began."""
 
 
 class Dispatcher:
@@ -80,17 +55,20 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._must_reread = True
         self._is_closing = False
-        self._working: list[_Work] = []
+        self._working: list[Work] = []
         self._tasks: asyncio.TaskGroup | None = None
-        self._unstarted: dict[str, Waiting] = {}
-        """What waits and has not been told why."""
+        self._notices = WaitingNotices(desk)
+        self._collecting: set[ChatKey] = set()
+        """Chats whose messages wait for those that follow them."""
         self._head_starts = HeadStarts(desk)
-        self._offered: dict[GroupId, _Work] = {}
+        self._offered: dict[GroupId, Work] = {}
         """Groups with a container for a message that is being filed."""
         self._refused: list[tuple[Waiting, Refuse]] = []
         self._work_ended = asyncio.Event()
         self.recovered = asyncio.Event()
         """Set when the tasks that an earlier host left are taken up and the queue is filled."""
+        desk.waiting.when_answered(self.answered)
+        desk.pauses.when_changed(self._awake.set)
 
     @property
     def ends(self) -> TaskEnds:
@@ -107,13 +85,16 @@ class Dispatcher:
     def arrived(self, message: StoredMessage) -> None:
         """Take a message that has just been queued in the store."""
         self._head_starts.learn(message)
+        if message.mode == "collect":
+            self._collecting.add(message.inbound.chat)
+        else:
+            self._collecting.discard(message.inbound.chat)
         self._add([message])
         self._awake.set()
 
     def submitted(self, submission: StoredSubmission) -> None:
         """Take work that has just been queued in the store."""
         self._add_submission(submission)
-        self._awake.set()
 
     async def offer(self, inbound: InboundMessage) -> HeadStart | None:
         """Return a container for a message that is about to be filed, if nothing is before it anywhere; `settle`
@@ -121,7 +102,9 @@ class Dispatcher:
         group = self._head_starts.likely_group(inbound)
         if group is None or group.group_id in self._offered or not self._is_calm_for(group.group_id):
             return None
-        work = self._offered[group.group_id] = _Work(inbound.chat)
+        if inbound.chat in self._collecting or not self._parallel(group.group_id):
+            return None
+        work = self._offered[group.group_id] = Work(inbound.chat)
         self._working.append(work)
         head_start = None
         try:
@@ -150,22 +133,23 @@ class Dispatcher:
             return  # the host goes: what was stored is taken up by the next start
         if begun is not None:
             row = begun.claim.task
-            self._queue.task_running(lane_of(row), row.group_id, row.chat)
+            work.lane = lane_of(row)
+            self._queue.task_running(work.lane, row.group_id, row.chat)
             self._working.append(work)
             self._tasks.create_task(self._go_on_with(work, begun, head_start))
         elif filed is not None:
             self.arrived(filed.message)
 
-    async def _go_on_with(self, work: _Work, begun: Begun, head_start: HeadStart) -> None:
+    async def _go_on_with(self, work: Work, begun: Begun, head_start: HeadStart) -> None:
         claim, row = begun.claim, replace(begun.claim.task, spec=begun.task)
         taken = head_start.session if begun.task is not None else None
         try:
             run = TaskRun(self._desk, row, claim, taken=taken, transcript=begun.beginning.transcript)
-            await work.begin(run)
+            await self._begin(work, run, lane_of(row))
         finally:
             self._ended(work, lane_of(row))
 
-    def _withdraw(self, group_id: GroupId) -> _Work:
+    def _withdraw(self, group_id: GroupId) -> Work:
         work = self._offered.pop(group_id)
         self._working.remove(work)
         self._work_ended.set()
@@ -191,20 +175,19 @@ class Dispatcher:
             await work.settled.wait()
         messages += await self._end_waiting(chat, reason)
         tasks = tuple(work.run.task_id for work in works if work.run is not None)
-        return Stopped(tasks=tasks, messages=messages)
+        suspended = await self._end_suspended(lambda row: row.chat == chat, reason, tell=False)
+        return Stopped(tasks=(*tasks, *suspended), messages=messages)
 
     async def _end_waiting(self, chat: ChatKey, reason: str) -> int:
         dropped = self._queue.drop(chat)
         for waiting in dropped:
-            self._unstarted.pop(waiting.work, None)
-        messages = 0
+            self._notices.forget(waiting.work)
         for waiting in dropped:
             if waiting.kind == "message":
                 await self._desk.store.end_message(MessageId(waiting.work), MessageState.DEAD, reason)
-                messages += 1
             elif waiting.kind == "submission":
                 await self._cancel(SubmissionId(waiting.work), reason)
-        return messages
+        return sum(waiting.kind == "message" for waiting in dropped)
 
     async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
         """End a submission that waits or runs, as stopped; False if it has ended. Its chat is not told."""
@@ -214,6 +197,7 @@ class Dispatcher:
         if task is None or task.ended_at is not None:
             return False
         self._stop(self._works_of(task.task_id), reason, tell=False)
+        await self._end_suspended(lambda row: row.task_id == task.task_id, reason, tell=False)
         return True
 
     async def _cancel(self, submission_id: SubmissionId, reason: str) -> bool:
@@ -227,21 +211,40 @@ class Dispatcher:
         self._desk.ends.tell(ended)
         return True
 
-    def _works_of(self, task_id: TaskId) -> list[_Work]:
-        return [work for work in self._working if work.run is not None and work.run.task_id == task_id]
+    def _works_of(self, task_id: TaskId) -> list[Work]:
+        return [work for work in self._working if work.task_id == task_id]
+
+    async def _end_suspended(
+        self, is_meant: Callable[[TaskRow], bool], reason: str, *, tell: bool
+    ) -> tuple[TaskId, ...]:
+        """End tasks that wait for a person; those that go on just now have been stopped as any that runs."""
+        ended = []
+        for row in await self._desk.store.read(question_rows.suspended_tasks):
+            if is_meant(row) and not self._works_of(row.task_id):
+                self._queue.withdraw(lane_of(row), row.task_id)
+                await TaskRun(self._desk, row).end_suspended(reason, tell=tell)
+                ended.append(row.task_id)
+        return tuple(ended)
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
-        """Stop one running task; its chat is told."""
-        return Stopped(tasks=self._stop(self._works_of(task_id), reason, tell=True), messages=0)
+        """Stop one task that runs or waits for a person; its chat is told."""
+        tasks = self._stop(self._works_of(task_id), reason, tell=True)
+        suspended = await self._end_suspended(lambda row: row.task_id == task_id, reason, tell=True)
+        return Stopped(tasks=(*tasks, *suspended), messages=0)
 
     async def stop_all(self, reason: str) -> Stopped:
-        """Stop every running task; their chats are told. Waiting messages keep waiting."""
-        return Stopped(tasks=self._stop(self._working, reason, tell=True), messages=0)
+        """Stop every task that runs or waits for a person; their chats are told. Waiting messages keep waiting."""
+        tasks = self._stop(self._working, reason, tell=True)
+        suspended = await self._end_suspended(lambda _: True, reason, tell=True)
+        return Stopped(tasks=(*tasks, *suspended), messages=0)
 
     async def close(self, grace_s: float) -> None:
         """Start nothing more, let running tasks finish for `grace_s`, then end their containers. The tasks themselves
         go on after the next start."""
         self._is_closing = True
+        for work in self._working:
+            if work.run is not None:
+                work.run.talk.stop_waiting()
         try:
             async with asyncio.timeout(grace_s):
                 await self.idle()
@@ -262,6 +265,7 @@ class Dispatcher:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
+                await self._desk.pauses.load()
                 await self._take_up(tasks)
                 await self._dispatch(tasks)
             finally:
@@ -275,6 +279,8 @@ class Dispatcher:
                 self._add(await self._desk.store.waiting_messages())
                 for submission in await self._desk.store.read(submission_rows.waiting_submissions, MAX_READ):
                     self._add_submission(submission)
+                for row in await self._desk.store.read(question_rows.resumable_tasks):
+                    self._add_resumption(row)
             await self._end_refused()
             pause_s = await self._start_what_may(tasks)
             self.recovered.set()
@@ -293,12 +299,12 @@ class Dispatcher:
 
     async def _go_on(self, row: TaskRow, *, is_frozen: bool) -> None:
         run = TaskRun(self._desk, row)
-        work = _Work(row.chat)
+        work = Work(row.chat, lane=lane_of(row))
         if is_frozen:
             await work.stop(FREEZE_REASON, tell=True)
         self._working.append(work)
         try:
-            await work.begin(run)
+            await self._begin(work, run, lane_of(row))
         finally:
             self._ended(work, lane_of(row))
 
@@ -308,27 +314,32 @@ class Dispatcher:
             return SLOW_REREAD_S
         is_frozen = await self._desk.store.is_frozen()
         self._queue.max_running = self._desk.settings.containers.max_running - len(self._offered)
-        no_room = None
+        no_room, until = None, None
         while not is_frozen:
             no_room = self._room()
             if no_room is not None:
                 break
-            start = self._queue.start_next(self._parallel)
+            start = self._queue.start_next(self._parallel, self._now())
             if not isinstance(start, StartTask):
+                until = start.until
                 break
             for started in start.works:
-                self._unstarted.pop(started, None)
+                self._notices.forget(started)
             tasks.create_task(self._start(start))
-        await self._tell_why(is_frozen, no_room)
-        return NO_ROOM_PAUSE_S if no_room else SLOW_REREAD_S
+        hindrance = Hindrance(is_frozen=is_frozen, no_room=no_room)
+        told_at = await self._notices.tell(self._queue, self._parallel, hindrance, self._now())
+        released_at = self._desk.crash_loops.next_release(self._now())
+        due = [at - self._now() for at in (until, told_at, released_at) if at is not None]
+        return max(0.0, min([*due, NO_ROOM_PAUSE_S if no_room else SLOW_REREAD_S]))
 
     async def _start(self, start: StartTask) -> None:
-        """Claim messages or a submission as one task and run it."""
-        work = _Work(start.chat)
+        """Claim messages or a submission as one task, or a task that goes on, and run it."""
+        task_id = TaskId(start.works[0]) if start.kind == "resumption" else None
+        work = Work(start.chat, lane=start.lane, task_id=task_id)
         self._working.append(work)
         try:
             found = await insist(lambda: self._claim(start), "a claim")
-            await work.begin(TaskRun(self._desk, found.task, found))
+            await self._begin(work, TaskRun(self._desk, found.task, found), start.lane)
         except ClaimRefused as error:
             work.settled.set()
             log.warning("messages were not claimed: %s", error, extra={"action": "claim_refused"})
@@ -338,12 +349,25 @@ class Dispatcher:
         finally:
             self._ended(work, start.lane)
 
+    async def _begin(self, work: Work, run: TaskRun, lane: Lane) -> None:
+        """Run a task; one that waited for a person goes on as soon as there is an answer, be it already."""
+        run.talk.when_taken_in = partial(self._queue.steered, lane)
+        await work.begin(run)
+        if run.is_suspended and self._tasks is not None:
+            self._tasks.create_task(self._look_for_answer(run.row))
+
+    async def _look_for_answer(self, row: TaskRow) -> None:
+        if any(each.task_id == row.task_id for each in await self._desk.store.read(question_rows.resumable_tasks)):
+            self._add_resumption(row)
+
     async def _claim(self, start: StartTask) -> Claim:
+        if start.kind == "resumption":
+            return await self._desk.store.write(question_rows.resume, TaskId(start.works[0]))
         if start.kind == "submission":
             return await self._desk.store.write(submission_rows.claim, SubmissionId(start.works[0]))
         return await self._desk.store.claim_messages(start.message_ids)
 
-    def _ended(self, work: _Work, lane: Lane) -> None:
+    def _ended(self, work: Work, lane: Lane) -> None:
         self._working.remove(work)
         work.settled.set()
         self._queue.task_ended(lane)
@@ -351,8 +375,14 @@ class Dispatcher:
         self._awake.set()
 
     def _parallel(self, group_id: GroupId) -> int:
+        """Return how many tasks of a group may run at once now."""
         group = self._desk.around.groups.ready.get(group_id)
-        return group.parallel if group and group_id not in self._offered else 0
+        if group is None or group_id in self._offered or self._desk.pauses.of(group_id):
+            return 0
+        return 0 if self._desk.crash_loops.held_until(group_id, self._now()) else group.parallel
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _room(self) -> NoRoom | None:
         limits = self._desk.settings.containers
@@ -372,12 +402,33 @@ class Dispatcher:
                 lane=Lane(message.session_id),
                 group_id=message.group_id,
                 chat=message.inbound.chat,
+                mode=message.mode,
+                arrived_at=self._now(),
+                hold_s=hold_s(message),
             )
-            refused = self._queue.add(waiting)
-            if isinstance(refused, Refuse):
-                self._refused.append((waiting, refused))
+            added = self._queue.add(waiting)
+            if isinstance(added, Refuse):
+                self._refused.append((waiting, added))
                 continue
-            self._unstarted.setdefault(message.message_id, waiting)
+            self._notices.note(waiting, self._now())
+            if isinstance(added, Interrupt):
+                self._stop(self._works_in(added.lane), INTERRUPT_REASON, tell=False)
+            self._steer(waiting.lane)
+
+    def _steer(self, lane: Lane) -> None:
+        """Have the task that runs in a lane hear of the messages that it may."""
+        message_ids = self._queue.steer_next(lane)
+        for work in self._works_in(lane) if message_ids else ():
+            if self._tasks is not None:
+                self._tasks.create_task(self._tell(work, message_ids))
+
+    async def _tell(self, work: Work, message_ids: tuple[MessageId, ...]) -> None:
+        await work.settled.wait()
+        if work.run is not None:
+            await work.run.tell(message_ids)
+
+    def _works_in(self, lane: Lane) -> list[Work]:
+        return [work for work in self._working if work.lane == lane]
 
     def _add_submission(self, submission: StoredSubmission) -> None:
         new = submission.new
@@ -390,21 +441,29 @@ class Dispatcher:
             kind="submission",
         )
         self._queue.add(waiting)
+        self._awake.set()
 
-    async def _tell_why(self, is_frozen: bool, no_room: NoRoom | None) -> None:
-        """Tell each chat once for each message why it waits, where it is not only for another answer."""
-        for work_id, waiting in list(self._unstarted.items()):
-            if is_frozen:
-                text = frozen_text()
-            elif problems := self._desk.around.groups.problems_of(waiting.group_id):
-                text = suspended_text(waiting.group_id, problems)
-            elif no_room is not None:
-                text = no_room_text(no_room.message, no_room.mend)
-            else:
-                continue
-            if waiting.chat is not None:
-                await self._notify(f"waits:{work_id}", waiting.chat, text)
-            self._unstarted.pop(work_id, None)
+    async def answered(self, task_id: TaskId, answered: Answered) -> None:
+        """Bring an answer to its task: to the agent that waits for it, or have the task go on."""
+        works = self._works_of(task_id)
+        for work in works:
+            if work.run is not None:
+                await work.run.talk.answer(answered)
+        row = await self._desk.store.task(task_id) if not works else None
+        if row is not None and row.state == SUSPENDED:
+            self._add_resumption(row)
+
+    def _add_resumption(self, row: TaskRow) -> None:
+        waiting = Waiting(
+            order=FIRST,
+            work=row.task_id,
+            lane=lane_of(row),
+            group_id=row.group_id,
+            chat=row.chat,
+            kind="resumption",
+        )
+        self._queue.add(waiting)
+        self._awake.set()
 
     async def _end_refused(self) -> None:
         """End the messages of sessions in which too much waits, with a word to their chat."""
@@ -421,7 +480,7 @@ class Dispatcher:
         await insist(lambda: self._desk.store.put_outbound(key, message), "a notice")
         self._desk.delivery.wake()
 
-    def _stop(self, works: Iterable[_Work], reason: str, *, tell: bool) -> tuple[TaskId, ...]:
+    def _stop(self, works: Iterable[Work], reason: str, *, tell: bool) -> tuple[TaskId, ...]:
         """Have tasks stopped; it is on its way on return, and no process is left 2 s later."""
         found = list(works)
         for work in found:

@@ -1,7 +1,7 @@
-"""Tells an owner in their own chat what cannot wait for the next look at a log: a tripwire, a request that needs a yes.
+"""Tells an owner in their own chat what cannot wait for the next look at a log: a tripwire, a request that needs a yes,
+a group whose agents crash again and again.
 
-Events come from the proxy, and are in its audit whatever becomes of the message. Everything else that the proxy tells
-is `usage_count.py`'s.
+The proxy's events are in its audit whatever becomes of the message. What else it tells is `usage_count.py`'s.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
-from protocol.ids import ChatKey
+from protocol.ids import ChatKey, GroupId
 from protocol.message import OutboundMessage
 from protocol.proxy_admin import ProxyEvent
 from runtime.insist import insist
@@ -23,46 +24,56 @@ MAX_WAITING = 100
 """Alarms that are not stored yet; more of them say nothing new."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Alarm:
+    key: str
+    text: str
+    group_id: GroupId
+
+
 class OwnerAlarm:
-    """Takes the proxy's events; `run` puts what they call for into the outbox."""
+    """Takes the proxy's events, and other rooms' words; `run` puts what they call for into the outbox."""
 
     def __init__(self, store: Store, wake_delivery: Callable[[], None]) -> None:
         self._store = store
         self._wake_delivery = wake_delivery
-        self._waiting: asyncio.Queue[ProxyEvent] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[_Alarm] = asyncio.Queue(MAX_WAITING)
 
     def note(self, event: ProxyEvent) -> None:
         """Take one event of the proxy's; returns at once."""
         if event.kind not in ("tripwire", "approval_wanted"):
             return
+        self.tell(*describe_alarm(event), event.group_id)
+
+    def tell(self, key: str, text: str, group_id: GroupId) -> None:
+        """Have an owner read a text about a group, once for a key; returns at once."""
         try:
-            self._waiting.put_nowait(event)
+            self._waiting.put_nowait(_Alarm(key, text, group_id))
         except asyncio.QueueFull:
-            log.error("an alarm was dropped: too many wait", extra={"action": "alarm_dropped", "kind": event.kind})
+            log.error("an alarm was dropped: too many wait", extra={"action": "alarm_dropped", "key": key})
 
     async def run(self) -> None:
         """Tell the owner until cancelled."""
         while True:
-            event = await self._waiting.get()
-            chat = await self._owner_chat(event)
+            alarm = await self._waiting.get()
+            chat = await self._owner_chat(alarm.group_id)
             if chat is None:
-                log.warning(
-                    "no chat of an owner's is there to tell", extra={"action": "alarm_untold", "kind": event.kind}
-                )
+                extra = {"action": "alarm_untold", "key": alarm.key}
+                log.warning("no chat of an owner's is there to tell", extra=extra)
                 continue
-            key, text = describe_alarm(event)
-            await insist(partial(self._store.put_outbound, key, OutboundMessage(chat=chat, text=text)), "an alarm")
+            message = OutboundMessage(chat=chat, text=alarm.text)
+            await insist(partial(self._store.put_outbound, alarm.key, message), "an alarm")
             self._wake_delivery()
 
-    async def _owner_chat(self, event: ProxyEvent) -> ChatKey | None:
-        """Return a direct chat of an owner's, one with the event's own group before others."""
+    async def _owner_chat(self, group_id: GroupId) -> ChatKey | None:
+        """Return a direct chat of an owner's, one with the alarm's own group before others."""
         owners = {person.person for person in await self._store.people() if person.role == "owner"}
         chats = [
             binding
             for binding in await self._store.bindings()
             if binding.chat_kind == "direct" and binding.added_by in owners | {"cli"}
         ]
-        chats.sort(key=lambda binding: binding.group_id != event.group_id)
+        chats.sort(key=lambda binding: binding.group_id != group_id)
         return chats[0].chat if chats else None
 
 

@@ -132,7 +132,7 @@ class SessionQueue:
         """
         if not self._waiting:
             return Wait(reason="nothing")
-        if len(self._running) >= self.max_running:
+        if self.is_full:
             return Wait(reason="machine")
         heads = self._startable(parallel)
         if not heads:
@@ -192,14 +192,14 @@ class SessionQueue:
         self._remove(lane, {work})
         return True
 
-    def place(self, lane: Lane, parallel: Callable[[GroupId], int]) -> int:
+    def place(self, lane: Lane, parallel: Callable[[GroupId], int], now: float = 0.0) -> int:
         """Return a lane's place in line, from 1: how many starts it is away. 0: it is not in line, since nothing waits
-        in it, its own task runs, or its group is held back."""
+        in it, more is waited for, its own task runs, or its group is held back."""
         heads = [waiting[0] for each, waiting in self._waiting.items() if each not in self._running]
         mine = next((head for head in heads if head.lane == lane), None)
-        if mine is None or not parallel(mine.group_id):
+        if mine is None or not parallel(mine.group_id) or self._ready_at(lane) > now:
             return 0
-        if len(self._running) < self.max_running:  # only its own group is busy
+        if not self.is_full:  # only its own group is busy
             heads = [head for head in heads if head.group_id == mine.group_id]
         last, place = dict(self._last_started), 0
         while True:
@@ -209,6 +209,16 @@ class SessionQueue:
                 return place
             heads.remove(head)
             last[head.group_id] = self._starts + place
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many tasks run as the machine takes."""
+        return len(self._running) >= self.max_running
+
+    def is_head(self, lane: Lane, work: str) -> bool:
+        """Return whether this is what its lane begins with."""
+        waiting = self._waiting.get(lane)
+        return waiting is not None and waiting[0].work == work
 
     def running_count(self, group_id: GroupId | None = None) -> int:
         """Return how many tasks run: of a group, or of all."""

@@ -118,6 +118,11 @@ def plan_task(
     return PlannedTask(task=build_task(row, envelope, limits, submission), long_texts=envelope.long_texts)
 
 
+def build_told(message: StoredMessage, people: Mapping[PersonKey, Person], zone: tzinfo) -> Envelope:
+    """Return a message that came while its task runs, as the model reads it."""
+    return build_envelope([message], [], _roles([message], people), zone)
+
+
 def build_assignment(
     task: Task,
     attempt: AttemptRow,
@@ -191,7 +196,7 @@ def build_entries(task: Task, steps: Sequence[Step], reply: str) -> tuple[Entry,
     entries = [Entry(role="user", text=prompt_with_output(task.prompt, steps))]
     outputs = {step.output.call_id: step.output for step in steps if step.output is not None}
     for step in steps:
-        if step.kind != "model_turn" or step.entry is None:
+        if step.entry is None:
             continue
         entries.append(step.entry)
         if step.entry.calls:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from channels.channel import Channel
 from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
-from protocol.link import Assignment, Finished
+from protocol.link import Answered, Assignment, Finished, Steer
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Lease
 from runtime.agent_events import AgentEvent
@@ -21,11 +21,14 @@ from runtime.budget import Shares
 from runtime.config import ParsedSettings, Settings
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
+from runtime.crash_loops import CrashLoops
 from runtime.group import Groups
 from runtime.home import Home
+from runtime.pauses import Pauses
 from runtime.store.records import OutboxRow
 from runtime.store.store import Store
 from runtime.task_ends import TaskEnds
+from runtime.waiting_tasks import WaitingTasks
 
 ShownKind = Literal["accepted", "delta", "progress", "done"]
 
@@ -48,6 +51,7 @@ class AgentSession(Protocol):
     def take_finished(self) -> Finished | None: ...
     async def ack(self, seq: int) -> None: ...
     async def file_stored(self, file_id: FileId) -> None: ...
+    async def send(self, frame: Answered | Steer) -> bool: ...
     async def stop(self, reason: str) -> None: ...
     async def end(self, reason: str) -> None: ...
     def leave(self) -> None: ...
@@ -122,10 +126,18 @@ class TaskDesk:
     """`nightyard-agent:<hash>`."""
     delivery: DeliveryRoom
     histories: HistoryRoom
+    waiting: WaitingTasks
+    """Where the questions of tools go."""
+    pauses: Pauses
+    """Which groups are held back."""
+    alarm: Callable[[str, str, GroupId], None]
+    """Has an owner read a text about a group, once for a key: (key, text, group). Returns at once."""
     uncounted: Callable[[GroupId], int]
     """Model calls of a group that the store's count of today does not have yet."""
     shares: Shares = field(default_factory=Shares)
     """What running tasks may still take from their groups' day."""
+    crash_loops: CrashLoops = field(default_factory=CrashLoops)
+    """Which groups are held back because their agents crash."""
     ends: TaskEnds = field(default_factory=TaskEnds)
     """Who is told that a task has ended."""
 

@@ -18,7 +18,7 @@ from runtime.task_builder import build_entries
 def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding) -> TaskEnd:
     """Return all that the end changes; `said` is what the chat reads, empty for nothing."""
     result = end.result
-    is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY)
+    is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY, TaskStatus.STRUCTURED)
     is_unasked = result.code in (pre_check.SKIPPED, pre_check.FAILED)  # no model was: the conversation did not go on
     return TaskEnd(
         result=result,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,11 +18,14 @@ from functools import partial
 from pathlib import Path
 
 from credproxy.admin_client.link import ProxyError
-from protocol.ids import GroupId, TaskId
+from protocol.ids import GroupId, MessageId, TaskId
+from protocol.link import SteerMessage
 from protocol.task import Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
 from runtime.attempt import Attempt, link_memory
 from runtime.attempt_outcome import (
+    LOST,
+    TAKEN_BY_CRASH,
     AttemptOutcome,
     Crashed,
     Done,
@@ -36,30 +40,34 @@ from runtime.attempt_outcome import (
     end_reason,
     is_uncertain,
     misbehaved,
-    open_tool,
 )
+from runtime.attempt_talk import AttemptTalk
 from runtime.budget import CapReached, day_of
 from runtime.container_kinds import build_kind
 from runtime.container_session import CannotStart
 from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
+from runtime.open_tool import open_tool
 from runtime.skill_catalogue import load_skills
 from runtime.store.database import time_text
 from runtime.store.errors import StepOutOfOrder
+from runtime.store.people_rows import people_with
+from runtime.store.question_rows import suspend, waits_for_answer
 from runtime.store.records import (
     AttemptRow,
     Claim,
     LastStep,
+    MessageState,
     OutboxRow,
     TaskRow,
 )
 from runtime.store.submission_rows import submission
 from runtime.submission import NewSubmission
-from runtime.task_builder import build_assignment, build_lease, model_of, plan_task, speakers
+from runtime.task_builder import build_assignment, build_lease, build_told, model_of, plan_task, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
-from runtime.task_words import cap_text, failure_text, suspended_text
+from runtime.task_words import cap_text, crash_loop_alarm, failure_text, suspended_text
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +94,15 @@ class TaskRun:
         self._claim = claim
         self._transcript = transcript
         """The session before this task, once it is known."""
-        self._attempt = Attempt(desk, row, claim.attempt, taken) if claim and taken else None
+        self.talk = AttemptTalk(desk.waiting, row)
+        """What its agent asks and is told."""
+        self._attempt = Attempt(desk, row, claim.attempt, self.talk, taken) if claim and taken else None
         self._task = row.spec
         self._stop_reason = ""
         self._tell_stop = False
         self._is_interrupted = False
+        self.is_suspended = False
+        """Set when it waits for a person without a container: `run` is over, the task is not."""
         self._stopped = asyncio.Event()
         self._failed_starts = 0
         self._waiting_since: float | None = None
@@ -122,6 +134,17 @@ class TaskRun:
         if self._attempt is not None:
             await self._attempt.stop("shutdown")
         self._stopped.set()
+
+    async def tell(self, message_ids: Sequence[MessageId]) -> None:
+        """Have the agent hear of messages that came while it works. They wait until the model has seen them."""
+        found = [await self._desk.store.message(message_id) for message_id in message_ids]
+        messages = [message for message in found if message is not None and message.state is MessageState.QUEUED]
+        people = await self._desk.store.read(people_with, speakers(messages), self.group_id)
+        told = [build_told(message, people, self._desk.zone) for message in messages]
+        for envelope in told:
+            await self._write_long_texts(envelope.long_texts)
+        texts = zip(messages, told, strict=True)
+        await self.talk.tell([SteerMessage(message_id=each.message_id, text=text.text) for each, text in texts])
 
     async def run(self) -> None:
         """Bring the task to its end. Cancelled: its container works on, for the next start to take up."""
@@ -169,7 +192,7 @@ class TaskRun:
         outcome = await self._run_attempt(claim.attempt, task, group) if claim else await self._take_up(task, group)
         while True:
             end = await self._decide(outcome, task)
-            if end is not None or self._is_interrupted:
+            if end is not None or self._is_interrupted or self.is_suspended:
                 return end
             attempt = await insist(lambda: self._desk.store.begin_attempt(self._row.task_id), "an attempt")
             outcome = await self._run_attempt(attempt, task, group)
@@ -196,7 +219,7 @@ class TaskRun:
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
-        self._attempt = self._attempt or Attempt(self._desk, self._row, row)
+        self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
         lease = build_lease(task, row, model)
         return await self._attempt.start(kind, task, lease, assignment)
 
@@ -209,7 +232,7 @@ class TaskRun:
         if last.state == "running":
             memory = link_memory(last, await self._desk.store.outbox_of(self._row.task_id))
             if memory is not None:
-                self._attempt = Attempt(self._desk, self._row, last)
+                self._attempt = Attempt(self._desk, self._row, last, self.talk)
                 if self._stopped.is_set():
                     await self._attempt.stop(self._stop_reason)
                 lease = build_lease(task, last, model_of(task, group, self._desk.settings.routes))
@@ -226,6 +249,7 @@ class TaskRun:
         if isinstance(outcome, Done | StoppedBy) and last_seq is not None and not self._is_interrupted:
             stopped = TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason)
             result = outcome.result if isinstance(outcome, Done) else stopped
+            self._desk.crash_loops.worked(self.group_id)
             return EndTask(result=result, seq=last_seq, last_step=outcome.last_step)
         if isinstance(outcome, Done | StoppedBy) and outcome.last_step is not None:
             # Interrupted in the moment of its last word: the next start goes on from the model's last turn.
@@ -233,6 +257,9 @@ class TaskRun:
         if self._is_interrupted:
             outcome = Interrupted()
         reason = end_reason(outcome)
+        if isinstance(outcome, LOST) and await self._desk.store.read(waits_for_answer, self.task_id):
+            return await self._suspend(reason)
+        self._watch_crashes(outcome)
         attempts = await self._desk.store.attempts_of(self._row.task_id)
         if attempts:
             last = attempts[-1]
@@ -247,6 +274,33 @@ class TaskRun:
         extra = {"action": "attempt_again", "task_id": task.task_id, "reason": reason, "after_s": decision.after_s}
         log.warning("an attempt ended, another follows", extra=extra)
         return await self._wait(decision.after_s)
+
+    def _watch_crashes(self, outcome: AttemptOutcome) -> None:
+        """Hold the group back if its agents crash again and again, and tell an owner."""
+        if end_reason(outcome).partition(":")[0] not in TAKEN_BY_CRASH:
+            return
+        hold_s = self._desk.crash_loops.crashed(self.group_id, time.monotonic())
+        if hold_s is not None:
+            extra = {"action": "crash_loop", "group_id": self.group_id, "hold_s": hold_s}
+            log.error("agents crash again and again; the group is held back", extra=extra)
+            self._desk.alarm(f"crash_loop:{self.task_id}", crash_loop_alarm(self.group_id, hold_s), self.group_id)
+
+    async def _suspend(self, reason: str) -> EndTask | None:
+        """Have the task wait without a container; return its end if it was stopped meanwhile."""
+        self.is_suspended = True
+        await insist(lambda: self._desk.store.write(suspend, self.task_id, reason), "a suspended task")
+        await self._close_attempt(reason)
+        extra = {"action": "task_suspended", "task_id": self.task_id, "group_id": self.group_id}
+        log.info("a task waits for a person without a container", extra=extra)
+        return self._stopped_end() if self._stopped.is_set() and not self._is_interrupted else None
+
+    def _stopped_end(self) -> EndTask:
+        return EndTask(result=TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason))
+
+    async def end_suspended(self, reason: str, *, tell: bool) -> None:
+        """End a suspended task as stopped, instead of running it."""
+        self._task, self._stop_reason, self._tell_stop = self._row.spec, reason, tell
+        await self._finish(self._stopped_end())
 
     async def _store_step(self, last: LastStep) -> None:
         try:
@@ -267,6 +321,7 @@ class TaskRun:
             is_uncertain=isinstance(outcome, Crashed | Silent | Interrupted) and await self._is_uncertain(attempts[-1]),
             failed_starts=self._failed_starts,
             waited_s=time.monotonic() - (self._waiting_since or time.monotonic()),
+            chance=random.random(),
         )
 
     async def _is_uncertain(self, attempt: AttemptRow) -> bool:
@@ -292,9 +347,7 @@ class TaskRun:
                 await self._stopped.wait()
         except TimeoutError:
             return None
-        if self._is_interrupted:
-            return None
-        return EndTask(result=TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason))
+        return None if self._is_interrupted else self._stopped_end()
 
     async def _let_the_answer_go_first(self) -> None:
         """Wait a moment for the delivery: an engine that clears a container away keeps two cores busy for 40 ms."""
@@ -330,10 +383,12 @@ class TaskRun:
         if isinstance(planned, CapReached):
             return EndTask(result=_failed("daily_cap", cap_text(planned)), said=cap_text(planned))
         self._desk.shares.hold(self.task_id, group.group_id, planned.task.limits.model_calls)
-        inbox = self._desk.home.inbox(group.group_id)
-        for long_text in planned.long_texts:
-            await asyncio.to_thread(_write_long_text, inbox, long_text)
+        await self._write_long_texts(planned.long_texts)
         return planned.task
+
+    async def _write_long_texts(self, long_texts: Sequence[LongText]) -> None:
+        for long_text in long_texts:
+            await asyncio.to_thread(_write_long_text, self._desk.home.inbox(self.group_id), long_text)
 
     async def _submission(self) -> NewSubmission | None:
         """Return what the task came of, where no message brought it."""

@@ -105,6 +105,35 @@ def suspended_text(group_id: str, problems: Sequence[ConfigProblem]) -> str:
     )
 
 
+def paused_text(group_id: str, reasons: Sequence[str]) -> str:
+    """Return what the chat reads while its group is held back by a person or for a reason."""
+    why = "".join(f" ({reason})" for reason in reasons if reason)
+    return f"⏸ {group_id} is paused{why}; your message is kept and waits.\nTo mend it: /resume"
+
+
+def crash_loop_text(group_id: str, left_s: float) -> str:
+    minutes = max(1, round(left_s / 60))
+    return (
+        f"⚠ {group_id} has crashed several times in a row and is tried again in about {minutes} min; your message is "
+        "kept and waits.\nTo mend it: `nightyard logs host` tells more"
+    )
+
+
+def crash_loop_alarm(group_id: str, hold_s: float) -> str:
+    """Return what an owner reads when a group's agents crash again and again."""
+    return (
+        f"⚠ The agent `{group_id}` crashes again and again. Nothing of it starts for {round(hold_s / 60)} min, then it "
+        f"is tried again; messages are kept. `nightyard logs host` tells more; `nightyard pause {group_id}` holds it "
+        "back until you say so."
+    )
+
+
+def place_text(group_id: str, place: int, *, is_machine_full: bool) -> str:
+    """Return what the chat reads when others are before it; `place` is from 1."""
+    busy = "All places on this machine are taken" if is_machine_full else f"{group_id} is busy in another conversation"
+    return f"⏳ {busy}; you are {'next' if place == 1 else f'number {place} in line'}."
+
+
 def refused_text(waiting: int) -> str:
     return f"⚠ {waiting} messages of this conversation wait already; this one is not taken. /stop drops what waits."
 

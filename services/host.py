@@ -49,14 +49,21 @@ from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
 from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
+from runtime.pauses import Pauses
+from runtime.people.chats import Chats
+from runtime.people.desk import People
+from runtime.people.destinations import Destinations
+from runtime.people.records import AccessRequest
 from runtime.placeholder_variables import PlaceholderVariables
 from runtime.recovery import recover
 from runtime.settings_file import load_settings
 from runtime.store.errors import StoreError
 from runtime.store.records import StoredMessage
 from runtime.store.store import Store, open_store
+from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
 from runtime.usage_count import UsageCount
+from runtime.waiting_tasks import WaitingTasks
 from services.log_setup import set_up_logging
 from services.ready import say_ready
 
@@ -164,6 +171,9 @@ class Host:
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
         undo = UndoDesk(self._histories, store, self._proxy)
+        self._alarm = OwnerAlarm(store, self._delivery.wake)
+        self._waiting = WaitingTasks(store)
+        self._pauses = Pauses(store)
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -176,8 +186,12 @@ class Host:
                 delivery=self._delivery,
                 uncounted=self._usage.uncounted,
                 histories=self._histories,
+                waiting=self._waiting,
+                pauses=self._pauses,
+                alarm=self._alarm.tell,
             )
         )
+        self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
         self._operations = Operations(
             desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
         )
@@ -219,6 +233,7 @@ class Host:
                     self._proxy.run(self._note),
                     self._containers.run(),
                     self._dispatcher.run(),
+                    self._waiting.run(),
                     self._delivery.run(),
                     self._intake.run(),
                     self._house.run(self._intake),

@@ -119,13 +119,20 @@ def _tool(card: ToolCard) -> JsonObject:
 def _messages(entries: Sequence[Entry]) -> list[JsonObject]:
     messages: list[JsonObject] = []
     for entry in entries:
-        if blocks := list(_blocks(entry)):
-            messages.append({"role": "assistant" if entry.role == "assistant" else "user", "content": blocks})
+        role, blocks = "assistant" if entry.role == "assistant" else "user", list(_blocks(entry))
+        if blocks and messages and messages[-1]["role"] == role:  # servers want the roles in turn
+            _content(messages[-1]).extend(blocks)
+        elif blocks:
+            messages.append({"role": role, "content": blocks})
     if messages:
-        content = messages[-1]["content"]
-        assert isinstance(content, list)  # made just above
-        content[-1]["cache_control"] = _CACHE
+        _content(messages[-1])[-1]["cache_control"] = _CACHE
     return messages
+
+
+def _content(message: JsonObject) -> list[JsonObject]:
+    content = message["content"]
+    assert isinstance(content, list)  # made in _messages
+    return content
 
 
 def _blocks(entry: Entry) -> Iterator[JsonObject]:

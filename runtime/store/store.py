@@ -27,6 +27,7 @@ from runtime.store import (
     outbox_rows,
     overview_rows,
     people_rows,
+    question_rows,
     task_rows,
     task_views,
 )
@@ -203,8 +204,9 @@ class Store:
         return await self.write(task_rows.claim_messages, tuple(message_ids))
 
     async def begin_attempt(self, task_id: TaskId) -> AttemptRow:
-        """Add the next attempt of a running task, in state `starting`; ends one that had not ended (`superseded`)."""
-        return await self.write(task_rows.begin_attempt, task_id)
+        """Add the next attempt of a running task, in state `starting`; ends one that had not ended (`superseded`). The
+        answer to what that one asked is among its steps."""
+        return await self.write(question_rows.begin_attempt, task_id)
 
     async def attempt_running(
         self,

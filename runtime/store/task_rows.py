@@ -187,24 +187,39 @@ def store_step(transaction: Transaction, attempt_id: AttemptId, seq: int, step: 
         return attempt.stored_seq
     if attempt.state == "ended":
         raise AttemptOver(attempt_id, attempt.end_reason)
-    expected = transaction.one("next_step_index", task_id=attempt.task_id)
-    if expected is not None and step.index != expected["next_index"]:
-        raise StepOutOfOrder(attempt.task_id, step.index, expected["next_index"])
-    group_id = _head(transaction, attempt.task_id)["group_id"]
+    expected = next_step_index(transaction, attempt.task_id)
+    if step.index != expected:
+        raise StepOutOfOrder(attempt.task_id, step.index, expected)
+    insert_step(transaction, attempt, step)
+    transaction.run("advance_attempt", attempt_id=attempt_id, seq=seq)
+    return seq
+
+
+def next_step_index(transaction: Transaction, task_id: TaskId) -> int:
+    """Return the index that the next step of a task must have."""
+    row = transaction.one("next_step_index", task_id=task_id)
+    return int(row["next_index"]) if row is not None else 0
+
+
+def insert_step(transaction: Transaction, attempt: AttemptRow, step: Step) -> None:
+    """Add a step whose index is the task's next. Messages that the task was told of are its own from here on."""
+    head = _head(transaction, attempt.task_id)
     payload = to_text(step)
     transaction.run(
         "insert_step",
         task_id=attempt.task_id,
         step_index=step.index,
-        attempt_id=attempt_id,
+        attempt_id=attempt.attempt_id,
         kind=step.kind,
         label=step_label(step),
-        payload_id=transaction.insert("insert_payload", subject=group_id, body=payload),
+        payload_id=transaction.insert("insert_payload", subject=head["group_id"], body=payload),
         stored_at=transaction.now_text(),
     )
-    append(transaction, JournalKind.STEP_STORED, payload, attempt=attempt_id, task=attempt.task_id)
-    transaction.run("advance_attempt", attempt_id=attempt_id, seq=seq)
-    return seq
+    append(transaction, JournalKind.STEP_STORED, payload, attempt=attempt.attempt_id, task=attempt.task_id)
+    for message_id in step.message_ids:
+        told = {"message_id": message_id, "task_id": attempt.task_id, "session_id": head["session_id"]}
+        if transaction.run("claim_told_message", **told):
+            append(transaction, JournalKind.MESSAGE_CLAIMED, message=message_id, task=attempt.task_id)
 
 
 def step_label(step: Step) -> str:
@@ -213,6 +228,8 @@ def step_label(step: Step) -> str:
         return step.call.name[:MAX_LABEL_CHARS]
     if step.output is not None:
         return f"{'error' if step.output.is_error else 'output'}, {len(step.output.text)} characters"
+    if step.kind == "steered":
+        return f"{len(step.message_ids)} messages"
     if step.entry is not None:
         return f"{len(step.entry.text)} characters, {len(step.entry.calls)} tool calls"
     return ""
@@ -261,7 +278,7 @@ def finish_task(
     end_reason: str,
 ) -> bool:
     head = _head(transaction, task_id)
-    if head["state"] != "running":
+    if head["state"] not in ("running", "suspended"):
         return False
     group_id = GroupId(head["group_id"])
     _end_task(transaction, task_id, group_id, result)

@@ -62,10 +62,12 @@ from runtime.group import Groups, load_groups
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
+from runtime.pauses import Pauses
 from runtime.store.records import MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
+from runtime.waiting_tasks import WaitingTasks
 
 CHANNEL = ChannelId("stage")
 MAIN = GroupId("main")
@@ -441,6 +443,10 @@ class HostBench:
     delivery: Delivery = field(init=False)
     intake: Intake = field(init=False)
     submissions: Submissions = field(init=False)
+    waiting: WaitingTasks = field(init=False)
+    pauses: Pauses = field(init=False)
+    suspend_after_s: float = 60.0
+    alarms: list[tuple[str, str]] = field(default_factory=list)
     commands: list[StoredMessage] = field(default_factory=list)
     while_deciding: Callable[[], None] = lambda: None
     """Called in the store's thread, in the transaction in which a message may begin its task."""
@@ -455,6 +461,8 @@ class HostBench:
         async with asyncio.TaskGroup() as parts:
             self.room.host_parts = parts
             self.delivery = Delivery(self.store, lambda: self.around.channels, DeliverySettings())
+            self.waiting = WaitingTasks(self.store, suspend_after_s=self.suspend_after_s)
+            self.pauses = Pauses(self.store)
             self.dispatcher = Dispatcher(
                 TaskDesk(
                     store=self.store,
@@ -466,6 +474,9 @@ class HostBench:
                     image="nightyard-agent:test",
                     delivery=self.delivery,
                     uncounted=lambda group_id: self.uncounted(group_id),
+                    waiting=self.waiting,
+                    pauses=self.pauses,
+                    alarm=lambda key, text, _: self.alarms.append((key, text)),
                     histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
                 )
             )
@@ -484,7 +495,7 @@ class HostBench:
                 max_file_bytes=lambda: 1_000,
                 rehearsing=lambda: (),
             )
-            parts_of_it = (self.dispatcher.run(), self.intake.run(), self.delivery.run())
+            parts_of_it = (self.dispatcher.run(), self.intake.run(), self.delivery.run(), self.waiting.run())
             running = [parts.create_task(part) for part in parts_of_it]
             async with asyncio.timeout(TIMEOUT_S):
                 await self.dispatcher.recovered.wait()

@@ -8,10 +8,11 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from protocol.ids import ChatKey, GroupId, MessageId, SessionId
+from protocol.ids import ChatKey, GroupId, MessageId
 from runtime.session_queue import (
     MAX_MESSAGES_PER_TASK,
     MAX_WAITING_PER_SESSION,
+    Lane,
     Refuse,
     SessionQueue,
     StartTask,
@@ -28,9 +29,9 @@ def one(_: GroupId) -> int:
 
 def message(seq: int, group: GroupId = A, session: str = "s1", chat: str = "c1") -> Waiting:
     return Waiting(
-        seq=seq,
-        message_id=MessageId(f"m{seq}"),
-        session_id=SessionId(f"{group}-{session}"),
+        order=(seq, 0),
+        work=MessageId(f"m{seq}"),
+        lane=Lane(f"{group}-{session}"),
         group_id=group,
         chat=ChatKey(chat),
     )
@@ -65,7 +66,7 @@ def test_what_waits_while_a_task_runs_is_the_next_task() -> None:
     for seq in (2, 3, 4):
         queue.add(message(seq))
     assert queue.start_next(one) == Wait(reason="group")
-    queue.task_ended(message(1).session_id)
+    queue.task_ended(message(1).lane)
     assert started(queue) == [("m2", "m3", "m4")]
 
 
@@ -88,7 +89,7 @@ def test_the_machine_has_a_cap() -> None:
     queue = queue_of(message(1), message(2, B), max_running=1)
     assert started(queue) == [("m1",)]
     assert queue.start_next(one) == Wait(reason="machine")
-    queue.task_ended(message(1).session_id)
+    queue.task_ended(message(1).lane)
     assert started(queue) == [("m2",)]
 
 
@@ -97,7 +98,7 @@ def test_groups_take_turns() -> None:
     busy = [message(seq, A, f"s{seq}") for seq in range(1, 5)]
     queue = queue_of(*busy, message(9, B), max_running=1)
     assert started(queue) == [("m1",)]
-    queue.task_ended(busy[0].session_id)
+    queue.task_ended(busy[0].lane)
     assert started(queue) == [("m9",)]
 
 
@@ -105,7 +106,7 @@ def test_a_reply_goes_to_one_chat() -> None:
     """In a session that chats share only messages of one chat are answered together."""
     queue = queue_of(message(1, chat="c1"), message(2, chat="c2"), message(3, chat="c2"))
     assert started(queue) == [("m1",)]
-    queue.task_ended(message(1).session_id)
+    queue.task_ended(message(1).lane)
     assert started(queue) == [("m2", "m3")]
 
 
@@ -140,7 +141,7 @@ def test_stop_takes_a_chats_messages_out() -> None:
     queue.add(message(4))
     queue.add(message(3, session="s2"))
     queue.add(message(5, B, chat="c2"))
-    assert queue.drop(ChatKey("c1")) == ("m3", "m4")
+    assert [each.work for each in queue.drop(ChatKey("c1"))] == ["m3", "m4"]
     assert queue.waiting_count() == 1
     assert queue.running_count() == 2
 
@@ -148,10 +149,10 @@ def test_stop_takes_a_chats_messages_out() -> None:
 def test_a_task_taken_up_after_a_restart_counts() -> None:
     """A session whose task has survived the host waits for it like for one of its own."""
     queue = queue_of(message(2))
-    queue.task_running(message(2).session_id, A)
-    assert (queue.is_running(message(2).session_id), queue.running_count(A), queue.running_count(B)) == (True, 1, 0)
+    queue.task_running(message(2).lane, A)
+    assert (queue.is_running(message(2).lane), queue.running_count(A), queue.running_count(B)) == (True, 1, 0)
     assert started(queue) == []
-    queue.task_ended(message(2).session_id)
+    queue.task_ended(message(2).lane)
     assert started(queue) == [("m2",)]
 
 
@@ -166,8 +167,8 @@ class Days(RuleBasedStateMachine):
         self.parallel = {GroupId(name): 1 for name in "abc"}
         self.queue = SessionQueue(max_running=self.max_running)
         self.seq = 0
-        self.waiting: dict[SessionId, list[Waiting]] = {}
-        self.running: dict[SessionId, GroupId] = {}
+        self.waiting: dict[Lane, list[Waiting]] = {}
+        self.running: dict[Lane, GroupId] = {}
         self.seen: set[MessageId] = set()
         self.passed_over: dict[GroupId, int] = {}
 
@@ -177,16 +178,16 @@ class Days(RuleBasedStateMachine):
         session=st.sampled_from(["s1", "s2", "s3"]),
         chat=st.sampled_from(["x", "y"]),
     )
-    def comes(self, group: str, session: str, chat: str) -> SessionId:
+    def comes(self, group: str, session: str, chat: str) -> Lane:
         """A message comes in."""
         self.seq += 1
         new = message(self.seq, GroupId(group), session, f"{group}-{chat}")
         assert self.queue.add(new) is None
-        self.waiting.setdefault(new.session_id, []).append(new)
-        return new.session_id
+        self.waiting.setdefault(new.lane, []).append(new)
+        return new.lane
 
     @rule(session=sessions)
-    def is_read_again(self, session: SessionId) -> None:
+    def is_read_again(self, session: Lane) -> None:
         """The slow re-read finds messages that are known."""
         for known in self.waiting.get(session, []):
             assert self.queue.add(known) is None
@@ -201,17 +202,17 @@ class Days(RuleBasedStateMachine):
     def _check_start(self, task: StartTask) -> None:
         candidates = self._groups_that_could_start()
         assert task.group_id in candidates
-        assert task.session_id not in self.running, "two tasks of one session"
-        waiting = self.waiting[task.session_id]
+        assert task.lane not in self.running, "two tasks of one session"
+        waiting = self.waiting[task.lane]
         together = waiting[: len(task.message_ids)]
-        assert tuple(each.message_id for each in together) == task.message_ids, "reordered or lost"
+        assert tuple(each.work for each in together) == task.message_ids, "reordered or lost"
         assert {each.chat for each in together} == {task.chat}
         rest = waiting[len(task.message_ids) :]
         assert not rest or rest[0].chat != task.chat, "a message that could have been answered along was left"
         assert not self.seen & set(task.message_ids), "doubled"
         self.seen.update(task.message_ids)
-        self.waiting[task.session_id] = rest
-        self.running[task.session_id] = task.group_id
+        self.waiting[task.lane] = rest
+        self.running[task.lane] = task.group_id
         for group in candidates - {task.group_id}:
             self.passed_over[group] = self.passed_over.get(group, 0) + 1
             assert self.passed_over[group] < len(self.parallel), "a group was passed over for the same one again"
@@ -244,7 +245,7 @@ class Days(RuleBasedStateMachine):
         """Somebody says /stop in a chat."""
         key = ChatKey(f"{group}-{chat}")
         expected = sorted((each for waiting in self.waiting.values() for each in waiting if each.chat == key), key=_seq)
-        assert self.queue.drop(key) == tuple(each.message_id for each in expected)
+        assert self.queue.drop(key) == tuple(expected)
         for session, waiting in self.waiting.items():
             self.waiting[session] = [each for each in waiting if each.chat != key]
 
@@ -275,8 +276,8 @@ class Days(RuleBasedStateMachine):
         assert self.queue.waiting_count() == 0
 
 
-def _seq(waiting: Waiting) -> int:
-    return waiting.seq
+def _seq(waiting: Waiting) -> tuple[int, int]:
+    return waiting.order
 
 
 TestDays = Days.TestCase

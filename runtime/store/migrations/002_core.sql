@@ -53,7 +53,7 @@ CREATE TABLE questions (
     task_id TEXT NOT NULL REFERENCES tasks (task_id),
     call_id TEXT NOT NULL, -- the tool call that asks
     kind TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'answered')),
+    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'answered', 'closed')), -- closed: its task ended first
     ask_id INTEGER NOT NULL REFERENCES payloads (payload_id),
     answer_id INTEGER REFERENCES payloads (payload_id),
     asked_at TEXT NOT NULL,

@@ -13,6 +13,11 @@ SELECT task_id FROM tasks WHERE session_id = :session_id AND state = 'running';
 -- A queued message becomes part of a task.
 UPDATE messages SET state = 'claimed', task_id = :task_id WHERE message_id = :message_id AND state = 'queued';
 
+-- name: claim_told_message
+-- A queued message of its session was told to a running task.
+UPDATE messages SET state = 'claimed', task_id = :task_id
+WHERE message_id = :message_id AND state = 'queued' AND session_id = :session_id;
+
 -- name: show_context
 -- Kept context is shown to a task.
 UPDATE messages SET task_id = :task_id
@@ -43,9 +48,9 @@ UPDATE tasks SET spec_id = :spec_id WHERE task_id = :task_id AND spec_id IS NULL
 SELECT task_id, group_id, session_id, state, spec_id FROM tasks WHERE task_id = :task_id;
 
 -- name: end_task
--- A running task ends.
+-- A task that runs, or waits for a person, ends.
 UPDATE tasks SET state = :state, code = :code, result_id = :result_id, ended_at = :ended_at
-WHERE task_id = :task_id AND state = 'running';
+WHERE task_id = :task_id AND state IN ('running', 'suspended');
 
 -- name: end_message
 -- A claimed message reaches its end with its task.

@@ -1,0 +1,94 @@
+"""Tells chats why their messages wait, once for each message: at once where something is wrong, after some seconds
+where others are only before them in line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocol.ids import GroupId
+from protocol.message import OutboundMessage
+from runtime.admission import NoRoom
+from runtime.insist import insist
+from runtime.session_queue import SessionQueue, Waiting
+from runtime.task_desk import TaskDesk
+from runtime.task_words import (
+    crash_loop_text,
+    frozen_text,
+    no_room_text,
+    paused_text,
+    place_text,
+    suspended_text,
+)
+
+PLACE_AFTER_S = 5.0
+"""How long a message waits before it is told its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindrance:
+    """What keeps tasks from starting, besides other tasks."""
+
+    is_frozen: bool
+    no_room: NoRoom | None
+
+
+class WaitingNotices:
+    """What waits and has not been told why."""
+
+    def __init__(self, desk: TaskDesk) -> None:
+        self._desk = desk
+        self._untold: dict[str, tuple[Waiting, float]] = {}
+
+    def note(self, waiting: Waiting, now: float) -> None:
+        """Take a message that waits from now on."""
+        if waiting.chat is not None and waiting.kind == "message":
+            self._untold.setdefault(waiting.work, (waiting, now))
+
+    def forget(self, work: str) -> None:
+        """It waits no more."""
+        self._untold.pop(work, None)
+
+    async def tell(
+        self, queue: SessionQueue, parallel: Callable[[GroupId], int], hindrance: Hindrance, now: float
+    ) -> float | None:
+        """Tell what there is to tell; return when the next message is to be told its place, None: no one is."""
+        due = None
+        for work, (waiting, since) in list(self._untold.items()):
+            text = self._wrong(waiting, hindrance, now)
+            if not text and now < since + PLACE_AFTER_S:
+                due = min(due or since + PLACE_AFTER_S, since + PLACE_AFTER_S)
+            elif text or (text := self._place(queue, parallel, waiting, now)):
+                await self._notify(waiting, text)
+                self._untold.pop(work, None)
+        return due
+
+    def _wrong(self, waiting: Waiting, hindrance: Hindrance, now: float) -> str:
+        """Return what is wrong, empty if it waits for its turn only."""
+        group_id = waiting.group_id
+        if hindrance.is_frozen:
+            return frozen_text()
+        if problems := self._desk.around.groups.problems_of(group_id):
+            return suspended_text(group_id, problems)
+        if pauses := self._desk.pauses.of(group_id):
+            return paused_text(group_id, [each.reason for each in pauses])
+        held_until = self._desk.crash_loops.held_until(group_id, now)
+        if held_until is not None:
+            return crash_loop_text(group_id, held_until - now)
+        if hindrance.no_room is not None:
+            return no_room_text(hindrance.no_room.message, hindrance.no_room.mend)
+        return ""
+
+    def _place(self, queue: SessionQueue, parallel: Callable[[GroupId], int], waiting: Waiting, now: float) -> str:
+        """Return the words on a message's place in line; empty for one that waits for its own conversation, or behind
+        another message of it."""
+        place = queue.place(waiting.lane, parallel, now)
+        is_head = place > 0 and queue.is_head(waiting.lane, waiting.work)
+        return place_text(waiting.group_id, place, is_machine_full=queue.is_full) if is_head else ""
+
+    async def _notify(self, waiting: Waiting, text: str) -> None:
+        assert waiting.chat is not None  # only such are noted
+        message = OutboundMessage(chat=waiting.chat, text=text)
+        await insist(lambda: self._desk.store.put_outbound(f"waits:{waiting.work}", message), "a notice")
+        self._desk.delivery.wake()
