@@ -134,15 +134,6 @@ class ContainerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverySettings:
-    """How hard the host tries to hand a message to its platform."""
-
-    attempts: int = key(40, least=1, most=1000)
-    longest_wait_s: float = key(300.0, least=1)
-    """Between two tries; a platform that names a longer wait gets it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of nightyard.yaml."""
 
@@ -154,11 +145,14 @@ class Settings:
     budgets: BudgetSettings = BudgetSettings()
     api: ApiSettings = ApiSettings()
     containers: ContainerSettings = ContainerSettings()
-    delivery: DeliverySettings = DeliverySettings()
+    delivery_attempts: int = key(40, least=1, most=1000)
+    """How often a message is handed to its platform before it is given up."""
     attachments_mb: int = key(50, least=0)
     """The largest file taken from, or sent to, a person."""
     shutdown_grace_s: float = key(30.0, least=0)
     """How long `nightyard down` lets running tasks finish."""
+    keep_days: int = key(0, least=0)
+    """How long the words of messages, tasks and conversations are kept; 0: for ever."""
     audit_days: int = key(90, least=0)
     """How long the credential proxy keeps its audit's rows; 0: for ever."""
     host_door_port: int = key(0, least=0, most=65535)

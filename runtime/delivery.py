@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from channels.channel import Channel, DeliveryFailed
 from protocol.ids import ChannelId, ChatKey
 from protocol.message import OutboundMessage, Receipt
-from runtime.config import DeliverySettings
 from runtime.insist import insist
 from runtime.retry import DeliveryFailure, GiveUp, decide_delivery
 from runtime.store.outbox_rows import NOTICE
@@ -33,20 +32,26 @@ SLOWEST_UPLOAD_BYTES_PER_S = 32 << 10
 """A file may take as long as it does on a line of a quarter of a megabit: 50 MB in 27 minutes."""
 
 
+LONGEST_WAIT_S = 300.0
+"""Between two tries; a platform that names a longer wait gets it."""
+
+
 class Delivery:
-    """The worker of the outbox. `channels` says which channels run now."""
+    """The worker of the outbox. `channels` says which channels run now, `attempts` how often a message is tried."""
 
     def __init__(
         self,
         store: Store,
         channels: Callable[[], Mapping[ChannelId, Channel]],
-        settings: DeliverySettings,
+        attempts: int,
         *,
         send_timeout_s: float = 120.0,
+        longest_wait_s: float = LONGEST_WAIT_S,
     ) -> None:
         self._store = store
         self._channels = channels
-        self.settings = settings
+        self.attempts = attempts
+        self._longest_wait_s = longest_wait_s
         self._send_timeout_s = send_timeout_s
         self._awake = asyncio.Event()
         self._settled = asyncio.Event()
@@ -142,8 +147,8 @@ class Delivery:
                 permanent=failure.permanent,
                 retry_after_s=failure.retry_after_s,
             ),
-            max_attempts=self.settings.attempts,
-            longest_wait_s=self.settings.longest_wait_s,
+            max_attempts=self.attempts,
+            longest_wait_s=self._longest_wait_s,
             chance=random.random(),
         )
         extra = {"channel_id": row.channel_id, "outbox_id": row.outbox_id, "attempts": row.attempts}

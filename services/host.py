@@ -168,7 +168,7 @@ class Host:
             placeholders=PlaceholderVariables(fork, partial(placeholder_variables, self._proxy)).of,
         )
         self._usage = UsageCount(store, self._proxy)
-        self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery)
+        self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery_attempts)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
         undo = UndoDesk(self._histories, store, self._proxy)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
@@ -281,7 +281,7 @@ class Host:
         return frozenset(row.door_id for row in await self._store.open_attempts() if row.door_id is not None)
 
     def _follow_reload(self) -> None:
-        self._delivery.settings = self.state.settings.settings.delivery
+        self._delivery.attempts = self.state.settings.settings.delivery_attempts
         self._delivery.wake()
         self._dispatcher.wake()
         self._intake.recover()

@@ -158,7 +158,7 @@ class House:
         self.state = HostState(home, fork, self.channel_house, self.proxy)
         self.agent = ScriptedAgent(store, self.channel, home.path)
         self.containers = NoContainers()
-        self.delivery = Delivery(store, lambda: self.state.channels, self.state.settings.settings.delivery)
+        self.delivery = Delivery(store, lambda: self.state.channels, self.state.settings.settings.delivery_attempts)
         self.agent.delivery = self.delivery
         self.operations = Operations(
             desk=self.state,

@@ -10,12 +10,13 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.journal import JournalKind
 from runtime.store.blank import blank_body
-from runtime.store.database import Transaction
+from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text
 from runtime.store.people_rows import remove_person
@@ -81,7 +82,8 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     }
     messages = sum(len(transaction.all("files_of_person", person=key)) for key in keys)
     names = dict(keys_and_chats(transaction, keys))
-    texts = _blank(transaction, _payloads_of_tasks(transaction, tasks), names)
+    texts = _drop_conversation(transaction, tasks)
+    texts += _blank(transaction, _payloads_of_tasks(transaction, tasks), names)
     for key in keys:
         own = (row["payload_id"] for row in transaction.all("payloads_of_subject", subject=key))
         texts += _blank(transaction, own, names)
@@ -119,19 +121,33 @@ def keys_and_chats(transaction: Transaction, keys: Iterable[PersonKey]) -> Itera
                 yield ChatKey(row["chat"]), mint("forgotten")
 
 
-def blank_ended(transaction: Transaction, after: str, before: str, limit: int) -> str:
-    """Take the words out of tasks that ended between two times, at most so many; return when the last one ended."""
+def blank_next(transaction: Transaction, before: str, limit: int) -> int:
+    """Take the words out of the oldest messages and tasks that still have theirs and ended before a time, at most so
+    many of each; return how many there were."""
+    seq = _mark(transaction, "blank_messages")
+    messages = transaction.all("old_messages", seq=seq, before=before, limit=limit, last=1 << 62)
+    _blank(transaction, (row["payload_id"] for row in messages), {})
+    if messages:
+        _set_mark(transaction, "blank_messages", messages[-1]["seq"])
+    after = time_text(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=_mark(transaction, "blank_tasks")))
     rows = transaction.all("ended_tasks", after=after, before=before, limit=limit)
-    _blank(transaction, _payloads_of_tasks(transaction, [row["task_id"] for row in rows]), {})
-    return str(rows[-1]["ended_at"]) if rows else ""
+    tasks = [TaskId(row["task_id"]) for row in rows]
+    _drop_conversation(transaction, tasks)
+    _blank(transaction, _payloads_of_tasks(transaction, tasks), {})
+    if rows:
+        ended = datetime.fromisoformat(rows[-1]["ended_at"]) - datetime.fromtimestamp(0, UTC)
+        _set_mark(transaction, "blank_tasks", ended // timedelta(microseconds=1))
+    return len(messages) + len(rows)
 
 
-def blank_messages(transaction: Transaction, after_seq: int, before: str, limit: int) -> int:
-    """Take the words out of messages that came before a time, at most so many; return the last one's seq, 0 if there
-    was none."""
-    rows = transaction.all("old_messages", seq=after_seq, before=before, limit=limit)
-    _blank(transaction, (row["payload_id"] for row in rows), {})
-    return int(rows[-1]["seq"]) if rows else 0
+def _mark(transaction: Transaction, name: str) -> int:
+    """Return how far something has come."""
+    row = transaction.one("flag", name=name)
+    return int(row["value"]) if row else 0
+
+
+def _set_mark(transaction: Transaction, name: str, value: int) -> None:
+    transaction.run("set_flag", name=name, value=value, set_by="retention", set_at=transaction.now_text())
 
 
 def _files(transaction: Transaction, keys: Iterable[PersonKey], tasks: Iterable[TaskId]) -> tuple[StoredFile, ...]:
@@ -164,6 +180,16 @@ def _payloads_of_tasks(transaction: Transaction, tasks: Iterable[TaskId]) -> lis
         if row is not None and row["submission_id"] is not None:
             found += schema.payloads_of("submissions", "spec_id", "submission_id", row["submission_id"])
     return list(dict.fromkeys(found))
+
+
+def _drop_conversation(transaction: Transaction, tasks: Iterable[TaskId]) -> int:
+    """Take the tasks' turns out of their conversations: a model is shown no turns without words."""
+    count = 0
+    for task in tasks:
+        for row in transaction.all("entries_of_task", task_id=task):
+            transaction.run("drop_entry", session_id=row["session_id"], position=row["position"])
+            count += transaction.run("drop_payload", payload_id=row["payload_id"])
+    return count
 
 
 def _blank(transaction: Transaction, payload_ids: Iterable[int], names: Mapping[str, str]) -> int:

@@ -51,7 +51,7 @@ from protocol.task import Lease, TaskResult, TaskStatus, Usage
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.agent_link import AgentLink, LinkPlace
 from runtime.agent_link_rules import LinkLimits, LinkMemory
-from runtime.config import DeliverySettings, ParsedSettings, parse_settings
+from runtime.config import ParsedSettings, parse_settings
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine, ContainerState
 from runtime.container_session import CannotStart, ContainerSession
@@ -460,7 +460,7 @@ class HostBench:
         work."""
         async with asyncio.TaskGroup() as parts:
             self.room.host_parts = parts
-            self.delivery = Delivery(self.store, lambda: self.around.channels, DeliverySettings())
+            self.delivery = Delivery(self.store, lambda: self.around.channels, 40)
             self.waiting = WaitingTasks(self.store, suspend_after_s=self.suspend_after_s)
             self.pauses = Pauses(self.store)
             self.dispatcher = Dispatcher(

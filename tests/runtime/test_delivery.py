@@ -12,7 +12,6 @@ import pytest
 from channels.channel import Channel, DeliveryFailed, Inbox
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
-from runtime.config import DeliverySettings
 from runtime.delivery import Delivery, upload_s
 from runtime.store.records import Binding
 from runtime.store.store import Store, open_store
@@ -74,10 +73,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 class Running:
     """Delivery at work, with one channel `p` and what else the test adds."""
 
-    def __init__(self, store: Store, settings: DeliverySettings, **more: float) -> None:
+    def __init__(self, store: Store, attempts: int = 40, **more: float) -> None:
         self.store = store
         self.channels: dict[ChannelId, Channel] = {}
-        self.delivery = Delivery(store, lambda: self.channels, settings, **more)
+        self.delivery = Delivery(store, lambda: self.channels, attempts, **more)
 
     async def put(self, text: str, chat: str = "p:1") -> None:
         await self.store.put_outbound(f"key:{text}", OutboundMessage(chat=ChatKey(chat), text=text))
@@ -98,7 +97,7 @@ async def test_a_chat_gets_its_messages_in_order_while_others_go_on(store: Store
     """A slow delivery holds up its own chat only."""
     platform = Platform("p")
     platform.holding = {"a1"}
-    async with Running(store, DeliverySettings()) as running:
+    async with Running(store) as running:
         running.channels[platform.channel_id] = platform
         for text, chat in (("a1", "p:a"), ("a2", "p:a"), ("b1", "p:b"), ("b2", "p:b")):
             await running.put(text, chat)
@@ -111,7 +110,7 @@ async def test_a_failed_delivery_is_tried_again_before_the_next(store: Store) ->
     """The order holds over a failure, and a platform's surprise is one like any other."""
     platform = Platform("p")
     platform.faults = {"one": [RuntimeError("a surprise")]}
-    async with Running(store, DeliverySettings(longest_wait_s=1)) as running:
+    async with Running(store, longest_wait_s=1) as running:
         running.channels[platform.channel_id] = platform
         await running.put("one")
         await running.put("two")
@@ -122,7 +121,7 @@ async def test_a_platform_that_does_not_answer_is_a_failure(store: Store) -> Non
     """The wait for it is bounded."""
     platform = Platform("p")
     platform.holding = {"stuck"}
-    async with Running(store, DeliverySettings(attempts=1), send_timeout_s=0.05) as running:
+    async with Running(store, 1, send_timeout_s=0.05) as running:
         running.channels[platform.channel_id] = platform
         await running.put("stuck")
         (notice,) = await platform.until(1)
@@ -139,7 +138,7 @@ async def test_an_unreachable_chat_is_told_to_the_owner_elsewhere(store: Store) 
         raise DeliveryFailed("the bot was blocked", permanent=True)
 
     platform.send = refuse  # type: ignore[method-assign]  # the platform's door is shut for this test
-    async with Running(store, DeliverySettings()) as running:
+    async with Running(store) as running:
         running.channels |= {platform.channel_id: platform, terminal.channel_id: terminal}
         await running.put("lost")
         (notice,) = await terminal.until(1)
@@ -149,7 +148,7 @@ async def test_an_unreachable_chat_is_told_to_the_owner_elsewhere(store: Store) 
 async def test_a_channel_that_is_not_there_yet_is_waited_for(store: Store) -> None:
     """A message for a channel that starts later goes out then."""
     platform = Platform("p")
-    async with Running(store, DeliverySettings(longest_wait_s=1)) as running:
+    async with Running(store, longest_wait_s=1) as running:
         await running.put("early")
         running.channels[platform.channel_id] = platform
         assert await platform.until(1) == ["early"]
@@ -159,7 +158,7 @@ async def test_settled_is_when_nothing_is_due(store: Store) -> None:
     """A shutdown waits for what is under way."""
     platform = Platform("p")
     platform.holding = {"slow"}
-    async with Running(store, DeliverySettings()) as running:
+    async with Running(store) as running:
         running.channels[platform.channel_id] = platform
         await running.put("slow")
         async with asyncio.TaskGroup() as group:

@@ -34,9 +34,24 @@ SELECT task_id, ended_at FROM tasks INDEXED BY tasks_ended
 WHERE ended_at IS NOT NULL AND ended_at > :after AND ended_at < :before ORDER BY ended_at LIMIT :limit;
 
 -- name: old_messages
--- Messages after one that came before a time, oldest first; those that wait or are being answered are not among them.
-SELECT seq, payload_id FROM messages WHERE seq > :seq AND received_at < :before AND state NOT IN ('queued', 'claimed')
+-- Messages after one that came before a time, oldest first, up to the first that waits or is being answered.
+SELECT seq, payload_id FROM messages WHERE seq > :seq AND received_at < :before
+    AND seq < coalesce((SELECT min(q.seq) FROM messages AS q INDEXED BY messages_queued WHERE q.state = 'queued'), :last)
+    AND seq < coalesce((SELECT min(c.seq) FROM messages AS c INDEXED BY messages_claimed WHERE c.state = 'claimed'), :last)
 ORDER BY seq LIMIT :limit;
+
+-- name: entries_of_task
+-- What a task has added to its conversation.
+SELECT session_id, position, payload_id FROM transcript WHERE session_id =
+    (SELECT session_id FROM tasks WHERE task_id = :task_id) AND task_id = :task_id;
+
+-- name: drop_entry
+-- A turn of a conversation goes.
+DELETE FROM transcript WHERE session_id = :session_id AND position = :position;
+
+-- name: drop_payload
+-- A text that nothing refers to any more.
+DELETE FROM payloads WHERE payload_id = :payload_id;
 
 -- name: payload
 -- One text.

@@ -100,7 +100,7 @@ async def test_everything_can_still_be_read(bench: HostBench) -> None:
         (message,) = await bench.store.recent_messages()
         assert (message.inbound.text, message.inbound.sender_name) == ("(forgotten)", "")
         assert message.session_id is not None
-        assert [entry.text for entry in await bench.store.transcript_of(message.session_id)][:1] == ["(forgotten)"]
+        assert await bench.store.transcript_of(message.session_id) == ()
         assert await bench.store.steps_of(assignment.task.task_id)
         assert await bench.store.person(ANNA) is None
 

@@ -19,6 +19,8 @@ QUERIES = join_queries(file.read_text("utf-8") for file in sorted((STORE / "sql"
 GROWING = {"raw_updates", "payloads", "messages", "tasks", "attempts", "steps", "transcript", "outbox", "receipts"}
 NEWEST_BY_ROW = {"recent_messages"}
 """Read from the end of the table by its row number, up to a limit."""
+ONCE_IN_A_LIFE = {"direct_chats_of", "files_of_person", "open_work_of", "tasks_with_person"}
+"""To forget somebody every table is read from end to end: an index would be paid for by every message."""
 
 
 @pytest.fixture
@@ -59,12 +61,12 @@ def test_two_files_may_not_share_a_name() -> None:
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_a_statement_fits_the_schema_and_stays_fast(name: str, connection: sqlite3.Connection) -> None:
     """Every statement compiles on the newest schema and reads growing tables only through an index."""
-    values = dict.fromkeys(re.findall(r":([a-z_]+)", QUERIES[name]))
+    values = dict.fromkeys(re.findall(r":([a-z_0-9]+)", QUERIES[name]))
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {QUERIES[name]}", values)]
     aliases = dict(re.findall(r"(?:FROM|JOIN) (\w+) AS (\w)\b", QUERIES[name]))
     growing = GROWING | {alias for table, alias in aliases.items() if table in GROWING}
     scans = [line for line in plan if (found := re.fullmatch(r"SCAN (\w+)", line)) and found[1] in growing]
-    assert scans == [] or name in NEWEST_BY_ROW
+    assert scans == [] or name in NEWEST_BY_ROW | ONCE_IN_A_LIFE
 
 
 def test_every_statement_is_used() -> None:

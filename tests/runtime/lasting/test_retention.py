@@ -1,0 +1,86 @@
+"""Old words go by themselves; what happened stays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from protocol.ids import PersonKey
+from protocol.transcript import Entry
+from runtime.lasting.retention import Retention
+from runtime.store.records import MessageState
+from runtime.store.store import open_store
+from tests.runtime.store.support import CHAT, MAIN, REPLY, claimed, filed, reply, running, said
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+async def test_old_words_go_and_new_ones_stay(tmp_path: Path) -> None:
+    """A task that ended before the time loses its words and its place in the conversation, a newer one keeps both; a
+    second sweep finds nothing more."""
+    clock = Clock()
+    async with open_store(tmp_path, clock=clock) as store:
+        old = await running(store)
+        await store.finish_task(
+            old.task.task_id,
+            REPLY,
+            outbound=[reply("old answer")],
+            entries=[Entry(role="assistant", text="old answer")],
+        )
+        await filed(store, said("old refusal"), MessageState.REFUSED, None)
+        clock.now += timedelta(days=40)
+        new = await running(store)
+        await store.finish_task(
+            new.task.task_id,
+            REPLY,
+            outbound=[reply("new answer")],
+            entries=[Entry(role="assistant", text="new answer")],
+        )
+        retention = Retention(store, lambda: 30)
+        assert await retention.sweep(clock.now - timedelta(days=30)) == 3
+        assert await retention.sweep(clock.now - timedelta(days=30)) == 0
+        session = await store.current_session(MAIN, CHAT)
+        assert session is not None
+        assert [entry.text for entry in await store.transcript_of(session)] == ["new answer"]
+        texts = [message.inbound.text for message in await store.recent_messages()]
+        assert texts == ["hi", "(forgotten)", "(forgotten)"]
+        (sent,) = await store.outbox_of(old.task.task_id)
+        assert sent.message.text == "(forgotten)"
+        trace = await store.trace(old.task.task_id)
+        assert trace is not None
+        assert trace.task is not None
+        assert trace.task.state == "reply"
+        assert (await store.verify_journal()).broken_at is None
+
+
+async def test_what_is_under_way_keeps_its_words(tmp_path: Path) -> None:
+    """However old, a message that waits and a task that runs are left alone."""
+    clock = Clock()
+    async with open_store(tmp_path, clock=clock) as store:
+        await filed(store, said("waits", person=PersonKey("telegram:8")))
+        claim = await claimed(store, "runs")
+        clock.now += timedelta(days=400)
+        assert await Retention(store, lambda: 30).sweep(clock.now - timedelta(days=30)) == 0
+        assert sorted(message.inbound.text for message in await store.recent_messages()) == ["runs", "waits"]
+        await store.finish_task(claim.task.task_id, REPLY)
+        await store.end_message((await store.waiting_messages())[0].message_id, MessageState.DEAD, "stopped")
+        assert await Retention(store, lambda: 30).sweep(clock.now - timedelta(days=30)) == 2
+
+
+async def test_many_are_done_in_pieces(tmp_path: Path) -> None:
+    """More than fit into one transaction are all reached."""
+    clock = Clock()
+    async with open_store(tmp_path, clock=clock) as store:
+        for number in range(450):
+            await filed(store, said(f"{number}"), MessageState.REFUSED, None)
+        clock.now += timedelta(days=40)
+        assert await Retention(store, lambda: 30).sweep(clock.now - timedelta(days=30)) == 450
