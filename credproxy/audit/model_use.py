@@ -94,7 +94,7 @@ class ModelUseReader:
 
     def _take_json(self, text: bytes) -> None:
         try:
-            value = json.loads(text)
+            value = json.loads(text.decode("utf-8"))  # told what it is, since guessing costs as much as decoding
         except (ValueError, RecursionError):
             return
         if not isinstance(value, dict):

@@ -98,7 +98,7 @@ class Answering:
         if is_encoded(head.headers) and call.ask.method != "HEAD" and not _only_signed(call):
             sentence = f"{call.ask.target.host} sent an encoded response, which cannot be searched for the secret"
             raise UpstreamFailed("response_encoded", sentence, may_retry=False)
-        if needles.holds(b"\n".join((head.reason, *(part for header in head.headers for part in header)))):
+        if needles.holds(b"\n".join([head.reason, *[b"\n".join(header) for header in head.headers]])):
             raise self._reflected()
 
     async def _pass_body(
@@ -107,6 +107,7 @@ class Answering:
         """Pass pieces on as they come; the head goes with the first piece that is there already, or alone."""
         call, inbound, event = self._call, self._inbound, early
         searcher = Searcher(needles) if needles else None
+        last = b""
         while True:
             if event is None:
                 await inbound.send(self._head_wire())
@@ -117,22 +118,26 @@ class Answering:
                 raise outbound.closed("the response ended too soon")
             data = bytes(event.data)
             call.response_bytes += len(data)
+            if call.reader is not None:
+                call.reader.feed(data)
+            event = outbound.ready_event()
+            is_last = isinstance(event, h11.EndOfMessage)
             passed = data
             if searcher is not None:
                 try:
-                    passed = searcher.feed(data)
+                    passed = searcher.feed(data, is_last=is_last)
                 except Reflected:
                     raise self._reflected() from None
             elif web_read is not None:
                 web_read.take(data)
-            if passed:
+            if is_last:
+                last = passed
+            elif passed:
                 await inbound.send(self._head_wire() + inbound.body_bytes(passed))
-            if call.reader is not None:
-                call.reader.feed(data)
-            event = outbound.ready_event()
         trailers = self._trailers(event, needles) if event.headers else None
-        held = searcher.end() if searcher is not None else b""
-        wire = self._head_wire() + (inbound.body_bytes(held) if held else b"")
+        if searcher is not None:
+            last += searcher.end()
+        wire = self._head_wire() + (inbound.body_bytes(last) if last else b"")
         await inbound.send(wire + inbound.end_response(trailers))
 
     def _trailers(self, end: h11.EndOfMessage, needles: Needles) -> Headers:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import json
 import time
 from dataclasses import replace
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from credproxy.audit import notes
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from credproxy.issuers.capture import TokenAsk
 
 MAX_TARGET_CHARS = 300
+DAY_S = 86_400
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -185,8 +188,11 @@ class Call:
                 output_tokens=use.output_tokens,
                 cost_usd=cost,
             )
-            usage = Usage(model_calls=1, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost)
-            self.tell("usage", usage=usage, model=use.model)
+            if self.proxy.watchers:
+                usage = Usage(
+                    model_calls=1, input_tokens=use.input_tokens, output_tokens=use.output_tokens, cost_usd=cost
+                )
+                self.tell("usage", usage=usage, model=use.model)
         if self.is_unsafe:
             self.tell("call_ended", detail=str(self.status or "broken"))
 
@@ -210,6 +216,12 @@ class Call:
         """The end row's JSON: sizes, what went wrong, and the model's use."""
         if self.is_whole and use is None:
             return f'{{"request_bytes":{self.request_bytes},"response_bytes":{self.response_bytes}}}'
+        if self.is_whole and use is not None and not use.is_estimated:
+            return (
+                f'{{"request_bytes":{self.request_bytes},"response_bytes":{self.response_bytes},'
+                f'"model":{encode_basestring_ascii(use.model)},'
+                f'"input_tokens":{use.input_tokens},"output_tokens":{use.output_tokens}}}'
+            )
         facts: dict[str, object] = {"request_bytes": self.request_bytes, "response_bytes": self.response_bytes}
         if not self.is_whole:
             facts["broken"] = self.code or "cut"
@@ -224,4 +236,9 @@ class Call:
 
 def utc_day() -> str:
     """Return the day that a call counts for: `2026-01-31`."""
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
+    return _spell_day(int(time.time()) // DAY_S)
+
+
+@functools.lru_cache(maxsize=1)
+def _spell_day(days: int) -> str:
+    return datetime.datetime.fromtimestamp(days * DAY_S, datetime.UTC).date().isoformat()

@@ -64,9 +64,11 @@ def read_entry(method: str, target: str, host: str, tunnel: Tunnel | None, polic
 def _read_in_tunnel(method: str, target: str, host: str, tunnel: Tunnel) -> Ask:
     if method == "CONNECT" or not target.startswith("/"):
         raise TargetRefused("in a tunnel only a path is asked for")
-    if parse_authority(host, default_port=DEFAULT_PORTS[tunnel.scheme]) != tunnel.authority:
+    asked = make_target(tunnel.scheme, tunnel.authority, parse_path(target))
+    # Nearly always it is spelt as we would spell it.
+    if host != asked.authority and parse_authority(host, default_port=DEFAULT_PORTS[tunnel.scheme]) != tunnel.authority:
         raise Misdirected
-    return Ask(method=method, target=make_target(tunnel.scheme, tunnel.authority, parse_path(target)))
+    return Ask(method=method, target=asked)
 
 
 def _read_route(method: str, target: str, policy: Policy) -> Ask:

@@ -77,12 +77,17 @@ class Needles:
         for first in self._first_bytes:
             at = text.find(first, max(0, len(text) - self._reach), begin)
             while at >= 0:
-                tail = text[at:]
-                if any(form.startswith(tail) for form in self.forms):
+                if self._begins_with(text[at:]):
                     begin = at
                     break
                 at = text.find(first, at + 1, begin)
         return begin
+
+    def _begins_with(self, tail: bytes) -> bool:
+        for form in self.forms:  # noqa: SIM110  # as above
+            if form.startswith(tail):
+                return True
+        return False
 
 
 NO_NEEDLES = Needles()
@@ -133,14 +138,15 @@ class Searcher:
         self._needles = needles
         self._held = b""
 
-    def feed(self, data: bytes) -> bytes:
-        """Return what may go on now; raises Reflected, and then nothing more may go."""
+    def feed(self, data: bytes, *, is_last: bool = False) -> bytes:
+        """Return what may go on now; raises Reflected, and then nothing more may go. `is_last`: nothing follows, so
+        that all may go."""
         needles = self._needles
         if self._held:
             data = self._held + data
         if needles.holds(data):
             raise Reflected
-        cut = needles.begin_in(data)
+        cut = len(data) if is_last else needles.begin_in(data)
         if cut == len(data):
             self._held = b""
             return data

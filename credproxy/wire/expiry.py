@@ -8,7 +8,6 @@ exact all the same.
 from __future__ import annotations
 
 import asyncio
-import weakref
 from types import TracebackType
 
 from credproxy.wire.waiting import Waiter
@@ -18,7 +17,7 @@ class Expiry:
     """The deadlines of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._deadlines: dict[asyncio.Future[None] | Waiter | Limit, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
@@ -36,12 +35,12 @@ class Expiry:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = when
-        self._timer = self._loop.call_at(when, self._ring)
+        self._timer = self.loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         # The loop lets timers ring a tick of its clock early.
-        now = max(self._loop.time(), self._rings_at)
+        now = max(self.loop.time(), self._rings_at)
         for waiting in [waiting for waiting, deadline in self._deadlines.items() if deadline <= now]:
             del self._deadlines[waiting]
             if isinstance(waiting, Limit):
@@ -54,15 +53,16 @@ class Expiry:
             self._ring_at(min(self._deadlines.values()))
 
 
-_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Expiry] = weakref.WeakKeyDictionary()
+_newest: Expiry | None = None
+"""A process has one loop at a time, but for tests."""
 
 
 def expiry_of(loop: asyncio.AbstractEventLoop) -> Expiry:
     """Return the deadlines of a loop."""
-    found = _of_loops.get(loop)
-    if found is None:
-        found = _of_loops[loop] = Expiry(loop)
-    return found
+    global _newest
+    if _newest is None or _newest.loop is not loop:
+        _newest = Expiry(loop)
+    return _newest
 
 
 class Limit:

@@ -100,10 +100,9 @@ _NEVER_TRAILING = (
     | {b"cache-control", b"expires", b"date", b"age", b"vary", b"pragma", b"retry-after", b"warning"}
 )
 """What says how a message is framed, routed, kept, trusted or read comes in its head or not at all: RFC 9110 6.5.1."""
-_NO_ENCODING = frozenset((b"", b"identity", b"none", b"binary", b"utf-8", b"utf8"))
-"""What servers say of a body that is not compressed, the last ones by mistake."""
 _FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _FIELD_VALUE = re.compile(rb"[\t -~\x80-\xff]*")
+_SECRET_RESPONSE_DROPPED = _RESPONSE_DROPPED | {b"set-cookie"}
 _REQUEST_DROPPED = HOP_BY_HOP | AUTH_CARRIERS | OVERRIDES | {b"host", b"content-length"}
 _SEARCHED_DROPPED = _REQUEST_DROPPED | _RANGES | {b"accept-encoding"}
 
@@ -159,7 +158,10 @@ def check_framing(headers: Headers) -> None:
 
 
 def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    return next((value for found, value in headers if found == name), None)
+    for found, value in headers:  # a third of what `next` over a generator costs
+        if found == name:
+            return value
+    return None
 
 
 def request_headers(received: Headers, *, authority: str, is_searched: bool, keeps_ranges: bool = False) -> Headers:
@@ -199,8 +201,12 @@ def request_headers(received: Headers, *, authority: str, is_searched: bool, kee
 
 def response_headers(received: Headers, *, had_secret: bool) -> Headers:
     """Return what the agent sees. A session begun with our secret is ours: its cookies stay here."""
-    also_dropped = _nominated(received) | ({b"set-cookie"} if had_secret else set())
-    return [(name, value) for name, value in received if name not in _RESPONSE_DROPPED and name not in also_dropped]
+    dropped = _SECRET_RESPONSE_DROPPED if had_secret else _RESPONSE_DROPPED
+    passed = [header for header in received if header[0] not in dropped]
+    if len(passed) < len(received):
+        nominated = _nominated(received)
+        return [header for header in passed if header[0] not in nominated] if nominated else passed
+    return passed
 
 
 def check_trailers(received: Headers) -> None:
@@ -221,8 +227,8 @@ def trailer_headers(received: Headers, *, had_secret: bool) -> Headers:
 
 def is_encoded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a body is compressed, so that a search would not see what it says."""
-    values = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
-    return any(coding.strip() not in _NO_ENCODING for value in values for coding in value.split(b","))
+    values = [value for name, value in headers if name == b"content-encoding"]
+    return any(value.strip().lower() not in (b"", b"identity") for value in values) if values else False
 
 
 def _nominated(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:

@@ -15,6 +15,7 @@ from credproxy.wire.heads import MAX_HEAD_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS,
 
 _LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n"
 """One way to match each byte: with the spaces around a value spelt out, a line of spaces takes seconds to refuse."""
+_HEADER = re.compile(rb"([^:]+):[ \t]*([^\r]*)\r\n")
 _REQUEST = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) ([!-~]+) HTTP/1\.1\r\n((?:" + _LINE + rb")+)\r\n")
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([ \t!-~\x80-\xff]*))?\r\n((?:" + _LINE + rb")+)\r\n")
 _NOT_PLAIN = frozenset((b"transfer-encoding", b"upgrade", b"expect", b"te", b"trailer"))
@@ -164,13 +165,11 @@ def _write_head(first: bytes, headers: Headers) -> bytes | None:
 
 
 def _read_headers(lines: bytes, not_plain: frozenset[bytes] = _NOT_PLAIN) -> Headers | None:
-    headers: Headers = []
-    for line in lines[:-2].split(b"\r\n"):
-        name, _colon, value = line.partition(b":")
-        name, value = name.lower(), value.strip(b" \t")
+    """`lines` are of the form of `_LINE`."""
+    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in _HEADER.findall(lines)]
+    for name, value in headers:
         if name in not_plain or (name == b"connection" and value.lower() != b"keep-alive"):
             return None
-        headers.append((name, value))
     return headers if len(headers) <= MAX_HEADERS else None
 
 
