@@ -14,7 +14,7 @@ from cli.grants_options import sure_option
 from cli.grants_proposals import is_nameable, propose
 from cli.place import find_fork
 from cli.problem import NOT_UNDERSTOOD, CliProblem
-from cli.screen import clean_line, table
+from cli.screen import clean_line, table, width_of
 from cli.style import GREEN, RED, paint
 from cli.vault_link import ask_proxy
 from credproxy.admin_client import policy as client
@@ -48,8 +48,9 @@ def check(file: Path, urls: tuple[str, ...]) -> None:
         for problem in checked:
             click.echo(clean_line(str(problem)))
         raise CliProblem(f"{file} grants nothing as it is", f"edit {file}")
+    width = max(width_of(_asked(each)) for each in checked) if checked else 0
     for each in checked:
-        click.echo(_check_line(each))
+        click.echo(_check_line(each, width))
     wrong = [each for each in checked if not each.is_as_expected]
     if wrong:
         raise CliProblem(f"{len(wrong)} of {len(checked)} are not as expected", f"edit {file}")
@@ -143,14 +144,19 @@ def _read(path: Path) -> str:
         raise CliProblem(f"{path} cannot be read: {error}", f"check {path}") from error
 
 
-def _check_line(checked: Checked) -> str:
+def _asked(checked: Checked) -> str:
+    return clean_line(f"{checked.explanation.method} {checked.explanation.target}")
+
+
+def _check_line(checked: Checked, width: int) -> str:
     told = checked.explanation
     verdict = paint("allow", GREEN) if told.is_allowed else paint("deny ", RED)
     reason = told.rule if told.is_allowed else f"{told.code}: {told.sentence}"
     if told.is_allowed and told.secret:
         reason += f", with {told.secret}"
     expected = "" if checked.is_as_expected else paint(f"  (expected: {checked.expected})", RED)
-    return f"{verdict}  {clean_line(f'{told.method} {told.target}  {reason}')}{expected}"
+    asked = _asked(checked)
+    return f"{verdict}  {asked}{' ' * (width - width_of(asked))}  {clean_line(reason)}{expected}"
 
 
 def _list_dry_runs() -> None:

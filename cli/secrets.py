@@ -160,8 +160,11 @@ def remove(name: str, *, label: str | None) -> None:
         ask_proxy(lambda admin: remove_value(admin, name, label))
         click.echo(f"The value {label} of {name} is no longer in the vault.")
         return
+    used_by = ask_proxy(lambda admin: show_secret(admin, name)).used_by
     ask_proxy(lambda admin: admin.secret_remove(name))
     click.echo(f"{name} is no longer in the vault.")
+    if used_by:
+        click.echo(f"What needs it is refused from now on: {', '.join(used_by)} still names it.")
 
 
 @secret.command("test")
@@ -259,7 +262,7 @@ def _part(part: PartState) -> str:
 
 
 def _verdict(name: str, trial: SecretTrial) -> str:
-    word = {True: "good", False: "NOT good", None: "not known"}[trial.is_good]
+    word = {True: "good", False: "NOT good", None: "no verdict"}[trial.is_good]
     which = "" if trial.label == "current" else f" ({trial.label})"
     whose = f" It is {clean_line(trial.whose)}'s." if trial.whose else ""
     return (

@@ -61,7 +61,9 @@ def parse_url(text: str) -> Target:
     scheme_text, separator, rest = text.partition("://")
     scheme: Scheme = "http" if scheme_text == "http" else "https"
     if separator and scheme_text not in ("http", "https"):
-        raise TargetRefused("an address begins with https:// or http://")
+        raise TargetRefused(
+            "an address begins with https:// or http://, a WebSocket's too: it needs GET and POST there"
+        )
     rest = (rest if separator else text).partition("#")[0]
     cut = min((index for index in (rest.find("/"), rest.find("?")) if index >= 0), default=len(rest))
     authority, tail = rest[:cut], rest[cut:]

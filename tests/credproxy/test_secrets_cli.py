@@ -56,7 +56,9 @@ def test_secret_is_added_listed_replaced_and_removed(process: ProxyProcess) -> N
     assert listed.stdout.startswith("claude  key      changed 2")
     assert listed.stdout.endswith("used by route claude\n")
     removed = nightyard(process, "remove", "claude")
-    assert removed.stdout == "claude is no longer in the vault.\n"
+    assert removed.stdout == (
+        "claude is no longer in the vault.\nWhat needs it is refused from now on: route claude still names it.\n"
+    )
     outputs = [text for each in (added, again, replaced, listed, removed) for text in (each.stdout, each.stderr)]
     assert not any(VALUE in text for text in outputs)
     assert process.spilled(VALUE.encode()) == []

@@ -221,7 +221,7 @@ def test_value_from_a_command_is_run_by_the_proxy(process: ProxyProcess) -> None
     assert (tried.returncode, "ended with 3" in tried.stderr) == (1, True)
     assert secret(process, "add", "one", "--replace", "--from-env", "HOME").returncode == 0
     tried = secret(process, "test", "one")
-    assert (tried.returncode, tried.stdout.startswith("one: not known. ")) == (1, True), tried
+    assert (tried.returncode, tried.stdout.startswith("one: no verdict. ")) == (1, True), tried
 
 
 def test_vault_is_sealed_anew_as_it_is_typed(process: ProxyProcess) -> None:
