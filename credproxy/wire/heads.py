@@ -100,6 +100,8 @@ _NEVER_TRAILING = (
     | {b"cache-control", b"expires", b"date", b"age", b"vary", b"pragma", b"retry-after", b"warning"}
 )
 """What says how a message is framed, routed, kept, trusted or read comes in its head or not at all: RFC 9110 6.5.1."""
+_NO_ENCODING = frozenset((b"", b"identity", b"none", b"binary", b"utf-8", b"utf8"))
+"""What servers say of a body that is not compressed, the last ones by mistake."""
 _FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _FIELD_VALUE = re.compile(rb"[\t -~\x80-\xff]*")
 _SECRET_RESPONSE_DROPPED = _RESPONSE_DROPPED | {b"set-cookie"}
@@ -227,8 +229,8 @@ def trailer_headers(received: Headers, *, had_secret: bool) -> Headers:
 
 def is_encoded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a body is compressed, so that a search would not see what it says."""
-    values = [value for name, value in headers if name == b"content-encoding"]
-    return any(value.strip().lower() not in (b"", b"identity") for value in values) if values else False
+    values = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
+    return any(coding.strip() not in _NO_ENCODING for value in values for coding in value.split(b","))
 
 
 def _nominated(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:

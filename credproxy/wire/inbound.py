@@ -18,6 +18,12 @@ from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.websocket import is_upgrade
 
 MAX_DISCARDED_BYTES = 1 << 20
+NO_CONTENT = 204
+_PARSERS_WORDS = (
+    ("illegal request line", "the request line is none (what is not ASCII is percent-encoded, in a host as xn--)"),
+    ("illegal header line", "a header line is none"),
+    ("illegal", "the request's head is malformed"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +152,8 @@ class Inbound:
 
     def begin_response(self, status: int, headers: Headers, reason: bytes = b"") -> bytes:
         """Return the bytes of a response's head; the caller writes them, perhaps with the first of the body."""
+        if status == NO_CONTENT:  # of no body no length is said, whatever the upstream did
+            headers = [header for header in headers if header[0] != b"content-length"]
         if self._plain is not None:
             return _begin_plain_response(self._plain, status, headers, reason)
         return self._http.send(h11.Response(status_code=status, headers=headers, reason=reason)) or b""
@@ -228,7 +236,7 @@ class Inbound:
             self._http.receive_data(head)
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise BadHead(str(error)) from error
+            raise BadHead(_own_words(str(error))) from error
         if not isinstance(event, h11.Request):
             raise BadHead("that is no request")
         method = event.method.decode("ascii")
@@ -251,6 +259,11 @@ class Inbound:
             has_body=has_body,
             wants_websocket=is_upgrade(method, headers),
         )
+
+
+def _own_words(said: str) -> str:
+    """Return what a parser has found wrong, without the bytes that it quotes."""
+    return next((words for begin, words in _PARSERS_WORDS if said.startswith(begin)), said)
 
 
 def _begin_plain_response(plain: _Plain, status: int, headers: Headers, reason: bytes) -> bytes:

@@ -166,6 +166,42 @@ async def test_a_crooked_trailer_cuts_the_answer(street: Street, upstream: Upstr
     assert b"a" not in answer.partition(b"{}")[2]
 
 
+@pytest.mark.parametrize("head", ["", "Connection: close\r\n"])
+async def test_no_content_has_no_length(street: Street, upstream: Upstream, head: str) -> None:
+    """A length that an upstream says of no body would make a client wait for it, or read what comes next as it."""
+    upstream.respond = say(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n")
+    await grant(street, upstream)
+    async with street.client() as client:
+        inside = await client.tunnel("api.test", upstream.port, street.ca)
+        inside.writer.write(f"GET / HTTP/1.1\r\nHost: api.test:{upstream.port}\r\n{head}\r\n".encode())
+        answer = await inside.reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert b"content-length" not in answer.lower()
+
+
+@pytest.mark.parametrize("said", [b"utf-8", b"identity, identity", b"none", b""])
+async def test_an_encoding_that_is_none_is_searched(street: Street, upstream: Upstream, said: bytes) -> None:
+    """What servers say of a body as it is: passed on, and searched all the same."""
+    await grant(street, upstream)
+    for body, status in ((b"ok", 200), (CANARY.encode(), 502)):
+        upstream.respond = say(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s" % (said, len(body), body)
+        )
+        assert (await ask(street, upstream)).status == status
+
+
+@pytest.mark.parametrize("line", ["GET /\u00e9 HTTP/1.1", "GET / HTTP/1.1\r\nX A: 1", "HTTP"])
+async def test_a_crooked_head_is_refused_in_words(street: Street, upstream: Upstream, line: str) -> None:
+    """Nobody has to know a parser's way of speaking to read what is wrong."""
+    await grant(street, upstream)
+    async with street.client() as client:
+        inside = await client.tunnel("api.test", upstream.port, street.ca)
+        answer = await inside.raw(f"{line}\r\nHost: a\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"bytearray" not in answer
+    assert b"is none" in answer
+
+
 BODY_ENDS = b"0\r\nX-Echo: " + CANARY.encode() + b"\r\n\r\n"
 
 
