@@ -34,7 +34,7 @@ class RecordType(type):
     record_defaults: dict[str, object]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> RecordType:
-        names = tuple(body.get("__annotations__", ()))
+        names = tuple(body.setdefault("__annotations__", {}))  # else one without fields would have ours, above
         defaults = {field: body.pop(field) for field in names if field in body}
         made = super().__new__(mcs, name, bases, {**body, "__slots__": names})
         made.record_fields = tuple((field, getattr(made, field).__set__) for field in names)

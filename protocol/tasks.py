@@ -111,7 +111,8 @@ class ResultEnvelope(Record):
     started_at: str | None = None
     ended_at: str | None = None
     result: TaskResult | None = None
-    """None until it has ended. `structured` fits the schema; a result that does not is `failed`, `invalid_result`."""
+    """None until it has ended. `structured` fits the schema; what does not is `failed`, with `result_invalid` or
+    `result_not_json`, and is kept."""
 
 
 class Follow(Record):

@@ -61,6 +61,10 @@ class Home:
         return checked_socket(self.run / "control.sock")
 
     @property
+    def task_socket(self) -> Path:
+        return checked_socket(self.run / "task.sock")
+
+    @property
     def proxy_socket(self) -> Path:
         return checked_socket(self.run / "proxy.sock")
 

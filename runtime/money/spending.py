@@ -184,7 +184,7 @@ class Spending:
 
     async def decide(self, purse: str, word: Word) -> None:
         """Raise a purse for today, have what pays from it wait until tomorrow, or end that; OperationRefused."""
-        known = {each.name for each in self._all_purses()}
+        known = {each.name for each in self.purses()}
         if purse not in known:
             message = f"there is no budget {purse[:40]!r} (known: {', '.join(sorted(known)) or 'none'})"
             raise OperationRefused("unknown_budget", message, "./nightyard usage")
@@ -245,7 +245,7 @@ class Spending:
         """Bring everything to where the sums of today say it should be."""
         await self._refresh()
         use = await self._store.read(usage_rows.use_of_day, self._day)
-        purses = {purse.name: purse for purse in self._all_purses()}
+        purses = {purse.name: purse for purse in self.purses()}
         empty = {name for name, purse in purses.items() if what_is_spent(purse, use.of(name))}
         for name in sorted(empty):
             row = self._rows.get(name)
@@ -261,7 +261,8 @@ class Spending:
         self._day = day_of(datetime.now(UTC))
         self._rows = await self._store.read(usage_rows.purse_rows, self._day)
 
-    def _all_purses(self) -> tuple[Purse, ...]:
+    def purses(self) -> tuple[Purse, ...]:
+        """Return every budget of today that has an end, with what it was given besides."""
         return all_purses(self._groups().ready.values(), self._settings().budgets, self._rows)
 
     async def _reopen(self, row: PurseRow) -> None:

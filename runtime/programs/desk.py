@@ -6,12 +6,12 @@ The work itself is `submissions.py`'s. A program sees its own submissions and no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 from protocol.frames import PROTOCOL_VERSION
-from protocol.ids import GroupId, SubmissionId
+from protocol.ids import GroupId, SubmissionId, TaskId
 from protocol.tasks import EventsEnd, Follow, ResultEnvelope, Submit, Submitted, TaskEvent, TasksHealth
 from runtime.programs.envelope import build_envelope
 from runtime.programs.records import Program, ProgramTask, prompt_of, sha256_of
@@ -19,12 +19,14 @@ from runtime.programs.register import Programs
 from runtime.programs.skill_hash import hash_skill
 from runtime.refusal import OperationRefused
 from runtime.store import program_rows, usage_rows
+from runtime.store.program_rows import ListedTask
 from runtime.store.store import Store
 from runtime.store.submission_rows import task_of
 from runtime.submissions import NewSubmission, Submissions
 from runtime.task_desk import Surroundings
 
 MAX_WAIT_S = 3_600.0
+MAX_LISTED = 500
 SLOW_REREAD_S = 60.0
 """Whoever follows is told what has happened at least so often, in case a wake was lost."""
 GATHER_S = 0.02
@@ -42,19 +44,22 @@ class ProgramDesk:
         around: Surroundings,
         fork: Path,
         *,
+        settle: Callable[[TaskId], Awaitable[None]],
         is_stopping: Callable[[], bool],
     ) -> None:
+        """`settle` returns when the store knows what a task has used."""
         self._store = store
         self._submissions = submissions
         self._around = around
         self._fork = fork
+        self._settle = settle
         self._is_stopping = is_stopping
         self.programs = programs
 
     async def submit(self, program: Program, asked: Submit) -> Submitted:
         """Take in one task; raises OperationRefused."""
         program = await self.programs.still(program.name)
-        if asked.group not in program.groups:
+        if asked.group not in program.groups and not program.is_operator:
             allowed = ", ".join(program.groups)
             message = f"the program {program.name} may not submit to {asked.group[:40]!r}, only to {allowed}"
             raise OperationRefused("not_granted", message, "./nightyard program list")
@@ -70,7 +75,7 @@ class ProgramDesk:
             model_hint=asked.model_hint,
             result_schema=asked.result_schema,
             limits=asked.limits,
-            trust="program",
+            trust="person" if program.is_operator else "program",
             skill=asked.skill,
             labels=asked.labels,
         )
@@ -105,6 +110,8 @@ class ProgramDesk:
                     await self._submissions.wait_ended(submission_id)
         submission = await self._submissions.get(submission_id)
         task = await self._store.read(task_of, submission_id)
+        if task is not None:
+            await self._settle(task.task_id)
         attempts = await self._store.attempts_of(task.task_id) if task else ()
         used = await self._store.read(usage_rows.use_of_task, task.task_id) if task else ()
         return build_envelope(noted, submission, task, attempts, used)
@@ -113,23 +120,31 @@ class ProgramDesk:
         """End a submission; return how it stands then."""
         await self._own(program, submission_id)
         said = f": {reason[:200]}" if reason else ""
-        await self._submissions.cancel(submission_id, f"cancelled by the program {program.name}{said}")
+        by = "a person" if program.is_operator else f"the program {program.name}"
+        await self._submissions.cancel(submission_id, f"cancelled by {by}{said}")
         return await self.result(program, submission_id)
+
+    async def listed(self, name: str, limit: int) -> tuple[ListedTask, ...]:
+        """Return the newest submissions of a program, or of all (empty), the newest first."""
+        return await self._store.read(program_rows.program_tasks, name, max(1, min(limit, MAX_LISTED)))
+
+    async def find(self, reference: str) -> SubmissionId:
+        """Return the submission that is meant: by its own id, or by its task's."""
+        row = await self._store.task(TaskId(reference)) if reference.startswith("task_") else None
+        return SubmissionId(reference) if row is None or row.submission_id is None else row.submission_id
 
     async def events(self, program: Program, asked: Follow) -> AsyncIterator[TaskEvent | EventsEnd]:
         """Yield what has happened since a cursor; then, unless more is waited for, where that ends."""
         if asked.cursor < 0:
             raise OperationRefused("wrong_cursor", "a cursor is 0 or what an event gave")
+        submitter, cursor = program.submitter, asked.cursor
         if asked.submission is not None:
-            await self._own(program, asked.submission)
-        cursor = asked.cursor
+            submitter = (await self._own(program, asked.submission)).submitter
         with self._store.watched() as grown:
             while True:
                 grown.clear()
                 await self.programs.still(program.name)
-                page = await self._store.read(
-                    program_rows.events_after, program.submitter, cursor, asked.submission or ""
-                )
+                page = await self._store.read(program_rows.events_after, submitter, cursor, asked.submission or "")
                 for event in page.events:
                     yield TaskEvent(
                         cursor=event.seq,
@@ -169,7 +184,7 @@ class ProgramDesk:
     async def _own(self, program: Program, submission_id: SubmissionId) -> ProgramTask:
         """Return what was noted of the program's own submission; what is another's is not there for it."""
         noted = await self._store.read(program_rows.program_task, submission_id)
-        if noted is None or noted.program != program.name:
-            text = f"the program {program.name} has no submission {submission_id[:60]!r}"
-            raise OperationRefused("unknown_submission", text)
+        if noted is None or (noted.program != program.name and not program.is_operator):
+            who = f"the program {program.name} has" if program.name else "there is"
+            raise OperationRefused("unknown_submission", f"{who} no submission {submission_id[:60]!r}")
         return noted

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from protocol.codec import Json
 from protocol.ids import AttemptId, GroupId, SubmissionId, TaskId
 
+CLI = "cli"
+"""Who submits from the command line, in the words of submissions."""
 _TOKEN = re.compile(r"nyp_[a-z2-7]{52}")
 _TOKEN_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 
@@ -30,7 +32,15 @@ class Program:
 
     @property
     def submitter(self) -> str:
-        return f"program:{self.name}"
+        return submitter_of(self.name)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether this is the owner at the machine, who may submit everywhere and sees everybody's work."""
+        return not self.name
+
+
+OPERATOR = Program(name="", groups=(), is_attended=True, has_token=False, added_at="", added_by="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +59,10 @@ class ProgramTask:
     model: str
     submitted_at: str = ""
 
+    @property
+    def submitter(self) -> str:
+        return submitter_of(self.program)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramEvent:
@@ -60,6 +74,11 @@ class ProgramEvent:
     submission_id: SubmissionId
     task_id: TaskId | None
     attempt_id: AttemptId | None
+
+
+def submitter_of(name: str) -> str:
+    """Return who submits, in the words of submissions; without a name it is the owner at the machine."""
+    return f"program:{name}" if name else CLI
 
 
 def make_token(random_bytes: bytes) -> str:

