@@ -130,7 +130,7 @@ def decide_access(
         return _refuse_stranger(inbound, facts, now, group_id)
     command = _command(inbound)
     if command is not None and (role != "guest" or command.spec.least == "guest"):
-        return _decide_command(inbound, command, role, chosen)
+        return _decide_command(inbound, facts, command, role, chosen)
     if chosen is None:
         reason = "the chat is bound to no group"
         return _refuse(inbound, facts, now, None, UNBOUND_CHAT, reason, NOT_BOUND, asks="chat")
@@ -164,7 +164,7 @@ def wants_spent(inbound: InboundMessage, facts: SenderFacts, groups: Mapping[Gro
     return any(
         limits.model_calls_per_day is not None or limits.cost_usd_per_day is not None
         for each in facts.bindings
-        for limits in (_limits_of(facts, groups.get(each.group_id, PersonLimits())),)
+        for limits in (person_limits(facts, groups.get(each.group_id, PersonLimits())),)
     )
 
 
@@ -175,6 +175,13 @@ def paired_notice(group_id: GroupId, role: Role = "owner", *, is_rehearsal: bool
         "/help shows what I understand."
     )
     return f"{paired}\n\n{REHEARSAL_NOTICE}" if is_rehearsal else paired
+
+
+def admitted_notice(role: Role, group_id: GroupId) -> str:
+    """Return what a person is told whom an owner let in."""
+    if role == "guest":
+        return f"You may listen in: the agent `{group_id}` answers you only where its owner says so."
+    return f"You are in: {article(role)} {role}, and this chat talks to the agent `{group_id}`. /help shows more."
 
 
 def linked_notice(person: PersonKey) -> str:
@@ -230,13 +237,13 @@ def _command(inbound: InboundMessage) -> Command | None:
     return command if is_for_us else None
 
 
-def _decide_command(inbound: InboundMessage, command: Command, role: Role, chosen: Chosen | None) -> Admission:
+def _decide_command(
+    inbound: InboundMessage, facts: SenderFacts, command: Command, role: Role, chosen: Chosen | None
+) -> Admission:
     group_id = chosen.binding.group_id if chosen else None
 
     def refuse(code: str, reason: str, notice: str) -> Admission:
-        return Admission(
-            state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=notice, refusal=code
-        )
+        return Admission(state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=notice, refusal=code)
 
     least = command.spec.least
     if not reaches(role, least):
@@ -244,7 +251,7 @@ def _decide_command(inbound: InboundMessage, command: Command, role: Role, chose
         return refuse(ROLE, f"/{command.name} is for {least}s", notice)
     if command.spec.direct_only and inbound.chat_kind != "direct":
         return refuse(ROLE, f"/{command.name} is for direct chats", DIRECT_ONLY)
-    if chosen is not None and least != "guest" and not _is_heard(inbound, chosen.binding, role):
+    if chosen is not None and least != "guest" and not _is_heard(inbound, facts, chosen.binding, role):
         return refuse(WHOM, f"/{command.name} in a chat that answers others", NOT_YOU)
     return Admission(state=MessageState.COMMAND, group_id=group_id)
 
@@ -253,7 +260,7 @@ def _admit(
     inbound: InboundMessage, facts: SenderFacts, chosen: Chosen, role: Role, limits: PersonLimits, now: datetime
 ) -> Admission:
     binding, group_id = chosen.binding, chosen.binding.group_id
-    may_ask = _is_heard(inbound, binding, role)
+    may_ask = _is_heard(inbound, facts, binding, role)
     if not (inbound.text.strip() or inbound.attachments or inbound.pending_files):
         notice = EMPTY if may_ask and inbound.chat_kind == "direct" and inbound.kind == "message" else ""
         return Admission(state=MessageState.REFUSED, group_id=group_id, reason="an empty message", notice=notice)
@@ -271,7 +278,7 @@ def _admit(
     return Admission(state=MessageState.REFUSED, group_id=group_id, reason="not meant for the agent")
 
 
-def _is_heard(inbound: InboundMessage, binding: Binding, role: Role) -> bool:
+def _is_heard(inbound: InboundMessage, facts: SenderFacts, binding: Binding, role: Role) -> bool:
     """Return whether a known person may ask the agent of a binding. Always an owner; a guest only if the binding means
     them."""
     if role == "owner":
@@ -279,7 +286,9 @@ def _is_heard(inbound: InboundMessage, binding: Binding, role: Role) -> bool:
     if binding.whom == "roles":
         return role in binding.whom_names
     if binding.whom == "persons":
-        return inbound.person in binding.whom_names
+        return inbound.person in binding.whom_names or (
+            facts.person is not None and facts.person.person in binding.whom_names
+        )
     return role != "guest"
 
 
@@ -289,7 +298,7 @@ def _over_limit(
     """Return (reason, words for the record, words for the person, how often those are said) if they asked too much."""
     if inbound.channel_id == TERMINAL or facts.person is None:
         return None
-    own = _limits_of(facts, limits if role != "owner" else PersonLimits())
+    own = person_limits(facts, limits if role != "owner" else PersonLimits())
     asked, spent = facts.asked, facts.spent or Spent()
     for used, limit, window, later, every in (
         (asked.minute, own.per_minute, "in a minute", "in a minute", timedelta(minutes=1)),
@@ -308,7 +317,7 @@ def _over_limit(
     return None
 
 
-def _limits_of(facts: SenderFacts, of_agent: PersonLimits) -> PersonLimits:
+def person_limits(facts: SenderFacts, of_agent: PersonLimits) -> PersonLimits:
     """Return what holds for a person: their own limits, then the agent's. An owner has only their own."""
     base = PersonLimits() if facts.person is not None and facts.person.role == "owner" else of_agent
     own = facts.limits
@@ -358,9 +367,7 @@ def _role_with(facts: SenderFacts, original: Original) -> Role | None:
     return facts.roles.get(original.group_id) if original.group_id else None
 
 
-def _refuse_stranger(
-    inbound: InboundMessage, facts: SenderFacts, now: datetime, group_id: GroupId | None
-) -> Admission:
+def _refuse_stranger(inbound: InboundMessage, facts: SenderFacts, now: datetime, group_id: GroupId | None) -> Admission:
     """Refuse somebody unknown. Who writes to us directly may ask to be let in; a chat that has no agent may be given
     one, whoever mentions us there."""
     reason = "not a known person"

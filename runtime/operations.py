@@ -20,7 +20,6 @@ from credproxy.admin_client.link import ProxyAdmin, ProxyError, ProxyRefused, Pr
 from protocol.codec import Json
 from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId, is_group_id
-from protocol.proxy_admin import ProxyDenial
 from runtime.access import make_pairing_code
 from runtime.commands.words import ChatStatus
 from runtime.config import REHEARSAL, TERMINAL, ParsedSettings, channel_platform
@@ -31,19 +30,16 @@ from runtime.operation_views import (
     view_agents,
     view_chat,
     view_delivery,
-    view_denial,
     view_group,
     view_groups,
-    view_message,
     view_problems,
     view_queue,
     view_running,
     view_suspended_line,
     view_today,
-    view_trace,
 )
 from runtime.refusal import OperationRefused
-from runtime.store.records import Binding
+from runtime.store.records import Binding, Role
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -204,33 +200,6 @@ class Operations:
             for name, channel in settings.items()
         ]
 
-    async def trace(self, reference: str) -> Json:
-        """Return all that happened to a message or a task."""
-        found = await self._store.trace(reference)
-        if found is None:
-            text = f"there is no message or task {reference[:80]!r}"
-            raise OperationRefused("unknown_reference", text, "./nightyard trace")
-        denials = None if found.task is None else await self._denials(found.task.task_id)
-        told = None if denials is None else [view_denial(denial) for denial in denials]
-        return {**view_trace(found), "denials": told, "rehearsal": list(self._desk.groups.rehearsing)}
-
-    async def _denials(self, task_id: TaskId) -> tuple[ProxyDenial, ...] | None:
-        """Return what the proxy refused the task, None while it cannot be asked."""
-        if not self._proxy.is_connected:
-            return None
-        try:
-            return await self._proxy.denials(task_id)
-        except ProxyError:
-            return None
-
-    async def recent(self, limit: int) -> Json:
-        """Return the newest messages, newest first: what `trace` can be asked for."""
-        messages = await self._store.recent_messages(max(1, min(limit, MAX_LISTED)))
-        return {
-            "messages": [view_message(message) for message in messages],
-            "rehearsal": list(self._desk.groups.rehearsing),
-        }
-
     async def stop(self, *, chat: ChatKey | None = None, task: TaskId | None = None) -> Json:
         """Stop a chat's work, one task, or (neither given) every task."""
         if task is not None:
@@ -325,8 +294,9 @@ class Operations:
                 log.warning("the proxy would not freeze: %s", refused, extra={"action": "freeze_refused"})
                 return
 
-    async def pair(self, *, group: GroupId | None = None, channel: ChannelId | None = None) -> Json:
-        """Make a pairing code: who sends it to a bot in a direct chat becomes an owner there."""
+    async def pair(self, group: GroupId | None = None, channel: ChannelId | None = None, role: Role = "owner") -> Json:
+        """Make a pairing code: who sends it to a bot in a direct chat gets the role, an owner's everywhere, another with
+        the agent."""
         settings = self._desk.settings.settings
         if channel is not None and channel not in settings.channels:
             message = f"there is no channel {channel[:40]!r} (known: {', '.join(settings.channels)})"
@@ -334,10 +304,11 @@ class Operations:
         chosen = group or GroupId(settings.channels[channel or TERMINAL].group)
         self._check_group(chosen)
         code = make_pairing_code(os.urandom(5))
-        expires_at = await self._store.add_pairing_code(code, chosen, "cli")
+        expires_at = await self._store.add_pairing_code(code, chosen, "cli", role=role)
         return {
             "code": code,
             "group": chosen,
+            "role": role,
             "expires_at": expires_at.isoformat(),
             "rehearsal": chosen in self._desk.groups.rehearsing,
         }

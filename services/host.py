@@ -32,11 +32,13 @@ from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.history import history_handlers
 from runtime.commands.house import house_handlers
+from runtime.commands.people import people_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
 from runtime.control.history import history_verbs
 from runtime.control.house import house_verbs
+from runtime.control.people import people_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
@@ -47,6 +49,7 @@ from runtime.home import Home, SocketPathTooLong, fork_from, home_from
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
+from runtime.lasting.trace import TraceDesk
 from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
 from runtime.pauses import Pauses
@@ -171,6 +174,7 @@ class Host:
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery_attempts)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
         undo = UndoDesk(self._histories, store, self._proxy)
+        traces = TraceDesk(store, self._proxy, lambda: self.state.groups.rehearsing)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
         self._waiting = WaitingTasks(store)
         self._pauses = Pauses(store)
@@ -195,7 +199,15 @@ class Host:
         self._operations = Operations(
             desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
         )
-        self._commands = CommandDesk(join_handlers(house_handlers(self._operations), history_handlers(undo, store)), store)
+        self._people = People(store, self.state, take_up=self._take_up, wake=self._delivery.wake)
+        self._chats = Chats(store, self.state, self._people, fork, take_up=self._take_up)
+        self._destinations = Destinations(store)
+        handlers = join_handlers(
+            house_handlers(self._operations),
+            history_handlers(undo, store),
+            people_handlers(self._people, self._chats),
+        )
+        self._commands = CommandDesk(handlers, store)
         self._intake = Intake(
             store,
             lambda: self.state.channels,
@@ -209,15 +221,18 @@ class Host:
             inbox=home.inbox,
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb * MB,
             rehearsing=lambda: self.state.groups.rehearsing,
+            usual_group=self.state.usual_group,
         )
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
         )
-        self._alarm = OwnerAlarm(store, self._delivery.wake)
-            usual_group=self.state.usual_group,
         self._control = ControlServer(
             home.control_socket,
-            join_verbs(house_verbs(self._operations), history_verbs(undo)),
+            join_verbs(
+                house_verbs(self._operations, traces),
+                history_verbs(undo),
+                people_verbs(self._people, self._chats, self._destinations),
+            ),
             self._operations.open_terminal,
             self._terminal,
         )
@@ -226,6 +241,7 @@ class Host:
     async def run(self) -> None:
         """Run until cancelled, or until a shutdown is done."""
         await recover(self._store)
+        await self._destinations.load()
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(part)
@@ -272,6 +288,9 @@ class Host:
     def _note(self, event: ProxyEvent) -> None:
         self._usage.note(event)
         self._alarm.note(event)
+
+    async def _take_up(self, request: AccessRequest) -> None:
+        await self._intake.take_up(request)
 
     async def _command(self, message: StoredMessage) -> None:
         await self._commands.perform(message)

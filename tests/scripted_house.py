@@ -20,16 +20,24 @@ from runtime.channel_house import ChannelHouse
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.history import history_handlers
 from runtime.commands.house import house_handlers
+from runtime.commands.people import people_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.house import house_verbs
+from runtime.control.people import people_verbs
 from runtime.control.server import ControlServer
+from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
 from runtime.history.history import Histories
 from runtime.history.undo import UndoDesk
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
+from runtime.lasting.trace import TraceDesk
 from runtime.operations import Operations, Stopped
+from runtime.people.chats import Chats
+from runtime.people.desk import People
+from runtime.people.destinations import Destinations
+from runtime.people.records import AccessRequest
 from runtime.store.records import MessageState, NewOutbound, StoredMessage
 from runtime.store.store import Store, open_store
 
@@ -169,7 +177,16 @@ class House:
         )
         histories = Histories(home, store, lambda: 1 << 30)
         undo = UndoDesk(histories, store, self.proxy)
-        self.commands = CommandDesk(join_handlers(house_handlers(self.operations), history_handlers(undo, store)), store)
+        traces = TraceDesk(store, self.proxy, lambda: self.state.groups.rehearsing)
+        self.people = People(store, self.state, take_up=self._take_up, wake=self.delivery.wake)
+        self.chats = Chats(store, self.state, self.people, fork, take_up=self._take_up)
+        self.destinations = Destinations(store)
+        handlers = join_handlers(
+            house_handlers(self.operations),
+            history_handlers(undo, store),
+            people_handlers(self.people, self.chats),
+        )
+        self.commands = CommandDesk(handlers, store)
         ends = IntakeEnds(queued=self.agent.arrived, command=self._command, outbox=self.delivery.wake)
         self.intake = Intake(
             store,
@@ -183,11 +200,14 @@ class House:
         )
         self.control = ControlServer(
             home.control_socket,
-            house_verbs(self.operations),
+            join_verbs(house_verbs(self.operations, traces), people_verbs(self.people, self.chats, self.destinations)),
             self.operations.open_terminal,
             self.channel,
             max_connections=8,
         )
+
+    async def _take_up(self, request: AccessRequest) -> None:
+        await self.intake.take_up(request)
 
     async def _command(self, message: StoredMessage) -> None:
         await self.commands.perform(message)

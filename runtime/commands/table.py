@@ -41,6 +41,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
         least="owner",
     ),
     CommandSpec(name="unfreeze", what="lift that (owners only)", least="owner", in_turn=True),
+    CommandSpec(name="whoami", what="who you are to me, your rights here, what you have used", least="guest"),
+    CommandSpec(name="settings", what="how I answer in this chat", asks="[AGENT] [SETTING VALUE]"),
+    CommandSpec(name="link", what="make another account of yours known as you", direct_only=True),
+    CommandSpec(name="person", what="who may speak to me (owners only)", asks="[…]", least="owner", direct_only=True),
+    CommandSpec(name="chat", what="which chats I answer in (owners only)", asks="[…]", least="owner", direct_only=True),
+    CommandSpec(name="access", what="whom I refused (owners only)", least="owner", direct_only=True),
     CommandSpec(name="help", what="this list"),
     CommandSpec(name="start", what="who I am, and this list"),
 )

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from protocol.codec import Json
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
 from runtime.control.verb import BY, NoArguments, VerbTable, verb
+from runtime.lasting.trace import TraceDesk
 from runtime.operations import Operations
+from runtime.store.records import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class NewArguments:
 class PairArguments:
     group: GroupId | None = None
     channel: ChannelId | None = None
+    role: Role = "owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +47,8 @@ class GroupShowArguments:
     group: GroupId
 
 
-def house_verbs(operations: Operations) -> VerbTable:
-    """Return the verbs that operations carry out."""
+def house_verbs(operations: Operations, traces: TraceDesk) -> VerbTable:
+    """Return the verbs that operations and the trace desk carry out."""
 
     async def freeze(_: NoArguments) -> Json:
         frozen = await operations.freeze(BY)
@@ -57,13 +60,13 @@ def house_verbs(operations: Operations) -> VerbTable:
     return {
         "health": verb(NoArguments, lambda _: operations.health()),
         "status": verb(NoArguments, lambda _: operations.status()),
-        "trace": verb(TraceArguments, lambda given: operations.trace(given.reference)),
-        "recent": verb(RecentArguments, lambda given: operations.recent(given.limit)),
+        "trace": verb(TraceArguments, lambda given: traces.trace(given.reference)),
+        "recent": verb(RecentArguments, lambda given: traces.recent(given.limit)),
         "stop": verb(StopArguments, lambda given: operations.stop(chat=given.chat, task=given.task)),
         "new": verb(NewArguments, lambda given: operations.new(given.chat)),
         "freeze": verb(NoArguments, freeze),
         "unfreeze": verb(NoArguments, unfreeze),
-        "pair": verb(PairArguments, lambda given: operations.pair(group=given.group, channel=given.channel)),
+        "pair": verb(PairArguments, lambda given: operations.pair(given.group, given.channel, given.role)),
         "group_list": verb(NoArguments, lambda _: operations.group_list()),
         "group_show": verb(GroupShowArguments, lambda given: operations.group_show(given.group)),
         "channel_list": verb(NoArguments, lambda _: operations.channel_list()),

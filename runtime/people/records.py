@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from protocol.ids import ChatKey, GroupId, MessageId, PersonKey
-from runtime.store.records import Filed, Person, PersonLimits, Role
+from runtime.store.records import Filed, Person, PersonLimits, QueueMode, Rest, Role, SessionScope, When, Whom
 
 RequestKind = Literal["person", "chat"]
 RequestState = Literal["pending", "granted", "denied"]
@@ -98,3 +98,18 @@ class Destination:
     chat: ChatKey
     added_at: str = ""
     added_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingChange:
+    """What of a binding is to be otherwise; None: as it is."""
+
+    when: When | None = None
+    pattern: str | None = None
+    sticky_minutes: int | None = None
+    whom: Whom | None = None
+    whom_names: tuple[str, ...] | None = None
+    rest: Rest | None = None
+    session: SessionScope | None = None
+    mode: QueueMode | None = None
+    default: bool | None = None

@@ -27,9 +27,7 @@ def file_change(
     now = original_of(transaction, inbound)
     if now is None or (now.message_id, now.state) != (original.message_id, original.state):
         return None
-    filed = file_message(
-        transaction, raw_id, inbound, state=state, group_id=original.group_id, end_reason=end_reason
-    )
+    filed = file_message(transaction, raw_id, inbound, state=state, group_id=original.group_id, end_reason=end_reason)
     if filed.first and change == "replace":
         replace_waiting(transaction, original.message_id, inbound.text)
     elif filed.first and change == "withdraw":

@@ -95,9 +95,7 @@ def person(transaction: Transaction, key: PersonKey) -> Person | None:
     return _person(row) if row else None
 
 
-def people_with(
-    transaction: Transaction, keys: Collection[PersonKey], group_id: GroupId
-) -> Mapping[PersonKey, Person]:
+def people_with(transaction: Transaction, keys: Collection[PersonKey], group_id: GroupId) -> Mapping[PersonKey, Person]:
     """Return the known ones of these, by the key that was asked for, with the role that they have to an agent."""
     found = ((key, transaction.one("person_with", person=key, group_id=group_id)) for key in keys)
     return {key: _person_with(row) for key, row in found if row is not None}
@@ -206,6 +204,11 @@ def keys_of(transaction: Transaction, person: PersonKey) -> tuple[PersonKey, ...
     return (person, *(PersonKey(row["identity"]) for row in transaction.all("identities_of", person=person)))
 
 
+def direct_chats(transaction: Transaction, key: PersonKey) -> tuple[ChatKey, ...]:
+    """Return the direct chats in which somebody was heard."""
+    return tuple(ChatKey(row["chat"]) for row in transaction.all("direct_chats", person=key))
+
+
 def owner_chats(transaction: Transaction) -> tuple[ChatKey, ...]:
     """Return one direct chat for each owner, the one where they were first heard most lately; without any owner who has
     one, the terminals': who can open a terminal owns the home."""
@@ -302,7 +305,7 @@ def add_pairing_code(
         role=role,
     )
     transaction.run("drop_oldest_codes", keep=access.MAX_PENDING_CODES)
-    append(transaction, JournalKind.PAIRING_CODE_ADDED, added_by, group=group_id)
+    append(transaction, JournalKind.PAIRING_CODE_ADDED, added_by, group=group_id or None)
     return now + access.CODE_LIFE
 
 
@@ -332,9 +335,7 @@ def redeem_pairing_code(
     return _redeemed(transaction, "paired", raw_id, inbound, group_id, text)
 
 
-def _redeem_link(
-    transaction: Transaction, row: sqlite3.Row, raw_id: int, inbound: InboundMessage
-) -> PairingOutcome:
+def _redeem_link(transaction: Transaction, row: sqlite3.Row, raw_id: int, inbound: InboundMessage) -> PairingOutcome:
     """Link who sent the code to who made it, unless that would take rights away from somebody who was tricked."""
     maker, sender = person(transaction, PersonKey(row["person"])), person(transaction, inbound.person)
     group_id = GroupId(row["group_id"]) if row["group_id"] else None

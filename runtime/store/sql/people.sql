@@ -166,6 +166,10 @@ ON CONFLICT (chat, group_id) DO UPDATE SET spoken_at = excluded.spoken_at;
 -- An agent follows nothing in a chat and its threads any more.
 DELETE FROM followed WHERE group_id = :group_id AND (chat = :chat OR substr(chat, 1, length(:chat) + 1) = :chat || ':');
 
+-- name: direct_chats
+-- The direct chats of one key.
+SELECT chat FROM chats WHERE person = :person AND person <> '' AND chat_kind = 'direct' ORDER BY seen_at;
+
 -- name: owner_chats
 -- Direct chats of owners that have an agent, under all their identities, the newest first; a terminal last.
 SELECT c.chat, s.person FROM persons AS s

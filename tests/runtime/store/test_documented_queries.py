@@ -16,11 +16,12 @@ from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.delegation.records import DelegationRequest, HandedFile
 from runtime.journal import JournalKind
+from runtime.people.records import Destination
 from runtime.schedules.calendar import ByCron
 from runtime.schedules.cron import parse_cron
 from runtime.schedules.decisions import DuePlan
 from runtime.schedules.records import NewSchedule, PlannedRun, ScheduleText
-from runtime.store import delegation_rows, schedule_rows
+from runtime.store import access_rows, delegation_rows, schedule_rows
 from runtime.store.records import Binding, MessageState
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said
@@ -35,6 +36,9 @@ async def file(tmp_path: Path) -> Path:
     async with open_store(tmp_path) as store:
         await store.save_person(ANNA, "Anna", "owner", "cli")
         await store.bind(Binding(chat=CHAT, chat_kind="direct", group_id=MAIN))
+        destination = Destination(group_id=MAIN, name="team", chat=CHAT)
+        await store.write(access_rows.save_destination, destination)
+        await store.write(access_rows.count_refusal, ANNA, CHAT, "rate")
         await store.add_model_calls("2026-01-31", MAIN)
         await answered(store)
         failed = await running(store)
