@@ -83,10 +83,18 @@ class Approvals:
         return approval
 
     async def decide(
-        self, reference: str, by: str, *, is_yes: bool, remember: Scope | None = None, edited: str | None = None
+        self,
+        reference: str,
+        by: str,
+        *,
+        is_yes: bool,
+        remember: Scope | None = None,
+        edited: str | None = None,
+        because: str = "",
     ) -> Decision:
-        """Count somebody's word; `by` is a person's key or `cli`, `edited` what a reviewer wants said instead. Raises
-        OperationRefused: unknown, not theirs, decided (by whom, when), run out, said already, a reach that it has not.
+        """Count somebody's word; `by` is a person's key or `cli`. `edited`: what a reviewer wants said instead.
+        `because`: why not. Raises OperationRefused: unknown, not theirs, decided (by whom, when), run out, said
+        already, a reach that it has not.
         """
         found = await self.find(reference)
         decision = await self._store.write(
@@ -96,6 +104,7 @@ class Approvals:
             is_yes=is_yes,
             remember=remember,
             edited=edited,
+            because=because,
             zone_name=self._zone_name(),
         )
         if decision.is_final:

@@ -96,6 +96,8 @@ class Approval:
     asked_at: str
     deadline_at: str
     ended_at: str | None = None
+    because: str = ""
+    """What whoever said no gave as the reason."""
     votes: tuple[Vote, ...] = ()
     used_at: str | None = None
 

@@ -16,7 +16,7 @@ from protocol.message import OutboundMessage
 from runtime.approvals.effect_text import inline
 from runtime.approvals.records import NewApproval, Taint, Who
 
-Review = Literal["hold", "sample", "go"]
+Review = Literal["refuse", "hold", "sample", "go"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,36 @@ class ReviewRule:
     zone: str
 
 
-def decide_review(rule: ReviewRule, *, task_id: TaskId, began_in: ChatKey | None, to: ChatKey, taint: Taint) -> Review:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRule:
+    """A constraint on what is said to a destination."""
+
+    group_id: GroupId
+    rule_id: str
+    name: str
+    """The destination's; `*`: whatever is not the chat where a task began."""
+    then: Literal["ask", "deny"]
+    who: Who
+    quorum: int
+    deadline_s: float
+
+
+def decide_review(
+    rule: ReviewRule,
+    constraint: SendRule | None,
+    *,
+    task_id: TaskId,
+    began_in: ChatKey | None,
+    to: ChatKey,
+    taint: Taint,
+) -> Review:
     """Return what becomes of an output that is no answer in the chat where its task began.
 
     Out of the ordinary is what goes to another chat after its task has read untrusted text: that is how a page's or a
     mail's orders would be carried out.
     """
+    if constraint is not None:
+        return "refuse" if constraint.then == "deny" else "hold"
     if rule.mode == "copilot":
         return "hold"
     if taint.is_tainted and to != began_in:
@@ -51,9 +75,17 @@ def is_sampled(task_id: TaskId, percent: int) -> bool:
 
 
 def build_review(
-    rule: ReviewRule, task_id: TaskId, submitter: str, message: OutboundMessage, key: str, *, is_sent: bool
+    rule: ReviewRule,
+    constraint: SendRule | None,
+    task_id: TaskId,
+    submitter: str,
+    message: OutboundMessage,
+    key: str,
+    *,
+    is_sent: bool,
 ) -> NewApproval:
-    """Return the question to a reviewer."""
+    """Return the question to a reviewer: to whom a constraint names, else to whom the group does."""
+    asked = constraint or rule
     where = inline(message.chat)
     about = f"a task of {inline(submitter)}"
     summary = (
@@ -67,9 +99,9 @@ def build_review(
         task_id=task_id,
         payload=output_of(message),
         summary=summary,
-        who=rule.who,
-        quorum=rule.quorum,
-        deadline_s=rule.deadline_s,
+        who=asked.who,
+        quorum=asked.quorum,
+        deadline_s=asked.deadline_s,
         key=f"{'sample' if is_sent else 'review'}:{key}",
     )
 

@@ -74,6 +74,16 @@ def ask(transaction: Transaction, new: NewApproval, zone_name: str, file_path: s
     return approval
 
 
+def refuse(transaction: Transaction, new: NewApproval, reason: str) -> Approval:
+    """Note that something was wanted that is never done, for the host's own `reason`; nobody is asked."""
+    known = transaction.one("approval_by_asker_key", asker_key=new.key) if new.key else None
+    if known is not None:
+        return read_approval(transaction, known)
+    asked = _insert(transaction, new, rules.digest_of(new.kind, new.group_id, new.payload), None)
+    _end(transaction, asked, "denied", reason)
+    return _again(transaction, asked.approval_id)
+
+
 def _known(transaction: Transaction, new: NewApproval, digest: str) -> Approval | None:
     """Return the approval that this question already is: asked under the same key, waiting, or given and not used."""
     if new.key:
@@ -152,18 +162,30 @@ def _new_id(transaction: Transaction) -> str:
 
 
 def chats_to_ask(transaction: Transaction, asked: Approval) -> tuple[ChatKey, ...]:
-    """Return the direct chats of those who may decide; terminals only where there is no other."""
+    """Return the direct chats of those who may decide, the one where the task began before others of its person."""
+    return chats_of_role(transaction, asked.group_id, asked.who, asked.task_id)
+
+
+def chats_of_role(
+    transaction: Transaction, group_id: GroupId | None, who: Who, task_id: TaskId | None = None
+) -> tuple[ChatKey, ...]:
+    """Return the direct chats of some people, one of each platform; terminals only where there is no other."""
     found: dict[str, ChatKey] = {}
     terminals: list[ChatKey] = []
+    own = transaction.one("direct_chat_of_task", task_id=task_id)
+    if own is not None:
+        decider = _decider(transaction, own["person"], group_id)
+        if rules.may_decide(who, own["person"], decider.role, decider.identities):
+            found[f"{decider.voter} {own['chat'].partition(':')[0]}"] = ChatKey(own["chat"])
     for row in transaction.all("chats_of_deciders"):
         if row["person"].startswith(f"{TERMINAL}:"):
             terminals.append(ChatKey(row["chat"]))
             continue
-        decider = _decider(transaction, row["person"], asked.group_id)
+        decider = _decider(transaction, row["person"], group_id)
         channel = row["chat"].partition(":")[0]
-        if rules.may_decide(asked.who, row["person"], decider.role, decider.identities):
+        if rules.may_decide(who, row["person"], decider.role, decider.identities):
             found.setdefault(f"{decider.voter} {channel}", ChatKey(row["chat"]))
-    may_terminal = rules.may_decide(asked.who, f"{TERMINAL}:owner", "owner", frozenset())
+    may_terminal = rules.may_decide(who, f"{TERMINAL}:owner", "owner", frozenset())
     return tuple(found.values()) or (tuple(terminals[:1]) if may_terminal else ())
 
 
@@ -178,6 +200,7 @@ def decide(
     is_yes: bool,
     remember: Scope | None,
     edited: str | None,
+    because: str,
     zone_name: str,
 ) -> Decision:
     """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed. `edited`:
@@ -198,6 +221,8 @@ def decide(
     transaction.run("insert_vote", approval_id=approval_id, voter=decider.voter, by=by, is_yes=is_yes, voted_at=now)
     refs = {"approval": approval_id, "group": asked.group_id, "task": asked.task_id}
     append(transaction, JournalKind.APPROVAL_VOTED, f"{by} {'yes' if is_yes else 'no'}", **refs)
+    if because and not is_yes:
+        transaction.run("approval_because", approval_id=approval_id, because=because[: rules.MAX_BECAUSE_CHARS])
     if isinstance(judged, rules.Counted):
         return Decision(approval=_again(transaction, approval_id), is_final=False, missing=judged.missing)
     _end(transaction, asked, "approved" if judged.is_approved else "denied", "", edited=edited)
@@ -418,6 +443,7 @@ def read_approval(transaction: Transaction, row: sqlite3.Row) -> Approval:
         payload=body.get("payload"),
         summary=body.get("summary", "(forgotten)"),
         lines=tuple(body.get("lines", ())),
+        because=body.get("because", ""),
         who=_who(who),
         quorum=row["quorum"],
         scope_offers=tuple(json.loads(row["scopes"])),

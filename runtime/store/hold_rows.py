@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
 from protocol.message import OutboundMessage
-from runtime.approvals.records import Approval, Taint
-from runtime.approvals.reviews import ReviewRule, build_review, decide_review
+from runtime.approvals.records import Approval, Taint, Who
+from runtime.approvals.reviews import ReviewRule, SendRule, build_review, decide_review
 from runtime.journal import JournalKind
 from runtime.store import approval_rows
 from runtime.store.database import Transaction
@@ -49,11 +49,16 @@ def review_output(
     rule, task_id = _rule(found), TaskId(found["task_id"])
     began_in = ChatKey(found["chat"]) if found["chat"] is not None else None
     taint = Taint() if message.chat == began_in else taint_of(transaction, task_id)
-    review = decide_review(rule, task_id=task_id, began_in=began_in, to=message.chat, taint=taint)
+    constraint = None if message.chat == began_in else _send_rule(transaction, rule.group_id, message.chat)
+    review = decide_review(rule, constraint, task_id=task_id, began_in=began_in, to=message.chat, taint=taint)
     if review == "go":
         return False
-    new = build_review(rule, task_id, found["submitter"], message, idempotency_key, is_sent=review == "sample")
-    approval = approval_rows.ask(transaction, new, rule.zone)
+    is_sent = review == "sample"
+    new = build_review(rule, constraint, task_id, found["submitter"], message, idempotency_key, is_sent=is_sent)
+    if review == "refuse":
+        approval = approval_rows.refuse(transaction, new, f"the constraint {constraint.rule_id if constraint else ''}")
+    else:
+        approval = approval_rows.ask(transaction, new, rule.zone)
     if review == "sample" or approval.is_approved:
         return False
     _hold(transaction, idempotency_key, message, task_id, subject, approval)
@@ -109,6 +114,37 @@ def held_of(transaction: Transaction, task_id: TaskId) -> tuple[HeldMessage, ...
     return tuple(_held(row) for row in transaction.all("held_of_task", task_id=task_id))
 
 
+def set_send_rules(transaction: Transaction, constraints: Sequence[SendRule]) -> None:
+    """Go by these constraints on destinations from now on."""
+    transaction.run("drop_send_rules")
+    for each in constraints:
+        transaction.run(
+            "insert_send_rule",
+            group_id=each.group_id,
+            rule_id=each.rule_id,
+            name=each.name,
+            verdict=each.then,
+            who=json.dumps(each.who),
+            quorum=each.quorum,
+            deadline_s=each.deadline_s,
+        )
+
+
+def _send_rule(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SendRule | None:
+    row = transaction.one("send_rule", group_id=group_id, chat=chat)
+    if row is None:
+        return None
+    return SendRule(
+        group_id=group_id,
+        rule_id=row["rule_id"],
+        name=row["name"],
+        then=row["verdict"],
+        who=_who(row["who"]),
+        quorum=row["quorum"],
+        deadline_s=row["deadline_s"],
+    )
+
+
 def set_review_rules(transaction: Transaction, rules: Sequence[ReviewRule]) -> None:
     """Go by these rules from now on: the store itself holds back, so that no room can forget to."""
     transaction.run("drop_review_rules")
@@ -126,16 +162,23 @@ def set_review_rules(transaction: Transaction, rules: Sequence[ReviewRule]) -> N
 
 
 def _rule(row: sqlite3.Row) -> ReviewRule:
-    who: Any = json.loads(row["who"])
     return ReviewRule(
         group_id=GroupId(row["group_id"]),
         mode=row["mode"],
-        who=tuple(PersonKey(key) for key in who) if isinstance(who, list) else who,
+        who=_who(row["who"]),
         quorum=row["quorum"],
         deadline_s=row["deadline_s"],
         sample_percent=row["sample_percent"],
         zone=row["zone"],
     )
+
+
+def _who(text: str) -> Who:
+    stored: Any = json.loads(text)
+    if isinstance(stored, list):
+        return tuple(PersonKey(key) for key in stored)
+    who: Who = stored
+    return who
 
 
 def _held(row: sqlite3.Row) -> HeldMessage:

@@ -86,6 +86,17 @@ CREATE TABLE review_rules (
     zone TEXT NOT NULL -- of the times on its cards
 ) STRICT, WITHOUT ROWID; -- as group.yaml says at the last reload: the store itself holds outputs back by it
 
+CREATE TABLE send_rules (
+    group_id TEXT NOT NULL,
+    rule_id TEXT NOT NULL,
+    name TEXT NOT NULL, -- of a destination; `*`: whatever is not the chat where a task began
+    verdict TEXT NOT NULL CHECK (verdict IN ('ask', 'deny')),
+    who TEXT NOT NULL,
+    quorum INTEGER NOT NULL,
+    deadline_s REAL NOT NULL,
+    PRIMARY KEY (group_id, rule_id)
+) STRICT, WITHOUT ROWID; -- constraints on destinations, as they hold now
+
 CREATE TABLE task_taints (
     task_id TEXT NOT NULL,
     source TEXT NOT NULL, -- web, grant, person, program

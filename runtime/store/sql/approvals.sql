@@ -64,6 +64,11 @@ SELECT min(min(deadline_at, coalesce(remind_at, deadline_at))) AS at FROM approv
 UPDATE approvals SET state = :state, reason = :reason, ended_at = :now, remind_at = NULL
 WHERE approval_id = :approval_id AND state = 'waiting';
 
+-- name: approval_because
+-- Why somebody said no, beside what they were shown.
+UPDATE payloads SET body = json_set(body, '$.because', :because)
+WHERE payload_id = (SELECT payload_id FROM approvals WHERE approval_id = :approval_id);
+
 -- name: approval_told
 -- Whoever asked has heard of the end.
 UPDATE approvals SET told_at = :now WHERE approval_id = :approval_id AND told_at IS NULL;
@@ -136,6 +141,11 @@ SELECT identity FROM identities WHERE person = :person;
 -- name: chats_of_deciders
 -- Everybody's direct chats, the newest first: where they can be asked.
 SELECT chat, person FROM chats WHERE chat_kind = 'direct' AND person <> '' ORDER BY seen_at DESC, chat;
+
+-- name: direct_chat_of_task
+-- Where a task began, if that is somebody's direct chat.
+SELECT c.chat, c.person FROM tasks AS t JOIN chats AS c ON c.chat = t.chat
+WHERE t.task_id = :task_id AND c.chat_kind = 'direct' AND c.person <> '';
 
 -- name: chat_person
 -- Whose direct chat it is.

@@ -7,6 +7,22 @@ FROM tasks AS t JOIN review_rules AS r USING (group_id)
 WHERE t.task_id = :task_id
     AND NOT (coalesce(t.chat, '') = :chat AND (t.submission_id IS NULL OR t.submitter LIKE 'person:%'));
 
+-- name: send_rule
+-- The strictest constraint on what a group says in a chat of one of its destinations.
+SELECT s.* FROM send_rules AS s
+WHERE s.group_id = :group_id AND (s.name = '*' OR EXISTS (
+    SELECT 1 FROM destinations AS d WHERE d.group_id = s.group_id AND d.name = s.name AND d.chat = :chat))
+ORDER BY s.verdict = 'deny' DESC, s.deadline_s LIMIT 1;
+
+-- name: drop_send_rules
+-- All groups' constraints are read again.
+DELETE FROM send_rules;
+
+-- name: insert_send_rule
+-- A constraint on a destination.
+INSERT INTO send_rules (group_id, rule_id, name, verdict, who, quorum, deadline_s)
+VALUES (:group_id, :rule_id, :name, :verdict, :who, :quorum, :deadline_s);
+
 -- name: insert_held
 -- An output waits for a review, or was refused as one before it was.
 INSERT INTO held_messages

@@ -1,0 +1,130 @@
+"""Tools that a constraint names: the agent asks before it runs one, and a person's word is the answer.
+
+A room of `waiting_tasks.py`: whatever an agent says about a call, the constraints are looked up here. The answer of a
+task that waited too long to keep its container is read by its model, so it says what to do.
+"""
+
+from __future__ import annotations
+
+from protocol.codec import Json
+from protocol.ids import GroupId, TaskId
+from protocol.link import Ask
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.constraint_terms import Constraint
+from runtime.approvals.effect_text import inline
+from runtime.approvals.policy_book import PolicyBook
+from runtime.approvals.records import Approval, NewApproval, ScopeWord
+from runtime.approvals.rules import digest_of
+from runtime.refusal import OperationRefused
+from runtime.store import question_rows
+from runtime.store.store import Store
+from runtime.waiting_tasks import Asked, WaitingTasks
+
+APPROVED = "approved"
+"""What the answer to an agent begins with where it may go on; `agents/constraints.py` knows the word."""
+YES = (
+    f"{APPROVED}: A person said yes. If this call has not run yet, make the very same call again now, unchanged; it "
+    "will go through."
+)
+NO = "A person was asked about this call and said no. It was not made. Do not try it again or in another way."
+LATE = "Nobody decided about this call in time. It was not made. Say so in your answer."
+WITHDRAWN = "Nobody is asked about this call any more. It was not made."
+RULED_OUT = "A constraint of your owner's rules this call out. It was not made; do not try it in another way"
+
+
+class ToolApprovals:
+    """Answers questions of the kind `approval`, and brings decisions back to the tasks that wait for them."""
+
+    def __init__(self, store: Store, approvals: Approvals, book: PolicyBook, waiting: WaitingTasks) -> None:
+        self._store = store
+        self._approvals = approvals
+        self._book = book
+        self._waiting = waiting
+        approvals.subscribe("tool", self.decided)
+        waiting.answer_kind("approval", self.asked)
+
+    async def asked(self, asked: Asked) -> str | None:
+        """Return the answer to an agent's question about a call, None where a person is asked; raises OperationRefused
+        where the call is never made."""
+        payload = call_of(asked.ask)
+        constraint = self._book.for_tool(asked.task.group_id, str(payload["tool"]), payload["arguments"])
+        if constraint is None:
+            return YES  # it was lifted since the task began
+        if constraint.then == "deny":
+            raise OperationRefused("constraint_denied", RULED_OUT)
+        approval = await self._approvals.ask(build_question(asked, payload, constraint))
+        if approval.is_open:
+            return None
+        return _answer(approval)
+
+    async def decided(self, approval: Approval) -> None:
+        """Give a decision to the task that waits for it; if several ask the same, to one, and ask again for the others:
+        one yes lets one call through."""
+        is_given = False
+        for question in await self._store.read(question_rows.open_questions):
+            task = await self._store.task(question.task_id)
+            if question.ask.kind != "approval" or task is None:
+                continue
+            if digest_of("tool", task.group_id, call_of(question.ask)) != approval.digest:
+                continue
+            if is_given and approval.is_approved:
+                await self._ask_again(Asked(task=task, ask=question.ask))
+                continue
+            if approval.is_approved and task.state == "running":
+                await self._approvals.use(approval.approval_id)  # it goes on where it waits
+            is_given = await self._give(task.task_id, question.ask.call_id, approval) or is_given
+
+    async def _ask_again(self, asked: Asked) -> None:
+        try:
+            answer = await self.asked(asked)
+        except OperationRefused as refused:
+            await self._waiting.resume(asked.task.task_id, asked.ask.call_id, f"{refused.message}.", is_error=True)
+            return
+        if answer is not None:
+            await self._waiting.resume(asked.task.task_id, asked.ask.call_id, answer)
+
+    async def _give(self, task_id: TaskId, call_id: str, approval: Approval) -> bool:
+        if approval.is_approved:
+            return await self._waiting.resume(task_id, call_id, YES)
+        words = {"denied": no_text(approval), "expired": LATE}.get(approval.state, WITHDRAWN)
+        return await self._waiting.resume(task_id, call_id, words, is_error=True)
+
+
+def call_of(ask: Ask) -> dict[str, Json]:
+    """Return exactly what an agent asks about: the tool and its arguments, nothing that it may have put beside."""
+    given = ask.payload if isinstance(ask.payload, dict) else {}
+    return {"tool": str(given.get("tool", "")), "arguments": given.get("arguments")}
+
+
+def build_question(asked: Asked, payload: dict[str, Json], constraint: Constraint) -> NewApproval:
+    """Return what people are asked about a call."""
+    group_id: GroupId = asked.task.group_id
+    arguments = payload["arguments"]
+    offers: list[ScopeWord] = []
+    if isinstance(arguments, dict):
+        offers += ["command"] if isinstance(arguments.get("command"), str) else []
+        offers += ["folder"] if isinstance(arguments.get("path"), str) else []
+    who, chat = constraint.who, asked.task.chat
+    return NewApproval(
+        kind="tool",
+        group_id=group_id,
+        task_id=asked.task.task_id,
+        payload=payload,
+        summary=f"It would call {inline(str(payload['tool']))}; the constraint {constraint.constraint_id} asks first.",
+        who=who,
+        quorum=constraint.quorum,
+        deadline_s=constraint.deadline_s,
+        scope_offers=(*offers, "tool"),
+        chats=(chat,) if who == "member" and chat is not None else (),
+    )
+
+
+def _answer(approval: Approval) -> str:
+    if approval.is_approved:
+        return YES
+    raise OperationRefused("approval_denied", no_text(approval))
+
+
+def no_text(approval: Approval) -> str:
+    """Return what an agent is told of a no, with the reason that was given."""
+    return f"{NO} The reason given: {approval.because}" if approval.because else NO
