@@ -86,16 +86,17 @@ async def test_fifty_requests_at_once_refresh_once(street: Street) -> None:
     assert verify_chain(street.folder / "audit.db").rows > 50
 
 
-async def test_refused_token_is_renewed_behind_the_agents_back(street: Street) -> None:
+@pytest.mark.parametrize("body", [b"{}", b"x" * 2_000_000], ids=["small", "large"])
+async def test_refused_token_is_renewed_behind_the_agents_back(street: Street, body: bytes) -> None:
     """A token that the API refuses before its time: a new one is got and the request sent again; the agent sees 200."""
     async with logged_in(street) as (twin, _login), street.upstream("api.test") as upstream:
         upstream.respond = takes(twin)
         value = street.proxy.vault.values("login")[0]
         street.proxy.vault.store_token("login", value, {"access_token": "revoked-at-the-service"})
         async with inside(street, "api.test", upstream, secret="login") as client:
-            response = await client.ask("POST", "/thing", host=f"api.test:{upstream.port}", body=b"{}")
+            response = await client.ask("POST", "/thing", host=f"api.test:{upstream.port}", body=body)
         assert response.status == 200
-        assert [arrived.body for arrived in upstream.inbox] == [b"{}", b"{}"]
+        assert [arrived.body == body for arrived in upstream.inbox] == [True, True]
         assert len(twin.log) == 1
 
 
