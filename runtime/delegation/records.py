@@ -51,8 +51,7 @@ class Delegation:
     """The groups behind it, the first asker first, `from_group` last."""
     state: DelegationState
     submission_id: SubmissionId | None
-    request: DelegationRequest | None
-    """None: it was forgotten with the group's texts."""
+    request: DelegationRequest
     answer: DelegationAnswer | None
     asked_at: str
     ended_at: str | None

@@ -71,7 +71,9 @@ def build_schedule(wish: Wish, now: datetime, default_zone: str, find_zone: Call
         raise OperationRefused("wrong_when", f"when is not clear: {error}", _HELP) from error
     found, limit_words, rest = read_options(when.rest)
     options = {**found, **wish.options}
-    text = wish.text or rest.strip()
+    if wish.text and rest.strip():
+        raise OperationRefused("wrong_when", f"when is not clear: {rest.strip()[:40]!r} is left over", _HELP)
+    text = wish.text.strip() or rest.strip()
     prompt, name, script = text, options.get("name", ""), wish.pre_check or pre_check
     if not prompt:
         raise OperationRefused("empty_text", "a schedule needs a text that says what to do", _EXAMPLE)

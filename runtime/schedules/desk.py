@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 from protocol.ids import ChatKey, GroupId
-from runtime.config import ParsedSettings
+from runtime.config import TERMINAL, ParsedSettings
 from runtime.group import Groups
 from runtime.refusal import OperationRefused
 from runtime.schedules.asking import Wish, build_schedule
@@ -55,14 +55,22 @@ class ScheduleDesk:
         submissions: SubmissionRoom,
         around: Surroundings,
         *,
+        may_send: Callable[[GroupId, ChatKey], bool],
         wake: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`may_send` says whether a chat is a destination of a group's."""
         self._store = store
         self._submissions = submissions
         self._around = around
+        self._may_send = may_send
         self._wake = wake
         self._clock = clock
+
+    @property
+    def default_group(self) -> GroupId:
+        """Who is meant where nobody is named: the terminal's agent."""
+        return GroupId(self._around.settings.settings.channels[TERMINAL].group)
 
     def plan(self, wish: Wish, zone: str = "") -> NewSchedule:
         """Return what a wish comes to; `zone`: of the person who wishes, else the settings' one. Nothing is kept yet.
@@ -75,7 +83,7 @@ class ScheduleDesk:
         return build_schedule(wish, self._clock(), zone or self._around.settings.settings.time_zone, find_zone)
 
     async def add(self, new: NewSchedule, key: str = "") -> Schedule:
-        """Keep a schedule, one for each key; raise OperationRefused where its group has too many, or is not in its chat."""
+        """Keep a schedule, one for each key. Refused where its group has too many, or is not in its chat."""
         await self._check_chat(new)
         due = next_due(new.timing, self._clock(), find_zone(new.zone))
         if due is None:
@@ -89,8 +97,10 @@ class ScheduleDesk:
         return made
 
     async def _check_chat(self, new: NewSchedule) -> None:
-        if new.chat is not None and await self._store.binding_of(new.chat, new.group_id) is None:
-            message = f"the agent {new.group_id} is not in the chat {new.chat[:80]!r}"
+        if new.chat is None or self._may_send(new.group_id, new.chat):
+            return
+        if await self._store.binding_of(new.chat, new.group_id) is None:
+            message = f"the agent {new.group_id} is not in the chat {new.chat[:80]!r}, and may not send there"
             raise OperationRefused("unknown_chat", message, f"./nightyard group show {new.group_id}")
 
     async def schedules(self, group_id: GroupId | None = None, chat: ChatKey | None = None) -> tuple[Schedule, ...]:

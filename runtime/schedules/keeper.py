@@ -2,7 +2,7 @@
 
 `decisions.py` decides, `store/schedule_rows.py` keeps. Each step is a row before the next one begins, and the
 submission's key is the run's own, so that a host killed at any moment goes on where it was: no due time is lost, and
-none is worked on twice. Sleeps until the next moment, woken by what is made and what ends; a slow re-read stands behind.
+none is worked on twice. Sleeps until the next moment, woken by what is made and what ends, with a slow re-read behind.
 """
 
 from __future__ import annotations

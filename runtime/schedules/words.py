@@ -137,12 +137,18 @@ def show_text(schedule: Schedule, zone: tzinfo) -> str:
         lines.append(f"A failed run is tried {schedule.retries} more times.")
     if schedule.limits:
         lines.append("Limits: " + ", ".join(f"{key} {value:g}" for key, value in schedule.limits.items()) + ".")
-    lines.append(f"Made by {schedule.made_by} at {schedule.made_at[:16].replace('T', ' ')} UTC.")
+    lines.append(f"Made by {_maker(schedule.made_by)} at {schedule.made_at[:16].replace('T', ' ')} UTC.")
     if text is not None:
         lines += ["", clean_text(text.prompt)]
         if text.pre_check:
             lines += ["", "Pre-check:", f"```\n{clean_text(text.pre_check)}\n```"]
     return "\n".join(lines)
+
+
+def _maker(made_by: str) -> str:
+    """Return who made it, without an id that others in a chat need not see."""
+    kind, _, name = made_by.partition(":")
+    return {"person": "a person", "group": f"the agent {name}"}.get(kind, "the operator")
 
 
 def history_text(schedule: Schedule, runs: Sequence[tuple[Run, str]], zone: tzinfo) -> str:

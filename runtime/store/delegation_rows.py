@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from datetime import datetime
-from typing import TypeVar
 
-from protocol.codec import ShapeError
 from protocol.ids import FileId, GroupId, SubmissionId, TaskId, mint
 from protocol.record import Record
 from runtime.delegation.records import (
@@ -26,8 +24,6 @@ from runtime.journal import JournalKind
 from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
-
-T = TypeVar("T", bound=Record)
 
 
 class _FileName(Record):
@@ -162,7 +158,7 @@ def handed_files_of(transaction: Transaction, task_id: TaskId) -> tuple[HandedFi
             task_id=task_id,
             call_id=row["call_id"],
             file_id=FileId(row["file_id"]),
-            name=named.name if (named := _read(_FileName, row["body"])) else "file",
+            name=from_text(_FileName, row["body"]).name or "file",
             size_bytes=row["size_bytes"],
         )
         for row in transaction.all("handed_files_of_task", task_id=task_id)
@@ -179,22 +175,14 @@ def _delegation(row: sqlite3.Row) -> Delegation:
     return Delegation(
         delegation_id=DelegationId(row["delegation_id"]),
         from_group=GroupId(row["from_group"]),
-        from_task=TaskId(row["from_task"]),
+        from_task=TaskId(row["task_id"]),
         call_id=row["call_id"],
         to_group=GroupId(row["to_group"]),
         ancestors=tuple(map(GroupId, json.loads(row["ancestors"]))),
         state=row["state"],
         submission_id=SubmissionId(row["submission_id"]) if row["submission_id"] is not None else None,
-        request=_read(DelegationRequest, row["request"]),
-        answer=_read(DelegationAnswer, row["answer"]) if row["answer"] is not None else None,
+        request=from_text(DelegationRequest, row["request"]),
+        answer=from_text(DelegationAnswer, row["answer"]) if row["answer"] is not None else None,
         asked_at=row["asked_at"],
         ended_at=row["ended_at"],
     )
-
-
-def _read(record: type[T], body: str) -> T | None:
-    """Return a stored text, None where it was destroyed."""
-    try:
-        return from_text(record, body)
-    except (ShapeError, ValueError):
-        return None

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocol.codec import ShapeError
 from protocol.ids import ChatKey, GroupId, SubmissionId, TaskId, mint
 from protocol.message import OutboundMessage
 from runtime.journal import JournalKind
@@ -29,6 +28,7 @@ from runtime.schedules.records import (
 )
 from runtime.schedules.timing_text import timing_of, timing_row
 from runtime.store import outbox_rows
+from runtime.store.blank import FORGOTTEN
 from runtime.store.database import Transaction, time_of, time_text
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
@@ -357,10 +357,8 @@ def _schedule(row: sqlite3.Row) -> Schedule:
 
 def _text(body: str) -> ScheduleText | None:
     """Return what was written, None where it was destroyed with the person whose it was."""
-    try:
-        return from_text(ScheduleText, body)
-    except (ShapeError, ValueError):
-        return None
+    text = from_text(ScheduleText, body)
+    return None if text.prompt == FORGOTTEN else text
 
 
 def _run(row: sqlite3.Row) -> Run:

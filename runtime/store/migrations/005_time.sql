@@ -54,8 +54,8 @@ CREATE INDEX schedule_runs_task ON schedule_runs (task_id) WHERE task_id IS NOT 
 CREATE TABLE delegations (
     delegation_id TEXT PRIMARY KEY,
     from_group TEXT NOT NULL,
-    from_task TEXT NOT NULL,
-    call_id TEXT NOT NULL, -- the tool call that asks
+    task_id TEXT NOT NULL, -- the task that asks
+    call_id TEXT NOT NULL, -- its tool call
     to_group TEXT NOT NULL,
     ancestors TEXT NOT NULL, -- a JSON list of groups, the first asker first
     state TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'submitted', 'ended', 'answered')),
@@ -64,7 +64,7 @@ CREATE TABLE delegations (
     answer_id INTEGER REFERENCES payloads (payload_id),
     asked_at TEXT NOT NULL,
     ended_at TEXT,
-    UNIQUE (from_task, call_id)
+    UNIQUE (task_id, call_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delegations_open ON delegations (asked_at) WHERE state <> 'answered';
 CREATE INDEX delegations_asked ON delegations (asked_at);
@@ -93,7 +93,7 @@ SELECT run_id, schedule_id, due_at, start_at, origin, state, reason, gone_by, nu
 FROM schedule_runs;
 
 CREATE VIEW v_delegations AS
-SELECT d.delegation_id, d.from_group, d.from_task, d.to_group, t.task_id, d.state, d.ancestors, d.asked_at, d.ended_at,
+SELECT d.delegation_id, d.from_group, d.task_id, d.to_group, t.task_id AS to_task, d.state, d.ancestors, d.asked_at, d.ended_at,
     r.body ->> '$.prompt' AS prompt
 FROM delegations AS d JOIN payloads AS r ON r.payload_id = d.request_id
 LEFT JOIN tasks AS t ON t.submission_id = d.submission_id;

@@ -10,7 +10,7 @@ WHERE d.submission_id = :submission_id;
 -- What a tool call has asked.
 SELECT d.*, r.body AS request, a.body AS answer FROM delegations AS d
 JOIN payloads AS r ON r.payload_id = d.request_id LEFT JOIN payloads AS a ON a.payload_id = d.answer_id
-WHERE d.from_task = :from_task AND d.call_id = :call_id;
+WHERE d.task_id = :from_task AND d.call_id = :call_id;
 
 -- name: ancestors_of_task
 -- The groups behind a task that is delegated work itself.
@@ -19,14 +19,14 @@ WHERE t.task_id = :task_id AND t.submission_id IS NOT NULL;
 
 -- name: count_delegations
 -- How much was asked: by a task, of a pair of groups since a time, of a group's what has not ended.
-SELECT (SELECT count(*) FROM delegations WHERE from_task = :from_task) AS by_task,
+SELECT (SELECT count(*) FROM delegations WHERE task_id = :from_task) AS by_task,
     (SELECT count(*) FROM delegations WHERE from_group = :from_group AND to_group = :to_group AND asked_at > :since)
         AS by_pair,
     (SELECT count(*) FROM delegations WHERE from_group = :from_group AND state IN ('asked', 'submitted')) AS open;
 
 -- name: insert_delegation
 -- An agent asks another.
-INSERT INTO delegations (delegation_id, from_group, from_task, call_id, to_group, ancestors, request_id, asked_at)
+INSERT INTO delegations (delegation_id, from_group, task_id, call_id, to_group, ancestors, request_id, asked_at)
 VALUES (:delegation_id, :from_group, :from_task, :call_id, :to_group, :ancestors, :request_id, :asked_at);
 
 -- name: submit_delegation
@@ -53,7 +53,7 @@ WHERE d.state <> 'answered' ORDER BY d.asked_at;
 -- What a task has asked and has no answer to.
 SELECT d.*, r.body AS request, a.body AS answer FROM delegations AS d
 JOIN payloads AS r ON r.payload_id = d.request_id LEFT JOIN payloads AS a ON a.payload_id = d.answer_id
-WHERE d.from_task = :from_task AND d.state <> 'answered';
+WHERE d.task_id = :from_task AND d.state <> 'answered';
 
 -- name: newest_delegations
 -- The newest ones, newest first.
