@@ -35,10 +35,36 @@ def build_trace(trace: dict[str, Any]) -> list[Row]:
     ]
     if task is not None and task["ended_at"]:
         rows.append((task["ended_at"], "result", _result(task)))
-    rows += [(one["at"], "refused", f"{one['target']} ({one['code']})") for one in trace["denials"] or ()]
+    rows += [(one["at"], *_request(one)) for one in trace["egress"] or ()]
     rows += [(row["at"], "out", _delivery(row)) for row in trace["outbox"]]
     rows.sort(key=lambda row: row[0])
     return [(at, what, cut(clean_line(detail), DETAIL_COLUMNS)) for at, what, detail in rows]
+
+
+def build_cost(trace: dict[str, Any]) -> str:
+    """Return what the task's model calls came to, empty where there were none or nobody could be asked."""
+    usage = trace["usage"]
+    if not usage or not usage["model_calls"]:
+        return ""
+    price = "price not known" if usage["cost_usd"] is None else f"{usage['cost_usd']:.4f} USD"
+    tokens = f"{usage['input_tokens']} + {usage['output_tokens']} tokens"
+    return f"{usage['model_calls']} model call{'' if usage['model_calls'] == 1 else 's'}, {tokens}, {price}"
+
+
+def _request(one: dict[str, Any]) -> tuple[str, str]:
+    """Return what became of one request to the world."""
+    if one["kind"] == "denied":
+        return "refused", f"{one['target']} ({one['code']})"
+    if one["kind"] != "end":
+        return one["kind"], f"{one['target']} {one['note']}".rstrip()
+    parts = [f"{one['target']}: {'no answer' if one['status'] is None else one['status']}"]
+    if one["model"]:
+        parts.append(f"{one['model']}, {one['input_tokens']} + {one['output_tokens']} tokens")
+    if one["rule"]:
+        parts.append(f"by {one['rule']}")
+    if one["secret"]:
+        parts.append(f"with {one['secret']}")
+    return "request", ", ".join(parts)
 
 
 def build_journal(trace: dict[str, Any]) -> list[Row]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from credproxy.admin_client.answers import UsageSum
 from protocol.codec import Json
 from protocol.ids import GroupId
-from protocol.proxy_admin import ProxyDenial
 from runtime.config import LimitSettings
 from runtime.containers import ContainerStatistics
 from runtime.group import Group, Groups
@@ -121,10 +120,6 @@ def view_trace(trace: Trace) -> dict[str, Json]:
             {"seq": entry.seq, "at": entry.at, "kind": entry.kind, "refs": dict(entry.refs)} for entry in trace.journal
         ],
     }
-
-
-def view_denial(denial: ProxyDenial) -> Json:
-    return {"at": denial.at, "target": denial.target, "code": denial.code}
 
 
 def view_message(message: StoredMessage) -> Json:

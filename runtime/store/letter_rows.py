@@ -75,6 +75,8 @@ def end_letter(transaction: Transaction, reference: str, state: Literal["retried
     now = transaction.now_text()
     if not transaction.run("end_letter", reference=reference, state=state, ended_at=now, ended_by=by):
         return False
+    if state == "closed":
+        transaction.run("empty_closed")
     kind = JournalKind.LETTER_RETRIED if state == "retried" else JournalKind.LETTER_CLOSED
     append(transaction, kind, by, letter=reference)
     return True
@@ -84,6 +86,7 @@ def close_letters(transaction: Transaction, before: datetime, by: str) -> int:
     """Close all that died before a time; return how many."""
     closed = transaction.run("close_letters", before=time_text(before), ended_at=transaction.now_text(), ended_by=by)
     if closed:
+        transaction.run("empty_closed")
         append(transaction, JournalKind.LETTER_CLOSED, by, letters=str(closed))
     return closed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.trace_text import build_trace
+from cli.trace_text import build_cost, build_trace
 
 TRACE: dict[str, Any] = {
     "messages": [],
@@ -12,7 +12,22 @@ TRACE: dict[str, Any] = {
     "attempts": [],
     "steps": [{"index": 1, "kind": "tool_started", "at": "2026-01-31T09:00:01.000Z", "label": "shell"}],
     "outbox": [],
-    "denials": [{"at": "2026-01-31T09:00:02.000Z", "target": "GET https://example.org/", "code": "host_not_granted"}],
+    "egress": [
+        {
+            "at": "2026-01-31T09:00:02.000Z",
+            "kind": "denied",
+            "target": "GET https://example.org/",
+            "status": None,
+            "code": "host_not_granted",
+            "rule": "",
+            "secret": "",
+            "note": "",
+            "model": "",
+            "input_tokens": None,
+            "output_tokens": None,
+        }
+    ],
+    "usage": {"model_calls": 2, "input_tokens": 900, "output_tokens": 40, "cost_usd": 0.0123},
 }
 
 
@@ -21,4 +36,33 @@ def test_what_the_proxy_refused_stands_in_its_place() -> None:
     rows = build_trace(TRACE)
     assert [row[1] for row in rows] == ["step 1", "refused"]
     assert rows[1][2] == "GET https://example.org/ (host_not_granted)"
-    assert [row[1] for row in build_trace({**TRACE, "denials": None})] == ["step 1"]
+    assert [row[1] for row in build_trace({**TRACE, "egress": None})] == ["step 1"]
+
+
+def test_an_answered_request_names_model_rule_and_secret() -> None:
+    """What went out is told with its answer, what let it out and whose key was used; never the key."""
+    call = {
+        **TRACE["egress"][0],
+        "kind": "end",
+        "target": "POST https://api.example/v1/messages",
+        "status": 200,
+        "rule": "route anthropic",
+        "secret": "anthropic",
+        "model": "claude",
+        "input_tokens": 900,
+        "output_tokens": 40,
+    }
+    lost = {**call, "status": None, "model": "", "rule": "", "secret": ""}
+    rows = build_trace({**TRACE, "steps": [], "egress": [call, lost]})
+    assert [row[2] for row in rows] == [
+        "POST https://api.example/v1/messages: 200, claude, 900 + 40 tokens, by route anthropic, with anthropic",
+        "POST https://api.example/v1/messages: no answer",
+    ]
+
+
+def test_the_cost_is_told_with_what_is_not_known() -> None:
+    """Calls, tokens and money in one line; a price that is not known is said to be."""
+    assert build_cost(TRACE) == "2 model calls, 900 + 40 tokens, 0.0123 USD"
+    usage = {**TRACE["usage"], "model_calls": 1, "cost_usd": None}
+    assert build_cost({**TRACE, "usage": usage}) == "1 model call, 900 + 40 tokens, price not known"
+    assert build_cost({**TRACE, "usage": None}) == ""

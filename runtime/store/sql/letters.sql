@@ -27,6 +27,12 @@ WHERE reference = :reference AND state = 'open';
 UPDATE letters SET state = 'closed', ended_at = :ended_at, ended_by = :ended_by
 WHERE state = 'open' AND died_at < :before;
 
+-- name: empty_closed
+-- What nobody could read is not kept when nobody wants it any more.
+UPDATE raw_updates SET raw = x'' WHERE raw_id IN
+    (SELECT CAST(substr(reference, 5) AS INTEGER) FROM letters WHERE kind = 'update' AND state = 'closed')
+    AND state = 'dead' AND raw <> x'';
+
 -- name: count_letters
 -- How many are open, of each kind.
 SELECT kind, count(*) AS letters FROM letters WHERE state = 'open' GROUP BY kind;

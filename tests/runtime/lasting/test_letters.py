@@ -151,6 +151,14 @@ async def test_a_letter_ends_once(store: Store, desk: LetterDesk) -> None:
         await desk.show("out_99")
 
 
+async def test_what_nobody_could_read_goes_when_it_is_closed(store: Store, desk: LetterDesk) -> None:
+    """The bytes of a closed update are not kept."""
+    letter = await unreadable(store)
+    await desk.close(letter, "cli")
+    (ended,) = await desk.letters(with_ended=True)
+    assert ended.what == "event event-x of telegram, 0 bytes"
+
+
 async def test_age_closes_letters(store: Store, desk: LetterDesk) -> None:
     """Only those that died before the time."""
     await failed(store)
