@@ -111,6 +111,8 @@ class Groups:
 
     ready: Mapping[GroupId, Group]
     suspended: Mapping[GroupId, tuple[ConfigProblem, ...]]
+    mounts: Mapping[GroupId, tuple[str, ...]] = field(default_factory=dict)
+    """The skills of each, of the suspended ones too."""
 
     @property
     def rehearsing(self) -> tuple[GroupId, ...]:
@@ -229,7 +231,8 @@ def sort_groups(built: Mapping[GroupId, tuple[Group, tuple[ConfigProblem, ...]]]
             suspended[group_id] = (*problems, *above)
         else:
             ready[group_id] = group
-    return Groups(ready=ready, suspended=suspended)
+    mounts = {group_id: group.skills for group_id, (group, _) in built.items()}
+    return Groups(ready=ready, suspended=suspended, mounts=mounts)
 
 
 def _concerns(problem: ConfigProblem, group: Group) -> bool:
