@@ -8,6 +8,7 @@ before injection, so no secret can be in them.
 from __future__ import annotations
 
 import datetime
+import operator
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from credproxy.audit.chain import COLUMNS, CUT_MARK, SYNCED_MARK, cut_detail, hash_row, read_cut
+from credproxy.audit.chain import CUT_MARK, SYNCED_MARK, cut_detail, hash_row, read_cut
 from credproxy.audit.migrate import migrate
+from credproxy.audit.statements import ADD_DAY, ADD_PURSE_USE, ADD_USE, FOLD_USE, INSERT, INSERT_TWO, LOST_CALLS
 from credproxy.audit.task_use import TaskUse
 from protocol.ids import DoorId, TaskId
 from protocol.proxy_admin import ProxyDenial
@@ -50,51 +52,6 @@ Kind = Literal[
     "gap",
 ]
 """`shadow`: recorded and not sent. `gap`: rows that could not be written, told as soon as one can."""
-
-_ROW = f"({', '.join('?' * (len(COLUMNS) + 1))})"
-_INSERT = f"INSERT INTO entries ({', '.join(COLUMNS)}, hash) VALUES {_ROW}"
-_INSERT_TWO = f"{_INSERT}, {_ROW}"
-_ADD_USE = """
-INSERT INTO model_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    model_calls = model_calls + excluded.model_calls,
-    input_tokens = input_tokens + excluded.input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    cost_usd = cost_usd + excluded.cost_usd,
-    calls_without_price = calls_without_price + excluded.calls_without_price
-"""
-_ADD_PURSE_USE = """
-INSERT INTO purse_use VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    model_calls = model_calls + excluded.model_calls,
-    input_tokens = input_tokens + excluded.input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    cost_usd = cost_usd + excluded.cost_usd
-"""
-# A call that began and never ended, because the process was killed, still counts as a call.
-_LOST_CALLS = """
-SELECT began.task_id, began.group_id, substr(began.at, 1, 10), began.detail, count(*) FROM entries AS began
-    LEFT JOIN entries AS ended ON ended.call_id = began.call_id AND ended.kind = 'end' AND ended.seq > :started
-    WHERE began.seq > :started AND began.kind = 'begin' AND ended.seq IS NULL
-    GROUP BY 1, 2, 3, 4
-"""
-_ADD_DAY = """
-INSERT INTO daily VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    requests = requests + excluded.requests,
-    denied = denied + excluded.denied,
-    failed = failed + excluded.failed,
-    request_bytes = request_bytes + excluded.request_bytes,
-    response_bytes = response_bytes + excluded.response_bytes
-"""
-_FOLD_USE = """
-INSERT INTO model_use
-    SELECT '', group_id, day, model, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),
-        sum(calls_without_price) FROM model_use WHERE day = ? AND task_id != '' GROUP BY group_id, day, model
-ON CONFLICT DO UPDATE SET
-    model_calls = model_calls + excluded.model_calls,
-    input_tokens = input_tokens + excluded.input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    cost_usd = cost_usd + excluded.cost_usd,
-    calls_without_price = calls_without_price + excluded.calls_without_price
-"""
 
 
 class AuditEntry(NamedTuple):
@@ -188,6 +145,8 @@ class AuditFile:
         self.synced_seq = self._marked_synced_seq = 0
         self._appended: list[tuple[object, ...]] = []
         """Rows of this transaction that sqlite has not been given yet."""
+        self._added: dict[tuple[str, tuple[str, ...]], tuple[float, ...]] = {}
+        """By statement and key: what this transaction adds to sums, likewise."""
         self._second = 0
         self._second_text = ""
         self._say_begin()
@@ -204,7 +163,7 @@ class AuditFile:
         if self.synced_seq > self._marked_synced_seq:
             self.set_mark(SYNCED_MARK, str(self.synced_seq))
             self._marked_synced_seq = self.synced_seq
-        if len(self._appended) <= 2 and not self._connection.in_transaction:
+        if len(self._appended) <= 2 and not self._added and not self._connection.in_transaction:
             self._commit_few()
         else:
             self._execute("COMMIT")
@@ -213,9 +172,9 @@ class AuditFile:
         """A single statement is a transaction by itself: half of what four take."""
         rows, self._appended = self._appended, []
         if len(rows) == 2:
-            self._connection.execute(_INSERT_TWO, (*rows[0], *rows[1]))
+            self._connection.execute(INSERT_TWO, (*rows[0], *rows[1]))
         elif rows:
-            self._connection.execute(_INSERT, rows[0])
+            self._connection.execute(INSERT, rows[0])
 
     def _written(self) -> sqlite3.Connection:
         """Return the connection, in a transaction that holds all that was appended."""
@@ -223,7 +182,11 @@ class AuditFile:
             self._connection.execute("BEGIN IMMEDIATE")
         if self._appended:
             rows, self._appended = self._appended, []
-            self._connection.executemany(_INSERT, rows)
+            self._connection.executemany(INSERT, rows)
+        if self._added:
+            added, self._added = self._added, {}
+            for (statement, key), numbers in added.items():
+                self._connection.execute(statement, (*key, *numbers))
         return self._connection
 
     def _execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
@@ -231,7 +194,7 @@ class AuditFile:
 
     def roll_back(self) -> None:
         """Forget the transaction, its places in the chain too."""
-        self._appended = []
+        self._appended, self._added = [], {}
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self.last_seq, self._last_hash = self._before
@@ -267,21 +230,16 @@ class AuditFile:
 
     def add_use(self, task_id: str, group_id: str, use: CallUse) -> None:
         """Add an ended model call to the sums."""
-        values = (
-            task_id,
-            group_id,
-            self._now()[:10],
-            use.model,
-            1,
-            use.input_tokens,
-            use.output_tokens,
-            use.cost_usd or 0.0,
-            int(use.cost_usd is None),
-        )
-        self._execute(_ADD_USE, values)
+        day = self._now()[:10]
+        numbers = (use.input_tokens, use.output_tokens, use.cost_usd or 0.0)
+        self._add(ADD_USE, (task_id, group_id, day, use.model), (1, *numbers, int(use.cost_usd is None)))
         for purse in use.purses:
-            numbers = (use.input_tokens, use.output_tokens, use.cost_usd or 0.0)
-            self._execute(_ADD_PURSE_USE, (values[2], purse, *numbers))
+            self._add(ADD_PURSE_USE, (day, purse), (1, *numbers))
+
+    def _add(self, statement: str, key: tuple[str, ...], numbers: tuple[float, ...]) -> None:
+        """Add to a sum with what else this transaction adds to it."""
+        before = self._added.get((statement, key))
+        self._added[statement, key] = numbers if before is None else tuple(map(operator.add, before, numbers))
 
     def set_mark(self, name: str, value: str) -> None:
         self._execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
@@ -341,7 +299,7 @@ class AuditFile:
                 host = OTHER_HOSTS
             hosts[place].add(host)
             numbers = (each.requests, each.denied, each.failed, each.request_bytes, each.response_bytes)
-            self._execute(_ADD_DAY, (each.day, each.group_id, host, each.secret, *numbers))
+            self._execute(ADD_DAY, (each.day, each.group_id, host, each.secret, *numbers))
         self.set_mark(SUMMED_MARK, str(up_to))
 
     def _hosts_of(self, day: str, group_id: str) -> set[str]:
@@ -369,7 +327,7 @@ class AuditFile:
         those tasks any more. A day at once: a clock in the wrong year must not empty the tasks of today."""
         oldest = "SELECT min(day) FROM model_use WHERE task_id != '' AND day < ?"
         (day,) = self._execute(oldest, (before_day,)).fetchone()
-        self._execute(_FOLD_USE, (day,))
+        self._execute(FOLD_USE, (day,))
         self._execute("DELETE FROM model_use WHERE day = ? AND task_id != ''", (day,))
 
     def forget_day(self, before_day: str) -> None:
@@ -404,10 +362,10 @@ class AuditFile:
         self.begin()
         if self.mark("running") == "yes":
             started = self._execute("SELECT max(seq) FROM entries WHERE kind = 'start'").fetchone()[0] or 0
-            lost = self._execute(_LOST_CALLS, {"started": started}).fetchall()
+            lost = self._execute(LOST_CALLS, {"started": started}).fetchall()
             for task_id, group_id, day, detail, calls in lost:
                 if detail == MODEL_CALL:
-                    self._execute(_ADD_USE, (task_id, group_id, day, "", calls, 0, 0, 0.0, 0))
+                    self._execute(ADD_USE, (task_id, group_id, day, "", calls, 0, 0, 0.0, 0))
             without_end = sum(row[-1] for row in lost)
             synced = self.mark(SYNCED_MARK) or 0
             detail = f"synced up to row {synced}; calls without an end: {without_end}"
