@@ -30,13 +30,11 @@ from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.commands.history import history_handlers
 from runtime.commands.house import house_handlers
 from runtime.commands.people import people_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
-from runtime.control.history import history_verbs
 from runtime.control.house import house_verbs
 from runtime.control.people import people_verbs
 from runtime.control.server import ControlServer
@@ -44,12 +42,10 @@ from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.history.history import Histories
-from runtime.history.undo import UndoDesk
 from runtime.home import Home, SocketPathTooLong, fork_from, home_from
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
-from runtime.lasting.trace import TraceDesk
 from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
 from runtime.pauses import Pauses
@@ -67,6 +63,7 @@ from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
 from runtime.usage_count import UsageCount
 from runtime.waiting_tasks import WaitingTasks
+from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
 from services.ready import say_ready
 
@@ -173,8 +170,6 @@ class Host:
         self._usage = UsageCount(store, self._proxy)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery_attempts)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
-        undo = UndoDesk(self._histories, store, self._proxy)
-        traces = TraceDesk(store, self._proxy, lambda: self.state.groups.rehearsing)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
         self._waiting = WaitingTasks(store)
         self._pauses = Pauses(store)
@@ -199,12 +194,22 @@ class Host:
         self._operations = Operations(
             desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
         )
+        self._lasting = lasting_room(
+            home,
+            store,
+            self._proxy,
+            self.state,
+            self._histories,
+            wake_dispatcher=self._dispatcher.wake,
+            wake_delivery=self._delivery.wake,
+            wake_intake=lambda: self._intake.recover(),
+        )
         self._people = People(store, self.state, take_up=self._take_up, wake=self._delivery.wake)
         self._chats = Chats(store, self.state, self._people, fork, take_up=self._take_up)
         self._destinations = Destinations(store)
         handlers = join_handlers(
             house_handlers(self._operations),
-            history_handlers(undo, store),
+            self._lasting.handlers,
             people_handlers(self._people, self._chats),
         )
         self._commands = CommandDesk(handlers, store)
@@ -229,8 +234,8 @@ class Host:
         self._control = ControlServer(
             home.control_socket,
             join_verbs(
-                house_verbs(self._operations, traces),
-                history_verbs(undo),
+                house_verbs(self._operations),
+                self._lasting.verbs,
                 people_verbs(self._people, self._chats, self._destinations),
             ),
             self._operations.open_terminal,
@@ -256,7 +261,7 @@ class Host:
                     self._usage.run(),
                     self._alarm.run(),
                     self._sweeper.run(),
-                    self._histories.run(),
+                    *(part() for part in self._lasting.parts),
                     self._control.run(),
                     self._operations.keep_freeze(),
                 )

@@ -18,7 +18,6 @@ from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.channel_house import ChannelHouse
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.commands.history import history_handlers
 from runtime.commands.house import house_handlers
 from runtime.commands.people import people_handlers
 from runtime.containers import ContainerStatistics
@@ -28,11 +27,9 @@ from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
 from runtime.history.history import Histories
-from runtime.history.undo import UndoDesk
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
-from runtime.lasting.trace import TraceDesk
 from runtime.operations import Operations, Stopped
 from runtime.people.chats import Chats
 from runtime.people.desk import People
@@ -40,6 +37,7 @@ from runtime.people.destinations import Destinations
 from runtime.people.records import AccessRequest
 from runtime.store.records import MessageState, NewOutbound, StoredMessage
 from runtime.store.store import Store, open_store
+from services.lasting_room import lasting_room
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202etxt"
 
@@ -175,15 +173,22 @@ class House:
             containers=self.containers,
             tasks=self.agent,
         )
-        histories = Histories(home, store, lambda: 1 << 30)
-        undo = UndoDesk(histories, store, self.proxy)
-        traces = TraceDesk(store, self.proxy, lambda: self.state.groups.rehearsing)
+        self.lasting = lasting_room(
+            home,
+            store,
+            self.proxy,
+            self.state,
+            Histories(home, store, lambda: 1 << 30),
+            wake_dispatcher=self.agent.wake,
+            wake_delivery=self.delivery.wake,
+            wake_intake=lambda: self.intake.recover(),
+        )
         self.people = People(store, self.state, take_up=self._take_up, wake=self.delivery.wake)
         self.chats = Chats(store, self.state, self.people, fork, take_up=self._take_up)
         self.destinations = Destinations(store)
         handlers = join_handlers(
             house_handlers(self.operations),
-            history_handlers(undo, store),
+            self.lasting.handlers,
             people_handlers(self.people, self.chats),
         )
         self.commands = CommandDesk(handlers, store)
@@ -200,7 +205,11 @@ class House:
         )
         self.control = ControlServer(
             home.control_socket,
-            join_verbs(house_verbs(self.operations, traces), people_verbs(self.people, self.chats, self.destinations)),
+            join_verbs(
+                house_verbs(self.operations),
+                self.lasting.verbs,
+                people_verbs(self.people, self.chats, self.destinations),
+            ),
             self.operations.open_terminal,
             self.channel,
             max_connections=8,

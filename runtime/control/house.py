@@ -7,20 +7,8 @@ from dataclasses import dataclass
 from protocol.codec import Json
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
 from runtime.control.verb import BY, NoArguments, VerbTable, verb
-from runtime.lasting.trace import TraceDesk
 from runtime.operations import Operations
 from runtime.store.records import Role
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceArguments:
-    reference: str
-    """Our id of a message or task, or the platform's id of a message."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecentArguments:
-    limit: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +35,8 @@ class GroupShowArguments:
     group: GroupId
 
 
-def house_verbs(operations: Operations, traces: TraceDesk) -> VerbTable:
-    """Return the verbs that operations and the trace desk carry out."""
+def house_verbs(operations: Operations) -> VerbTable:
+    """Return the verbs that operations carry out."""
 
     async def freeze(_: NoArguments) -> Json:
         frozen = await operations.freeze(BY)
@@ -60,8 +48,6 @@ def house_verbs(operations: Operations, traces: TraceDesk) -> VerbTable:
     return {
         "health": verb(NoArguments, lambda _: operations.health()),
         "status": verb(NoArguments, lambda _: operations.status()),
-        "trace": verb(TraceArguments, lambda given: traces.trace(given.reference)),
-        "recent": verb(RecentArguments, lambda given: traces.recent(given.limit)),
         "stop": verb(StopArguments, lambda given: operations.stop(chat=given.chat, task=given.task)),
         "new": verb(NewArguments, lambda given: operations.new(given.chat)),
         "freeze": verb(NoArguments, freeze),

@@ -1,0 +1,57 @@
+"""The lasting room, wired: traces, undo, dead letters, forgetting, retention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from credproxy.admin_client.link import ProxyAdmin
+from protocol.ids import TaskId
+from runtime.commands.history import history_handlers
+from runtime.commands.letters import letter_handlers
+from runtime.control.forget import forget_verbs
+from runtime.control.history import history_verbs
+from runtime.control.letters import letter_verbs
+from runtime.control.trace import trace_verbs
+from runtime.history.history import Histories
+from runtime.history.undo import UndoDesk
+from runtime.home import Home
+from runtime.host_state import HostState
+from runtime.lasting.forget import ForgetDesk
+from runtime.lasting.letters import LetterDesk, LetterEnds
+from runtime.lasting.retention import Retention
+from runtime.lasting.trace import TraceDesk
+from runtime.retry_task import retry_task
+from runtime.store.store import Store
+from services.room import Room
+
+
+def lasting_room(
+    home: Home,
+    store: Store,
+    proxy: ProxyAdmin,
+    state: HostState,
+    histories: Histories,
+    *,
+    wake_dispatcher: Callable[[], None],
+    wake_delivery: Callable[[], None],
+    wake_intake: Callable[[], None],
+) -> Room:
+    """Return the room; the wakes say that tasks, deliveries or updates wait again."""
+
+    async def try_task(task_id: TaskId, by: str) -> None:
+        await retry_task(store, wake_dispatcher, task_id, by)
+
+    undo = UndoDesk(histories, store, proxy)
+    letters = LetterDesk(store, LetterEnds(task=try_task, delivery=wake_delivery, update=wake_intake))
+    traces = TraceDesk(store, proxy, lambda: state.groups.rehearsing)
+    retention = Retention(store, lambda: state.settings.settings.keep_days)
+    return Room(
+        verbs={
+            **trace_verbs(traces),
+            **history_verbs(undo),
+            **letter_verbs(letters),
+            **forget_verbs(ForgetDesk(home, store)),
+        },
+        handlers={**history_handlers(undo, store), **letter_handlers(letters)},
+        parts=(histories.run, letters.run, retention.run),
+    )
