@@ -21,6 +21,7 @@ SECTIONS = (
             ("trace", "cli.trace:trace", "The whole story of one message or task."),
             ("letters", "cli.letters:letters", "What failed and waits: explain, try again, close."),
             ("forget", "cli.forget:forget", "Destroy what a person said, was told and sent."),
+            ("schedule", "cli.schedule:schedule", "Have agents do things at times."),
             ("undo", "cli.undo:undo", "Take an agent's files back to before a task."),
             ("history", "cli.undo:history", "The tasks that an agent's files can be taken back to."),
             ("approvals", "cli.approve:approvals", "Requests of agents that wait for your yes or no."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -128,6 +128,7 @@ class Operations:
         self._containers = containers
         self._tasks = tasks
         self._freezes = 0
+        self._when_unfrozen: list[Callable[[], None]] = []
 
     async def health(self) -> Json:
         """Say that the host answers, since when, and whether it is stopping."""
@@ -274,7 +275,13 @@ class Operations:
             raise OperationRefused("frozen_again", "somebody froze everything again meanwhile", "./nightyard unfreeze")
         await self._store.set_frozen(False, by)
         self._tasks.wake()
+        for call in self._when_unfrozen:
+            call()
         return (await self._store.status()).queued
+
+    def when_unfrozen(self, call: Callable[[], None]) -> None:
+        """Have `call` called when a freeze has been lifted."""
+        self._when_unfrozen.append(call)
 
     async def keep_freeze(self) -> None:
         """Bring store and proxy together after a start: frozen if either says so (`nightyard freeze` with the host

@@ -20,9 +20,11 @@ from runtime.channel_house import ChannelHouse
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.house import house_handlers
 from runtime.commands.people import people_handlers
+from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.house import house_verbs
 from runtime.control.people import people_verbs
+from runtime.control.schedules import schedule_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
@@ -34,9 +36,15 @@ from runtime.operations import Operations, Stopped
 from runtime.people.chats import Chats
 from runtime.people.desk import People
 from runtime.people.destinations import Destinations
+from runtime.people.owners import Owners
 from runtime.people.records import AccessRequest
+from runtime.schedules.room import Schedules
+from runtime.store import submission_rows
 from runtime.store.records import MessageState, NewOutbound, StoredMessage
 from runtime.store.store import Store, open_store
+from runtime.store.submission_rows import StoredSubmission
+from runtime.submissions import Submissions
+from runtime.task_ends import TaskEnds
 from services.lasting_room import lasting_room
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202etxt"
@@ -93,6 +101,12 @@ class ScriptedAgent:
 
     def wake(self) -> None:
         self.woken += 1
+
+    def submitted(self, submission: StoredSubmission) -> None:
+        """Work that no message brought stays queued here."""
+
+    async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
+        return await self._store.write(submission_rows.cancel, submission.submission_id, reason) is not None
 
     def _stop(self, tasks: tuple[TaskId, ...]) -> Stopped:
         for task in tasks:
@@ -186,10 +200,21 @@ class House:
         self.people = People(store, self.state, take_up=self._take_up, wake=self.delivery.wake)
         self.chats = Chats(store, self.state, self.people, fork, take_up=self._take_up)
         self.destinations = Destinations(store)
+        self.submissions = Submissions(store, self.state, self.agent, TaskEnds())
+        self.schedules = Schedules(
+            store,
+            self.submissions,
+            self.state,
+            owner_chats=Owners(store).owner_chats,
+            is_held=lambda group_id: False,
+            may_send=self.destinations.may_send,
+            wake_delivery=self.delivery.wake,
+        )
         handlers = join_handlers(
             house_handlers(self.operations),
             self.lasting.handlers,
             people_handlers(self.people, self.chats),
+            schedule_handlers(self.schedules.desk, store),
         )
         self.commands = CommandDesk(handlers, store)
         ends = IntakeEnds(queued=self.agent.arrived, command=self._command, outbox=self.delivery.wake)
@@ -209,6 +234,7 @@ class House:
                 house_verbs(self.operations),
                 self.lasting.verbs,
                 people_verbs(self.people, self.chats, self.destinations),
+                schedule_verbs(self.schedules.desk),
             ),
             self.operations.open_terminal,
             self.channel,

@@ -37,6 +37,11 @@ COMMANDS: tuple[CommandSpec, ...] = (
         name="undo", what="take my files back to before a task; the last one, if you name none", asks="[TASK]"
     ),
     CommandSpec(
+        name="schedule",
+        what="do something at a time, or over and over; list, show, pause, run and remove that",
+        asks="[every day 08:00 TEXT]",
+    ),
+    CommandSpec(
         name="freeze",
         what="stop all agents and all they may reach, in every chat (owners only)",
         least="owner",

@@ -58,7 +58,7 @@ class ScheduleKeeper:
         submissions: SubmissionRoom,
         *,
         owner_chats: Callable[[], Awaitable[tuple[ChatKey, ...]]],
-        is_held: Callable[[GroupId], Awaitable[bool]],
+        is_held: Callable[[GroupId], bool],
         zone_of: Callable[[str], tzinfo],
         wake_delivery: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -129,7 +129,7 @@ class ScheduleKeeper:
         for schedule in await self._store.read(schedule_rows.due_schedules, now):
             if schedule.text is None:
                 await self._end_forgotten(schedule)
-            elif not await self._is_held(schedule.group_id):
+            elif not self._is_held(schedule.group_id):
                 await self._take(schedule, now)
 
     async def _take(self, schedule: Schedule, now: datetime) -> None:
@@ -155,7 +155,7 @@ class ScheduleKeeper:
     async def _start(self, now: datetime) -> None:
         for run in await self._store.read(schedule_rows.startable_runs, now):
             schedule = await self._store.read(schedule_rows.schedule, run.schedule_id)
-            if schedule is None or await self._is_held(schedule.group_id):
+            if schedule is None or self._is_held(schedule.group_id):
                 continue
             if schedule.text is None:
                 await self._end_forgotten(schedule)

@@ -123,7 +123,7 @@ class Bench:
             self.store,
             self.room,
             owner_chats=self._owner_chats,
-            is_held=self._is_held,
+            is_held=lambda group_id: group_id in self.held,
             zone_of=zone_of,
             wake_delivery=self._woken,
             clock=lambda: self.now,
@@ -132,9 +132,6 @@ class Bench:
 
     async def _owner_chats(self) -> tuple[ChatKey, ...]:
         return self.owner_chats
-
-    async def _is_held(self, group_id: GroupId) -> bool:
-        return group_id in self.held
 
     def _woken(self) -> None:
         self.wakes += 1
