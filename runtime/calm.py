@@ -1,4 +1,4 @@
-"""Whether anybody waits for a container now, and how long it is ago that somebody did."""
+"""Whether anybody waits for a container now, and how long it is ago that several did."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ class Calm:
         self._waiting = 0
         self._nobody = asyncio.Event()
         self._nobody.set()
-        self._since = float("-inf")
+        self._is_rush = False
+        self._rush_ended_at = float("-inf")
 
     @contextlib.contextmanager
     def disturbed(self) -> Iterator[None]:
         """Somebody waits for a container."""
+        self._is_rush = self._is_rush or self._waiting > 0
         self._waiting += 1
         self._nobody.clear()
         try:
@@ -27,7 +29,8 @@ class Calm:
         finally:
             self._waiting -= 1
             if not self._waiting:
-                self._since = time.monotonic()
+                if self._is_rush:
+                    self._is_rush, self._rush_ended_at = False, time.monotonic()
                 self._nobody.set()
 
     async def wait(self) -> None:
@@ -35,10 +38,10 @@ class Calm:
         await self._nobody.wait()
 
     async def settle(self, for_s: float) -> None:
-        """Return when nobody has waited for one for so long."""
+        """Return when nobody waits for one, and it is so long ago that several did at once."""
         while True:
             await self._nobody.wait()
-            left_s = self._since + for_s - time.monotonic()
+            left_s = self._rush_ended_at + for_s - time.monotonic()
             if left_s <= 0:
                 return
             await asyncio.sleep(left_s)

@@ -17,7 +17,8 @@ from runtime.container_session import ContainerSession
 LONGEST_S = 2.0
 """An agent goes so long after its last word at the latest, however many others wait: a container is gone within 5 s."""
 CALM_S = 0.2
-"""Who was given a container last has a first question to ask."""
+"""After a rush, those who were given a container last have a first question to ask. One who was alone is not waited
+for: his own next message is sooner served without the old container."""
 
 
 class Farewells:

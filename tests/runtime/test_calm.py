@@ -27,11 +27,14 @@ async def test_calm_is_when_nobody_waits() -> None:
 
 
 async def test_settled_is_some_time_after() -> None:
-    """At once if nobody ever waited; else only when so much time has gone by since."""
+    """At once if only one has waited; after a rush when so much time has gone by since."""
     calm = Calm()
     async with asyncio.timeout(5):
         await calm.settle(60.0)
         with calm.disturbed():
+            pass
+        await calm.settle(60.0)
+        with calm.disturbed(), calm.disturbed():
             pass
         began = time.monotonic()
         await calm.settle(0.05)
