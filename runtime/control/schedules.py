@@ -22,8 +22,8 @@ class AddArguments:
     """`every day 08:00`, `in 20 min`, `on 2026-12-01 09:00`, `cron "0 8 * * 1-5"`."""
     text: str
     group: GroupId | None = None
-    chat: ChatKey | None = None
-    """Where the answers go; none: nowhere."""
+    chat: str | None = None
+    """Where the answers go, a chat's key or a destination's name; none: nowhere."""
     pre_check: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def schedule_verbs(desk: ScheduleDesk) -> VerbTable:
             words=given.when,
             text=given.text,
             group_id=group_id,
-            chat=given.chat,
+            chat=await desk.place(group_id, given.chat) if given.chat else None,
             made_by=BY,
             subject=group_id,
             pre_check=given.pre_check,

@@ -37,6 +37,13 @@ class Surroundings(Protocol):
     def groups(self) -> Groups: ...
 
 
+class AddressBook(Protocol):
+    """The part of `people.destinations.Destinations` that says where groups may send."""
+
+    def may_send(self, group_id: GroupId, chat: ChatKey) -> bool: ...
+    async def resolve(self, group_id: GroupId, name: str) -> ChatKey: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
     """A run, and how far its answer came."""
@@ -55,15 +62,14 @@ class ScheduleDesk:
         submissions: SubmissionRoom,
         around: Surroundings,
         *,
-        may_send: Callable[[GroupId, ChatKey], bool],
+        addresses: AddressBook,
         wake: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`may_send` says whether a chat is a destination of a group's."""
         self._store = store
         self._submissions = submissions
         self._around = around
-        self._may_send = may_send
+        self._addresses = addresses
         self._wake = wake
         self._clock = clock
 
@@ -71,6 +77,10 @@ class ScheduleDesk:
     def default_group(self) -> GroupId:
         """Who is meant where nobody is named: the terminal's agent."""
         return GroupId(self._around.settings.settings.channels[TERMINAL].group)
+
+    async def place(self, group_id: GroupId, name: str) -> ChatKey:
+        """Return the chat that a key or the name of a destination says; OperationRefused for a name that is none."""
+        return ChatKey(name) if ":" in name else await self._addresses.resolve(group_id, name)
 
     def plan(self, wish: Wish, zone: str = "") -> NewSchedule:
         """Return what a wish comes to; `zone`: of the person who wishes, else the settings' one. Nothing is kept yet.
@@ -97,7 +107,7 @@ class ScheduleDesk:
         return made
 
     async def _check_chat(self, new: NewSchedule) -> None:
-        if new.chat is None or self._may_send(new.group_id, new.chat):
+        if new.chat is None or self._addresses.may_send(new.group_id, new.chat):
             return
         if await self._store.binding_of(new.chat, new.group_id) is None:
             message = f"the agent {new.group_id} is not in the chat {new.chat[:80]!r}, and may not send there"

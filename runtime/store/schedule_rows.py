@@ -101,6 +101,15 @@ def schedules(
     return tuple(_schedule(row) for row in rows)
 
 
+def made_by_agents(transaction: Transaction, *, group_id: GroupId, task_id: TaskId) -> MadeByAgents:
+    """Return how many schedules agents made: one task, and a group's that may still run."""
+    row = transaction.one(
+        "count_made_by_agents", made_by=f"group:{group_id}", group_id=group_id, first=f"{task_id}:", last=f"{task_id};"
+    )
+    assert row is not None  # counts always give a row
+    return MadeByAgents(by_task=row["by_task"], by_group=row["by_group"])
+
+
 def due_schedules(transaction: Transaction, now: datetime) -> tuple[Schedule, ...]:
     rows = transaction.all("due_schedules", now=time_text(now))
     return tuple(_schedule(row) for row in rows)

@@ -15,6 +15,7 @@ from protocol.message import OutboundMessage, Receipt
 from protocol.task import ModelRoute, TaskResult, TaskStatus
 from runtime.config import ParsedSettings, parse_settings
 from runtime.group import Group, Groups
+from runtime.people.destinations import Destinations
 from runtime.schedules.asking import Wish
 from runtime.schedules.desk import ScheduleDesk
 from runtime.schedules.keeper import ScheduleKeeper
@@ -104,6 +105,7 @@ class Bench:
         self.queue = Queue(store)
         self.submissions = Submissions(store, self.house, self.queue, TaskEnds())
         self.room = MortalRoom(self.submissions)
+        self.destinations = Destinations(store)
         self.wakes = 0
         self._told: list[tuple[ChatKey, str]] = []
         self.keeper = self.new_keeper()
@@ -111,7 +113,7 @@ class Bench:
             store,
             self.room,
             self.house,
-            may_send=lambda group_id, chat: False,
+            addresses=self.destinations,
             wake=self._woken,
             clock=lambda: self.now,
         )
