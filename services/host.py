@@ -217,7 +217,7 @@ class Host:
             self.state,
             owner_chats=Owners(store).owner_chats,
             is_held=lambda group_id: bool(self._pauses.of(group_id)),
-            may_send=self._destinations.may_send,
+            addresses=self._destinations,
             wake_delivery=self._delivery.wake,
         )
         self._dispatcher.ends.subscribe(self._schedules.keeper.task_ended)

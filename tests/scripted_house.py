@@ -207,7 +207,7 @@ class House:
             self.state,
             owner_chats=Owners(store).owner_chats,
             is_held=lambda group_id: False,
-            may_send=self.destinations.may_send,
+            addresses=self.destinations,
             wake_delivery=self.delivery.wake,
         )
         handlers = join_handlers(

@@ -25,7 +25,7 @@ from runtime.store import schedule_rows
 from runtime.store.store import Store
 from runtime.waiting_tasks import Asked
 
-KIND = "schedule"
+KIND: Literal["schedule"] = "schedule"
 MAX_PER_TASK = 5
 """Schedules that one task may make."""
 MAX_BY_AGENT = 20

@@ -48,6 +48,14 @@ class Undelivered:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeByAgents:
+    """How many schedules agents have made."""
+
+    by_task: int
+    by_group: int
+
+
 def add_schedule(transaction: Transaction, new: NewSchedule, next_due_at: datetime, key: str = "") -> Schedule | None:
     """Make a schedule; None where the group has MAX_PER_GROUP already. The same `key` again is the one made first."""
     known = transaction.one("schedule_by_key", made_key=key) if key else None
