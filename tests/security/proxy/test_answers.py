@@ -22,6 +22,8 @@ REFLECTIONS = {
     "URL-escaped": urllib.parse.quote(CANARY, safe="").encode(),
     "URL-escaped in lower case": CANARY.replace("/", "%2f").replace("+", "%2b").encode(),
     "URL-escaped but for the slash": urllib.parse.quote(CANARY).encode(),
+    "as a path's part by Go": urllib.parse.quote(CANARY, safe="$&+=:@").encode(),
+    "as an address by JavaScript": urllib.parse.quote(CANARY, safe=";,/?:@&=+$#!'()*").encode(),
     "in a form": urllib.parse.urlencode({"k": CANARY}).encode(),
     "JSON-escaped": json.dumps({"k": CANARY}).encode(),
     "JSON with escaped slashes": json.dumps({"k": CANARY}).replace("/", "\\/").encode(),
