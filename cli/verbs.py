@@ -20,6 +20,7 @@ SECTIONS = (
             ("logs", "cli.logs:logs", "Show or follow what the processes wrote."),
             ("trace", "cli.trace:trace", "The whole story of one message or task."),
             ("letters", "cli.letters:letters", "What failed and waits: explain, try again, close."),
+            ("export", "cli.export:export", "Write what people decided, and what happened, into files."),
             ("forget", "cli.forget:forget", "Destroy what a person said, was told and sent."),
             ("schedule", "cli.schedule:schedule", "Have agents do things at times."),
             ("undo", "cli.undo:undo", "Take an agent's files back to before a task."),

@@ -1,4 +1,4 @@
-"""The lasting room, wired: traces, undo, dead letters, forgetting, retention."""
+"""The lasting room, wired: traces, undo, dead letters, exports, forgetting, retention."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import TaskId
 from runtime.commands.history import history_handlers
 from runtime.commands.letters import letter_handlers
+from runtime.control.export import export_verbs
 from runtime.control.forget import forget_verbs
 from runtime.control.history import history_verbs
 from runtime.control.letters import letter_verbs
@@ -16,6 +17,7 @@ from runtime.history.history import Histories
 from runtime.history.undo import UndoDesk
 from runtime.home import Home
 from runtime.host_state import HostState
+from runtime.lasting.export import ExportDesk
 from runtime.lasting.forget import ForgetDesk
 from runtime.lasting.letters import LetterDesk, LetterEnds
 from runtime.lasting.retention import Retention
@@ -50,6 +52,7 @@ def lasting_room(
             **trace_verbs(traces),
             **history_verbs(undo),
             **letter_verbs(letters),
+            **export_verbs(ExportDesk(store)),
             **forget_verbs(ForgetDesk(home, store)),
         },
         handlers={**history_handlers(undo, store), **letter_handlers(letters)},
