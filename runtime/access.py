@@ -129,15 +129,18 @@ def decide_access(
     if role is None:
         return _refuse_stranger(inbound, facts, now, group_id)
     command = _command(inbound)
+    is_heard = chosen is None or _is_heard(inbound, facts, chosen.binding, role)
+    if role == "guest" and chosen is not None and is_heard:
+        role = "member"  # here: who may ask may also stop what they asked for
     if command is not None and (role != "guest" or command.spec.least == "guest"):
-        return _decide_command(inbound, facts, command, role, chosen)
+        return _decide_command(inbound, command, role, group_id, is_heard=is_heard)
     if chosen is None:
         reason = "the chat is bound to no group"
         return _refuse(inbound, facts, now, None, UNBOUND_CHAT, reason, NOT_BOUND, asks="chat")
     if chosen.binding.group_id not in groups:
         notice, reason = GONE.format(group=group_id), "the chat's group is not there any more"
         return _refuse(inbound, facts, now, group_id, AGENT_GONE, reason, notice)
-    return _admit(inbound, facts, chosen, role, groups[chosen.binding.group_id], now)
+    return _admit(inbound, facts, chosen, role, groups[chosen.binding.group_id], now, may_ask=is_heard)
 
 
 def decide_after_code(
@@ -238,10 +241,8 @@ def _command(inbound: InboundMessage) -> Command | None:
 
 
 def _decide_command(
-    inbound: InboundMessage, facts: SenderFacts, command: Command, role: Role, chosen: Chosen | None
+    inbound: InboundMessage, command: Command, role: Role, group_id: GroupId | None, *, is_heard: bool
 ) -> Admission:
-    group_id = chosen.binding.group_id if chosen else None
-
     def refuse(code: str, reason: str, notice: str) -> Admission:
         return Admission(state=MessageState.REFUSED, group_id=group_id, reason=reason, notice=notice, refusal=code)
 
@@ -251,16 +252,22 @@ def _decide_command(
         return refuse(ROLE, f"/{command.name} is for {least}s", notice)
     if command.spec.direct_only and inbound.chat_kind != "direct":
         return refuse(ROLE, f"/{command.name} is for direct chats", DIRECT_ONLY)
-    if chosen is not None and least != "guest" and not _is_heard(inbound, facts, chosen.binding, role):
+    if least != "guest" and not is_heard:
         return refuse(WHOM, f"/{command.name} in a chat that answers others", NOT_YOU)
     return Admission(state=MessageState.COMMAND, group_id=group_id)
 
 
 def _admit(
-    inbound: InboundMessage, facts: SenderFacts, chosen: Chosen, role: Role, limits: PersonLimits, now: datetime
+    inbound: InboundMessage,
+    facts: SenderFacts,
+    chosen: Chosen,
+    role: Role,
+    limits: PersonLimits,
+    now: datetime,
+    *,
+    may_ask: bool,
 ) -> Admission:
     binding, group_id = chosen.binding, chosen.binding.group_id
-    may_ask = _is_heard(inbound, facts, binding, role)
     if not (inbound.text.strip() or inbound.attachments or inbound.pending_files):
         notice = EMPTY if may_ask and inbound.chat_kind == "direct" and inbound.kind == "message" else ""
         return Admission(state=MessageState.REFUSED, group_id=group_id, reason="an empty message", notice=notice)

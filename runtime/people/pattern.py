@@ -2,8 +2,8 @@
 
 Python's own engine goes back and tries again, so that a pattern and a text that fit badly can keep a host busy for
 hours. This one walks all possibilities at once (Thompson's construction): a step for each character and state. Case is
-not looked at. There are: `.` `[a-z]` `[^…]` `\\d` `\\w` `\\s`, `\\b` for a word's edge, `^` `$` for the text's, `( )`,
-`|`, `* + ?`. No counted repeats, no back references, no looking around.
+not looked at. There are: `.` `[a-z]` `[^…]`; `\\d` `\\w` `\\s` (in capitals: all others); `\\b` for a word's edge, `^` `$`
+for the text's; `( )` `|` `*` `+` `?`. No counted repeats, no back references, no looking around.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _compiled(pattern: str) -> _Machine:
         raise WrongPattern("an empty pattern matches everything: bind with `always` instead")
     if len(pattern) > MAX_PATTERN_CHARS:
         raise WrongPattern(f"it is longer than {MAX_PATTERN_CHARS} characters")
-    return _Machine(_Parser(pattern.lower()))
+    return _Machine(_Parser(pattern))
 
 
 class _Machine:
@@ -115,7 +115,14 @@ def _is_word(char: str) -> bool:
     return char.isalnum() or char == "_"
 
 
-_CLASSES: dict[str, Test] = {"d": str.isdecimal, "w": _is_word, "s": str.isspace}
+_CLASSES: dict[str, Test] = {
+    "d": str.isdecimal,
+    "w": _is_word,
+    "s": str.isspace,
+    "D": lambda char: not char.isdecimal(),
+    "W": lambda char: not _is_word(char),
+    "S": lambda char: not char.isspace(),
+}
 
 
 Part = Callable[[int], int]
@@ -222,7 +229,7 @@ class _Parser:
         char = self._take()
         if not char:
             raise WrongPattern("a backslash at its end means nothing")
-        if char.isalnum() and char not in "dwsb":
+        if char.isalnum() and char not in "dwsDWSb":
             raise WrongPattern(f"`\\{char}` is not known here")
         return char
 
@@ -264,8 +271,10 @@ class _Parser:
 
 
 def _sign(char: str) -> Test:
-    return lambda each: each == char
+    wanted = char.lower()
+    return lambda each: each == wanted
 
 
 def _range(first: str, last: str) -> Test:
-    return lambda char: first <= char <= last
+    least, most = first.lower(), last.lower()
+    return lambda char: least <= char <= most

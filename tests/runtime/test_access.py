@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
+from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, PendingFile
 from runtime.access import (
     CODE_ALPHABET,
+    DIRECT_ONLY,
     LOCKED_OUT,
     NOT_BOUND,
     NOT_KNOWN,
     OWNERS_ONLY,
+    RATE,
     REFUSAL_EVERY,
+    SPENT,
+    STRANGER,
+    WHOM,
     WRONG_CODE,
     Admission,
     TryCode,
@@ -27,8 +32,21 @@ from runtime.access import (
     decide_after_code,
     make_pairing_code,
     normalize_code,
+    wants_spent,
 )
-from runtime.store.records import Binding, MessageState, Person, PersonLimits, Role, SenderFacts
+from runtime.store.records import (
+    Asked,
+    Binding,
+    Followed,
+    MessageState,
+    Original,
+    Person,
+    PersonLimits,
+    Role,
+    SenderFacts,
+    Spent,
+    Whom,
+)
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 MAIN = GroupId("main")
@@ -200,6 +218,296 @@ def test_what_a_known_person_says_is_no_failed_code() -> None:
     """A word of eight letters from a known person goes to the agent."""
     decision = decide_after_code("wrong", said("BREAKFAST"[:8]), facts("member", code=True), now=NOW, groups=GROUPS)
     assert decision.state is MessageState.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("whom", "names", "role", "state"),
+    [
+        ("known", (), "member", "queued"),
+        ("known", (), "guest", "refused"),
+        ("roles", ("admin",), "admin", "queued"),
+        ("roles", ("admin",), "member", "refused"),
+        ("roles", ("admin",), "owner", "queued"),
+        ("roles", ("guest",), "guest", "queued"),
+        ("persons", (ANNA,), "member", "queued"),
+        ("persons", (ANNA,), "guest", "queued"),
+        ("persons", ("telegram:8",), "admin", "refused"),
+        ("persons", (ANNA,), None, "refused"),
+        ("roles", ("guest",), None, "refused"),
+    ],
+)
+def test_a_binding_says_whom_it_answers(whom: Whom, names: tuple[str, ...], role: Role | None, state: str) -> None:
+    """Everybody with the right to ask, some roles or some persons; owners always, strangers never."""
+    binding = replace(ON_MENTION, whom=whom, whom_names=names)
+    decision = decided(said(chat_kind="many", mentions_me=True), facts(role, binding))
+    assert isinstance(decision, Admission)
+    assert decision.state == state
+    if state == "refused":
+        assert decision.refusal == (STRANGER if role is None else WHOM)
+
+
+def test_commands_are_for_those_whom_the_agent_answers() -> None:
+    """Who is not among them stops nothing there, but is told who they are."""
+    binding = replace(ON_MENTION, whom="persons", whom_names=("telegram:8",))
+    for text, state in (("/stop", "refused"), ("/whoami", "command")):
+        assert state_of(said(text, chat_kind="many"), facts("member", binding)) == state
+
+
+def test_a_role_with_one_agent_counts_where_it_is_more() -> None:
+    """A guest who is a member with this agent may ask it; an owner is no less for being a member with it."""
+    assert state_of(said(), replace(facts("guest"), roles={MAIN: "member"})) == "queued"
+    assert state_of(said(), replace(facts("guest"), roles={GroupId("other"): "member"})) == "refused"
+    assert state_of(said("/freeze"), replace(facts("owner"), roles={MAIN: "member"})) == "command"
+
+
+@pytest.mark.parametrize("name", ["person", "chat", "access", "link"])
+def test_what_lets_people_in_is_said_in_direct_chats(name: str) -> None:
+    """Commands that let in, or show who was refused, are not given where others read along."""
+    decision = decided(said(f"/{name}", chat_kind="many"), facts("owner", ON_MENTION))
+    assert isinstance(decision, Admission)
+    assert (decision.state, decision.notice) == ("refused", DIRECT_ONLY)
+    assert state_of(said(f"/{name}"), facts("owner")) == "command"
+
+
+LIMITED = PersonLimits(per_minute=3, per_hour=30, per_day=300, model_calls_per_day=9, cost_usd_per_day=0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "spent", "refusal"),
+    [
+        (Asked(minute=2, hour=29, day=299), Spent(model_calls=8, cost_usd=0.49), ""),
+        (Asked(minute=3), Spent(), RATE),
+        (Asked(hour=30), Spent(), RATE),
+        (Asked(day=300), Spent(), RATE),
+        (Asked(), Spent(model_calls=9), SPENT),
+        (Asked(), Spent(cost_usd=0.5), SPENT),
+    ],
+)
+def test_a_person_has_limits(asked: Asked, spent: Spent, refusal: str) -> None:
+    """What is beyond a limit is refused, told, and counted; an owner has only limits of their own."""
+    known = replace(facts("member"), asked=asked, spent=spent)
+    decision = decide_access(said(), known, now=NOW, groups={MAIN: LIMITED})
+    assert isinstance(decision, Admission)
+    assert (decision.refusal, bool(decision.notice)) == (refusal, bool(refusal))
+    owner = replace(facts("owner"), asked=asked, spent=spent)
+    assert decide_access(said(), owner, now=NOW, groups={MAIN: LIMITED}) == Admission(
+        state=MessageState.QUEUED, group_id=MAIN
+    )
+    own = replace(owner, limits=LIMITED)
+    decision = decide_access(said(), own, now=NOW, groups=GROUPS)
+    assert isinstance(decision, Admission)
+    assert decision.refusal == refusal
+
+
+def test_ones_own_limits_go_before_the_agents() -> None:
+    """A person's own limit counts in place of the agent's, higher or lower; what is not set is the agent's."""
+    known = replace(facts("member"), asked=Asked(minute=5, hour=5), limits=PersonLimits(per_minute=10))
+    assert isinstance(decision := decide_access(said(), known, now=NOW, groups={MAIN: LIMITED}), Admission)
+    assert decision.state is MessageState.QUEUED
+    known = replace(known, limits=PersonLimits(per_minute=10, per_hour=5))
+    assert isinstance(decision := decide_access(said(), known, now=NOW, groups={MAIN: LIMITED}), Admission)
+    assert decision.refusal == RATE
+
+
+def test_commands_are_not_limited() -> None:
+    """However much somebody has asked, they can stop it."""
+    known = replace(facts("member"), asked=Asked(minute=99, hour=99, day=9999))
+    decision = decide_access(said("/stop"), known, now=NOW, groups={MAIN: LIMITED})
+    assert isinstance(decision, Admission)
+    assert decision.state is MessageState.COMMAND
+
+
+@pytest.mark.parametrize(
+    ("limits", "own", "wanted"),
+    [(PersonLimits(), None, False), (LIMITED, None, True), (PersonLimits(), PersonLimits(cost_usd_per_day=1), True)],
+)
+def test_spending_is_looked_up_only_where_it_is_limited(
+    limits: PersonLimits, own: PersonLimits | None, wanted: bool
+) -> None:
+    """Nobody waits for sums that decide nothing."""
+    known = replace(facts("member"), limits=own)
+    assert wants_spent(said(), known, {MAIN: limits}) == wanted
+    assert not wants_spent(said(), replace(known, spent=Spent()), {MAIN: limits})
+    assert not wants_spent(said(), facts("owner"), {MAIN: limits})
+
+
+def about(state: MessageState, person: PersonKey = ANNA) -> Original:
+    return Original(
+        message_id=MessageId("msg_1"),
+        state=state,
+        person=person,
+        group_id=MAIN,
+        session_id=None,
+        task_id=None,
+        text="before",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "edit", "delete"),
+    [
+        (MessageState.QUEUED, "command", "replace", "withdraw"),
+        (MessageState.CLAIMED, "context", "tell", "tell"),
+        (MessageState.ANSWERED, "context", "", ""),
+        (MessageState.CONTEXT, "context", "", ""),
+        (MessageState.DEAD, "context", "", ""),
+        (MessageState.REFUSED, "refused", "", ""),
+        (MessageState.COMMAND, "refused", "", ""),
+    ],
+)
+def test_edits_and_deletions_reach_what_they_are_about(
+    before: MessageState, state: str, edit: str, delete: str
+) -> None:
+    """What waits is replaced or taken back, what runs is told, what was answered keeps them as context."""
+    known = replace(facts("member"), original=about(before))
+    for kind, text, change in (("edit", "after", edit), ("delete", "", delete)):
+        decision = decided(said(text, kind=kind), known)
+        assert isinstance(decision, Admission)
+        assert (decision.state, decision.change) == (state, change)
+
+
+def test_nobody_edits_what_others_wrote() -> None:
+    """An edit under another id changes nothing that waits; a command that was edited in is none."""
+    known = replace(facts("member", ON_MENTION), original=about(MessageState.QUEUED, PersonKey("telegram:8")))
+    assert state_of(said("after", kind="edit"), known) == "refused"
+    mine = replace(facts("owner"), original=about(MessageState.ANSWERED))
+    assert state_of(said("/freeze", kind="edit"), mine) == "context"
+
+
+def test_a_stranger_may_take_back_but_not_edit() -> None:
+    """Who has lost their rights can still withdraw what waits, and say nothing new."""
+    known = replace(facts(None), original=about(MessageState.QUEUED))
+    assert state_of(said("", kind="delete"), known) == "command"
+    assert state_of(said("after", kind="edit"), known) == "refused"
+
+
+def test_owners_are_asked_about_strangers_and_chats() -> None:
+    """About who writes to us directly, and about a chat without an agent where we are mentioned; about nothing else."""
+    cases = (
+        (said(), facts(None), "person"),
+        (said(), facts(None, None), "person"),
+        (said(chat_kind="many", mentions_me=True), facts(None, None), "chat"),
+        (said(chat_kind="many", mentions_me=True), facts("member", None), "chat"),
+        (said(chat_kind="many", mentions_me=True), facts(None, ON_MENTION), None),
+        (said(chat_kind="many"), facts("owner", None), None),
+        (said(), facts("owner", None), "chat"),
+        (said(kind="edit"), facts(None), None),
+    )
+    for inbound, known, asks in cases:
+        decision = decided(inbound, known)
+        assert isinstance(decision, Admission)
+        assert (decision.state, decision.asks) == ("refused", asks), inbound
+
+
+ROLES_OR_NONE: st.SearchStrategy[Role | None] = st.sampled_from([None, "guest", "member", "admin", "owner"])
+GROUP_IDS = st.sampled_from([MAIN, GroupId("books"), GroupId("gone")])
+TEXTS = st.sampled_from(["hi", "", "main: hi", "@books hi", "/stop", "/freeze", "/person", "invoice", "7k3m-9qxa"])
+
+
+@st.composite
+def bindings_of(draw: st.DrawFn, kind: Literal["direct", "many"]) -> tuple[Binding, ...]:
+    made = []
+    for number, group_id in enumerate(draw(st.lists(GROUP_IDS, unique=True, max_size=3))):
+        whom = draw(st.sampled_from(["known", "roles", "persons"]))
+        names = {"known": (), "roles": ("guest", "member"), "persons": (ANNA,)}[whom]
+        made.append(
+            Binding(
+                chat=CHAT,
+                chat_kind=kind,
+                group_id=group_id,
+                when=draw(st.sampled_from(["always", "mention", "pattern", "sticky"])),
+                pattern="invoice",
+                whom=whom,  # type: ignore[arg-type]  # one of the three
+                whom_names=names,
+                rest=draw(st.sampled_from(["drop", "context"])),
+                is_default=number == 0,
+            )
+        )
+    return tuple(made)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[InboundMessage, SenderFacts]:
+    kind: Literal["direct", "many"] = draw(st.sampled_from(["direct", "many"]))
+    inbound = said(
+        draw(TEXTS),
+        chat_kind=kind,
+        kind=draw(st.sampled_from(["message", "press", "edit", "delete"])),
+        mentions_me=draw(st.booleans()),
+        pending_files=draw(st.sampled_from([(), (FILE,)])),
+    )
+    bindings = draw(bindings_of(kind))
+    followed = [Followed(group_id=each.group_id, spoken_at=NOW.isoformat()) for each in bindings]
+    original = draw(st.sampled_from([None, *MessageState]))
+    known = replace(
+        facts(draw(ROLES_OR_NONE), None, code=draw(st.booleans()), told=draw(st.sampled_from(["", NOW.isoformat()]))),
+        bindings=bindings,
+        followed=tuple(followed if draw(st.booleans()) else ()),
+        asked=draw(st.sampled_from([Asked(), Asked(minute=50, hour=50, day=50)])),
+        original=None if original is None else about(original),
+        roles=draw(st.dictionaries(GROUP_IDS, st.sampled_from(["guest", "member", "admin"]), max_size=2)),
+    )
+    return inbound, known
+
+
+EVERY_GROUP = {MAIN: LIMITED, GroupId("books"): PersonLimits()}
+
+
+@given(situations())
+@settings(max_examples=600)
+def test_no_stranger_reaches_an_agent(situation: tuple[InboundMessage, SenderFacts]) -> None:
+    """Whatever a stranger says, wherever: it becomes no task and no command, nor does what they take back."""
+    inbound, known = situation
+    stranger = replace(known, person=None, roles={})
+    decision = decide_access(inbound, stranger, now=NOW, groups=EVERY_GROUP)
+    if isinstance(decision, TryCode):
+        assert inbound.chat_kind == "direct"
+        decision = decide_after_code("wrong", inbound, stranger, now=NOW, groups=EVERY_GROUP)
+    assert decision.state is not MessageState.QUEUED
+    if decision.state is not MessageState.REFUSED:
+        assert inbound.kind == "delete"
+        assert decision.change in ("withdraw", "tell", "")
+        assert known.original is not None
+    else:
+        assert decision.refusal or inbound.kind == "delete"
+
+
+@given(situations())
+@settings(max_examples=600)
+def test_rights_of_a_direct_chat_never_widen(situation: tuple[InboundMessage, SenderFacts]) -> None:
+    """What is admitted in a chat of many needs an agent that was given to that very chat and a person whom its binding
+    means, and would be admitted in a direct chat with the same agents too."""
+    inbound, known = situation
+    many, direct = replace(inbound, chat_kind="many"), replace(inbound, chat_kind="direct")
+    known = replace(known, pairing_pending=False)
+    decision = decide_access(many, known, now=NOW, groups=EVERY_GROUP)
+    assert isinstance(decision, Admission)
+    if decision.state is MessageState.QUEUED:
+        assert any(each.group_id == decision.group_id for each in known.bindings)
+        assert known.person is not None
+        assert decide_access(direct, known, now=NOW, groups=EVERY_GROUP) == decision
+    elif decision.state is MessageState.COMMAND:
+        in_direct = decide_access(direct, known, now=NOW, groups=EVERY_GROUP)
+        assert isinstance(in_direct, Admission)
+        assert in_direct.state is MessageState.COMMAND
+    unbound = decide_access(many, replace(known, bindings=(), roles={}), now=NOW, groups=EVERY_GROUP)
+    assert isinstance(unbound, Admission)
+    assert unbound.state is not MessageState.QUEUED
+
+
+@given(situations())
+@settings(max_examples=400)
+def test_less_of_a_role_is_never_admitted_to_more(situation: tuple[InboundMessage, SenderFacts]) -> None:
+    """What a person with a role may ask, an owner may."""
+    inbound, known = situation
+    known = replace(known, pairing_pending=False, roles={}, asked=Asked())
+    decision = decide_access(inbound, known, now=NOW, groups=EVERY_GROUP)
+    assert isinstance(decision, Admission)
+    if decision.state in (MessageState.QUEUED, MessageState.COMMAND) and not decision.change:
+        owner = replace(known, person=Person(person=ANNA, name="", role="owner", added_at="", added_by=""))
+        as_owner = decide_access(inbound, owner, now=NOW, groups=EVERY_GROUP)
+        assert isinstance(as_owner, Admission)
+        assert as_owner.state == decision.state
 
 
 @given(st.binary(min_size=5, max_size=5))
