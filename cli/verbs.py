@@ -29,6 +29,7 @@ SECTIONS = (
             ("approve", "cli.approve:approve", "Let a waiting request out, as it was shown."),
             ("deny", "cli.approve:deny", "Refuse a waiting request."),
             ("audit", "cli.audit:audit", "What went out and what was refused, and what it sums up to."),
+            ("journal", "cli.journal:journal", "What happened, entry by entry; and is its chain whole."),
             ("verify", "cli.verify:verify", "Check that journal and audit are as they were written."),
         ),
     ),

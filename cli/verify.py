@@ -44,6 +44,12 @@ def _outcome(check: dict[str, Any]) -> str:
     return "nothing is written yet" if check["entries"] is None else f"whole, {check['entries']} entries"
 
 
+def check_journal() -> dict[str, Any]:
+    """Have the journal checked: `{entries, broken}`."""
+    journal: dict[str, Any] = _check()["journal"]
+    return journal
+
+
 def check_audit(head: str = "") -> dict[str, Any]:
     """Have the audit alone checked; `head` is a row's number and hash, as it was noted before."""
     if head and _HEAD.fullmatch(head) is None:

@@ -19,9 +19,15 @@ class RecentArguments:
     limit: int = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailArguments:
+    limit: int = 30
+
+
 def trace_verbs(desk: TraceDesk) -> VerbTable:
     """Return the verbs that the trace desk carries out."""
     return {
         "trace": verb(TraceArguments, lambda given: desk.trace(given.reference)),
+        "journal_tail": verb(TailArguments, lambda given: desk.journal(given.limit)),
         "recent": verb(RecentArguments, lambda given: desk.recent(given.limit)),
     }

@@ -17,6 +17,7 @@ from runtime.refusal import OperationRefused
 from runtime.store.store import Store
 
 MAX_LISTED = 50
+MAX_ENTRIES = 1_000
 MAX_EGRESS = 200
 """Requests of a task that are told one by one."""
 EGRESS_KINDS = ("end", "denied", "shadow", "approval")
@@ -51,6 +52,15 @@ class TraceDesk:
         return {
             "messages": [view_message(message) for message in messages],
             "rehearsal": list(self._rehearsing()),
+        }
+
+    async def journal(self, limit: int) -> Json:
+        """Return the newest entries of the journal, oldest of them first."""
+        entries = await self._store.journal_tail(max(1, min(limit, MAX_ENTRIES)))
+        return {
+            "entries": [
+                {"seq": entry.seq, "at": entry.at, "kind": entry.kind, "refs": dict(entry.refs)} for entry in entries
+            ]
         }
 
     async def _outside(self, task_id: TaskId) -> tuple[Json, Json]:

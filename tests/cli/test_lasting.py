@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -72,3 +74,20 @@ async def test_a_person_is_exported_and_forgotten(nightyard: Run, house: House, 
     again = await nightyard("forget", person, "--yes")
     assert again.code == 1
     assert "nothing is known" in again.err
+
+
+async def test_the_journal_is_shown_and_checked(nightyard: Run, house: House) -> None:
+    """Its newest entries name what happened to which ids; its chain is found whole, and broken where it was changed."""
+    await talk(house, "hello")
+    ran = await nightyard("journal", "tail", "-n", "50")
+    assert "message_queued" in ran.out
+    assert "task_ended" in ran.out
+    assert "hello" not in ran.out
+    assert (await nightyard("journal", "verify")).out.startswith("journal: whole, ")
+    with contextlib.closing(sqlite3.connect(house.home.store)) as connection:
+        connection.execute("DROP TRIGGER journal_no_update")
+        connection.execute("UPDATE journal SET kind = 'frozen' WHERE seq = 2")
+        connection.commit()
+    broken = await nightyard("journal", "verify")
+    assert broken.code == 1
+    assert "changed behind Nightyard's back" in broken.err
