@@ -67,6 +67,10 @@ class Attempt:
         self._stop_reason = ""
         self._may_use_tools = False
 
+    @property
+    def attempt_id(self) -> AttemptId:
+        return self._attempt.attempt_id
+
     async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
         self._schema = task.result_schema
@@ -180,6 +184,7 @@ class Attempt:
             case Ask():
                 return await self._talk.asked(event)
             case Delta(text=text):
+                self._desk.listeners.tell(self._row.submission_id, text)
                 await self._desk.show(self._row.chat, "delta", text)
             case Progress(text=text):
                 await self._desk.show(self._row.chat, "progress", text)

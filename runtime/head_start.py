@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
 from protocol.ids import AttemptId, ChatKey, GroupId, TaskId, mint
 from protocol.message import InboundMessage
 from protocol.task import Effects, Lease, Task
-from runtime.budget import CapReached, day_of
 from runtime.config import task_limits
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
@@ -40,7 +38,7 @@ class HeadStart:
     session: AgentSession
     kind: ContainerKind
     likely_lease: Lease
-    """The task's, unless its group's day is nearly used up."""
+    """The task's, unless something changes meanwhile."""
 
 
 class HeadStartDesk(Protocol):
@@ -99,8 +97,7 @@ class HeadStarts:
             door_id=session.door_id,
             container_id=session.container_id,
             nonce_hash=session.memory.nonce_hash,
-            day=day_of(datetime.now(UTC)),
-            build=partial(self._build, group, self._desk.uncounted(group.group_id)),
+            build=partial(self._build, group),
         )
         limits = task_limits(group.limits)
         lease = Lease(
@@ -110,6 +107,7 @@ class HeadStarts:
             effects=Effects.LIVE,
             limits=limits,
             routes=(group.model.route,),
+            purses=self._desk.money.purses_of(group, "person:"),
         )
         return HeadStart(offer=offer, session=session, kind=kind, likely_lease=lease)
 
@@ -117,15 +115,13 @@ class HeadStarts:
         """Have the container wait for another task. Returns at once."""
         self._desk.containers.give_back(head_start.session.door_id, head_start.kind)
 
-    def _build(self, group: Group, uncounted: int, claim: Claim, beginning: TaskBeginning) -> Task | None:
-        """Return the claim's task, None where more than this is needed: a word about the cap, files for long texts."""
+    def _build(self, group: Group, claim: Claim, beginning: TaskBeginning) -> Task | None:
+        """Return the claim's task, None where more than this is needed: files for long texts."""
         messages = (*claim.context, *claim.messages)
         try:
-            planned = plan_task(
-                claim.task, messages, beginning, group, uncounted=uncounted, reserved=0, zone=self._desk.zone
-            )
+            planned = plan_task(claim.task, messages, beginning, group, zone=self._desk.zone)
         except Exception:
             # It would undo the storing of the message. The task's own run meets it again and ends with a word.
             log.exception("a task could not be built ahead", extra={"action": "head_start_broke"})
             return None
-        return None if isinstance(planned, CapReached) or planned.long_texts else planned.task
+        return None if planned.long_texts else planned.task

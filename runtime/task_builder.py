@@ -13,10 +13,9 @@ from protocol.ids import PersonKey
 from protocol.link import Assignment, SkillCard
 from protocol.pre_check import prompt_with_output
 from protocol.record import replace
-from protocol.task import Lease, Limits, ModelRoute, Task
+from protocol.task import Lease, Limits, ModelRoute, Purse, Task
 from protocol.transcript import Entry, Step, ToolOutput
 from runtime.access import role_of
-from runtime.budget import CapReached, decide_budget
 from runtime.config import RouteSettings, resolve_model, task_limits
 from runtime.envelope import Envelope, LongText, build_envelope, build_submission
 from runtime.group import Group
@@ -89,25 +88,11 @@ def plan_task(
     beginning: TaskBeginning,
     group: Group,
     *,
-    uncounted: int,
-    reserved: int,
     zone: tzinfo,
     submission: NewSubmission | None = None,
-) -> PlannedTask | CapReached:
-    """Return the task of claimed messages (those of context among them) or of a submission, unless the group may spend
-    nothing more today.
-    `uncounted`: today's model calls that `beginning` does not know of; `reserved`: those that the group's other running
-    tasks may still make."""
-    limits = decide_budget(
-        group.group_id,
-        tighten(task_limits(group.limits), submission.limits if submission else None),
-        cap=group.limits.calls_per_day,
-        used_today=beginning.model_calls + uncounted,
-        reserved=reserved,
-        parallel=group.parallel,
-    )
-    if isinstance(limits, CapReached):
-        return limits
+) -> PlannedTask:
+    """Return the task of claimed messages (those of context among them), or of a submission."""
+    limits = tighten(task_limits(group.limits), submission.limits if submission else None)
     context = [message for message in messages if message.state is MessageState.CONTEXT]
     roles = _roles(messages, beginning.people)
     if submission is not None and row.submission_id is not None:
@@ -146,7 +131,7 @@ def build_assignment(
     )
 
 
-def build_lease(task: Task, attempt: AttemptRow, model: ModelRoute) -> Lease:
+def build_lease(task: Task, attempt: AttemptRow, model: ModelRoute, purses: tuple[Purse, ...] = ()) -> Lease:
     """Return what the attempt's sockets may do: this task, under its limits, over its one model route."""
     return Lease(
         task_id=task.task_id,
@@ -156,6 +141,7 @@ def build_lease(task: Task, attempt: AttemptRow, model: ModelRoute) -> Lease:
         limits=task.limits,
         routes=(model.route,),
         labels=task.labels,
+        purses=purses,
     )
 
 

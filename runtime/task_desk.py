@@ -14,20 +14,20 @@ from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Answered, Assignment, Finished, Steer
 from protocol.proxy_admin import ProxyCall
-from protocol.task import Lease
+from protocol.task import Lease, Limits, Purse, Task
 from runtime.agent_events import AgentEvent
 from runtime.agent_link_rules import LinkMemory
-from runtime.budget import Shares
 from runtime.config import ParsedSettings, Settings
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.crash_loops import CrashLoops
-from runtime.group import Groups
+from runtime.group import Group, Groups
 from runtime.home import Home
 from runtime.pauses import Pauses
-from runtime.store.records import OutboxRow
+from runtime.store.records import OutboxRow, TaskRow
 from runtime.store.store import Store
 from runtime.task_ends import TaskEnds
+from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
 
 ShownKind = Literal["accepted", "delta", "progress", "done"]
@@ -84,6 +84,22 @@ class HistoryRoom(Protocol):
         """Return when what the group's folders hold is kept: a tool of the task may change them now."""
 
 
+class MoneyRoom(Protocol):
+    """The part of `money.spending.Spending` that tasks need."""
+
+    def purses_of(self, group: Group, submitter: str) -> tuple[Purse, ...]:
+        """Return what a task of this submitter pays from."""
+
+    def limits_of(self, task: Task) -> Limits:
+        """Return a task's own limits, with what it was given besides."""
+
+    async def suspend(self, row: TaskRow, task: Task, attempt_id: AttemptId, code: str) -> bool:
+        """Have a task wait that was refused a model call with this code; False if it is to end with it."""
+
+    async def footer_of(self, group: Group, task_id: TaskId) -> str:
+        """Return the line under a group's answer that says what it cost, empty for none."""
+
+
 class DeliveryRoom(Protocol):
     """The part of `delivery.Delivery` that tasks give their messages to."""
 
@@ -132,14 +148,13 @@ class TaskDesk:
     """Which groups are held back."""
     alarm: Callable[[str, str, GroupId], None]
     """Has an owner read a text about a group, once for a key: (key, text, group). Returns at once."""
-    uncounted: Callable[[GroupId], int]
-    """Model calls of a group that the store's count of today does not have yet."""
-    shares: Shares = field(default_factory=Shares)
-    """What running tasks may still take from their groups' day."""
+    money: MoneyRoom
     crash_loops: CrashLoops = field(default_factory=CrashLoops)
     """Which groups are held back because their agents crash."""
     ends: TaskEnds = field(default_factory=TaskEnds)
     """Who is told that a task has ended."""
+    listeners: TaskListeners = field(default_factory=TaskListeners)
+    """Programs that hear an answer grow."""
 
     @property
     def settings(self) -> Settings:

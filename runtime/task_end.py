@@ -15,19 +15,24 @@ from runtime.store.records import MessageState, NewOutbound, StoredMessage, Task
 from runtime.task_builder import build_entries
 
 
-def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding) -> TaskEnd:
-    """Return all that the end changes; `said` is what the chat reads, empty for nothing."""
+def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding, footer: str = "") -> TaskEnd:
+    """Return all that the end changes; `said` is what the chat reads, empty for nothing; `footer` a line that is read
+    under it, and is no part of the conversation."""
     result = end.result
     is_answer = result.status in (TaskStatus.REPLY, TaskStatus.NOTHING_TO_SAY, TaskStatus.STRUCTURED)
     is_unasked = result.code in (pre_check.SKIPPED, pre_check.FAILED)  # no model was: the conversation did not go on
     return TaskEnd(
         result=result,
         seq=end.seq,
-        outbound=_outbound(row, result.status, said, ending.messages),
+        outbound=_outbound(row, result.status, _with_footer(said, footer), ending.messages),
         entries=build_entries(ending.spec, ending.steps, said) if ending.spec and not is_unasked else (),
         message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
         end_reason="" if is_answer else (result.code or result.status.value),
     )
+
+
+def _with_footer(said: str, footer: str) -> str:
+    return f"{said}\n\n{footer}" if said and footer else said
 
 
 def _outbound(

@@ -42,7 +42,6 @@ from runtime.attempt_outcome import (
     misbehaved,
 )
 from runtime.attempt_talk import AttemptTalk
-from runtime.budget import CapReached, day_of
 from runtime.container_kinds import build_kind
 from runtime.container_session import CannotStart
 from runtime.envelope import LongText
@@ -67,7 +66,7 @@ from runtime.submission import NewSubmission
 from runtime.task_builder import build_assignment, build_lease, build_told, model_of, plan_task, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
-from runtime.task_words import cap_text, crash_loop_alarm, failure_text, suspended_text
+from runtime.task_words import crash_loop_alarm, failure_text, suspended_text
 
 log = logging.getLogger(__name__)
 
@@ -148,8 +147,6 @@ class TaskRun:
 
     async def run(self) -> None:
         """Bring the task to its end. Cancelled: its container works on, for the next start to take up."""
-        if self._row.spec is not None:
-            self._desk.shares.hold(self.task_id, self.group_id, self._row.spec.limits.model_calls)
         if self._attempt is None:
             await self._desk.show(self._row.chat, "accepted", "")
         try:
@@ -174,7 +171,6 @@ class TaskRun:
             await self._finish(end)
             await self._close_attempt("host_error")
         finally:
-            self._desk.shares.release(self.task_id)
             await self._desk.show(self._row.chat, "done", "")
 
     # --- Attempts
@@ -184,10 +180,7 @@ class TaskRun:
         group = self._desk.around.groups.ready.get(self._row.group_id)
         if group is None:
             return self._suspended()
-        task = self._row.spec or await self._build_task(group)
-        if isinstance(task, EndTask):
-            return task
-        self._task = task
+        task = self._task = self._row.spec or await self._build_task(group)
         claim = self._claim
         outcome = await self._run_attempt(claim.attempt, task, group) if claim else await self._take_up(task, group)
         while True:
@@ -201,6 +194,7 @@ class TaskRun:
         """Start a container for an attempt that the store knows, and follow it."""
         if self._stopped.is_set():
             return StoppedBy(reason=self._stop_reason)
+        task = replace(task, limits=self._desk.money.limits_of(task))
         skills, problems = load_skills(self._desk.fork, group.skills)
         for problem in problems:
             extra = {"action": "skill_left_out", "group_id": group.group_id, "skill": problem.name}
@@ -220,7 +214,7 @@ class TaskRun:
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
         self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
-        lease = build_lease(task, row, model)
+        lease = build_lease(task, row, model, self._desk.money.purses_of(group, self._row.submitter))
         return await self._attempt.start(kind, task, lease, assignment)
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
@@ -235,7 +229,9 @@ class TaskRun:
                 self._attempt = Attempt(self._desk, self._row, last, self.talk)
                 if self._stopped.is_set():
                     await self._attempt.stop(self._stop_reason)
-                lease = build_lease(task, last, model_of(task, group, self._desk.settings.routes))
+                model = model_of(task, group, self._desk.settings.routes)
+                task = replace(task, limits=self._desk.money.limits_of(task))
+                lease = build_lease(task, last, model, self._desk.money.purses_of(group, self._row.submitter))
                 return await self._attempt.adopt(memory, lease, _wall_left_s(task, last))
         if last.state == "ended" and last.end_reason.startswith("crashed"):
             return Crashed(exit_code=None, out_of_memory=False, stderr_tail="")
@@ -250,6 +246,8 @@ class TaskRun:
             stopped = TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason)
             result = outcome.result if isinstance(outcome, Done) else stopped
             self._desk.crash_loops.worked(self.group_id)
+            if isinstance(outcome, Done) and await self._waits_for_money(outcome, task):
+                return self._stopped_end() if self._stopped.is_set() else None
             return EndTask(result=result, seq=last_seq, last_step=outcome.last_step)
         if isinstance(outcome, Done | StoppedBy) and outcome.last_step is not None:
             # Interrupted in the moment of its last word: the next start goes on from the model's last turn.
@@ -293,6 +291,19 @@ class TaskRun:
         extra = {"action": "task_suspended", "task_id": self.task_id, "group_id": self.group_id}
         log.info("a task waits for a person without a container", extra=extra)
         return self._stopped_end() if self._stopped.is_set() and not self._is_interrupted else None
+
+    async def _waits_for_money(self, outcome: Done, task: Task) -> bool:
+        """Suspend the task if its agent was refused a model call for money; False: it ends as its agent says."""
+        is_of_money = outcome.result.status is TaskStatus.FAILED and outcome.result.code.startswith("limit_")
+        if not is_of_money or self._attempt is None:
+            return False
+        if outcome.last_step is not None:
+            await self._store_step(outcome.last_step)
+        code, attempt_id = outcome.result.code, self._attempt.attempt_id
+        self.is_suspended = await self._desk.money.suspend(self._row, task, attempt_id, code)
+        if self.is_suspended:
+            await self._close_attempt("spent", outcome.seq)
+        return self.is_suspended
 
     def _stopped_end(self) -> EndTask:
         return EndTask(result=TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason))
@@ -362,27 +373,21 @@ class TaskRun:
 
     # --- The beginning
 
-    async def _build_task(self, group: Group) -> Task | EndTask:
-        """Return the task as all its attempts are given it, or its end if the group may spend nothing more today."""
+    async def _build_task(self, group: Group) -> Task:
+        """Return the task as all its attempts are given it."""
         store = self._desk.store
         claim = self._claim
         messages = (*claim.context, *claim.messages) if claim else await store.messages_of(self._row.task_id)
-        uncounted, used = self._desk.uncounted(group.group_id), await self._used_by_others()
-        beginning = await store.beginning_of(self._row, speakers(messages), day_of(datetime.now(UTC)))
+        beginning = await store.beginning_of(self._row, speakers(messages))
         self._transcript = beginning.transcript
         planned = plan_task(
             self._row,
             messages,
             beginning,
             group,
-            uncounted=uncounted,
-            reserved=self._desk.shares.reserved(self.task_id, group.group_id, used),
             zone=self._desk.zone,
             submission=await self._submission(),
         )
-        if isinstance(planned, CapReached):
-            return EndTask(result=_failed("daily_cap", cap_text(planned)), said=cap_text(planned))
-        self._desk.shares.hold(self.task_id, group.group_id, planned.task.limits.model_calls)
         await self._write_long_texts(planned.long_texts)
         return planned.task
 
@@ -397,19 +402,6 @@ class TaskRun:
         stored = await self._desk.store.read(submission, self._row.submission_id)
         return stored.new if stored else None
 
-    async def _used_by_others(self) -> dict[TaskId, int]:
-        """Return the model calls that the group's other running tasks have made.
-
-        Asked before the day's sum: a call between the two then counts twice, which is on the safe side.
-        """
-        used = {}
-        for task_id in self._desk.shares.others(self.task_id, self.group_id):
-            try:
-                used[task_id] = sum(each.usage.model_calls for each in await self._desk.calls.usage(task_id=task_id))
-            except ProxyError as error:
-                log.debug("what a running task has used is not known: %s", error)
-        return used
-
     def _suspended(self) -> EndTask:
         problems = self._desk.around.groups.problems_of(self._row.group_id)
         text = suspended_text(self._row.group_id, problems)
@@ -420,8 +412,9 @@ class TaskRun:
     async def _finish(self, end: EndTask) -> None:
         """Store the end in one transaction: result, what the chat reads, the session's new turns, its messages' end."""
         result, delivery = end.result, self._desk.delivery
+        footer = await self._footer(end)
         try:
-            claimed = await insist(lambda: self._store_end(end), "a task's end")
+            claimed = await insist(lambda: self._store_end(end, footer), "a task's end")
         except StepOutOfOrder as error:
             await self._finish(misbehaved("step_out_of_order", str(error)))
             return
@@ -433,8 +426,15 @@ class TaskRun:
         extra = {"action": "task_finished", "task_id": self._row.task_id, "status": result.status, "code": result.code}
         log.info("a task ended", extra={"group_id": self._row.group_id, **extra})
 
-    async def _store_end(self, end: EndTask) -> tuple[OutboxRow, ...]:
-        build = partial(build_end, self._row, end, self._words(end))
+    async def _footer(self, end: EndTask) -> str:
+        """Return the line under an answer that says what it cost, where the group wants one."""
+        group = self._desk.around.groups.ready.get(self.group_id)
+        if group is None or not group.footer or end.result.status is not TaskStatus.REPLY:
+            return ""
+        return await self._desk.money.footer_of(group, self.task_id)
+
+    async def _store_end(self, end: EndTask, footer: str) -> tuple[OutboxRow, ...]:
+        build = partial(build_end, self._row, end, self._words(end), footer=footer)
         return await self._desk.store.end_task(
             self.task_id, build, last_step=end.last_step, deliveries=self._desk.delivery.room
         )

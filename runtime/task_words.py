@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from protocol.task import TaskResult, TaskStatus
-from runtime.budget import CapReached
 from runtime.group import Group
 from runtime.yaml_record import ConfigProblem
 
@@ -66,29 +65,11 @@ def mend_of(code: str, *, group: Group | None, secret: str | None) -> str:
         case "agent_crashed" | "agent_hung" | "agent_misbehaved" | "agent_did_not_start":
             return "`nightyard logs host` tells more"
         case "limit_calls":
-            return (
-                f"send “go on”, or raise limits.model_calls in {where} (limits.calls_per_day where today's are used "
-                "up), then `nightyard config reload`"
-            )
+            return f"send “go on”, or raise limits.model_calls in {where}, then `nightyard config reload`"
         case "limit_input_tokens" | "limit_output_tokens" | "limit_cost":
             return f"send “go on”, or raise {LIMIT_KEYS[code]} in {where}, then `nightyard config reload`"
         case _:
             return ""
-
-
-def cap_text(reached: CapReached) -> str:
-    """Return what the chat reads when the group's daily cap ends a message."""
-    if reached.cap == 0:
-        happened = f"⚠ {reached.group_id} may make no model calls (limits.calls_per_day is 0)"
-    else:
-        calls = "1 model call" if reached.cap == 1 else f"{reached.cap} model calls"
-        happened = f"⚠ {reached.group_id} has made its {calls} of today (limits.calls_per_day)"
-    again = " The count begins again at 00:00 UTC." if reached.cap else ""
-    return (
-        f"{happened}, so this message is not answered.{again}\n"
-        f"To mend it: raise limits.calls_per_day in groups/{reached.group_id}/group.yaml, "
-        "then `nightyard config reload`"
-    )
 
 
 def frozen_text() -> str:

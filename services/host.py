@@ -28,15 +28,18 @@ from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, DoorId
 from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
+from runtime.approvals.house import DecisionHouse
 from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.house import house_handlers
+from runtime.commands.money import money_handlers
 from runtime.commands.people import people_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
 from runtime.control.house import house_verbs
+from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
 from runtime.control.schedules import schedule_verbs
 from runtime.control.server import ControlServer
@@ -48,6 +51,7 @@ from runtime.home import Home, SocketPathTooLong, fork_from, home_from
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
+from runtime.money.house import MoneyHouse
 from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
 from runtime.pauses import Pauses
@@ -57,6 +61,7 @@ from runtime.people.destinations import Destinations
 from runtime.people.owners import Owners
 from runtime.people.records import AccessRequest
 from runtime.placeholder_variables import PlaceholderVariables
+from runtime.proxy_log import log_event
 from runtime.recovery import recover
 from runtime.schedules.room import Schedules
 from runtime.settings_file import load_settings
@@ -65,10 +70,11 @@ from runtime.store.records import StoredMessage
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
-from runtime.usage_count import UsageCount
+from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
 from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
+from services.programs_room import programs_room
 from services.ready import say_ready
 
 log = logging.getLogger("services.host")
@@ -171,12 +177,24 @@ class Host:
             known_doors=self._known_doors,
             placeholders=PlaceholderVariables(fork, partial(placeholder_variables, self._proxy)).of,
         )
-        self._usage = UsageCount(store, self._proxy)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery_attempts)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
         self._waiting = WaitingTasks(store)
         self._pauses = Pauses(store)
+        self._decisions = DecisionHouse(store, self._proxy, home, self.state, self._waiting, self._delivery.wake)
+        self._money = MoneyHouse(
+            store,
+            self._proxy,
+            self.state,
+            self._decisions.approvals,
+            self._pauses,
+            self._waiting,
+            tasks=lambda: self._dispatcher,
+            wake_delivery=self._delivery.wake,
+        )
+        self._decisions.approvals.subscribe("spending", self._money.spending.decided)
+        listeners = TaskListeners()
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -187,7 +205,8 @@ class Host:
                 fork=fork,
                 image=agent_image(home),
                 delivery=self._delivery,
-                uncounted=self._usage.uncounted,
+                money=self._money.spending,
+                listeners=listeners,
                 histories=self._histories,
                 waiting=self._waiting,
                 pauses=self._pauses,
@@ -195,6 +214,18 @@ class Host:
             )
         )
         self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
+        self._dispatcher.ends.subscribe(self._money.task_ended)
+        self._dispatcher.ends.subscribe(self._decisions.task_ended)
+        self._programs = programs_room(
+            home,
+            fork,
+            store,
+            self.state,
+            self._submissions,
+            listeners,
+            settle=self._money.mirror.settle,
+            changed=self._money.load,
+        )
         self._operations = Operations(
             desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
         )
@@ -225,6 +256,7 @@ class Host:
         self._operations.when_unfrozen(self._schedules.keeper.wake)
         handlers = join_handlers(
             house_handlers(self._operations),
+            money_handlers(self._money.desk, store),
             self._lasting.handlers,
             people_handlers(self._people, self._chats),
             schedule_handlers(self._schedules.desk, store),
@@ -253,6 +285,8 @@ class Host:
             join_verbs(
                 house_verbs(self._operations),
                 self._lasting.verbs,
+                money_verbs(self._money.desk),
+                self._programs.verbs,
                 people_verbs(self._people, self._chats, self._destinations),
                 schedule_verbs(self._schedules.desk),
             ),
@@ -265,6 +299,8 @@ class Host:
         """Run until cancelled, or until a shutdown is done."""
         await recover(self._store)
         await self._destinations.load()
+        await self._decisions.load()
+        await self._money.load()
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(part)
@@ -276,7 +312,8 @@ class Host:
                     self._delivery.run(),
                     self._intake.run(),
                     self._house.run(self._intake),
-                    self._usage.run(),
+                    *self._decisions.parts(),
+                    *(part() for part in (*self._money.parts, *self._programs.parts)),
                     self._alarm.run(),
                     self._sweeper.run(),
                     *(part() for part in self._lasting.parts),
@@ -310,7 +347,9 @@ class Host:
             log.warning("messages wait for the next start", extra={"action": "outbox_waits"})
 
     def _note(self, event: ProxyEvent) -> None:
-        self._usage.note(event)
+        log_event(event)
+        self._money.note(event)
+        self._decisions.note(event)
         self._alarm.note(event)
 
     async def _take_up(self, request: AccessRequest) -> None:
@@ -327,6 +366,7 @@ class Host:
         self._delivery.attempts = self.state.settings.settings.delivery_attempts
         self._delivery.wake()
         self._dispatcher.wake()
+        self._money.spending.wake()
         self._intake.recover()
 
 

@@ -16,13 +16,16 @@ from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, ChatKey, TaskId
 from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
+from runtime.approvals.house import DecisionHouse
 from runtime.channel_house import ChannelHouse
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.house import house_handlers
+from runtime.commands.money import money_handlers
 from runtime.commands.people import people_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.house import house_verbs
+from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
 from runtime.control.schedules import schedule_verbs
 from runtime.control.server import ControlServer
@@ -32,7 +35,9 @@ from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
+from runtime.money.house import MoneyHouse
 from runtime.operations import Operations, Stopped
+from runtime.pauses import Pauses
 from runtime.people.chats import Chats
 from runtime.people.desk import People
 from runtime.people.destinations import Destinations
@@ -45,7 +50,10 @@ from runtime.store.store import Store, open_store
 from runtime.store.submission_rows import StoredSubmission
 from runtime.submissions import Submissions
 from runtime.task_ends import TaskEnds
+from runtime.task_listeners import TaskListeners
+from runtime.waiting_tasks import WaitingTasks
 from services.lasting_room import lasting_room
+from services.programs_room import programs_room
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202etxt"
 
@@ -210,8 +218,31 @@ class House:
             addresses=self.destinations,
             wake_delivery=self.delivery.wake,
         )
+        self.decisions = DecisionHouse(store, self.proxy, home, self.state, WaitingTasks(store), self.delivery.wake)
+        self.money = MoneyHouse(
+            store,
+            self.proxy,
+            self.state,
+            self.decisions.approvals,
+            Pauses(store),
+            WaitingTasks(store),
+            tasks=lambda: self.agent,
+            wake_delivery=self.delivery.wake,
+        )
+        self.decisions.approvals.subscribe("spending", self.money.spending.decided)
+        self.programs = programs_room(
+            home,
+            fork,
+            store,
+            self.state,
+            self.submissions,
+            TaskListeners(),
+            settle=self.money.mirror.settle,
+            changed=self.money.load,
+        )
         handlers = join_handlers(
             house_handlers(self.operations),
+            money_handlers(self.money.desk, store),
             self.lasting.handlers,
             people_handlers(self.people, self.chats),
             schedule_handlers(self.schedules.desk, store),
@@ -233,6 +264,8 @@ class House:
             join_verbs(
                 house_verbs(self.operations),
                 self.lasting.verbs,
+                money_verbs(self.money.desk),
+                self.programs.verbs,
                 people_verbs(self.people, self.chats, self.destinations),
                 schedule_verbs(self.schedules.desk),
             ),

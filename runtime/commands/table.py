@@ -32,6 +32,10 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(name="stop", what="stop what I am doing, and what waits"),
     CommandSpec(name="new", what="start afresh: I forget this conversation, not my files and memory", in_turn=True),
     CommandSpec(name="status", what="what runs, what waits, what was used today"),
+    CommandSpec(name="usage", what="what models were used, and what that cost", asks="[DAYS]"),
+    CommandSpec(
+        name="budget", what="today's budgets; raise, wait or stop (owners only)", asks="[WORD BUDGET]", least="owner"
+    ),
     CommandSpec(name="retry", what="try again what failed here; `list` shows it", asks="[LETTER]"),
     CommandSpec(
         name="undo", what="take my files back to before a task; the last one, if you name none", asks="[TASK]"

@@ -81,6 +81,11 @@ def has_limit(purse: Purse) -> bool:
     return any(limit is not None for limit in (purse.model_calls, purse.tokens, purse.cost_usd))
 
 
+def is_closed(purse: Purse) -> bool:
+    """Return whether nothing may be spent at all: its owner wrote 0, and nobody need be asked about that."""
+    return 0 in (purse.model_calls, purse.tokens, purse.cost_usd)
+
+
 def what_is_spent(purse: Purse, used: UsedSum) -> Measure | None:
     """Return by which measure a purse is empty, None if it is not."""
     if purse.cost_usd is not None and used.cost_usd >= purse.cost_usd:

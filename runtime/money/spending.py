@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.link import Ask
+from protocol.message import OutboundMessage
 from protocol.task import Limits, Purse, Task
 from runtime.approvals.records import Approval, NewApproval
 from runtime.config import Settings
@@ -29,12 +30,13 @@ from runtime.money.purses import (
     day_of,
     group_of,
     is_background,
+    is_closed,
     purses_of,
     raised_limits,
     what_is_spent,
 )
 from runtime.money.records import DayUse, PurseRow, PurseState, SpentTask
-from runtime.money.words import ask_for_purse, ask_for_task, pause_reason
+from runtime.money.words import ask_for_purse, ask_for_task, footer, pause_reason, waits_text
 from runtime.pauses import BUDGET, Pauses
 from runtime.refusal import OperationRefused
 from runtime.store import program_rows, usage_rows
@@ -90,6 +92,7 @@ class Spending:
         pauses: Pauses,
         answers: Answers,
         tasks: Callable[[], Tasks],
+        wake_delivery: Callable[[], None],
     ) -> None:
         self._store = store
         self._mirror = mirror
@@ -99,6 +102,7 @@ class Spending:
         self._pauses = pauses
         self._answers = answers
         self._tasks = tasks
+        self._wake_delivery = wake_delivery
         self._rows: Mapping[str, PurseRow] = {}
         self._day = ""
         self._raised: Mapping[TaskId, int] = {}
@@ -142,6 +146,11 @@ class Spending:
         if not await insist(job, "a task that waits for money"):
             return False
         log.info("a task waits for money", extra={"action": "task_spent", "task_id": task.task_id, "purse": spent})
+        if row.chat is not None:
+            message = OutboundMessage(chat=row.chat, text=waits_text(spent))
+            key = f"{task.task_id}:spent:{attempt_id}"
+            await insist(partial(self._store.put_outbound, key, message, task.task_id), "a notice")
+            self._wake_delivery()
         if spent == TASK:
             await self._ask_for_task(row, task, code)
         self.wake()
@@ -168,6 +177,13 @@ class Spending:
             or sum(each.used.output_tokens for each in used) >= limits.output_tokens
             or (limits.cost_usd is not None and cost >= limits.cost_usd)
         )
+
+    async def footer_of(self, group: Group, task_id: TaskId) -> str:
+        """Return the line under a group's answer that says what it cost, empty where it wants none."""
+        if not group.footer:
+            return ""
+        await self._mirror.settle(task_id)
+        return footer(await self._store.read(usage_rows.use_of_task, task_id))
 
     # --- For people
 
@@ -249,7 +265,7 @@ class Spending:
         empty = {name for name, purse in purses.items() if what_is_spent(purse, use.of(name))}
         for name in sorted(empty):
             row = self._rows.get(name)
-            if row is None or row.state == "open":
+            if (row is None or row.state == "open") and not is_closed(purses[name]):
                 await self._ask_for_purse(purses[name], use)
         for name, row in self._rows.items():
             if name not in empty and row.state != "open":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from protocol.task import Limits, Purse
 from runtime.approvals.records import NewApproval
-from runtime.money.purses import group_of, what_is_spent
+from runtime.money.purses import group_of, is_closed, what_is_spent
 from runtime.money.records import TaskModelUse, UsedSum
 from runtime.store.records import TaskRow
 
@@ -40,7 +40,19 @@ def limit_text(purse: Purse, used: UsedSum, times: float = 1.0) -> str:
 
 def pause_reason(purse: Purse) -> str:
     """Return why a group is held back, without a full stop."""
-    return f"{purse_name(purse.name)} of today is used up"
+    if is_closed(purse):
+        return f"{purse_name(purse.name)} is 0"
+    return f"{purse_name(purse.name)} of today is used up; an owner may raise it, else work goes on at 00:00 UTC"
+
+
+def waits_text(spent: str) -> str:
+    """Return what the chat reads whose task was refused a model call for money."""
+    if spent == "task":
+        return "⏸ This has used up what one task may use. An owner is asked whether it may go on."
+    return (
+        f"⏸ {purse_name(spent)} of today is used up, so this waits: until an owner raises it, or 00:00 UTC. "
+        "/stop ends it."
+    )
 
 
 def ask_for_purse(purse: Purse, used: UsedSum, day: str, raises: int, deadline_s: float) -> NewApproval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from protocol.ids import GroupId, is_group_id
 from runtime.group import Groups
@@ -16,9 +16,11 @@ from runtime.store.store import Store
 class Programs:
     """One for the whole host."""
 
-    def __init__(self, store: Store, groups: Callable[[], Groups]) -> None:
+    def __init__(self, store: Store, groups: Callable[[], Groups], changed: Callable[[], Awaitable[None]]) -> None:
+        """`changed` is told that a program was added or revoked."""
         self._store = store
         self._groups = groups
+        self._changed = changed
 
     async def add(
         self, name: str, groups: Sequence[GroupId], by: str, *, is_attended: bool = False, has_token: bool = True
@@ -37,6 +39,7 @@ class Programs:
         if added is None:
             message = f"there is a program {name!r} already"
             raise OperationRefused("program_exists", message, f"./nightyard program revoke {name}")
+        await self._changed()
         return added, token
 
     async def all(self) -> tuple[Program, ...]:
@@ -48,6 +51,7 @@ class Programs:
             raise OperationRefused(
                 "unknown_program", f"no program {name[:40]!r} may submit", "./nightyard program list"
             )
+        await self._changed()
 
     async def known(self, *, token: str, name: str = "") -> Program:
         """Return who shows a token, or (over a socket that only the owner can open) says a name alone."""

@@ -51,7 +51,7 @@ def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOff
 def _begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> Begun:
     claim = make_task(transaction, (message,), offer.task_id, offer.attempt_id)
     people = dict.fromkeys(each.inbound.person for each in (*claim.context, *claim.messages))
-    beginning = beginning_of(transaction, claim.task, people, offer.day)
+    beginning = beginning_of(transaction, claim.task, people)
     task = offer.build(claim, beginning)
     if task is not None:
         place = {"door_id": offer.door_id, "container_id": offer.container_id}

@@ -43,16 +43,6 @@ def needed_files(transaction: Transaction) -> frozenset[str]:
     return frozenset(names)
 
 
-def add_model_calls(transaction: Transaction, day: str, group_id: GroupId, calls: int = 1) -> ModelCalls:
-    transaction.run("add_model_calls", day=day, group_id=group_id, calls=calls)
-    counts = model_calls(transaction, day)
-    return ModelCalls(group=counts[group_id], total=sum(counts.values()))
-
-
-def model_calls(transaction: Transaction, day: str) -> Mapping[GroupId, int]:
-    return {GroupId(row["group_id"]): row["calls"] for row in transaction.all("model_calls_of_day", day=day)}
-
-
 def trace(transaction: Transaction, reference: str) -> Trace | None:
     row = transaction.one("message_by_id", message_id=reference) or transaction.one(
         "message_by_platform_id", platform_message_id=reference

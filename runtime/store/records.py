@@ -173,8 +173,6 @@ class StartOffer:
     door_id: DoorId
     container_id: str
     nonce_hash: str
-    day: str
-    """The UTC day whose model calls are counted."""
     build: Callable[[Claim, TaskBeginning], Task | None]
     """Pure, called in the store's thread. None: the task cannot be built from this alone."""
 
@@ -206,8 +204,6 @@ class TaskBeginning:
     transcript: tuple[Entry, ...]
     people: Mapping[PersonKey, Person]
     """Of the keys asked for, the known persons', with the role that they have to the task's group."""
-    model_calls: int
-    """The group's, of the day asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,14 +432,6 @@ class Trace:
     steps: tuple[StepSummary, ...]
     outbox: tuple[OutboxRow, ...]
     journal: tuple[JournalEntry, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCalls:
-    """Model calls begun on one day."""
-
-    group: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

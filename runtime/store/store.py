@@ -30,6 +30,7 @@ from runtime.store import (
     question_rows,
     task_rows,
     task_views,
+    usage_rows,
 )
 from runtime.store.database import BUSY_TIMEOUT_S, Transaction, open_database, utc_now
 from runtime.store.reader import Reader
@@ -43,7 +44,6 @@ from runtime.store.records import (
     JournalEntry,
     LastStep,
     MessageState,
-    ModelCalls,
     NewOutbound,
     OutboxRow,
     PairingOutcome,
@@ -252,9 +252,9 @@ class Store:
         """Return one task."""
         return await self.read(task_rows.task, task_id)
 
-    async def beginning_of(self, row: TaskRow, people: Collection[PersonKey], day: str) -> TaskBeginning:
-        """Return what a task of these speakers is built from; `day` is whose model calls are counted."""
-        return await self.read(task_views.beginning_of, row, people, day)
+    async def beginning_of(self, row: TaskRow, people: Collection[PersonKey]) -> TaskBeginning:
+        """Return what a task of these speakers is built from."""
+        return await self.read(task_views.beginning_of, row, people)
 
     async def ending_of(self, task_id: TaskId) -> TaskEnding:
         """Return what a task's end is made of."""
@@ -437,13 +437,9 @@ class Store:
         """Freeze or unfreeze; `by` is who asked (`cli`, a person key)."""
         await self.write(overview_rows.set_frozen, frozen, by)
 
-    async def add_model_calls(self, day: str, group_id: GroupId, calls: int = 1) -> ModelCalls:
-        """Count one model call on a day (`2026-01-31`); return the day's counts including it."""
-        return await self.write(overview_rows.add_model_calls, day, group_id, calls)
-
     async def model_calls(self, day: str) -> Mapping[GroupId, int]:
         """Return a day's model calls by group."""
-        return await self.read(overview_rows.model_calls, day)
+        return await self.read(usage_rows.model_calls, day)
 
     # --- Looking back
 

@@ -9,17 +9,15 @@ from collections.abc import Collection
 
 from protocol.ids import PersonKey, TaskId
 from runtime.store.database import Transaction
-from runtime.store.overview_rows import model_calls
 from runtime.store.people_rows import people_with
 from runtime.store.records import TaskBeginning, TaskEnding, TaskRow
 from runtime.store.task_rows import attempts_of, messages_of, steps_of, task, transcript_of
 
 
-def beginning_of(transaction: Transaction, row: TaskRow, people: Collection[PersonKey], day: str) -> TaskBeginning:
+def beginning_of(transaction: Transaction, row: TaskRow, people: Collection[PersonKey]) -> TaskBeginning:
     return TaskBeginning(
         transcript=transcript_of(transaction, row.session_id) if row.session_id else (),
         people=people_with(transaction, people, row.group_id),
-        model_calls=model_calls(transaction, day).get(row.group_id, 0),
     )
 
 

@@ -47,7 +47,7 @@ from protocol.link import (
 )
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from protocol.proxy_admin import ProxyCall
-from protocol.task import Lease, TaskResult, TaskStatus, Usage
+from protocol.task import Lease, Limits, Purse, Task, TaskResult, TaskStatus, Usage
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.agent_link import AgentLink, LinkPlace
 from runtime.agent_link_rules import LinkLimits, LinkMemory
@@ -58,15 +58,15 @@ from runtime.container_session import CannotStart, ContainerSession
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.door import DoorFolder
-from runtime.group import Groups, load_groups
+from runtime.group import Group, Groups, load_groups
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
 from runtime.pauses import Pauses
-from runtime.store.records import MessageState, PersonLimits, StoredMessage
+from runtime.store.records import MessageState, PersonLimits, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
-from runtime.task_desk import TaskDesk
+from runtime.task_desk import MoneyRoom, TaskDesk
 from runtime.waiting_tasks import WaitingTasks
 
 CHANNEL = ChannelId("stage")
@@ -185,6 +185,22 @@ class ScriptedEngine:
     async def kill(self, container: str) -> None:
         if container in self.running:
             self.running[container].cancel()
+
+
+class FreeMoney:
+    """The part of `money.spending.Spending` that tasks need, where nobody is held to anything."""
+
+    def purses_of(self, group: Group, submitter: str) -> tuple[Purse, ...]:
+        return ()
+
+    def limits_of(self, task: Task) -> Limits:
+        return task.limits
+
+    async def suspend(self, row: TaskRow, task: Task, attempt_id: AttemptId, code: str) -> bool:
+        return False
+
+    async def footer_of(self, group: Group, task_id: TaskId) -> str:
+        return ""
 
 
 class RecordingProxy:
@@ -450,8 +466,8 @@ class HostBench:
     commands: list[StoredMessage] = field(default_factory=list)
     while_deciding: Callable[[], None] = lambda: None
     """Called in the store's thread, in the transaction in which a message may begin its task."""
-    uncounted: Callable[[GroupId], int] = lambda _: 0
-    """Model calls that the store does not know of yet."""
+    make_money: Callable[[HostBench], MoneyRoom] = lambda _: FreeMoney()
+    """Who holds tasks to their money."""
     histories: Histories | None = None
 
     @asynccontextmanager
@@ -473,7 +489,7 @@ class HostBench:
                     fork=self.fork,
                     image="nightyard-agent:test",
                     delivery=self.delivery,
-                    uncounted=lambda group_id: self.uncounted(group_id),
+                    money=self.make_money(self),
                     waiting=self.waiting,
                     pauses=self.pauses,
                     alarm=lambda key, text, _: self.alarms.append((key, text)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from protocol.transcript import ToolCall
 from runtime.agent_link_rules import LinkLimits
 from runtime.container_session import CannotStart
 from runtime.store.records import MessageState
-from tests.runtime.host_bench import MAIN, HostBench, ScriptedAgent, open_bench
+from tests.runtime.host_bench import HostBench, ScriptedAgent, open_bench
 
 CALL = ToolCall(call_id="call_1", name="shell", arguments={"command": "true"})
 
@@ -312,28 +311,6 @@ async def test_a_suspended_group_says_what_is_wrong_and_goes_on_when_mended(tmp_
         assert (await bench.channel.texts(2))[1] == "echo: x"
 
 
-async def test_the_daily_cap_ends_a_message_with_a_word(tmp_path: Path) -> None:
-    """Nothing is started that may not ask the model; a running task's lease holds no more than the day has left."""
-    async with open_bench(tmp_path, settings="limits: {calls_per_day: 2}") as bench, bench.host():
-        await bench.say("one")
-        await bench.channel.texts(1)
-        assert bench.proxy.leases[0].limits.model_calls == 2
-        await bench.idle()
-        today = _today()
-        await bench.store.add_model_calls(today, MAIN)
-        await bench.store.add_model_calls(today, MAIN)
-        message_id = await bench.say("two")
-        text = (await bench.channel.texts(2))[1]
-        assert "calls_per_day" in text
-        await bench.idle()
-        assert await bench.state_of(message_id) == ("dead", "daily_cap")
-        assert bench.room.taken == 1
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
-
-
 async def test_a_file_goes_out_before_the_reply(bench: HostBench) -> None:
     """A file is a message of its own, in order, from where the host put it."""
 
@@ -372,27 +349,6 @@ async def test_a_structure_that_nobody_asked_for_is_refused(bench: HostBench) ->
         await bench.channel.texts(1)
         await bench.idle()
         assert await bench.state_of(message_id) == ("dead", "agent_misbehaved")
-
-
-async def test_tasks_side_by_side_share_what_the_day_has_left(tmp_path: Path) -> None:
-    """Two at once are never given more model calls together than the cap; what one has used is not held back twice."""
-    group = "parallel: 2\nlimits: {calls_per_day: 10, model_calls: 8}\n"
-    release = asyncio.Event()
-
-    async def work(agent: ScriptedAgent) -> None:
-        await agent.say("begun")
-        await release.wait()
-        await agent.reply("done")
-
-    async with open_bench(tmp_path, groups={"main": group}) as bench:
-        bench.room.scripts = [work, work]
-        async with bench.host():
-            await bench.say("one", chat="stage:1")
-            await bench.say("two", chat="stage:2")
-            await bench.channel.until(lambda: sum(kind == "delta" for _, kind, _ in bench.channel.shown) == 2)
-            assert [lease.limits.model_calls for lease in bench.proxy.leases] == [5, 5]
-            release.set()
-            await bench.channel.texts(2)
 
 
 async def test_a_claim_that_is_refused_again_and_again_is_not_hurried(

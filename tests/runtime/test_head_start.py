@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.ids import ChatKey, GroupId, PersonKey
-from runtime.budget import day_of
 from runtime.envelope import MAX_MESSAGE_CHARS
 from runtime.store.errors import StoreFull
 from runtime.store.records import Binding, MessageState, StoredMessage
@@ -269,29 +268,6 @@ async def test_a_long_text_is_in_the_inbox_before_its_task_begins(bench: HostBen
         await is_idle_spare(bench)
 
 
-async def test_a_used_up_day_ends_the_message_with_a_word(tmp_path: Path) -> None:
-    """No container is taken for it, and none keeps a lease."""
-    async with at_home(tmp_path, settings="limits: {calls_per_day: 2}") as bench, bench.host():
-        await ready(bench)
-        await bench.store.add_model_calls(day_of(datetime.now(UTC)), MAIN, 2)
-        await bench.hear("hello")
-        assert "calls_per_day" in (await bench.channel.texts(1))[0]
-        await bench.idle()
-        assert await bench.state_of((await newest(bench)).message_id) == ("dead", "daily_cap")
-        await is_idle_spare(bench)
-
-
-async def test_a_day_that_is_nearly_used_up_holds_for_the_lease(tmp_path: Path) -> None:
-    """The lease that was pushed ahead is replaced by the smaller one before the agent has its task."""
-    async with at_home(tmp_path, settings="limits: {calls_per_day: 60, model_calls: 50}") as bench, bench.host():
-        await ready(bench)
-        await bench.store.add_model_calls(day_of(datetime.now(UTC)), MAIN, 57)
-        await bench.hear("hello")
-        await bench.channel.texts(1)
-        assert [lease.limits.model_calls for lease in bench.proxy.leases] == [50, 3]
-        assert bench.room.assignments[0].task.limits.model_calls == 3
-
-
 # -- Something comes in between ----------------------------------------------------------------------------------------
 
 
@@ -359,19 +335,20 @@ async def test_a_stop_in_between_ends_a_message_that_waits_after_all(bench: Host
 async def test_a_task_that_cannot_be_planned_ends_with_a_word(bench: HostBench) -> None:
     """A fault of ours while the message is being stored does not undo that: the task's own run meets it and says so."""
 
-    class Unsound(int):
-        def __radd__(self, other: int) -> int:
+    class Unsound(str):
+        def __hash__(self) -> int:
             raise ArithmeticError("the test says so")
 
     async with bench.host():
         await ready(bench)
-        bench.uncounted = lambda _: Unsound()
+        sound = bench.around.settings
+        bench.around.settings = replace(sound, settings=replace(sound.settings, time_zone=Unsound("UTC")))
         await bench.hear("hello")
         assert "ArithmeticError" in (await bench.channel.texts(1))[0]
         await bench.idle()
         assert (await newest(bench)).state is MessageState.DEAD
         await is_idle_spare(bench)
-        bench.uncounted = lambda _: 0
+        bench.around.settings = sound
         await bench.hear("again")
         assert (await bench.channel.texts(2))[1] == "echo: again"
 

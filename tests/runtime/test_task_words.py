@@ -6,10 +6,9 @@ import pytest
 
 from protocol.ids import GroupId
 from protocol.task import TaskResult, TaskStatus
-from runtime.budget import CapReached
 from runtime.config import parse_settings
 from runtime.group import build_group
-from runtime.task_words import cap_text, failure_text, frozen_text, suspended_text
+from runtime.task_words import failure_text, frozen_text, suspended_text
 from runtime.yaml_record import ConfigProblem
 
 GROUP = build_group(GroupId("main"), "", "", parse_settings("").settings)[0]
@@ -63,11 +62,10 @@ def test_a_stop_is_told_as_one() -> None:
 
 
 def test_waits_say_why_and_that_nothing_is_lost() -> None:
-    """Frozen, suspended and capped each name their mend."""
+    """Frozen and suspended each name their mend."""
     assert "nightyard unfreeze" in frozen_text()
     problems = [ConfigProblem(file="f", line=n, key="k", message="is wrong") for n in range(9)]
     text = suspended_text("main", problems)
     assert "`f:0: k: is wrong`" in text
     assert "and 4 more" in text
     assert "nightyard config reload" in text
-    assert "limits.calls_per_day in groups/main" in cap_text(CapReached(group_id=GroupId("main"), cap=5))

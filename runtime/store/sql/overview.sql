@@ -9,17 +9,6 @@ SELECT value FROM flags WHERE name = :name;
 INSERT INTO flags (name, value, set_by, set_at) VALUES (:name, :value, :set_by, :set_at)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
 
--- name: add_model_calls
--- More model calls of a group on a day.
-INSERT INTO model_use (day, task_id, group_id, model, submitter, is_background, model_calls, input_tokens,
-    output_tokens, cost_usd, calls_without_price)
-VALUES (:day, '', :group_id, '', '', 0, :calls, 0, 0, 0.0, 0)
-ON CONFLICT (day, task_id, group_id, model) DO UPDATE SET model_calls = model_calls + excluded.model_calls;
-
--- name: model_calls_of_day
--- A day's model calls by group.
-SELECT group_id, sum(model_calls) AS calls FROM model_use WHERE day = :day GROUP BY group_id;
-
 -- name: status
 -- The counts that people look at; each is answered from a small partial index.
 SELECT

@@ -135,6 +135,7 @@ class Till:
             pauses=self.pauses,
             answers=self.waiting,
             tasks=lambda: self.work,
+            wake_delivery=lambda: None,
         )
         self.approvals.subscribe("spending", self.spending.decided)
 

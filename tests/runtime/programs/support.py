@@ -139,7 +139,8 @@ class Yard:
         self.proxy = Proxy()
         self.work = Workshop(store, self.ends, self.listeners, self.proxy)
         self.submissions = Submissions(store, self.around, self.work, self.ends)
-        self.programs = Programs(store, lambda: self.around.groups)
+        self.programs = Programs(store, lambda: self.around.groups, self._changed)
+        self.changes = 0
         self.mirror = UsageMirror(store, self.proxy)
         self.is_stopping = False
         self.desk = ProgramDesk(
@@ -151,6 +152,9 @@ class Yard:
             settle=self.mirror.settle,
             is_stopping=lambda: self.is_stopping,
         )
+
+    async def _changed(self) -> None:
+        self.changes += 1
 
 
 @asynccontextmanager

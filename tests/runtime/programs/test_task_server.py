@@ -225,7 +225,7 @@ async def test_what_is_out_of_bounds_is_refused(tmp_path: Path) -> None:
             ({"idempotency_key": "k" * 300}, "wrong_key"),
         ):
             with pytest.raises(Refused) as refused:
-                await client.submit("main", "say x", **options)  # type: ignore[arg-type]  # one wrong thing each
+                await client.submit("main", "say x", **options)
             assert refused.value.code == code
         one.is_stopping = True
         with pytest.raises(Refused) as refused:

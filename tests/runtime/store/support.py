@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from credproxy.admin_client.audit import ModelUseRow
 from protocol.ids import ChannelId, ChatKey, DoorId, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
@@ -44,6 +45,23 @@ async def filed(
     update = await store.store_raw(inbound.channel_id, inbound.event_id, b"raw")
     assert update is not None
     return (await store.file_message(update.raw_id, inbound, state=state, group_id=group)).message
+
+
+def used(
+    day: str, task: str = "", group: str = MAIN, *, model: str = "m", calls: int = 1, cost: float | None = 0.5
+) -> ModelUseRow:
+    """Return what a task has used of a model on a day; `cost` None: its price is not known."""
+    return ModelUseRow(
+        task=task,
+        group=group,
+        day=day,
+        model=model,
+        model_calls=calls,
+        input_tokens=100 * calls,
+        output_tokens=10 * calls,
+        cost_usd=cost or 0.0,
+        calls_without_price=calls if cost is None else 0,
+    )
 
 
 async def claimed(store: Store, *texts: str) -> Claim:

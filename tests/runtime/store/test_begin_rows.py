@@ -26,7 +26,6 @@ from runtime.store.store import Store, open_store
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, REPLY, answered, claimed, filed, running, said
 
 OTHER = GroupId("other")
-DAY = "2026-01-31"
 
 
 def build(claim: Claim, beginning: TaskBeginning) -> Task | None:
@@ -36,7 +35,7 @@ def build(claim: Claim, beginning: TaskBeginning) -> Task | None:
         group_id=row.group_id,
         submitter=row.submitter,
         session_id=row.session_id,
-        prompt=f"{prompt} ({len(beginning.transcript)} before, {beginning.model_calls} calls, {len(beginning.people)})",
+        prompt=f"{prompt} ({len(beginning.transcript)} before, {len(beginning.people)})",
     )
 
 
@@ -48,7 +47,6 @@ def offer(build: Callable[[Claim, TaskBeginning], Task | None] = build) -> Start
         door_id=DoorId("door_spare"),
         container_id="c-spare",
         nonce_hash="n",
-        day=DAY,
         build=build,
     )
 
@@ -79,13 +77,12 @@ async def test_a_message_that_nothing_is_before_begins(store: Store) -> None:
     await store.finish_task((await running(store)).task.task_id, REPLY, entries=before)
     await filed(store, said("by the way"), MessageState.CONTEXT)
     await store.save_person(ANNA, "Anna", "owner", "cli")
-    await store.add_model_calls(DAY, MAIN, 7)
     offered = offer()
     taken_in = await take_in(store, said("hello"), offered=offered)
     assert taken_in.filed is not None and taken_in.filed.begun is not None
     begun = taken_in.filed.begun
     assert begun.task is not None
-    assert begun.task.prompt == "by the way | hello (2 before, 7 calls, 1)"
+    assert begun.task.prompt == "by the way | hello (2 before, 1)"
     assert [message.inbound.text for message in begun.claim.messages] == ["hello"]
     assert [message.inbound.text for message in begun.claim.context] == ["by the way"]
     row = await store.task(offered.task_id)

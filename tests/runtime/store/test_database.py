@@ -12,7 +12,6 @@ import pytest
 from runtime.store.database import open_database, utc_now
 from runtime.store.errors import StoreBroken, StoreLocked, StoreTooNew
 from runtime.store.store import open_store
-from tests.runtime.store.support import MAIN
 
 
 def mode_of(path: Path) -> int:
@@ -22,7 +21,7 @@ def mode_of(path: Path) -> int:
 async def test_a_fresh_home_gets_private_files(tmp_path: Path) -> None:
     """The store, its log and its key are made readable for their owner alone."""
     async with open_store(tmp_path) as store:
-        await store.add_model_calls("2026-01-31", MAIN)
+        await store.set_frozen(True, "cli")
         names = {path.name: mode_of(path) for path in tmp_path.iterdir()}
     assert set(names) == {"store.db", "store.db-wal", "store.db-shm", "journal.key"}
     assert set(names.values()) == {0o600}
@@ -71,6 +70,7 @@ async def test_a_file_locked_by_another_program_is_said(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreLocked, match="locked"):
-                await store.add_model_calls("2026-01-31", MAIN)
+                await store.set_frozen(True, "cli")
             other.execute("ROLLBACK")
-        assert (await store.add_model_calls("2026-01-31", MAIN)).total == 1
+        await store.set_frozen(True, "cli")
+        assert await store.is_frozen()

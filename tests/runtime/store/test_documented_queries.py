@@ -21,10 +21,10 @@ from runtime.schedules.calendar import ByCron
 from runtime.schedules.cron import parse_cron
 from runtime.schedules.decisions import DuePlan
 from runtime.schedules.records import NewSchedule, PlannedRun, ScheduleText
-from runtime.store import access_rows, delegation_rows, schedule_rows
+from runtime.store import access_rows, delegation_rows, schedule_rows, usage_rows
 from runtime.store.records import Binding, MessageState
 from runtime.store.store import Store, open_store
-from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said
+from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said, used
 
 PAGE = (Path(__file__).parents[3] / "docs" / "store.md").read_text("utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -39,7 +39,7 @@ async def file(tmp_path: Path) -> Path:
         destination = Destination(group_id=MAIN, name="team", chat=CHAT)
         await store.write(access_rows.save_destination, destination)
         await store.write(access_rows.count_refusal, ANNA, CHAT, "rate")
-        await store.add_model_calls("2026-01-31", MAIN)
+        await store.write(usage_rows.put_use, [used("2026-01-31")])
         await answered(store)
         failed = await running(store)
         result = TaskResult(status=TaskStatus.FAILED, code="agent_crashed", reason="It crashed.")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from protocol.ids import GroupId, PlatformMessageId
+from protocol.ids import PlatformMessageId
 from protocol.message import OutboundMessage, Receipt
-from runtime.store.records import MessageState, ModelCalls
+from runtime.store.records import MessageState
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import (
     CHAT,
-    MAIN,
     REPLY,
     answered,
     claimed,
@@ -36,17 +35,6 @@ async def test_frozen_lasts_until_lifted(tmp_path: Path) -> None:
         await store.set_frozen(False, "telegram:7")
         assert not await store.is_frozen()
         assert [entry.kind for entry in await store.journal_tail()] == ["frozen", "unfrozen"]
-
-
-async def test_model_calls_are_counted_by_day_and_group(store: Store) -> None:
-    """Each call is counted for its group and in all, each day from zero."""
-    other = GroupId("other")
-    assert await store.add_model_calls("2026-01-31", MAIN) == ModelCalls(group=1, total=1)
-    assert await store.add_model_calls("2026-01-31", other) == ModelCalls(group=1, total=2)
-    assert await store.add_model_calls("2026-01-31", MAIN) == ModelCalls(group=2, total=3)
-    assert await store.add_model_calls("2026-02-01", MAIN) == ModelCalls(group=1, total=1)
-    assert await store.model_calls("2026-01-31") == {MAIN: 2, other: 1}
-    assert await store.model_calls("2026-03-01") == {}
 
 
 async def test_status_counts_what_is_open(store: Store) -> None:
