@@ -26,6 +26,8 @@ class FileArrived:
     """What the agent calls it: shown, escaped, never a path."""
     size: int
     caption: str
+    is_for_agent: bool = False
+    """It is for another agent, and not for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,11 @@ class AgentMisbehaved:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentUnassigned:
     """Only after `adopt`: the agent never got its task, since the host died before. Start a new attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBack:
+    """The agent, at work, is connected again: what could not be said to it can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +86,7 @@ AgentEvent = (
     | AgentSilent
     | AgentMisbehaved
     | AgentUnassigned
+    | AgentBack
     | StrangerRefused
     | ContainerEnded
 )

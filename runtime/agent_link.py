@@ -30,7 +30,7 @@ from protocol.frames import (
 )
 from protocol.ids import DoorId, FileId
 from protocol.link import AGENT_FRAMES, Ack, Assignment, FileChunk, FileOffer, FileStored, Heartbeat, Hello, Welcome
-from runtime.agent_events import AgentMisbehaved, AgentSilent, AgentUnassigned, StrangerRefused
+from runtime.agent_events import AgentBack, AgentMisbehaved, AgentSilent, AgentUnassigned, StrangerRefused
 from runtime.agent_files import FileReceiver
 from runtime.agent_link_rules import (
     AcknowledgeAgain,
@@ -293,6 +293,8 @@ class AgentLink:
         self.lost.clear()
         await self.send(welcome)
         self.ready.set()
+        if self._rules.is_assigned:
+            self.events.put_now(AgentBack())
 
     def _hang_up(self) -> None:
         writer, self._writer = self._writer, None

@@ -15,6 +15,7 @@ from protocol.link import Ask, Assignment, Delta, Finished, Progress, StepTaken
 from protocol.message import OutboundMessage
 from protocol.task import Lease, Task
 from runtime.agent_events import (
+    AgentBack,
     AgentEvent,
     AgentMisbehaved,
     AgentSilent,
@@ -196,6 +197,8 @@ class Attempt:
                 return Misbehaved(code=code, detail=detail)
             case AgentUnassigned():
                 return NeverStarted()
+            case AgentBack():
+                await self._talk.send_unsent()
             case StrangerRefused():
                 self._warn("a second connection to the agent's link was refused", "stranger_refused")
             case ContainerEnded():

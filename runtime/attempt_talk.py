@@ -46,7 +46,7 @@ class AttemptTalk:
         self._session, self._wall, self._patience = session, wall, patience
         self._open_call, self._questions = "", 0
         self._unsent = set(self._untaken)
-        await self._send_unsent()
+        await self.send_unsent()
 
     def end(self) -> None:
         """The attempt is over."""
@@ -58,7 +58,7 @@ class AttemptTalk:
         for message in messages:
             self._untaken[message.message_id] = message
             self._unsent.add(message.message_id)
-        await self._send_unsent()
+        await self.send_unsent()
 
     def withdraw(self, message_id: MessageId) -> None:
         """Do not tell this any more."""
@@ -71,7 +71,7 @@ class AttemptTalk:
             for message_id in step.message_ids:
                 self.withdraw(MessageId(message_id))
             self.when_taken_in(tuple(MessageId(message_id) for message_id in step.message_ids))
-        await self._send_unsent()
+        await self.send_unsent()
 
     async def asked(self, ask: Ask) -> Misbehaved | None:
         """Take a question; the answer follows by `answer`, if there is none yet."""
@@ -108,7 +108,8 @@ class AttemptTalk:
         if self.is_asking and self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
 
-    async def _send_unsent(self) -> None:
+    async def send_unsent(self) -> None:
+        """Say what the agent was not there to hear."""
         unsent = [message for message_id, message in self._untaken.items() if message_id in self._unsent]
         if not unsent or self._session is None:
             return

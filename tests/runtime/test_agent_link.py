@@ -29,7 +29,7 @@ from protocol.link import (
 )
 from protocol.task import ModelRoute, Task, TaskResult, TaskStatus
 from protocol.transcript import Entry, Step
-from runtime.agent_events import AgentEvent, AgentMisbehaved, AgentSilent, FileArrived, StrangerRefused
+from runtime.agent_events import AgentBack, AgentEvent, AgentMisbehaved, AgentSilent, FileArrived, StrangerRefused
 from runtime.agent_link import AgentLink, LinkLimits, LinkMemory, LinkPlace
 
 DOOR = DoorId("door_1")
@@ -167,6 +167,7 @@ async def test_lost_agent_comes_back_with_its_nonce_only(house: LinkHouse) -> No
         assert await next_event(link) == StrangerRefused()
         again = await house.connect()
         assert await again.greet(welcome.nonce) == welcome
+        assert await next_event(link) == AgentBack()
         await again.say(TURN, DONE)
         assert await next_event(link) == DONE
         await link.ack(1)
@@ -191,8 +192,8 @@ async def test_restarted_host_knows_the_agent_by_the_hash_of_its_nonce(house: Li
         assert again.stored_seq == 1
         await agent.say(TURN, DONE)
         assert await agent.hear() == Ack(seq=1)
-        events = [await next_event(link), await next_event(link)]
-        assert events == [StrangerRefused(), DONE]
+        events = [await next_event(link) for _ in range(3)]
+        assert events == [StrangerRefused(), AgentBack(), DONE]
 
 
 @pytest.mark.parametrize(
