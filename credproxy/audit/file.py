@@ -142,7 +142,6 @@ class AuditFile:
         self._last_hash: bytes
         self.last_seq, self._last_hash = last or read_cut(self._connection)
         self._before = (self.last_seq, self._last_hash)
-        self.synced_seq = self._marked_synced_seq = 0
         self._appended: list[tuple[object, ...]] = []
         """Rows of this transaction that sqlite has not been given yet."""
         self._added: dict[tuple[str, tuple[str, ...]], tuple[float, ...]] = {}
@@ -158,11 +157,7 @@ class AuditFile:
         self._before = (self.last_seq, self._last_hash)
 
     def commit(self) -> None:
-        """End it: kept whatever becomes of this process; on the disk after the next sync. `synced_seq`, which whoever
-        syncs sets, is marked along the way: after a power cut the rows up to there are known to be all."""
-        if self.synced_seq > self._marked_synced_seq:
-            self.set_mark(SYNCED_MARK, str(self.synced_seq))
-            self._marked_synced_seq = self.synced_seq
+        """End it: kept whatever becomes of this process; on the disk after the next sync."""
         if len(self._appended) <= 2 and not self._added and not self._connection.in_transaction:
             self._commit_few()
         else:
@@ -198,7 +193,12 @@ class AuditFile:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self.last_seq, self._last_hash = self._before
-        self._marked_synced_seq = 0
+
+    def mark_synced(self, seq: int) -> None:
+        """In a transaction of its own: after a power cut the rows up to there are known to be all."""
+        self.begin()
+        self.set_mark(SYNCED_MARK, str(seq))
+        self.commit()
 
     def append(self, entry: AuditEntry, begun: AuditEntry | None = None) -> None:
         """Give an entry its place in the chain. `begun`: the entry of the same call's begin, for what both have: a row
@@ -346,7 +346,7 @@ class AuditFile:
         self.begin()
         self.append(AuditEntry(kind="stop"))
         self.set_mark("running", "no")
-        self.synced_seq = self.last_seq
+        self.set_mark(SYNCED_MARK, str(self.last_seq))
         self.commit()
         self._connection.close()
 

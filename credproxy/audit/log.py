@@ -102,6 +102,8 @@ class Audit:
         self._retrying: asyncio.TimerHandle | None = None
         self._under_way: dict[str, AuditEntry] = {}
         self._commits = 0
+        self._synced_seq = 0
+        """As the file's mark says."""
 
     async def __aenter__(self) -> Audit:
         self._loop = asyncio.get_running_loop()
@@ -119,8 +121,9 @@ class Audit:
                 handle.cancel()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.end, CLOSE_TIMEOUT_S)
-        if self._file is not None:
-            self._close(self._file)
+        file, self._file = self._file, None
+        if file is not None:
+            self._close(file)
 
     @property
     def problem(self) -> str:
@@ -335,14 +338,25 @@ class Audit:
         last_seq = file.last_seq
 
         def done(error: str) -> None:
-            if not error:
-                file.synced_seq = max(file.synced_seq, last_seq)
             for answer, value in waiting:
                 _settle(answer, value, error)
+            if not error:
+                self._mark_synced(last_seq)
 
         needs_checkpoint = self._commits >= CHECKPOINT_COMMITS
         self._commits = 0 if needs_checkpoint else self._commits
         thread.sync(done, needs_checkpoint=needs_checkpoint)
+
+    def _mark_synced(self, seq: int) -> None:
+        """Between the calls, so that none waits for it."""
+        if self._file is None or seq <= self._synced_seq:
+            return
+        try:
+            self._file.mark_synced(seq)
+        except sqlite3.Error:  # the next row meets the same, and then it is told
+            self._file.roll_back()
+        else:
+            self._synced_seq = seq
 
     def _close(self, file: AuditFile) -> None:
         if self._unwritten or self._gap is not None:

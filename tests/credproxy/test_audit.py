@@ -157,3 +157,16 @@ async def test_calls_of_one_round_share_a_commit_and_all_are_told(tmp_path: Path
         breaker.close()
     assert verify_chain(path).rows == 6
     assert rows(path, "gap") == ["rows not written: 2"]
+
+
+async def test_what_the_disk_has_is_marked(tmp_path: Path) -> None:
+    """After a sync the file says up to which row it is known to be whole; nobody need write another row for that."""
+    path = tmp_path / "audit.db"
+    async with Audit(path) as audit:
+        await audit.begin(call(1, is_unsafe=True))
+        assert await audit.mark("synced") == str(audit.last_seq)
+        shutil.copy(path, tmp_path / "killed.db")
+        shutil.copy(f"{path}-wal", tmp_path / "killed.db-wal")
+    async with Audit(tmp_path / "killed.db"):
+        pass
+    assert rows(tmp_path / "killed.db", "unclean") == ["synced up to row 2; calls without an end: 1"]
