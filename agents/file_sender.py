@@ -15,9 +15,18 @@ class FileNotSent(Exception):
     """The host did not take the file, and why."""
 
 
-def send_file(link: HostLink, descriptor: int, *, call_id: str, name: str, size: int, caption: str) -> None:
+def send_file(
+    link: HostLink,
+    descriptor: int,
+    *,
+    call_id: str,
+    name: str,
+    size: int,
+    caption: str = "",
+    is_for_agent: bool = False,
+) -> None:
     """Return when the host has stored the file; raise FileNotSent, Interrupted."""
-    offer = FileOffer(call_id=call_id, name=name, size=size, caption=caption)
+    offer = FileOffer(call_id=call_id, name=name, size=size, caption=caption, is_for_agent=is_for_agent)
     for _ in range(MAX_OFFERS):
         if _is_sent(link, descriptor, offer):
             return

@@ -30,7 +30,7 @@ from agents.tools.toolbox import Toolbox
 from agents.warm_up import warm_up
 from protocol.codec import ShapeError, from_json
 from protocol.frames import FrameError
-from protocol.link import Ack, Assignment, SkillCard, Stop
+from protocol.link import Ack, AgentCard, Assignment, SkillCard, Stop
 from protocol.task import TaskResult, TaskStatus
 
 LAST_FRAMES_NAME = "last.frames"
@@ -116,16 +116,17 @@ class _Life:
             patience=self._patience,
             retry_limits=self._retry_limits,
         )
-        toolbox = self._toolbox(assignment.skills)
+        toolbox = self._toolbox(assignment.skills, assignment.delegates)
         return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
 
-    def _toolbox(self, skills: Sequence[SkillCard]) -> Toolbox:
+    def _toolbox(self, skills: Sequence[SkillCard], delegates: Sequence[AgentCard] = ()) -> Toolbox:
         return Toolbox(
             places=self._places,
             link=self._link,
             interrupt=self._interrupt,
             refusals=self._refusals,
             skill_names=frozenset(card.name for card in skills),
+            delegates=delegates,
         )
 
     # -- the link's thread --------------------------------------------------------------------------------------

@@ -51,6 +51,13 @@ class SkillCard(Record):
     description: str
 
 
+class AgentCard(Record):
+    """Another agent that this one may ask."""
+
+    name: str
+    description: str
+
+
 class Assignment(Record):
     """The task, and all that an attempt needs to begin or go on."""
 
@@ -68,6 +75,8 @@ class Assignment(Record):
     """What earlier attempts of this task have done."""
     constraints: tuple[ToolRule, ...] = ()
     """Calls that a person is asked about before they are made, or that are never made."""
+    delegates: tuple[AgentCard, ...] = ()
+    """The agents that this one may ask."""
 
 
 class Stop(Record):
@@ -113,7 +122,7 @@ class Heartbeat(Record):
 
 
 class FileOffer(Record):
-    """Asks to send a file to the person. The host answers FileAccepted or FileRefused."""
+    """Asks to send a file to the person, or to another agent. The host answers FileAccepted or FileRefused."""
 
     call_id: str
     """The tool call that sends it: the same call offered again after a lost connection is the same file."""
@@ -121,6 +130,8 @@ class FileOffer(Record):
     """What the sender calls it; the host makes its own name."""
     size: int
     caption: str = ""
+    is_for_agent: bool = False
+    """It is for another agent, which is asked next, and not for the person."""
 
 
 class FileAccepted(Record):

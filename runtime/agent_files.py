@@ -89,6 +89,7 @@ class FileReceiver:
             name=file.offer.name[:MAX_NAME_CHARS],
             size=file.received,
             caption=file.offer.caption[:MAX_CAPTION_CHARS],
+            is_for_agent=file.offer.is_for_agent,
         )
 
     def note_stored(self, file_id: FileId) -> None:

@@ -45,6 +45,10 @@ Mode = Literal["copilot", "autonomous"]
 """`copilot`: what a task says outside the chat in which it began waits for a review. `autonomous`: it goes."""
 
 
+def _check_delegate(name: str) -> str | None:
+    return None if is_group_id(name) else f"should be the name of a folder under groups/, but it is {name[:60]!r}"
+
+
 def _check_skill(name: str) -> str | None:
     return None if is_group_id(name) else f"should be the name of a folder under skills/, but it is {name[:60]!r}"
 
@@ -72,6 +76,8 @@ class GroupSettings:
     """Folders under skills/; the group sees these and no others."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     """Over those of nightyard.yaml, key by key."""
+    delegates: tuple[str, ...] = key((), check=_check_delegate)
+    """The groups whose agents this one may ask."""
     parallel: int = key(1, least=1, most=16)
     """Tasks of this group that may run at once; they share its workspace."""
     budget: GroupBudget = field(default_factory=GroupBudget)
@@ -95,6 +101,7 @@ class Group:
     description: str = ""
     skills: tuple[str, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
+    delegates: tuple[str, ...] = ()
     parallel: int = 1
     budget: GroupBudget = field(default_factory=GroupBudget)
     footer: bool = False
@@ -163,6 +170,7 @@ def build_group(
         description=own.description,
         skills=own.skills,
         limits=own.limits,
+        delegates=own.delegates,
         parallel=own.parallel,
         budget=own.budget,
         footer=own.footer,
@@ -260,10 +268,25 @@ def load_group(fork: Path, group_id: GroupId, settings: Settings) -> tuple[Group
     instructions = _read_text(folder / "AGENTS.md", f"groups/{group_id}/AGENTS.md", problems)
     skills = skill_names(fork)
     group, more = build_group(group_id, text, instructions, settings, skills)
+    problems += _delegate_problems(group, group_names(fork))
     for broken in load_skills(fork, [name for name in group.skills if name in skills])[1]:
         file = f"skills/{broken.name}/SKILL.md"
         problems.append(ConfigProblem(file=file, line=1, key="", message=broken.message))
     return group, (*problems, *more)
+
+
+def _delegate_problems(group: Group, names: Collection[str]) -> list[ConfigProblem]:
+    """Return what is wrong with whom a group may ask: nobody of that name, or itself."""
+    problems = []
+    for index, name in enumerate(group.delegates):
+        others = [other for other in names if other != group.group_id]
+        if name not in others:
+            reason = "an agent does not ask itself" if name == group.group_id else f"there is no group {name!r}"
+            message = f"{reason} (known: {', '.join(sorted(others)) or 'none'})"
+            file, where = f"groups/{group.group_id}/group.yaml", f"delegates[{index}]"
+            near = nearest_name(name, others)
+            problems.append(ConfigProblem(file=file, line=1, key=where, message=message, nearest=near))
+    return problems
 
 
 def _read_text(path: Path, shown: str, problems: list[ConfigProblem]) -> str:

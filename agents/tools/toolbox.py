@@ -16,6 +16,7 @@ from agents.tools.shell import Shell
 from agents.tools.skill import OpenSkill
 from agents.tools.tool import Arguments, Tool, ToolContext, ToolError, cut_in_the_middle
 from agents.tools.write_file import WriteFile
+from protocol.link import AgentCard
 from protocol.transcript import ToolCall, ToolOutput
 
 
@@ -30,6 +31,7 @@ class Toolbox:
         interrupt: Interrupt,
         refusals: Refusals,
         skill_names: frozenset[str],
+        delegates: Sequence[AgentCard] = (),
     ) -> None:
         self._places = places
         self._link = link
@@ -39,6 +41,10 @@ class Toolbox:
         tools: Sequence[Tool] = (Shell(), ReadFile(), WriteFile(), EditFile(), SendFile())
         if skill_names:
             tools = (*tools, OpenSkill())
+        if delegates:
+            from agents.tools.delegate import Delegate  # late: few agents may ask others
+
+            tools = (*tools, Delegate(delegates))
         self._tools = {tool.card.name: tool for tool in tools}
 
     def cards(self) -> tuple[ToolCard, ...]:
