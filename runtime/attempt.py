@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from protocol.ids import FileId
+from protocol.ids import AttemptId, FileId
 from protocol.link import Ask, Assignment, Delta, Finished, Progress, StepTaken
 from protocol.message import OutboundMessage
 from protocol.task import Lease, Task

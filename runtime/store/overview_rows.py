@@ -6,14 +6,13 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
-from protocol.ids import GroupId, TaskId
+from protocol.ids import TaskId
 from runtime.journal import JournalKind
 from runtime.store import inbound_rows, outbox_rows, task_rows
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append, journal_of
-from runtime.store.records import ModelCalls, OutboxRow, StepSummary, StoredMessage, StoreStatus, Trace
+from runtime.store.records import OutboxRow, StepSummary, StoredMessage, StoreStatus, Trace
 
 FROZEN = "frozen"
 
