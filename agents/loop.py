@@ -151,6 +151,13 @@ class Loop:
         self._outputs = {}
 
     def _run_tool(self, call: ToolCall) -> ToolOutput:
+        if self._assignment.constraints:
+            from agents.constraints import refusal_of  # late: few agents have any
+
+            with self._activity.during("waiting"):
+                refused = refusal_of(call, self._assignment.constraints, self._link)
+            if refused is not None:
+                return refused
         self._link.say(Progress(kind="tool", text=call.name, tool=call.name))
         with self._activity.during("tool"):
             return self._toolbox.run(call)

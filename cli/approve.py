@@ -1,105 +1,194 @@
-"""`approvals`, `approve`, `deny`: requests that wait for a person's word, and the word."""
+"""`approvals`, `approve`, `deny`: what waits for a person's word, and the word.
+
+The host is asked; while it is down the credential proxy is, for the requests that it holds.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
 
-from cli.problem import CliProblem
+from cli.place import ask
+from cli.problem import NOT_RUNNING, CliProblem
 from cli.screen import clean, clean_line
 from cli.status_text import span
 from cli.style import BOLD, DIM, paint
-from cli.vault_link import ask_proxy
-from credproxy.admin_client.approvals import WaitingApproval, list_approvals, show_approval
-from credproxy.admin_client.approvals import approve as say_yes
-from credproxy.admin_client.approvals import deny as say_no
-from credproxy.admin_client.link import ProxyAdmin
+
+T = TypeVar("T")
 
 INDENT = "    "
+SCOPES = ("exact", "command", "folder", "host", "tool")
+TIMES = ("once", "hour", "day", "tonight", "week", "always")
 
 
 @click.command()
-@click.argument("approval", required=False)
-@click.option("--full", is_flag=True, help="All of each request, however long.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: what waits, without what it says.")
-def approvals(approval: str | None, full: bool, as_json: bool) -> None:
-    """Requests of agents that wait for your yes or no, with all that they would send.
+@click.argument("words", nargs=-1, metavar="[list|show] [APPROVAL]")
+@click.option("--full", is_flag=True, help="All of each, however long.")
+@click.option("--ended", is_flag=True, help="Also what was decided last, and what is remembered.")
+@click.option("--forget", type=int, metavar="NUMBER", help="Let a remembered decision hold no more.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def approvals(words: tuple[str, ...], full: bool, ended: bool, forget: int | None, as_json: bool) -> None:
+    """What waits for your yes or no, with all that would happen.
 
-    APPROVAL is an id as this list gives it: then only that one is shown.
+    APPROVAL is a code as this list gives it: then only that one is shown, as it waits or as it was decided.
     """
-    waiting = [one for one in ask_proxy(list_approvals) if approval in (None, one.approval_id)]
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(one) for one in waiting], indent=2))
-        return
-    if approval is not None and not waiting:
-        raise CliProblem(f"nothing waits for approval as {approval[:40]!r}", "./nightyard approvals")
-    if not waiting:
-        click.echo("Nothing waits for approval.")
-    for one in waiting:
-        _show(one, is_full=full)
-        click.echo(
-            paint(f"{INDENT}./nightyard approve {one.approval_id}   or   ./nightyard deny {one.approval_id}", DIM)
-        )
+    named = words[1:] if words[:1] in (("list",), ("show",)) else words
+    if len(named) > 1 or (words[:1] == ("show",) and not named):
+        raise CliProblem("name one approval", "./nightyard approvals")
+    if forget is not None:
+        _forget(forget)
+    elif named:
+        _show_one(named[0], full=full or words[:1] == ("show",), as_json=as_json)
+    else:
+        _list(full=full, ended=ended, as_json=as_json)
 
 
 @click.command()
 @click.argument("approval", required=False)
-def approve(approval: str | None) -> None:
-    """Let a waiting request out, once, exactly as `nightyard approvals` shows it.
+@click.option("--scope", type=click.Choice(SCOPES), default="exact", help="How far your yes reaches.")
+@click.option("--until", type=click.Choice(TIMES), help="How long it is remembered; not at all, if you say nothing.")
+@click.option("--text", metavar="TEXT", help="For an output that waits for review: say this instead.")
+def approve(approval: str | None, scope: str, until: str | None, text: str | None) -> None:
+    """Let something go that waits, once, exactly as `nightyard approvals` shows it.
 
     Without APPROVAL: shows what waits, one after another, and asks.
     """
     if approval is not None:
-        ask_proxy(lambda admin: say_yes(admin, approval))
-        click.echo(f"{approval} goes out.")
+        _decide(approval, is_yes=True, scope=scope, until=until, text=text)
         return
     if not sys.stdin.isatty():
-        raise CliProblem("say which request to let out", "./nightyard approvals")
-    waiting = ask_proxy(list_approvals)
+        raise CliProblem("say what to let go", "./nightyard approvals")
+    waiting = ask("approval_list")["waiting"]
     if not waiting:
         click.echo("Nothing waits for approval.")
     for one in waiting:
-        _show(one, is_full=False)
-        _ask_about(one.approval_id)
+        _show(ask("approval_show", {"approval": one["approval"]}))
+        answer = click.prompt("Let it go?", type=click.Choice(("yes", "no", "later")), default="later")
+        if answer != "later":
+            try:
+                _decide(str(one["approval"]), is_yes=answer == "yes")
+            except CliProblem as problem:
+                click.echo(problem.message, err=True)
 
 
 @click.command()
 @click.argument("approval")
 @click.option("--because", default="", metavar="TEXT", help="Why not; the agent is told.")
-def deny(approval: str, because: str) -> None:
-    """Refuse a waiting request, and the same again until its deadline."""
-    ask_proxy(lambda admin: say_no(admin, approval, because=because))
-    click.echo(f"{approval} is refused.")
+@click.option("--scope", type=click.Choice(SCOPES), default="exact", help="How far your no reaches.")
+@click.option("--until", type=click.Choice(TIMES), help="How long it holds; a day, if you say nothing.")
+def deny(approval: str, because: str, scope: str, until: str | None) -> None:
+    """Refuse something that waits, and the same again for a day."""
+    _decide(approval, is_yes=False, scope=scope, until=until, because=because)
 
 
-def _show(one: WaitingApproval, *, is_full: bool) -> None:
-    approval_id = one.approval_id
+def _decide(
+    approval: str, *, is_yes: bool, scope: str = "exact", until: str | None = None, text: str | None = None,
+    because: str = "",
+) -> None:  # fmt: skip
+    def by_host() -> str:
+        arguments = {"approval": approval, "scope": scope, "until": until, "text": text, "because": because}
+        answer = ask("approval_approve" if is_yes else "approval_deny", arguments)
+        name = clean_line(str(answer["approval"]))
+        if not answer["is_final"]:
+            return f"{name}: yes. {answer['missing']} more must agree."
+        return f"{name}: {'yes' if is_yes else 'no'}."
 
-    async def show(admin: ProxyAdmin) -> tuple[str, ...]:
-        return await show_approval(admin, approval_id, is_full=is_full)
+    def by_proxy() -> str:
+        from cli.held_requests import decide
 
+        return decide(approval, is_yes=is_yes, because=because)
+
+    click.echo(_or_proxy(by_host, by_proxy))
+
+
+def _list(*, full: bool, ended: bool, as_json: bool) -> None:
+    def by_proxy() -> None:
+        from cli.held_requests import show_all
+
+        show_all(full=full, as_json=as_json)
+
+    answer = _or_proxy(lambda: ask("approval_list", {"ended": ended}), lambda: by_proxy())
+    if answer is None:
+        return
+    if as_json:
+        click.echo(json.dumps(answer if ended else answer["waiting"], indent=2))
+        return
+    if not answer["waiting"]:
+        click.echo("Nothing waits for approval.")
+    for one in answer["waiting"]:
+        _show(ask("approval_show", {"approval": one["approval"], "full": full}))
+    for one in answer["ended"]:
+        click.echo(_ended_line(one))
+    for one in answer["remembered"] if ended else ():
+        click.echo(_remembered_line(one))
+
+
+def _show_one(approval: str, *, full: bool, as_json: bool) -> None:
+    def by_proxy() -> None:
+        from cli.held_requests import show_one
+
+        show_one(approval, full=full, as_json=as_json)
+
+    answer = _or_proxy(lambda: ask("approval_show", {"approval": approval, "full": full}), lambda: by_proxy())
+    if answer is None:
+        return
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        _show(answer)
+
+
+def _show(one: dict[str, Any]) -> None:
+    """Any: the host's JSON."""
+    name = clean_line(str(one["approval"]))
+    about = f"{one['group'] or 'house'}, {one['task'] or 'no task'}, {one['kind']}"
+    if one["state"] == "waiting":
+        left_s = (datetime.fromisoformat(one["ends_at"]) - datetime.now(UTC)).total_seconds()
+        about += f", {span(left_s)} left"
+        votes = sum(bool(vote["yes"]) for vote in one["votes"])
+        about += f", {votes} of {one['quorum']} agree" if one["quorum"] > 1 else ""
+    click.echo(f"{paint(name, BOLD)}  {clean_line(about)}")
+    click.echo(INDENT + clean_line(str(one["summary"])))
+    for line in one["lines"]:
+        click.echo(INDENT + clean(str(line)))
+    if one["left_out"]:
+        click.echo(paint(f"{INDENT}({one['left_out']} more lines; ./nightyard approvals show {name})", DIM))
+    if one["state"] == "waiting":
+        click.echo(paint(f"{INDENT}./nightyard approve {name}   or   ./nightyard deny {name}", DIM))
+    else:
+        click.echo(INDENT + _ended_line(one))
+
+
+def _ended_line(one: dict[str, Any]) -> str:
+    by = f" by {one['decided_by']}" if one["decided_by"] else ""
+    because = f": {one['because']}" if one["because"] else ""
+    return clean_line(f"{one['approval']}  {one['state']}{by} at {one['ended_at']}{because}")
+
+
+def _remembered_line(one: dict[str, Any]) -> str:
+    word = "yes" if one["yes"] else "no"
+    return clean_line(
+        f"{one['decision']}  {one['group'] or 'house'} {one['kind']}, {one['scope']}: {word} by {one['by']} until "
+        f"{one['expires_at'][:16]} ({one['approval']}; ./nightyard approvals --forget {one['decision']})"
+    )
+
+
+def _forget(decision: int) -> None:
+    if not ask("approval_forget", {"decision": decision})["forgotten"]:
+        raise CliProblem(f"no decision {decision} is remembered", "./nightyard approvals --ended")
+    click.echo(f"{decision} does not hold any more.")
+
+
+def _or_proxy(by_host: Callable[[], T], by_proxy: Callable[[], T]) -> T:
+    """Ask the host; where it is not running, the proxy."""
     try:
-        lines = ask_proxy(show)
-    except CliProblem:
-        lines = ("(decided or run out in the meantime)",)
-    left_s = (datetime.fromisoformat(one.ends_at) - datetime.now(UTC)).total_seconds()
-    gone = "" if one.has_client else "; the agent's program waits no longer, your word counts if it asks again"
-    about = clean_line(f"{one.group_id}, {one.task_id}, {span(left_s)} left{gone}")
-    click.echo(f"{paint(approval_id, BOLD)}  {about}")
-    for line in lines:
-        click.echo(INDENT + clean(line))
-
-
-def _ask_about(approval_id: str) -> None:
-    answer = click.prompt("Let it out?", type=click.Choice(("yes", "no", "later")), default="later")
-    try:
-        if answer == "yes":
-            ask_proxy(lambda admin: say_yes(admin, approval_id))
-        elif answer == "no":
-            ask_proxy(lambda admin: say_no(admin, approval_id))
+        return by_host()
     except CliProblem as problem:
-        click.echo(problem.message, err=True)
+        if problem.exit_code != NOT_RUNNING:
+            raise
+        return by_proxy()

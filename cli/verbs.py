@@ -25,9 +25,9 @@ SECTIONS = (
             ("schedule", "cli.schedule:schedule", "Have agents do things at times."),
             ("undo", "cli.undo:undo", "Take an agent's files back to before a task."),
             ("history", "cli.undo:history", "The tasks that an agent's files can be taken back to."),
-            ("approvals", "cli.approve:approvals", "Requests of agents that wait for your yes or no."),
-            ("approve", "cli.approve:approve", "Let a waiting request out, as it was shown."),
-            ("deny", "cli.approve:deny", "Refuse a waiting request."),
+            ("approvals", "cli.approve:approvals", "What waits for your yes or no, and what was decided."),
+            ("approve", "cli.approve:approve", "Let something go that waits, as it was shown."),
+            ("deny", "cli.approve:deny", "Refuse something that waits."),
             ("audit", "cli.audit:audit", "What went out and what was refused, and what it sums up to."),
             ("journal", "cli.journal:journal", "What happened, entry by entry; and is its chain whole."),
             ("verify", "cli.verify:verify", "Check that journal and audit are as they were written."),
@@ -55,6 +55,7 @@ SECTIONS = (
             ("destination", "cli.destination:destination", "Where an agent may send of its own accord."),
             ("access", "cli.access:access", "Who was refused, and what waits for your yes."),
             ("secret", "cli.secrets:secret", "Keep keys in the vault, where no agent sees them."),
+            ("constraint", "cli.constraint:constraint", "What agents must always ask about first."),
             ("allow", "cli.allow:allow", "Let a group reach hosts, without a key."),
             ("policy", "cli.policy:policy", "Try grants out, and find out which a group needs."),
             ("program", "cli.program:program", "Let programs hand in tasks."),
@@ -84,7 +85,7 @@ def overview() -> str:
     lines = ["Usage: nightyard VERB [OPTIONS]", "", "Runs AI agents in hardened containers and bridges them to chats."]
     for section, verbs in SECTIONS:
         lines += ["", f"{section}:"]
-        lines += [f"  {verb:<10}{what}" for verb, _, what in verbs]
+        lines += [f"  {verb:<12}{what}" for verb, _, what in verbs]
     lines += ["", "`nightyard VERB --help` tells more. Exit codes: 0 done, 1 refused or failed, 2 not understood,"]
     lines += ["3 the host is not running, 130 interrupted."]
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
-"""Tells an owner in their own chat what cannot wait for the next look at a log: a tripwire, a request that needs a yes,
-a group whose agents crash again and again.
+"""Tells an owner in their own chat what cannot wait for the next look at a log: a tripwire, a group whose agents crash
+again and again.
 
-The proxy's events are in its audit whatever becomes of the message. What else it tells is `usage_count.py`'s.
+The proxy's events are in its audit whatever becomes of the message. Requests that need a yes are
+`approvals/egress.py`'s.
 """
 
 from __future__ import annotations
@@ -41,9 +42,8 @@ class OwnerAlarm:
 
     def note(self, event: ProxyEvent) -> None:
         """Take one event of the proxy's; returns at once."""
-        if event.kind not in ("tripwire", "approval_wanted"):
-            return
-        self.tell(*describe_alarm(event), event.group_id)
+        if event.kind == "tripwire":
+            self.tell(*describe_alarm(event), event.group_id)
 
     def tell(self, key: str, text: str, group_id: GroupId) -> None:
         """Have an owner read a text about a group, once for a key; returns at once."""
@@ -79,16 +79,8 @@ class OwnerAlarm:
 
 def describe_alarm(event: ProxyEvent) -> tuple[str, str]:
     """Return the message's key, one for each thing worth a message, and its text."""
-    if event.kind == "tripwire":
-        text = (
-            f"Tripwire: the agent `{event.group_id}` tried to send the placeholder of the secret `{event.detail}` to "
-            f"where it does not belong: `{event.target}`. Nothing was sent. `nightyard trace {event.task_id}` tells "
-            "more."
-        )
-        return f"tripwire:{event.task_id}:{event.detail}", text
     text = (
-        f"The agent `{event.group_id}` wants to send `{event.target}` and waits for a yes. On the machine: "
-        f"`nightyard approvals {event.detail}` shows it, `nightyard approve {event.detail}` or "
-        f"`nightyard deny {event.detail}` decides."
+        f"Tripwire: the agent `{event.group_id}` tried to send the placeholder of the secret `{event.detail}` to where "
+        f"it does not belong: `{event.target}`. Nothing was sent. `nightyard trace {event.task_id}` tells more."
     )
-    return f"approval:{event.task_id}:{event.detail}", text
+    return f"tripwire:{event.task_id}:{event.detail}", text

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from protocol.codec import Json
-from protocol.ids import ChatKey, GroupId, TaskId
+from protocol.ids import ChatKey, GroupId
 from runtime.approvals import cards
 from runtime.approvals.effect_text import cut_lines, effect_lines
 from runtime.approvals.records import Approval, Decision, Kind, NewApproval, Remembered, Scope
@@ -150,11 +150,6 @@ class Approvals:
         done = await self._store.write(approval_rows.withdraw, approval_id, reason)
         self._awake.set()
         return done
-
-    async def withdraw_of_task(self, task_id: TaskId, reason: str) -> None:
-        """End a task's open questions: it was stopped."""
-        if await self._store.write(approval_rows.withdraw_of_task, task_id, reason):
-            self._awake.set()
 
     def wake(self) -> None:
         """Say that something may have been asked or decided behind this one's back: in another room's transaction."""

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from protocol.ids import ChatKey
 from protocol.message import Button, OutboundMessage
+from protocol.plain_text import escape
 from runtime.approvals.effect_text import cut_lines, effect_lines
 from runtime.approvals.records import Approval, Kind, ScopeWord
 from runtime.approvals.rules import decided_text
@@ -43,7 +44,7 @@ def build_card(
 ) -> tuple[OutboundMessage, ...]:
     """Return what is put into a chat: the whole effect as a file where it is long, then the card with its buttons."""
     shown = cut_lines(effect_lines(approval.payload, approval.lines))
-    lines = [f"**{_TITLES[approval.kind]}: {approval.approval_id}**", approval.summary, _facts(approval, zone_name)]
+    lines = [f"**{_TITLES[approval.kind]}: {approval.approval_id}**", escape(approval.summary), _facts(approval, zone_name)]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
     if approval.kind == "review" and approval.quorum == 1:
@@ -80,7 +81,7 @@ def build_buttons(approval: Approval) -> tuple[Button, ...]:
 def build_reminder(approval: Approval, chat: ChatKey, zone_name: str) -> OutboundMessage:
     """Return the word that a question still waits."""
     text = (
-        f"Still waiting: {approval.approval_id}, {approval.summary}\n{_facts(approval, zone_name)}\n"
+        f"Still waiting: {approval.approval_id}, {escape(approval.summary)}\n{_facts(approval, zone_name)}\n"
         f"`nightyard approvals show {approval.approval_id}` shows it again."
     )
     return OutboundMessage(chat=chat, text=text, buttons=build_buttons(approval))

@@ -30,9 +30,17 @@ TOLD_ELSEWHERE = ("schedule:", "program:", "group:")
 class Exceptions:
     """Hears of tasks' ends; `run` does what they call for."""
 
-    def __init__(self, store: Store, groups: Callable[[], Groups], wake_delivery: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        groups: Callable[[], Groups],
+        *,
+        wake_approvals: Callable[[], None],
+        wake_delivery: Callable[[], None],
+    ) -> None:
         self._store = store
         self._groups = groups
+        self._wake_approvals = wake_approvals
         self._wake_delivery = wake_delivery
         self._ended: asyncio.Queue[TaskRow] = asyncio.Queue(MAX_WAITING)
 
@@ -47,12 +55,16 @@ class Exceptions:
         """Look at ends until cancelled."""
         while True:
             row = await self._ended.get()
-            await insist(
-                partial(self._store.write, approval_rows.withdraw_of_task, row.task_id, "its task has ended"),
-                "a task's questions",
-            )
+            await self._withdraw_questions(row)
             if is_exception(row):
                 await self._escalate(row)
+
+    async def _withdraw_questions(self, row: TaskRow) -> None:
+        is_stopped = row.state == "stopped"
+        reason = "its task was stopped" if is_stopped else "its task has ended"
+        withdraw = partial(approval_rows.withdraw_of_task, is_stopped=is_stopped)
+        if await insist(partial(self._store.write, withdraw, row.task_id, reason), "a task's questions"):
+            self._wake_approvals()
 
     async def _escalate(self, row: TaskRow) -> None:
         group = self._groups().ready.get(row.group_id)

@@ -59,7 +59,9 @@ class DecisionHouse:
         self.desk = ApprovalDesk(store, self.approvals, self.book, self.taints, lambda: around.groups, zone_name)
         self._egress = EgressApprovals(admin, self.approvals, self.book)
         self._tools = ToolApprovals(store, self.approvals, self.book, waiting)
-        self._exceptions = Exceptions(store, lambda: around.groups, wake_delivery)
+        self._exceptions = Exceptions(
+            store, lambda: around.groups, wake_approvals=self.approvals.wake, wake_delivery=wake_delivery
+        )
 
     async def load(self) -> None:
         """Read policy, before any task begins."""

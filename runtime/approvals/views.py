@@ -7,6 +7,7 @@ from datetime import datetime
 
 from protocol.codec import Json
 from protocol.ids import GroupId
+from protocol.plain_text import escape
 from runtime.approvals.constraint_terms import USAGE, Constraint, constraint_text
 from runtime.approvals.effect_text import cut_lines, effect_lines
 from runtime.approvals.records import Approval, Decision, Remembered
@@ -99,7 +100,7 @@ def list_text(waiting: Sequence[Approval], zone_name: str) -> str:
     zone = zone_of(zone_name)
     lines = [
         f"**{each.approval_id}** {each.group_id or 'house'}, until "
-        f"{datetime.fromisoformat(each.deadline_at).astimezone(zone):%m-%d %H:%M}: {each.summary}"
+        f"{datetime.fromisoformat(each.deadline_at).astimezone(zone):%m-%d %H:%M}: {escape(each.summary)}"
         for each in waiting[:MAX_LISTED]
     ]
     if len(waiting) > MAX_LISTED:
@@ -111,7 +112,7 @@ def whole_text(approval: Approval) -> str:
     """Show in a chat what one is about, and how it stands."""
     shown = cut_lines(effect_lines(approval.payload, approval.lines))
     how = f"Waits; {who_text(approval)} decide." if approval.is_open else f"{decided_text(approval)}."
-    lines = [f"**{approval.approval_id}** {approval.summary}", how]
+    lines = [f"**{approval.approval_id}** {escape(approval.summary)}", how]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
     if shown.left_out:

@@ -253,9 +253,10 @@ def withdraw(transaction: Transaction, approval_id: str, reason: str) -> bool:
     return True
 
 
-def withdraw_of_task(transaction: Transaction, task_id: TaskId, reason: str) -> int:
-    """Withdraw a task's open questions; return how many there were."""
-    waiting = [row["approval_id"] for row in transaction.all("waiting_of_task", task_id=task_id)]
+def withdraw_of_task(transaction: Transaction, task_id: TaskId, reason: str, *, is_stopped: bool) -> int:
+    """Withdraw the open questions that a task's end takes along; return how many there were."""
+    rows = transaction.all("waiting_of_task", task_id=task_id, is_stopped=is_stopped)
+    waiting = [row["approval_id"] for row in rows]
     return sum(withdraw(transaction, approval_id, reason) for approval_id in waiting)
 
 

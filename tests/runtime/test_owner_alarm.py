@@ -25,7 +25,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-def event(kind: Literal["tripwire", "approval_wanted", "denied"], detail: str) -> ProxyEvent:
+def event(kind: Literal["tripwire", "denied"], detail: str) -> ProxyEvent:
     return ProxyEvent(
         kind=kind,
         group_id=GroupId("main"),
@@ -65,15 +65,6 @@ async def test_owner_hears_of_a_tripwire_once_for_a_task(store: Store) -> None:
         woken.clear()
         assert [row.message.chat, "`github`" in row.message.text] == [OWN, True]
         assert await told(store, woken) == []
-
-
-async def test_owner_is_asked_for_an_approval(store: Store) -> None:
-    """The message says what waits, and how to decide."""
-    await store.bind(Binding(chat=OWN, chat_kind="direct", group_id=GroupId("main"), added_by="cli"))
-    async with alarm(store) as (made, woken):
-        made.note(event("approval_wanted", "abc234"))
-        (row,) = await told(store, woken)
-    assert "nightyard approve abc234" in row.message.text
 
 
 async def test_flood_of_alarms_is_bounded(store: Store) -> None:

@@ -37,8 +37,10 @@ WHERE a.state = 'waiting' ORDER BY a.asked_at;
 SELECT count(*) AS waiting FROM approvals WHERE state = 'waiting' AND group_id = :group_id;
 
 -- name: waiting_of_task
--- A task's questions that wait; what it has said already may be reviewed after its end.
-SELECT approval_id FROM approvals WHERE task_id = :task_id AND state = 'waiting' AND kind <> 'review';
+-- A task's questions that its end takes along: about its tools, and if it was stopped, about its requests out. What
+-- it has said may be reviewed afterwards, and a request may be made again by a later task.
+SELECT approval_id FROM approvals WHERE task_id = :task_id AND state = 'waiting'
+    AND (kind = 'tool' OR (kind = 'egress' AND :is_stopped));
 
 -- name: ended_approvals
 -- What was decided last, the newest first.

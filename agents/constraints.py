@@ -1,0 +1,35 @@
+"""Calls that a constraint names: asked about before they are made, or never made.
+
+The host checks what an agent announces; this is where the asking begins. The answer of a person who takes long comes
+as the call's output to a later attempt (`protocol/link.py`), so it says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.host_link import HostLink
+from protocol.link import Ask
+from protocol.tool_rules import ToolRule, find_rule
+from protocol.transcript import ToolCall, ToolOutput
+
+APPROVED = "approved"
+"""What the answer begins with that lets a call through."""
+_PATIENCE_S = 30 * 86_400.0
+"""The constraint's own deadline is the host's business."""
+_NEVER = "A constraint of your owner's rules this call out. It was not made; do not try it in another way."
+
+
+def refusal_of(call: ToolCall, rules: Sequence[ToolRule], link: HostLink) -> ToolOutput | None:
+    """Return the output that stands in the call's place, None where it may be made; raise Interrupted, HostGone. May
+    take as long as a person does."""
+    rule = find_rule(rules, call.name, call.arguments)
+    if rule is None:
+        return None
+    if rule.then == "deny":
+        return ToolOutput(call_id=call.call_id, text=_NEVER, is_error=True)
+    payload = {"tool": call.name, "arguments": call.arguments}
+    answered = link.ask(Ask(call_id=call.call_id, kind="approval", timeout_s=_PATIENCE_S, payload=payload))
+    if not answered.is_error and answered.answer.startswith(APPROVED):
+        return None
+    return ToolOutput(call_id=call.call_id, text=answered.answer, is_error=True)
