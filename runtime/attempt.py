@@ -40,7 +40,9 @@ from runtime.attempt_talk import AttemptTalk
 from runtime.checked_result import checked_result
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
+from runtime.delegation.records import HandedFile
 from runtime.insist import insist
+from runtime.store.delegation_rows import add_handed_file
 from runtime.store.errors import StepOutOfOrder
 from runtime.store.records import AttemptRow, LastStep, OutboxRow, TaskRow
 from runtime.task_desk import AgentSession, TaskDesk
@@ -223,7 +225,16 @@ class Attempt:
     async def _store_file(self, session: AgentSession, event: FileArrived) -> AttemptOutcome | None:
         if len(event.call_id) > MAX_CALL_ID_CHARS:
             return Misbehaved(code="wrong_shape", detail="a call id without end")
-        if self._row.chat is not None:
+        if event.is_for_agent or self._row.submitter.startswith("group:"):
+            file = HandedFile(
+                task_id=self._row.task_id,
+                call_id=event.call_id,
+                file_id=event.file_id,
+                name=event.name,
+                size_bytes=event.size,
+            )
+            await insist(lambda: self._desk.store.write(add_handed_file, file, self._row.group_id), "a file")
+        if self._row.chat is not None and not event.is_for_agent:
             message = OutboundMessage(
                 chat=self._row.chat,
                 text=event.caption[:MAX_CAPTION_CHARS],

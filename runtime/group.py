@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from protocol.ids import GroupId, is_group_id
+from protocol.link import AgentCard
 from protocol.task import ModelRoute
 from runtime.approvals.constraint_terms import (
     MAX_CONSTRAINTS,
@@ -131,6 +132,11 @@ class Groups:
         """All groups, with what each takes from one person."""
         usual = dict.fromkeys(self.suspended, PeopleSettings().limits)
         return usual | {group_id: group.people.limits for group_id, group in self.ready.items()}
+
+    def delegates_of(self, group: Group) -> tuple[AgentCard, ...]:
+        """Return whom a group's agents may ask, those that run now."""
+        ready = (self.ready.get(GroupId(name)) for name in group.delegates)
+        return tuple(AgentCard(name=each.group_id, description=each.description) for each in ready if each is not None)
 
     def problems_of(self, group_id: GroupId) -> tuple[ConfigProblem, ...]:
         """Return why a group does not run; empty for one that does."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from protocol.ids import PersonKey
-from protocol.link import Assignment, SkillCard
+from protocol.link import AgentCard, Assignment, SkillCard
 from protocol.pre_check import prompt_with_output
 from protocol.record import replace
 from protocol.task import Lease, Limits, ModelRoute, Purse, Task
@@ -116,6 +116,7 @@ def build_assignment(
     *,
     transcript: Sequence[Entry],
     cards: Sequence[SkillCard],
+    delegates: Sequence[AgentCard] = (),
     steps: Sequence[Step],
 ) -> Assignment:
     """Return what one attempt needs to begin, or to go on where the last one was cut off."""
@@ -127,6 +128,7 @@ def build_assignment(
         model=model,
         transcript=tuple(recent_entries(transcript, MAX_TRANSCRIPT_CHARS)),
         skills=tuple(recent_cards(cards)),
+        delegates=tuple(delegates),
         steps=tuple(steps),
     )
 

@@ -210,6 +210,7 @@ class TaskRun:
             model,
             transcript=self._transcript,
             cards=[skill.card for skill in skills],
+            delegates=self._desk.around.groups.delegates_of(group),
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
