@@ -23,6 +23,7 @@ SECTIONS = (
             ("export", "cli.export:export", "Write what people decided, and what happened, into files."),
             ("forget", "cli.forget:forget", "Destroy what a person said, was told and sent."),
             ("schedule", "cli.schedule:schedule", "Have agents do things at times."),
+            ("delegations", "cli.delegations:delegations", "What agents have asked of other agents."),
             ("undo", "cli.undo:undo", "Take an agent's files back to before a task."),
             ("history", "cli.undo:history", "The tasks that an agent's files can be taken back to."),
             ("approvals", "cli.approve:approvals", "What waits for your yes or no, and what was decided."),

@@ -34,14 +34,12 @@ from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.house import house_handlers
 from runtime.commands.money import money_handlers
 from runtime.commands.people import people_handlers
-from runtime.commands.schedules import schedule_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
 from runtime.control.house import house_verbs
 from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
-from runtime.control.schedules import schedule_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.delivery import Delivery
@@ -58,12 +56,10 @@ from runtime.pauses import Pauses
 from runtime.people.chats import Chats
 from runtime.people.desk import People
 from runtime.people.destinations import Destinations
-from runtime.people.owners import Owners
 from runtime.people.records import AccessRequest
 from runtime.placeholder_variables import PlaceholderVariables
 from runtime.proxy_log import log_event
 from runtime.recovery import recover
-from runtime.schedules.room import Schedules
 from runtime.settings_file import load_settings
 from runtime.store.errors import StoreError
 from runtime.store.records import StoredMessage
@@ -76,6 +72,7 @@ from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
 from services.programs_room import programs_room
 from services.ready import say_ready
+from services.time_room import time_room
 
 log = logging.getLogger("services.host")
 
@@ -242,24 +239,25 @@ class Host:
         self._people = People(store, self.state, take_up=self._take_up, wake=self._delivery.wake)
         self._chats = Chats(store, self.state, self._people, fork, take_up=self._take_up)
         self._destinations = Destinations(store)
-        self._schedules = Schedules(
+        self._time = time_room(
+            home,
             store,
-            self._submissions,
             self.state,
-            owner_chats=Owners(store).owner_chats,
-            is_held=lambda group_id: bool(self._pauses.of(group_id)),
-            addresses=self._destinations,
+            self._submissions,
+            self._decisions,
+            destinations=self._destinations,
+            waiting=self._waiting,
+            pauses=self._pauses,
+            ends=self._dispatcher.ends,
+            operations=self._operations,
             wake_delivery=self._delivery.wake,
         )
-        self._dispatcher.ends.subscribe(self._schedules.keeper.task_ended)
-        self._pauses.when_changed(self._schedules.keeper.wake)
-        self._operations.when_unfrozen(self._schedules.keeper.wake)
         handlers = join_handlers(
             house_handlers(self._operations),
             money_handlers(self._money.desk, store),
             self._lasting.handlers,
             people_handlers(self._people, self._chats),
-            schedule_handlers(self._schedules.desk, store),
+            self._time.handlers,
         )
         self._commands = CommandDesk(handlers, store)
         self._intake = Intake(
@@ -288,7 +286,7 @@ class Host:
                 money_verbs(self._money.desk),
                 self._programs.verbs,
                 people_verbs(self._people, self._chats, self._destinations),
-                schedule_verbs(self._schedules.desk),
+                self._time.verbs,
             ),
             self._operations.open_terminal,
             self._terminal,
@@ -317,7 +315,7 @@ class Host:
                     self._alarm.run(),
                     self._sweeper.run(),
                     *(part() for part in self._lasting.parts),
-                    self._schedules.keeper.run(),
+                    *(part() for part in self._time.parts),
                     self._control.run(),
                     self._operations.keep_freeze(),
                 )

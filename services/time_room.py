@@ -1,0 +1,84 @@
+"""The room of time and of other agents, wired: schedules, agents that ask for them, delegations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protocol.ids import GroupId
+from runtime.approvals.house import DecisionHouse
+from runtime.commands.schedules import schedule_handlers
+from runtime.control.delegation import delegation_verbs
+from runtime.control.schedules import schedule_verbs
+from runtime.delegation.delegations import Delegations
+from runtime.delegation.records import KIND as DELEGATE
+from runtime.home import Home
+from runtime.host_state import HostState
+from runtime.operations import Operations
+from runtime.pauses import Pauses
+from runtime.people.destinations import Destinations
+from runtime.people.owners import Owners
+from runtime.schedules.agent_door import KIND as SCHEDULE
+from runtime.schedules.agent_door import AgentDoor
+from runtime.schedules.room import Schedules
+from runtime.store.records import TaskRow
+from runtime.store.store import Store
+from runtime.submissions import Submissions
+from runtime.task_ends import TaskEnds
+from runtime.waiting_tasks import WaitingTasks
+from services.room import Room
+
+
+def time_room(
+    home: Home,
+    store: Store,
+    state: HostState,
+    submissions: Submissions,
+    decisions: DecisionHouse,
+    *,
+    destinations: Destinations,
+    waiting: WaitingTasks,
+    pauses: Pauses,
+    ends: TaskEnds,
+    operations: Operations,
+    wake_delivery: Callable[[], None],
+) -> Room:
+    """Return the room, listening to what it needs to hear of."""
+
+    def is_held(group_id: GroupId) -> bool:
+        return bool(pauses.of(group_id))
+
+    schedules = Schedules(
+        store,
+        submissions,
+        state,
+        owner_chats=Owners(store).owner_chats,
+        is_held=is_held,
+        addresses=destinations,
+        wake_delivery=wake_delivery,
+    )
+    door = AgentDoor(store, schedules.desk, decisions.taints, waiting.resume)
+    delegations = Delegations(
+        store,
+        submissions,
+        decisions.taints,
+        home,
+        groups=lambda: state.groups,
+        may_send=destinations.may_send,
+        resume=waiting.resume,
+    )
+
+    def task_ended(row: TaskRow) -> None:
+        schedules.keeper.task_ended(row)
+        delegations.wake()
+
+    ends.subscribe(task_ended)
+    pauses.when_changed(schedules.keeper.wake)
+    operations.when_unfrozen(schedules.keeper.wake)
+    waiting.answer_kind(SCHEDULE, door.asked)
+    waiting.answer_kind(DELEGATE, delegations.asked)
+    decisions.approvals.subscribe("schedule", door.decided)
+    return Room(
+        verbs={**schedule_verbs(schedules.desk), **delegation_verbs(store)},
+        handlers=schedule_handlers(schedules.desk, store),
+        parts=(schedules.keeper.run, delegations.run),
+    )
