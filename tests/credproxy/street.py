@@ -31,7 +31,7 @@ from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
-from protocol.task import Effects, Lease, Limits, Purse
+from protocol.task import Effects, EgressRule, Lease, Limits, Purse
 
 CANARY = "canary-Zm9v/YmFy+1234567890abcdef"
 GROUP = GroupId("main")
@@ -344,6 +344,7 @@ class Street:
         attempt: str = "attempt_1",
         effects: Effects = Effects.LIVE,
         purses: tuple[Purse, ...] = (),
+        constraints: tuple[EgressRule, ...] = (),
     ) -> None:
         """Let the door do what the routes and grants of this street allow."""
         lease = Lease(
@@ -354,6 +355,7 @@ class Street:
             limits=limits or Limits(),
             routes=tuple(self.routes),
             purses=purses,
+            constraints=constraints,
         )
         await self.admin.grant(DOOR, lease)
 

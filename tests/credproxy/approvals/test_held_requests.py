@@ -9,9 +9,18 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from credproxy.admin_client.approvals import WaitingApproval, approve, deny, list_approvals, show_approval
-from credproxy.admin_client.audit import AuditFilter, read_log
+from credproxy.admin_client.approvals import (
+    WaitingApproval,
+    approve,
+    deny,
+    list_approvals,
+    show_approval,
+    withdraw,
+)
+from credproxy.admin_client.audit import AuditFilter, read_log, read_taints
 from credproxy.admin_client.link import ProxyRefused
+from protocol.ids import TaskId
+from protocol.task import EgressRule
 from tests.credproxy.street import CANARY, DOOR, Client, Street, Upstream
 
 BODY = b'{"to":"bob","text":"\\u202ehello"}'
@@ -119,3 +128,57 @@ async def test_what_held_before_must_hold_when_it_is_approved(street: Street, ev
                 await approve(street.admin, one.approval_id)
         assert await list_approvals(street.admin) == ()
     assert upstream.inbox == []
+
+
+async def test_constraint_of_the_house_holds_what_a_grant_allows(street: Street) -> None:
+    """A request that one names waits for a yes, though its grant asks for none; one that it rules out is refused."""
+    async with bank(street, "rate: 30/m") as (upstream, inside, host), asyncio.TaskGroup() as group:
+        asks = EgressRule(rule_id="group.yaml:1", then="ask", host="bank.test", methods=("POST",), deadline_s=60)
+        never = EgressRule(rule_id="group.yaml:2", then="deny", host="*", methods=("GET",))
+        await street.lease(constraints=(asks, never))
+        asking = group.create_task(inside.ask("POST", "/pay", host=host, body=BODY))
+        one = await wanted(street)
+        assert (one.constraint, one.method, one.host) == ("group.yaml:1", "POST", host)
+        await approve(street.admin, one.approval_id)
+        assert (await asking).status == 200
+        refused = await inside.ask("GET", "/free", host=host)
+        error = json.loads(refused.body)["error"]
+        assert (refused.status, error["code"]) == (403, "constraint_denied")
+    assert len(upstream.inbox) == 1
+
+
+async def test_program_is_told_that_the_answer_is_pending(street: Street) -> None:
+    """After the grant's hold time: 429, when to come again, and what to do meanwhile; the later yes counts."""
+    async with bank(street, "approval: {hold: 1s, deadline: 1h}") as (upstream, inside, host):
+        pending = await inside.ask("POST", "/pay", host=host, body=BODY)
+        error = json.loads(pending.body)["error"]
+        assert (pending.status, error["code"], error["retry"]) == (429, "approval_pending", True)
+        assert pending.headers["retry-after"] == "30"
+        one = await wanted(street)
+        assert not one.has_client
+        assert one.approval_id in error["message"]
+        await approve(street.admin, one.approval_id)
+        assert (await inside.ask("POST", "/pay", host=host, body=BODY)).status == 200
+    assert len(upstream.inbox) == 1
+
+
+async def test_withdrawn_request_is_as_if_not_asked(street: Street) -> None:
+    """The host withdraws it: the client is told, nothing is sent, and the same asked again asks anew."""
+    async with bank(street) as (upstream, inside, host), asyncio.TaskGroup() as group:
+        asking = group.create_task(inside.ask("POST", "/pay", host=host, body=BODY))
+        one = await wanted(street)
+        await withdraw(street.admin, one.approval_id)
+        await withdraw(street.admin, one.approval_id)
+        assert json.loads((await asking).body)["error"]["code"] == "approval_withdrawn"
+    assert upstream.inbox == []
+
+
+async def test_others_words_are_marked_and_kept(street: Street) -> None:
+    """What a grant calls untrusted is told to the host, marked for the agent, and known to the audit by its task."""
+    async with bank(street, "untrusted: true") as (_upstream, inside, host):
+        response = await inside.ask("POST", "/mails", host=host, body=b"")
+        assert response.headers["x-nightyard-taint"] == "grant"
+        event = await street.event("tainted")
+        assert (event.task_id, event.detail) == ("task_1", "grant bank.test")
+        assert await read_taints(street.admin, TaskId("task_1")) == (("grant", host),)
+        assert await read_taints(street.admin, TaskId("task_2")) == ()
