@@ -67,7 +67,14 @@ def check_schema(schema: Json) -> None:
 
 def check_value(value: Json, schema: Json) -> None:
     """Raise ValueInvalid where a value does not fit a schema that `check_schema` has passed."""
-    _ValueReader(schema).read(value, schema, "$", 0)
+    try:
+        _ValueReader(schema).read(value, schema, "$", 0)
+    except _TooMuch as error:
+        raise ValueInvalid(str(error), "it is nested too deep, or too large, to be checked") from error
+
+
+class _TooMuch(Exception):
+    """The work on one value has no end in sight: not a verdict, so no choice of the schema's may take it for one."""
 
 
 class _SchemaReader:
@@ -146,7 +153,7 @@ class _ValueReader:
         """Raise ValueInvalid where the value does not fit."""
         self._checks += 1
         if depth > MAX_VALUE_DEPTH or self._checks > MAX_CHECKS:
-            raise ValueInvalid(path, "it is nested too deep, or too large, to be checked")
+            raise _TooMuch(path)
         if schema is False:
             raise ValueInvalid(path, "nothing is allowed here")
         if not isinstance(schema, dict):

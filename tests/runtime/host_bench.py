@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -34,6 +34,8 @@ from protocol.ids import (
 from protocol.link import (
     HOST_FRAMES,
     Ack,
+    Answered,
+    Ask,
     Assignment,
     Delta,
     FileChunk,
@@ -41,6 +43,8 @@ from protocol.link import (
     Finished,
     Heartbeat,
     Hello,
+    Steer,
+    SteerMessage,
     StepTaken,
     Stop,
     Welcome,
@@ -63,11 +67,11 @@ from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
 from runtime.pauses import Pauses
-from runtime.store.records import MessageState, PersonLimits, StoredMessage, TaskRow
+from runtime.store.records import MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
 from runtime.task_desk import MoneyRoom, TaskDesk
-from runtime.waiting_tasks import WaitingTasks
+from runtime.waiting_tasks import Room, WaitingTasks
 
 CHANNEL = ChannelId("stage")
 MAIN = GroupId("main")
@@ -82,10 +86,15 @@ class ScriptedAgent:
         self.seq = 0
         self.assignment: Assignment
         self.nonce = ""
+        self.heard: list[SteerMessage] = []
+        """What was said to it while it worked."""
 
     async def receive(self) -> object:
         header = await self.reader.readexactly(HEADER_BYTES)
-        return HOST_FRAMES.decode(await self.reader.readexactly(body_length(header, MAX_HOST_FRAME_BYTES)))
+        frame = HOST_FRAMES.decode(await self.reader.readexactly(body_length(header, MAX_HOST_FRAME_BYTES)))
+        if isinstance(frame, Steer):
+            self.heard += frame.messages
+        return frame
 
     async def send(self, frame: object) -> None:
         self.writer.write(encode_frame(frame))
@@ -136,6 +145,31 @@ class ScriptedAgent:
 
     async def say(self, text: str) -> None:
         await self.send(Delta(text=text))
+
+    async def told(self, *expected: str) -> list[SteerMessage]:
+        """Wait until so much was said to the running task; return it all, in order."""
+        while len(self.heard) < len(expected):
+            await self.receive()
+        for message, text in zip(self.heard, expected, strict=True):
+            assert text in message.text
+        return self.heard
+
+    async def steered(self, index: int, *messages: SteerMessage) -> None:
+        """Say that the model has seen these."""
+        for offset, message in enumerate(messages):
+            entry = Entry(role="user", text=message.text)
+            step = Step(index=index + offset, kind="steered", entry=entry, message_ids=(message.message_id,))
+            await self.step(step)
+
+    async def ask(self, kind: str, *, call: ToolCall, text: str = "", timeout_s: float = 3600.0) -> Answered:
+        """Ask as a tool does, and wait for the answer."""
+        await self.send(Ask(call_id=call.call_id, kind=kind, text=text, timeout_s=timeout_s))
+        while True:
+            frame = await self.receive()
+            if isinstance(frame, Stop):
+                raise AgentStopped
+            if isinstance(frame, Answered):
+                return frame
 
     async def send_file(self, call_id: str, name: str, data: bytes) -> None:
         await self.send(FileOffer(call_id=call_id, name=name, size=len(data), caption="here"))
@@ -455,6 +489,7 @@ class HostBench:
     proxy: RecordingProxy
     channel: StageChannel
     around: Around
+    desk: TaskDesk = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     delivery: Delivery = field(init=False)
     intake: Intake = field(init=False)
@@ -462,6 +497,8 @@ class HostBench:
     waiting: WaitingTasks = field(init=False)
     pauses: Pauses = field(init=False)
     suspend_after_s: float = 60.0
+    rooms: dict[str, Room] = field(default_factory=dict)
+    """Who answers which kind of question."""
     alarms: list[tuple[str, str]] = field(default_factory=list)
     commands: list[StoredMessage] = field(default_factory=list)
     while_deciding: Callable[[], None] = lambda: None
@@ -478,25 +515,26 @@ class HostBench:
             self.room.host_parts = parts
             self.delivery = Delivery(self.store, lambda: self.around.channels, 40)
             self.waiting = WaitingTasks(self.store, suspend_after_s=self.suspend_after_s)
+            for kind, answers in self.rooms.items():
+                self.waiting.answer_kind(kind, answers)
             self.pauses = Pauses(self.store)
-            self.dispatcher = Dispatcher(
-                TaskDesk(
-                    store=self.store,
-                    containers=self.room,
-                    calls=self.proxy,
-                    around=self.around,
-                    home=self.home,
-                    fork=self.fork,
-                    image="nightyard-agent:test",
-                    delivery=self.delivery,
-                    money=self.make_money(self),
-                    waiting=self.waiting,
-                    pauses=self.pauses,
-                    alarm=lambda key, text, _: self.alarms.append((key, text)),
-                    histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
-                )
+            self.desk = TaskDesk(
+                store=self.store,
+                containers=self.room,
+                calls=self.proxy,
+                around=self.around,
+                home=self.home,
+                fork=self.fork,
+                image="nightyard-agent:test",
+                delivery=self.delivery,
+                money=self.make_money(self),
+                waiting=self.waiting,
+                pauses=self.pauses,
+                alarm=lambda key, text, _: self.alarms.append((key, text)),
+                histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
             )
-            self.submissions = Submissions(self.store, self.around, self.dispatcher, self.dispatcher.ends)
+            self.dispatcher = Dispatcher(self.desk)
+            self.submissions = Submissions(self.store, self.around, self.dispatcher, self.desk.ends)
             self.intake = Intake(
                 self.store,
                 lambda: self.around.channels,
@@ -541,9 +579,11 @@ class HostBench:
         inbound = said(text, chat=chat, event_id=event_id, person=person)
         await self.intake.accept(CHANNEL, inbound.event_id, json.dumps(to_json(inbound)).encode())
 
-    async def say(self, text: str, *, chat: str = "stage:1", group: GroupId = MAIN) -> MessageId:
+    async def say(
+        self, text: str, *, chat: str = "stage:1", group: GroupId = MAIN, mode: QueueMode = "steer"
+    ) -> MessageId:
         """Have a message come in, past intake; return its id."""
-        message = await self.file(text, chat=chat, group=group)
+        message = replace(await self.file(text, chat=chat, group=group), mode=mode)
         self.dispatcher.arrived(message)
         return message.message_id
 

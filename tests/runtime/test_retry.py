@@ -46,11 +46,17 @@ def test_the_platforms_word_is_a_floor(attempts: int, asked_s: float | None, cha
 
 def test_a_start_is_waited_for_with_patience_and_an_end() -> None:
     """An engine that stays away is given up after the patience, not before."""
-    assert decide_start(1, 0.0, 120, "away") == TryAgain(after_s=0.5)
-    assert decide_start(50, 119.0, 120, "away") == TryAgain(after_s=10.0)
-    assert decide_start(50, 120.0, 120, "away") == GiveUp(reason="away")
+    assert decide_start(1, 0.0, 120, "away", 1.0) == TryAgain(after_s=0.5)
+    assert decide_start(50, 119.0, 120, "away", 1.0) == TryAgain(after_s=10.0)
+    assert decide_start(50, 120.0, 120, "away", 1.0) == GiveUp(reason="away")
 
 
 def test_crash_waits_are_bounded() -> None:
     """A crash loop slows down, and stays within a minute."""
-    assert [crash_wait_s(attempts) for attempts in (1, 2, 3, 100)] == [0.2, 1.0, 5.0, 60.0]
+    assert [crash_wait_s(attempts, 1.0) for attempts in (1, 2, 3, 100)] == [0.2, 1.0, 5.0, 60.0]
+
+
+def test_waits_are_spread() -> None:
+    """Chance shortens each wait by up to a quarter, so that what failed together does not come back together."""
+    assert crash_wait_s(2, 0.0) == 0.75
+    assert decide_start(1, 0.0, 120, "away", 0.0) == TryAgain(after_s=0.375)

@@ -1,0 +1,62 @@
+"""Groups whose agents crash again and again are held back for longer and longer, until one works."""
+
+from __future__ import annotations
+
+from protocol.ids import GroupId
+from runtime.crash_loops import CRASHES, FIRST_HOLD_S, LONGEST_HOLD_S, WITHIN_S, CrashLoops
+
+A, B = GroupId("a"), GroupId("b")
+
+
+def crash(loops: CrashLoops, times: int, now: float) -> list[float | None]:
+    return [loops.crashed(A, now) for _ in range(times)]
+
+
+def test_a_few_crashes_are_no_loop() -> None:
+    """Fewer than a loop's, or with a task that worked between them, hold nothing back."""
+    loops = CrashLoops()
+    assert crash(loops, CRASHES - 1, 0.0) == [None] * (CRASHES - 1)
+    loops.worked(A)
+    assert crash(loops, CRASHES - 1, 1.0) == [None] * (CRASHES - 1)
+    assert loops.held_until(A, 1.0) is None
+
+
+def test_a_loop_holds_its_group_and_no_other() -> None:
+    """Said once when it begins; those that end while it is held change nothing."""
+    loops = CrashLoops()
+    assert crash(loops, CRASHES, 0.0)[-1] == FIRST_HOLD_S
+    assert loops.crashed(A, 1.0) is None
+    assert (loops.held_until(A, 1.0), loops.held_until(B, 1.0)) == (FIRST_HOLD_S, None)
+    assert loops.next_release(1.0) == FIRST_HOLD_S
+    assert loops.held_until(A, FIRST_HOLD_S) is None
+
+
+def test_each_next_crash_holds_it_longer() -> None:
+    """One try after each hold; the hold has an end."""
+    loops, now, holds = CrashLoops(), 0.0, []
+    crash(loops, CRASHES, now)
+    for _ in range(8):
+        now = loops.held_until(A, now) or now
+        hold_s = loops.crashed(A, now)
+        assert hold_s is not None
+        holds.append(hold_s)
+    assert holds[:3] == [120.0, 240.0, 480.0]
+    assert max(holds) == LONGEST_HOLD_S
+
+
+def test_crashes_far_apart_are_no_loop() -> None:
+    """What happened long ago is forgotten, and so is how long it was held."""
+    loops = CrashLoops()
+    crash(loops, CRASHES, 0.0)
+    later = FIRST_HOLD_S + WITHIN_S + 1
+    assert crash(loops, CRASHES - 1, later) == [None] * (CRASHES - 1)
+    assert loops.crashed(A, later) == FIRST_HOLD_S
+
+
+def test_one_that_works_ends_the_loop() -> None:
+    """Nothing is held any more, at once."""
+    loops = CrashLoops()
+    crash(loops, CRASHES, 0.0)
+    loops.worked(A)
+    assert loops.held_until(A, 1.0) is None
+    assert loops.next_release(1.0) is None
