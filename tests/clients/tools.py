@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from runtime.container_command import FolderMount
 
 PYTHON_CLIENTS = ("requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5")
 NODE_CLIENTS = ("node@24.21.0", "npm@11.21.2", "undici@8.12.4")
+OPENAI = "openai==3.52.0"
 CLAUDE = "@anthropic-ai/claude-code@2.1.329"
 FETCH_TIMEOUT_S = 600
 
@@ -36,6 +38,18 @@ def python_clients(image: str) -> FolderMount:
             _run(f"{environment}/bin/pip", "install", "-q", *wanted, *PYTHON_CLIENTS)
 
     return _tool("python-clients", (*PYTHON_CLIENTS, version), fetch)
+
+
+def openai_client() -> Path:
+    """OpenAI's own Python client, for the Python that runs the tests; what it needs comes along."""
+    version = ".".join(map(str, sys.version_info[:2]))
+
+    def fetch(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as environment:
+            _run(sys.executable, "-m", "venv", environment)
+            _run(f"{environment}/bin/pip", "install", "-q", "--only-binary=:all:", "--target", str(folder), OPENAI)
+
+    return Path(_tool("openai-client", (OPENAI, version), fetch).path)
 
 
 def _python_of(image: str) -> str:

@@ -62,12 +62,14 @@ class Workshop:
         self.may_work = asyncio.Event()
         self.may_work.set()
         self.cancelled: list[str] = []
+        self.was_cancelled = asyncio.Event()
 
     def submitted(self, submission: StoredSubmission) -> None:
         self._queue.put_nowait(submission)
 
     async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
         self.cancelled.append(reason)
+        self.was_cancelled.set()
         if (stop := self._stops.get(submission.submission_id)) is not None:
             stop.set()
             return True
