@@ -9,6 +9,7 @@ import click
 
 BENCHES = {
     "credproxy": "the credential proxy beside mitmdump, a bare tunnel and no proxy: speed, CPU, streams, memory",
+    "host": "messages taken in, restarts under work, commands, bursts, many sessions",
     "latency": "from a message to the model and back, fresh and from the spare, against the engine's own start",
     "memory": "idle memory and CPU of host and proxy, memory per waiting and working agent, image size",
 }

@@ -40,6 +40,12 @@ def at_most(key: str, value: float, unit: str, limit: float, source: str = "") -
     return Metric(key=key, value=value, unit=unit, target=target, ok=value <= limit)
 
 
+def at_least(key: str, value: float, unit: str, limit: float, source: str = "") -> Metric:
+    """Return a metric that is ok from the limit on."""
+    target = f">= {limit:.4g} {unit}".rstrip() + (f" ({source})" if source else "")
+    return Metric(key=key, value=value, unit=unit, target=target, ok=value >= limit)
+
+
 def figure(key: str, value: float, unit: str) -> Metric:
     """Return a metric without a target."""
     return Metric(key=key, value=value, unit=unit)

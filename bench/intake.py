@@ -1,0 +1,210 @@
+"""How fast messages are taken in: the host's own intake and store in this process, a channel that hands them over."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.report import percentile
+from channels.channel import DeliveryFailed, Inbox
+from protocol.codec import from_json, to_json
+from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
+from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
+from runtime.intake import Intake, IntakeEnds
+from runtime.store.records import Binding, PersonLimits, StoredMessage
+from runtime.store.store import Store, open_store
+
+CHANNEL = ChannelId("bench")
+GROUP = GroupId("main")
+CHATS = 50
+SENDERS = 200
+"""Updates that are handed over at the same time when the rate is measured."""
+CALM_PER_S = 500
+"""Updates a second when the time of one is measured: a busy day, and far from the limit."""
+FSYNCS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What taking messages in came to."""
+
+    per_s: float
+    """Stored and acknowledged."""
+    filed_per_s: float
+    """Decided on too."""
+    calm_p50_ms: float
+    calm_p99_ms: float
+
+
+class Wire:
+    """A platform that is this process."""
+
+    @property
+    def channel_id(self) -> ChannelId:
+        return CHANNEL
+
+    async def run(self, inbox: Inbox) -> None:
+        del inbox
+        await asyncio.Event().wait()
+
+    def decode(self, raw: bytes) -> InboundMessage | None:
+        return from_json(InboundMessage, json.loads(raw))
+
+    async def send(self, message: OutboundMessage) -> Receipt:
+        raise DeliveryFailed(f"nothing is said in {message.chat}", permanent=True)
+
+    async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
+        raise DeliveryFailed(f"{file.name} is not here, for {into}, {max_bytes}", permanent=True)
+
+    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
+        """Nobody looks."""
+
+    def health(self) -> str:
+        return "ok"
+
+
+def fsync_ms(folder: Path) -> float:
+    """Return the median ms of writing 4 KiB and having them on disk: what a commit cannot be faster than."""
+    times = []
+    descriptor = os.open(folder / "yardstick", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        for _ in range(FSYNCS):
+            began = time.perf_counter()
+            os.write(descriptor, b"\0" * 4096)
+            os.fdatasync(descriptor)
+            times.append((time.perf_counter() - began) * 1000)
+    finally:
+        os.close(descriptor)
+    return percentile(times, 50)
+
+
+@asynccontextmanager
+async def opened_intake(home: Path) -> AsyncIterator[tuple[Store, Intake]]:
+    """Run an intake on a store in `home`, with chats whose people are known and bound."""
+    async with open_store(home) as store, asyncio.TaskGroup() as parts:
+        for number in range(CHATS):
+            await store.save_person(_person(number), f"Person {number}", "member", "bench")
+            await store.bind(Binding(chat=_chat(number), chat_kind="direct", group_id=GROUP, added_by="bench"))
+        wire = Wire()
+        intake = Intake(
+            store,
+            lambda: {CHANNEL: wire},
+            lambda: {GROUP: PersonLimits()},
+            IntakeEnds(queued=_ignore, command=_no_command, outbox=lambda: None),
+            inbox=lambda group: home / "groups" / group / "inbox",
+            max_file_bytes=lambda: 0,
+            rehearsing=lambda: (),
+        )
+        running = parts.create_task(intake.run())
+        yield store, intake
+        running.cancel()
+
+
+async def take_in(intake: Intake, events: Iterator[int], count: int) -> float:
+    """Hand over `count` updates, SENDERS at a time; return how many a second were stored and acknowledged."""
+    left = itertools.repeat(None, count)
+
+    async def send() -> None:
+        for _ in left:
+            number = next(events)
+            await intake.accept(CHANNEL, f"e{number}", _update(number))
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as senders:
+        for _ in range(SENDERS):
+            senders.create_task(send())
+    return count / (time.perf_counter() - began)
+
+
+async def take_in_calmly(intake: Intake, events: Iterator[int], seconds: float) -> Sequence[float]:
+    """Hand over CALM_PER_S updates a second, whether earlier ones are done or not; return each one's ms."""
+    times: list[float] = []
+
+    async def send(number: int) -> None:
+        began = time.perf_counter()
+        await intake.accept(CHANNEL, f"e{number}", _update(number))
+        times.append((time.perf_counter() - began) * 1000)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as senders:
+        for index in range(int(CALM_PER_S * seconds)):
+            due = began + index / CALM_PER_S
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            senders.create_task(send(next(events)))
+    return times
+
+
+async def measure(at: Sequence[int], sample: int, calm_s: float) -> tuple[float, dict[int, Taken]]:
+    """Return the yardstick in ms, and what taking in comes to when the store holds so many messages."""
+    with tempfile.TemporaryDirectory(prefix="ny-intake-") as folder:
+        home = Path(folder)
+        yardstick = fsync_ms(home)
+        found: dict[int, Taken] = {}
+        async with opened_intake(home) as (store, intake):
+            events, held = itertools.count(), 0
+            for size in at:
+                if size > held:
+                    await take_in(intake, events, size - held)
+                await all_filed(store)
+                began = time.perf_counter()
+                per_s = await take_in(intake, events, sample)
+                await all_filed(store)
+                filed_per_s = sample / (time.perf_counter() - began)
+                calm = await take_in_calmly(intake, events, calm_s)
+                held = size + sample + len(calm)
+                found[size] = Taken(
+                    per_s=per_s,
+                    filed_per_s=filed_per_s,
+                    calm_p50_ms=percentile(calm, 50),
+                    calm_p99_ms=percentile(calm, 99),
+                )
+        return yardstick, found
+
+
+async def all_filed(store: Store) -> None:
+    """Wait until what was acknowledged has been decided on as well."""
+    while True:
+        if not await store.pending_raws((CHANNEL,), 1):
+            return
+        await asyncio.sleep(0.05)
+
+
+def _update(number: int) -> bytes:
+    chat = number % CHATS
+    inbound = InboundMessage(
+        channel_id=CHANNEL,
+        event_id=f"e{number}",
+        chat=_chat(chat),
+        chat_kind="direct",
+        person=_person(chat),
+        sender_name=f"Person {chat}",
+        text=f"message {number}: how is the backup doing today, and when was it last tried out?",
+        sent_at="2026-01-31T09:00:00Z",
+        platform_message_id=PlatformMessageId(f"p{number}"),
+    )
+    return json.dumps(to_json(inbound)).encode()
+
+
+def _chat(number: int) -> ChatKey:
+    return ChatKey(f"bench:{number}")
+
+
+def _person(number: int) -> PersonKey:
+    return PersonKey(f"bench:{number}")
+
+
+def _ignore(message: StoredMessage) -> None:
+    """Nobody works here."""
+
+
+async def _no_command(message: StoredMessage) -> None:
+    """Nobody commands here."""
