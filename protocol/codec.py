@@ -152,7 +152,8 @@ def _decoder(hint: Any) -> Decoder:
     if isinstance(hint, _Literal):
         decode = _choice_decoder({choice: choice for choice in hint.choices})
         return _optional_decoder(decode) if hint.or_none else decode
-    if isinstance(hint, types.UnionType):
+    # `X | None` of a Literal with a name of its own is one of typing's.
+    if isinstance(hint, types.UnionType) or str(getattr(hint, "__origin__", "")) == "typing.Union":
         (inner,) = (argument for argument in hint.__args__ if argument is not types.NoneType)
         return _optional_decoder(_decoder(inner))
     if isinstance(hint, types.GenericAlias):

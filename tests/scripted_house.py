@@ -7,10 +7,11 @@ until stopped, `quiet` says nothing, `buttons` asks, `file` sends one, anything 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from channels.channel import Channel
 from channels.terminal.channel import TerminalChannel
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, ChatKey, TaskId
@@ -176,13 +177,13 @@ def _reply(text: str) -> TaskResult:
 class House:
     """What a test may look at."""
 
-    def __init__(self, home: Home, fork: Path, store: Store) -> None:
+    def __init__(self, home: Home, fork: Path, store: Store, others: Mapping[str, Channel]) -> None:
         self.home = home
         self.fork = fork
         self.store = store
         self.proxy = ProxyAdmin(home.proxy_socket, answer_timeout_s=0.2)
         self.channel = TerminalChannel(ChannelId("terminal"), home.path / "terminal")
-        self.channel_house = ChannelHouse(lambda channel_id, settings: self.channel)
+        self.channel_house = ChannelHouse(lambda channel_id, _: others.get(channel_id, self.channel))
         self.state = HostState(home, fork, self.channel_house, self.proxy)
         self.agent = ScriptedAgent(store, self.channel, home.path)
         self.containers = NoContainers()
@@ -283,8 +284,11 @@ class House:
 
 
 @asynccontextmanager
-async def scripted_house(folder: Path, settings: str = "") -> AsyncIterator[House]:
-    """Run a house in a folder: `home` and `fork` in it are made, with the agents main and side."""
+async def scripted_house(
+    folder: Path, settings: str = "", others: Mapping[str, Channel] | None = None
+) -> AsyncIterator[House]:
+    """Run a house in a folder: `home` and `fork` in it are made, with the agents main and side. `others`: channels beside
+    the terminal, which the settings name."""
     home, fork = Home(folder / "home"), folder / "fork"
     for group in ("main", "side", "example"):
         (fork / "groups" / group).mkdir(parents=True, exist_ok=True)
@@ -293,7 +297,7 @@ async def scripted_house(folder: Path, settings: str = "") -> AsyncIterator[Hous
     for path in (home.path, home.run, home.logs):
         path.mkdir(mode=0o700, exist_ok=True)
     async with open_store(home.path) as store:
-        house = House(home, fork, store)
+        house = House(home, fork, store, others or {})
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(part)

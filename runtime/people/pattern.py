@@ -2,8 +2,8 @@
 
 Python's own engine goes back and tries again, so that a pattern and a text that fit badly can keep a host busy for
 hours. This one walks all possibilities at once (Thompson's construction): a step for each character and state. Case is
-not looked at. There are: `.` `[a-z]` `[^…]`; `\\d` `\\w` `\\s` (in capitals: all others); `\\b` for a word's edge, `^` `$`
-for the text's; `( )` `|` `*` `+` `?`. No counted repeats, no back references, no looking around.
+not looked at. There are: `.` `[a-z]` `[^…]`; `\\d` `\\w` `\\s` (in capitals: all others); `\\b` for a word's edge,
+`^` `$` for the text's; `( )` `|` `*` `+` `?`. No counted repeats, no back references, no looking around.
 """
 
 from __future__ import annotations

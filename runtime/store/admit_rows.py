@@ -38,6 +38,7 @@ def let_in(
     """Give somebody a role with an agent, tie their direct chats that have none to it, and tell them."""
     name = request.name if request is not None else ""
     admitted = people_rows.admit_person(transaction, key, name, role, group_id, f"approval:{by}")
+    transaction.run("forget_refusal", person=key)
     chats = people_rows.direct_chats(transaction, key)
     chats += (request.chat,) if request is not None and request.chat not in chats else ()
     for chat in chats:

@@ -285,15 +285,14 @@ async def test_updates_of_an_absent_channel_wait_for_it(house: House) -> None:
 
 
 async def test_a_stranger_is_refused_with_one_reply(house: House) -> None:
-    """Somebody unknown is refused and told once; nothing of theirs is queued."""
+    """Somebody unknown is refused and told once, with their id and a code; nothing of theirs is queued."""
     async with house.running():
         for number in range(3):
             await house.say(str(number), person="wire:eve", chat="wire:eve")
         await house.message(2)
     assert house.queued == []
-    assert house.outbox_wakes == 1
-    (notice,) = await house.store.claim_outbox()
-    assert notice.message.text == access.NOT_KNOWN
+    notices = [row.message for row in await house.store.claim_outbox() if row.message.chat == "wire:eve"]
+    assert [("wire:eve" in notice.text, "nightyard person approve" in notice.text) for notice in notices] == [(True, True)]
     assert {message.state for message in await house.store.recent_messages()} == {MessageState.REFUSED}
 
 

@@ -118,6 +118,10 @@ SELECT identity FROM identities WHERE person = :person ORDER BY added_at, identi
 INSERT INTO refusals (person, refused_at) VALUES (:person, :refused_at)
 ON CONFLICT (person) DO UPDATE SET refused_at = excluded.refused_at;
 
+-- name: forget_refusal
+-- What a person was told when they were a stranger keeps nothing from being told now.
+DELETE FROM refusals WHERE person = :person;
+
 -- name: bind
 -- A chat gets an agent, or its binding to the agent is changed.
 INSERT INTO bindings (chat, group_id, chat_kind, answers, pattern, sticky_minutes, whom, whom_names, rest, session, mode,
