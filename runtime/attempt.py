@@ -25,6 +25,7 @@ from runtime.agent_events import (
     StrangerRefused,
 )
 from runtime.agent_link_rules import LinkMemory
+from runtime.approvals.tool_gate import ToolGate
 from runtime.attempt_outcome import (
     AttemptOutcome,
     Crashed,
@@ -66,6 +67,7 @@ class Attempt:
         self._talk = talk
         self._session = taken
         self._schema = row.spec.result_schema if row.spec else None
+        self._gate = ToolGate(desk.store, row.task_id, ())
         self._starting: asyncio.Timeout | None = None
         self._stop_reason = ""
         self._may_use_tools = False
@@ -77,6 +79,7 @@ class Attempt:
     async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
         self._schema = task.result_schema
+        self._gate = ToolGate(self._desk.store, task.task_id, assignment.constraints)
         try:
             async with asyncio.timeout(None) as self._starting:
                 if self._stop_reason:
@@ -208,6 +211,9 @@ class Attempt:
         return None
 
     async def _store_step(self, session: AgentSession, event: StepTaken) -> AttemptOutcome | None:
+        violation = await self._gate.violation(event.step)
+        if violation:
+            return Misbehaved(code="constraint_bypassed", detail=violation)
         try:
             stored_seq = await insist(
                 lambda: self._desk.store.store_step(self._attempt.attempt_id, event.seq, event.step), "a step"

@@ -15,6 +15,7 @@ from typing import Protocol
 from protocol.ids import AttemptId, ChatKey, GroupId, TaskId, mint
 from protocol.message import InboundMessage
 from protocol.task import Effects, Lease, Task
+from runtime.approvals.constraint_terms import egress_rules
 from runtime.config import task_limits
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
@@ -107,6 +108,7 @@ class HeadStarts:
             effects=Effects.LIVE,
             limits=limits,
             routes=(group.model.route,),
+            constraints=egress_rules(self._desk.constraints(group.group_id)),
             purses=self._desk.money.purses_of(group, "person:"),
         )
         return HeadStart(offer=offer, session=session, kind=kind, likely_lease=lease)

@@ -16,6 +16,7 @@ from protocol.record import replace
 from protocol.task import Lease, Limits, ModelRoute, Purse, Task
 from protocol.transcript import Entry, Step, ToolOutput
 from runtime.access import role_of
+from runtime.approvals.constraint_terms import Constraint, egress_rules, tool_rules
 from runtime.config import RouteSettings, resolve_model, task_limits
 from runtime.envelope import Envelope, LongText, build_envelope, build_submission
 from runtime.group import Group
@@ -118,6 +119,7 @@ def build_assignment(
     cards: Sequence[SkillCard],
     delegates: Sequence[AgentCard] = (),
     steps: Sequence[Step],
+    constraints: Sequence[Constraint] = (),
 ) -> Assignment:
     """Return what one attempt needs to begin, or to go on where the last one was cut off."""
     return Assignment(
@@ -130,10 +132,17 @@ def build_assignment(
         skills=tuple(recent_cards(cards)),
         delegates=tuple(delegates),
         steps=tuple(steps),
+        constraints=tool_rules(constraints),
     )
 
 
-def build_lease(task: Task, attempt: AttemptRow, model: ModelRoute, purses: tuple[Purse, ...] = ()) -> Lease:
+def build_lease(
+    task: Task,
+    attempt: AttemptRow,
+    model: ModelRoute,
+    purses: tuple[Purse, ...] = (),
+    constraints: Sequence[Constraint] = (),
+) -> Lease:
     """Return what the attempt's sockets may do: this task, under its limits, over its one model route."""
     return Lease(
         task_id=task.task_id,
@@ -144,6 +153,7 @@ def build_lease(task: Task, attempt: AttemptRow, model: ModelRoute, purses: tupl
         routes=(model.route,),
         labels=task.labels,
         purses=purses,
+        constraints=egress_rules(constraints),
     )
 
 

@@ -17,6 +17,7 @@ from protocol.proxy_admin import ProxyCall
 from protocol.task import Lease, Limits, Purse, Task
 from runtime.agent_events import AgentEvent
 from runtime.agent_link_rules import LinkMemory
+from runtime.approvals.constraint_terms import Constraint
 from runtime.config import ParsedSettings, Settings
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
@@ -149,6 +150,8 @@ class TaskDesk:
     alarm: Callable[[str, str, GroupId], None]
     """Has an owner read a text about a group, once for a key: (key, text, group). Returns at once."""
     money: MoneyRoom
+    constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
+    """What of a group's work somebody is asked about first."""
     crash_loops: CrashLoops = field(default_factory=CrashLoops)
     """Which groups are held back because their agents crash."""
     ends: TaskEnds = field(default_factory=TaskEnds)

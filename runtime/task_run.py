@@ -20,7 +20,7 @@ from pathlib import Path
 from credproxy.admin_client.link import ProxyError
 from protocol.ids import GroupId, MessageId, TaskId
 from protocol.link import SteerMessage
-from protocol.task import Task, TaskResult, TaskStatus
+from protocol.task import Lease, ModelRoute, Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
 from runtime.attempt import Attempt, link_memory
 from runtime.attempt_outcome import (
@@ -212,11 +212,17 @@ class TaskRun:
             cards=[skill.card for skill in skills],
             delegates=self._desk.around.groups.delegates_of(group),
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
+            constraints=self._desk.constraints(group.group_id),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
         self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
-        lease = build_lease(task, row, model, self._desk.money.purses_of(group, self._row.submitter))
+        lease = self._lease(task, row, group, model)
         return await self._attempt.start(kind, task, lease, assignment)
+
+    def _lease(self, task: Task, attempt: AttemptRow, group: Group, model: ModelRoute) -> Lease:
+        desk = self._desk
+        purses = desk.money.purses_of(group, self._row.submitter)
+        return build_lease(task, attempt, model, purses, desk.constraints(group.group_id))
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
         """Find where an earlier host left the task: follow its container again, or say how its last attempt ended."""
@@ -232,7 +238,7 @@ class TaskRun:
                     await self._attempt.stop(self._stop_reason)
                 model = model_of(task, group, self._desk.settings.routes)
                 task = replace(task, limits=self._desk.money.limits_of(task))
-                lease = build_lease(task, last, model, self._desk.money.purses_of(group, self._row.submitter))
+                lease = self._lease(task, last, group, model)
                 return await self._attempt.adopt(memory, lease, _wall_left_s(task, last))
         if last.state == "ended" and last.end_reason.startswith("crashed"):
             return Crashed(exit_code=None, out_of_memory=False, stderr_tail="")

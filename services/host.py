@@ -30,6 +30,7 @@ from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.approvals.house import DecisionHouse
 from runtime.channel_house import ChannelHouse, MakeChannel
+from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.house import house_handlers
 from runtime.commands.money import money_handlers
@@ -37,6 +38,7 @@ from runtime.commands.people import people_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
+from runtime.control.approvals import approval_verbs
 from runtime.control.house import house_verbs
 from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
@@ -208,6 +210,7 @@ class Host:
                 waiting=self._waiting,
                 pauses=self._pauses,
                 alarm=self._alarm.tell,
+                constraints=self._decisions.book.of,
             )
         )
         self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
@@ -258,6 +261,7 @@ class Host:
             self._lasting.handlers,
             people_handlers(self._people, self._chats),
             self._time.handlers,
+            approval_handlers(self._decisions.desk),
         )
         self._commands = CommandDesk(handlers, store)
         self._intake = Intake(
@@ -287,6 +291,7 @@ class Host:
                 self._programs.verbs,
                 people_verbs(self._people, self._chats, self._destinations),
                 self._time.verbs,
+                approval_verbs(self._decisions.desk),
             ),
             self._operations.open_terminal,
             self._terminal,
@@ -365,6 +370,7 @@ class Host:
         self._delivery.wake()
         self._dispatcher.wake()
         self._money.spending.wake()
+        self._decisions.book.reload("cli")
         self._intake.recover()
 
 

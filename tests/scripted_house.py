@@ -19,12 +19,14 @@ from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.approvals.house import DecisionHouse
 from runtime.channel_house import ChannelHouse
+from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.house import house_handlers
 from runtime.commands.money import money_handlers
 from runtime.commands.people import people_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
+from runtime.control.approvals import approval_verbs
 from runtime.control.house import house_verbs
 from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
@@ -247,6 +249,7 @@ class House:
             self.lasting.handlers,
             people_handlers(self.people, self.chats),
             schedule_handlers(self.schedules.desk, store),
+            approval_handlers(self.decisions.desk),
         )
         self.commands = CommandDesk(handlers, store)
         ends = IntakeEnds(queued=self.agent.arrived, command=self._command, outbox=self.delivery.wake)
@@ -269,6 +272,7 @@ class House:
                 self.programs.verbs,
                 people_verbs(self.people, self.chats, self.destinations),
                 schedule_verbs(self.schedules.desk),
+                approval_verbs(self.decisions.desk),
             ),
             self.operations.open_terminal,
             self.channel,
@@ -307,6 +311,7 @@ async def scripted_house(
                     house.intake.run(),
                     house.channel_house.run(house.intake),
                     house.control.run(),
+                    house.decisions.approvals.run(),
                 )
             ]
             await house.control.listening.wait()

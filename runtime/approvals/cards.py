@@ -44,7 +44,11 @@ def build_card(
 ) -> tuple[OutboundMessage, ...]:
     """Return what is put into a chat: the whole effect as a file where it is long, then the card with its buttons."""
     shown = cut_lines(effect_lines(approval.payload, approval.lines))
-    lines = [f"**{_TITLES[approval.kind]}: {approval.approval_id}**", escape(approval.summary), _facts(approval, zone_name)]
+    lines = [
+        f"**{_TITLES[approval.kind]}: {approval.approval_id}**",
+        escape(approval.summary),
+        _facts(approval, zone_name),
+    ]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
     if approval.kind == "review" and approval.quorum == 1:

@@ -42,6 +42,8 @@ class EgressApprovals:
         self._book = book
         self._awake = asyncio.Event()
         self._awake.set()
+        self._one_at_a_time = asyncio.Lock()
+        """Held while what waits is listed and answered: else one yes could reach two equal requests."""
         approvals.subscribe("egress", self.decided)
 
     def note(self, event: ProxyEvent) -> None:
@@ -66,24 +68,27 @@ class EgressApprovals:
     async def decided(self, approval: Approval) -> None:
         """Carry a decision to the proxy, if the request still waits there; else it is told when it comes again. Raises
         ProxyError where the proxy is away: then it is told again."""
-        for held in await list_approvals(self._admin):
-            if held.digest == _digest(approval):
-                await self._carry(approval, held)
-                self._awake.set()  # two of the same may wait: one yes lets one out, the other is asked about
-                return
+        async with self._one_at_a_time:
+            for held in await list_approvals(self._admin):
+                if held.digest == _digest(approval):
+                    self._awake.set()  # two of the same may wait: one yes lets one out, the other is asked about
+                    if not approval.is_approved or await self._approvals.use(approval.approval_id):
+                        await self._carry(approval, held)
+                    return
 
     async def _ask_about_all(self) -> None:
-        for held in await list_approvals(self._admin):
-            try:
-                await self._ask_about(held)
-            except OperationRefused as refused:
-                extra = {"action": "hold_not_asked", "group_id": held.group_id, "task_id": held.task_id}
-                log.warning("nobody is asked about a held request: %s", refused, extra=extra)
-            except ProxyRefused as refused:
-                log.info("a held request is gone: %s", refused, extra={"action": "hold_gone"})
+        async with self._one_at_a_time:
+            for held in await list_approvals(self._admin):
+                try:
+                    await self._ask_about(held)
+                except OperationRefused as refused:
+                    extra = {"action": "hold_not_asked", "group_id": held.group_id, "task_id": held.task_id}
+                    log.warning("nobody is asked about a held request: %s", refused, extra=extra)
+                except ProxyRefused as refused:
+                    log.info("a held request is gone: %s", refused, extra={"action": "hold_gone"})
 
     async def _ask_about(self, held: WaitingApproval) -> None:
-        """Ask about a request, or say at once what was decided about the same."""
+        """Ask about a request, or say at once what was decided about the same: a yes is used by asking."""
         lines = await show_approval(self._admin, held.approval_id, is_full=True)
         approval = await self._approvals.ask(self._question(held, lines))
         if not approval.is_open:
@@ -121,7 +126,6 @@ class EgressApprovals:
         by = _proxy_name(approval, held)
         try:
             if approval.is_approved:
-                await self._approvals.use(approval.approval_id)
                 await approve(self._admin, held.approval_id, by=by)
             elif approval.state == "denied":
                 await deny(self._admin, held.approval_id, by=by, because=approval.because or approval.reason)

@@ -36,6 +36,15 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="budget", what="today's budgets; raise, wait or stop (owners only)", asks="[WORD BUDGET]", least="owner"
     ),
+    CommandSpec(name="approvals", what="what waits for a yes or no", asks="[CODE]"),
+    CommandSpec(name="approve", what="let something go that waits for a yes", asks="CODE [REACH] [TIME]"),
+    CommandSpec(name="deny", what="say no to it; the same is not asked again for a day", asks="CODE [WHY]"),
+    CommandSpec(
+        name="constraint",
+        what="what this agent must always ask about first (admins only)",
+        asks="[add …|remove CODE]",
+        least="admin",
+    ),
     CommandSpec(name="retry", what="try again what failed here; `list` shows it", asks="[LETTER]"),
     CommandSpec(
         name="undo", what="take my files back to before a task; the last one, if you name none", asks="[TASK]"
