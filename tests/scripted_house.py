@@ -27,6 +27,7 @@ from runtime.commands.people import people_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.approvals import approval_verbs
+from runtime.control.delegation import delegation_verbs
 from runtime.control.house import house_verbs
 from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
@@ -272,6 +273,7 @@ class House:
                 self.programs.verbs,
                 people_verbs(self.people, self.chats, self.destinations),
                 schedule_verbs(self.schedules.desk),
+                delegation_verbs(store),
                 approval_verbs(self.decisions.desk),
             ),
             self.operations.open_terminal,
