@@ -64,15 +64,5 @@ class ProxyCall(Record):
     """None: begun, no answer seen: it may have happened."""
 
 
-class ProxyDenial(Record):
-    """One request that the proxy refused a task, as the audit knows it."""
-
-    target: str
-    """As in ProxyEvent."""
-    code: str
-    """Why: `host_not_granted`, `limit_calls`, `frozen`."""
-    at: str
-
-
 ADMIN_CLIENT_FRAMES = FrameSet(AdminRequest)
 ADMIN_SERVER_FRAMES = FrameSet(AdminReply, AdminProblem, ProxyEvent)

@@ -25,7 +25,6 @@ from protocol.proxy_admin import (
     AdminReply,
     AdminRequest,
     ProxyCall,
-    ProxyDenial,
     ProxyEvent,
 )
 from protocol.task import Lease, Usage
@@ -166,11 +165,6 @@ class ProxyAdmin:
         """Return the non-idempotent calls outside model routes that the task (or one attempt) has begun."""
         answer = await self.ask("calls", {"task_id": task_id, "attempt_id": attempt_id})
         return tuple(from_json(ProxyCall, call) for call in _items(answer, "calls"))
-
-    async def denials(self, task_id: TaskId) -> tuple[ProxyDenial, ...]:
-        """Return the requests that the task was refused, in order; at most the newest hundred."""
-        answer = await self.ask("denials", {"task_id": task_id})
-        return tuple(from_json(ProxyDenial, denial) for denial in _items(answer, "denials"))
 
     async def usage(self, *, task_id: TaskId | None = None, day: str | None = None) -> tuple[UsageSum, ...]:
         """Return model use per group and model: of one task, of one UTC day (`2026-11-21`), or of all time."""

@@ -1,4 +1,4 @@
-"""Verbs about what was: calls, denials and use, the log and its sums, as the audit knows them."""
+"""Verbs about what was: calls and use, the log and its sums, as the audit knows them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class RecordsVerbs:
     def table(self) -> dict[str, Verb]:
         return {
             "calls": self._calls,
-            "denials": self._denials,
             "taints": self._taints,
             "usage": self._usage,
             "model_use": self._model_use,
@@ -35,10 +34,6 @@ class RecordsVerbs:
         task = TaskId(read_text(arguments, "task_id"))
         calls = await self._proxy.audit.calls(task, None if attempt is None else AttemptId(attempt))
         return {"calls": [to_json(call) for call in calls]}
-
-    async def _denials(self, arguments: Mapping[str, Any]) -> object:
-        denials = await self._proxy.audit.denials(TaskId(read_text(arguments, "task_id")))
-        return {"denials": [to_json(denial) for denial in denials]}
 
     async def _taints(self, arguments: Mapping[str, Any]) -> object:
         found = await self._proxy.audit.taints(TaskId(read_text(arguments, "task_id")))

@@ -21,10 +21,8 @@ from credproxy.audit.migrate import migrate
 from credproxy.audit.statements import ADD_DAY, ADD_PURSE_USE, ADD_USE, FOLD_USE, INSERT, INSERT_TWO, LOST_CALLS
 from credproxy.audit.task_use import TaskUse
 from protocol.ids import DoorId, TaskId
-from protocol.proxy_admin import ProxyDenial
 from protocol.task import Lease
 
-MAX_DENIALS_TOLD = 100
 MAX_HOSTS_A_DAY = 2000
 """Of one group, in the daily sums; what comes beyond is summed as OTHER_HOSTS: an agent may invent names for ever."""
 OTHER_HOSTS = "(others)"
@@ -278,14 +276,6 @@ class AuditFile:
         ).fetchone()
         calls, input_tokens, output_tokens, cost_usd = row or (0, 0, 0, 0.0)
         return TaskUse(model_calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd)
-
-    def denials(self, task_id: TaskId) -> list[ProxyDenial]:
-        """Return what the task was refused, in order; of a very stubborn one the newest."""
-        rows = self._execute(
-            "SELECT target, detail, at FROM entries WHERE kind = 'denied' AND task_id = ? ORDER BY seq DESC LIMIT ?",
-            (task_id, MAX_DENIALS_TOLD),
-        ).fetchall()
-        return [ProxyDenial(target=target, code=code, at=at) for target, code, at in reversed(rows)]
 
     def add_day_sums(self, sums: Iterable[DaySum], up_to: int) -> None:
         """Add to the daily sums what the rows up to `up_to` say."""

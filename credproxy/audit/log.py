@@ -37,7 +37,7 @@ from credproxy.audit.records import (
 from credproxy.audit.task_use import TaskUse
 from credproxy.audit.thread import AuditThread
 from protocol.ids import AttemptId, GroupId, TaskId
-from protocol.proxy_admin import ProxyCall, ProxyDenial
+from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
 
 log = logging.getLogger(__name__)
@@ -208,10 +208,6 @@ class Audit:
                 traffic=tuple(read_traffic(connection, query)), models=tuple(read_models(connection, query))
             )
         )
-
-    async def denials(self, task_id: TaskId) -> Sequence[ProxyDenial]:
-        """Return what a task was refused, in order."""
-        return await self._submit(lambda file: file.denials(task_id))
 
     async def mark(self, name: str) -> str | None:
         """Return a stored mark (`frozen`), None if it was never set."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import h11
 
+from credproxy.admin_client.audit import AuditFilter, AuditRow, read_log
 from credproxy.admin_client.link import ProxyAdmin
 from credproxy.admin_server.server import AdminServer
 from credproxy.audit.log import Audit
@@ -394,3 +395,8 @@ class Street:
         """Return every file of the proxy's home in which the canary stands in clear."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         return [path.name for path in files if needle in path.read_bytes()]
+
+
+async def denied(street: Street, task: str) -> tuple[AuditRow, ...]:
+    """Return the audit's rows of what a task was refused."""
+    return (await read_log(street.admin, AuditFilter(task=task, kinds=("denied",)))).rows

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from protocol.ids import TaskId
 from protocol.task import Limits
-from tests.credproxy.street import CANARY, DOOR, Arrived, Street, hang, say, say_json
+from tests.credproxy.street import CANARY, DOOR, Arrived, Street, denied, hang, say, say_json
 
 JSON_USE = b'{"model":"priced-model","content":[],"usage":{"input_tokens":3,"output_tokens":2}}'
 
@@ -63,9 +62,9 @@ async def test_plain_http_needs_a_grant_of_its_own(street: Street) -> None:
         host = f"127.0.0.1:{upstream.port}"
         granted = await street.ask("GET", f"http://{host}/x?y=1", host=host)
         other = await street.ask("GET", "http://example.org/", host="example.org")
-        (denial,) = await street.admin.denials(TaskId("task_1"))
-        assert await street.admin.denials(TaskId("task_of_others")) == ()
-    assert (denial.target, denial.code) == ("GET http://example.org/", "host_not_granted")
+        (denial,) = await denied(street, "task_1")
+        assert await denied(street, "task_of_others") == ()
+    assert (denial.target, denial.detail) == ("GET http://example.org/", "host_not_granted")
     assert granted.status == 200
     assert upstream.inbox[0].line == "GET /x?y=1 HTTP/1.1"
     assert (other.status, other.headers["x-nightyard"]) == (403, "host_not_granted")

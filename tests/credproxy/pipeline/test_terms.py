@@ -14,7 +14,6 @@ import pytest
 
 from credproxy.policy.rules import Policy, index_rules
 from credproxy.policy.verdict import WebRead
-from protocol.ids import TaskId
 from protocol.task import Effects
 from tests.credproxy.street import (
     CANARY,
@@ -25,6 +24,7 @@ from tests.credproxy.street import (
     Response,
     Street,
     Upstream,
+    denied,
     hang,
     say,
     say_json,
@@ -568,5 +568,5 @@ async def test_reload_leaves_allowed_calls_alone(street: Street, upstream: Upstr
         await street.admin.reload()
         go_on.set()
         assert (await asking).status == 200
-    assert await street.admin.denials(TaskId("task_1")) == ()
+    assert await denied(street, "task_1") == ()
     await street.admin.end(DOOR)
