@@ -86,10 +86,11 @@ def suspended_text(group_id: str, problems: Sequence[ConfigProblem]) -> str:
     )
 
 
-def paused_text(group_id: str, reasons: Sequence[str]) -> str:
+def paused_text(group_id: str, reasons: Sequence[str], *, is_of_money: bool = False) -> str:
     """Return what the chat reads while its group is held back by a person or for a reason."""
     why = "".join(f" ({reason})" for reason in reasons if reason)
-    return f"⏸ {group_id} is paused{why}; your message is kept and waits.\nTo mend it: /resume"
+    mend = "an owner may give more with /budget; else it goes on at 00:00 UTC" if is_of_money else "/resume"
+    return f"⏸ {group_id} is paused{why}; your message is kept and waits.\nTo mend it: {mend}"
 
 
 def crash_loop_text(group_id: str, left_s: float) -> str:

@@ -11,6 +11,7 @@ from protocol.ids import GroupId
 from protocol.message import OutboundMessage
 from runtime.admission import NoRoom
 from runtime.insist import insist
+from runtime.pauses import BUDGET
 from runtime.session_queue import SessionQueue, Waiting
 from runtime.task_desk import TaskDesk
 from runtime.task_words import (
@@ -72,7 +73,8 @@ class WaitingNotices:
         if problems := self._desk.around.groups.problems_of(group_id):
             return suspended_text(group_id, problems)
         if pauses := self._desk.pauses.of(group_id):
-            return paused_text(group_id, [each.reason for each in pauses])
+            is_of_money = all(each.cause == BUDGET for each in pauses)
+            return paused_text(group_id, [each.reason for each in pauses], is_of_money=is_of_money)
         held_until = self._desk.crash_loops.held_until(group_id, now)
         if held_until is not None:
             return crash_loop_text(group_id, held_until - now)

@@ -263,6 +263,7 @@ class Spending:
         use = await self._store.read(usage_rows.use_of_day, self._day)
         purses = {purse.name: purse for purse in self.purses()}
         empty = {name for name, purse in purses.items() if what_is_spent(purse, use.of(name))}
+        await self._follow_pauses(empty, purses)
         for name in sorted(empty):
             row = self._rows.get(name)
             if (row is None or row.state == "open") and not is_closed(purses[name]):
@@ -270,7 +271,6 @@ class Spending:
         for name, row in self._rows.items():
             if name not in empty and row.state != "open":
                 await self._reopen(row)
-        await self._follow_pauses(empty, purses)
         await self._resume_tasks(empty)
 
     async def _refresh(self) -> None:

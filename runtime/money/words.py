@@ -41,8 +41,10 @@ def limit_text(purse: Purse, used: UsedSum, times: float = 1.0) -> str:
 def pause_reason(purse: Purse) -> str:
     """Return why a group is held back, without a full stop."""
     if is_closed(purse):
-        return f"{purse_name(purse.name)} is 0"
-    return f"{purse_name(purse.name)} of today is used up; an owner may raise it, else work goes on at 00:00 UTC"
+        group = group_of(purse.name)
+        where = "budgets in nightyard.yaml" if group is None else f"limits and budget in groups/{group}/group.yaml"
+        return f"{purse_name(purse.name)} is 0: {where} say so"
+    return f"{purse_name(purse.name)} of today is used up"
 
 
 def waits_text(spent: str) -> str:
