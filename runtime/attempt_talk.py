@@ -60,10 +60,10 @@ class AttemptTalk:
             self._unsent.add(message.message_id)
         await self.send_unsent()
 
-    def withdraw(self, message_id: MessageId) -> None:
-        """Do not tell this any more."""
-        self._untaken.pop(message_id, None)
+    def withdraw(self, message_id: MessageId) -> bool:
+        """Do not tell this any more; False if it was not to be told, or was taken in."""
         self._unsent.discard(message_id)
+        return self._untaken.pop(message_id, None) is not None
 
     async def stored(self, step: Step) -> None:
         """Hear that a step is on disk."""

@@ -23,7 +23,7 @@ from runtime.operations import FREEZE_REASON, Stopped
 from runtime.session_queue import Interrupt, Lane, Refuse, SessionQueue, StartTask, Waiting
 from runtime.store import question_rows, submission_rows
 from runtime.store.errors import ClaimRefused
-from runtime.store.records import Begun, Claim, Filed, MessageState, StoredMessage, TaskRow
+from runtime.store.records import Begun, Claim, Filed, MessageState, Original, StoredMessage, TaskRow
 from runtime.store.submission_rows import StoredSubmission
 from runtime.task_desk import TaskDesk
 from runtime.task_ends import TaskEnds
@@ -91,6 +91,37 @@ class Dispatcher:
             self._collecting.discard(message.inbound.chat)
         self._add([message])
         self._awake.set()
+
+    def changed(self, task_id: TaskId, message: StoredMessage) -> None:
+        """Have a task hear that a message it works on was edited or taken back; if it runs no more, the session's next
+        one reads it as context."""
+        for work in self._works_of(task_id):
+            if self._tasks is not None:
+                self._tasks.create_task(self._tell_of_change(work, message))
+
+    async def _tell_of_change(self, work: Work, message: StoredMessage) -> None:
+        await work.settled.wait()
+        if work.run is not None:
+            await work.run.tell_of_change(message)
+
+    def replaced(self, original: Original) -> None:
+        """Hear that a waiting message says something else now: who was handed the old words gets the new ones."""
+        for work in self._handed(original):
+            if self._tasks is not None:
+                self._tasks.create_task(self._tell(work, (original.message_id,)))
+
+    def withdrawn(self, original: Original) -> None:
+        """Hear that a waiting message was taken back, and that the store has ended it."""
+        if original.session_id is not None:
+            self._queue.withdraw(Lane(original.session_id), original.message_id)
+        self._notices.forget(original.message_id)
+        self._handed(original)
+        self._awake.set()
+
+    def _handed(self, original: Original) -> list[Work]:
+        """Return the tasks that were handed a waiting message and have not taken it in; they are not told it now."""
+        works = self._works_in(Lane(original.session_id)) if original.session_id is not None else []
+        return [work for work in works if work.run is not None and work.run.talk.withdraw(original.message_id)]
 
     def submitted(self, submission: StoredSubmission) -> None:
         """Take work that has just been queued in the store."""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel
-from protocol.ids import ChannelId, GroupId, MessageId, TaskId
+from protocol.ids import ChannelId, GroupId, TaskId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import (
     Admission,
@@ -31,7 +31,7 @@ from runtime.inbound_text import shorten
 from runtime.insist import insist
 from runtime.people.records import AccessRequest, AskOwner
 from runtime.store import access_rows, change_rows, inbound_rows, people_rows, request_rows
-from runtime.store.records import Filed, MessageState, PersonLimits, RawUpdate, SenderFacts, StoredMessage
+from runtime.store.records import Filed, MessageState, Original, PersonLimits, RawUpdate, SenderFacts, StoredMessage
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ class FilingDesk:
     """Something was put into the outbox."""
     changed: Callable[[TaskId, StoredMessage], None]
     """A message that a running task works on was edited or taken back; the one given says so, as context."""
-    withdrawn: Callable[[MessageId], None]
+    replaced: Callable[[Original], None]
+    """A waiting message says something else now."""
+    withdrawn: Callable[[Original], None]
     """A waiting message was taken back: it is not queued any more."""
     usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None
     """The agent that a channel's settings name."""
@@ -178,8 +180,10 @@ class Filing:
         )
         if filed is None or not filed.first:
             return filed
-        if decision.change == "withdraw":
-            self._desk.withdrawn(original.message_id)
+        if decision.change == "replace":
+            self._desk.replaced(original)
+        elif decision.change == "withdraw":
+            self._desk.withdrawn(original)
         elif decision.change == "tell" and original.task_id is not None:
             self._desk.changed(original.task_id, filed.message)
         return filed

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel, Undecodable
-from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, TaskId
+from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
 from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
 from runtime.head_start import HeadStart, HeadStartDesk
@@ -29,6 +29,7 @@ from runtime.store.access_rows import granted_requests
 from runtime.store.records import (
     Filed,
     MessageState,
+    Original,
     PersonLimits,
     RawUpdate,
     SenderFacts,
@@ -62,7 +63,9 @@ class IntakeEnds:
     changed: Callable[[TaskId, StoredMessage], None] = lambda _task, _message: None
     """A message that a running task works on was edited or taken back. The one given says so; it is kept as context, so
     that who cannot tell the agent now may leave it at that. Returns at once."""
-    withdrawn: Callable[[MessageId], None] = lambda _: None
+    replaced: Callable[[Original], None] = lambda _: None
+    """A waiting message says something else now. Returns at once."""
+    withdrawn: Callable[[Original], None] = lambda _: None
     """A waiting message was taken back: the store has ended it. Returns at once."""
     head_starts: HeadStartDesk | None = None
     """Who may have a container for a message before it is filed; None: nobody."""
@@ -98,6 +101,7 @@ class Intake:
                 rehearsing=rehearsing,
                 outbox=ends.outbox,
                 changed=ends.changed,
+                replaced=ends.replaced,
                 withdrawn=ends.withdrawn,
                 usual_group=usual_group,
                 fetch_timeout_s=fetch_timeout_s,

@@ -20,6 +20,7 @@ from runtime.approvals.constraint_terms import Constraint, egress_rules, tool_ru
 from runtime.config import RouteSettings, resolve_model, task_limits
 from runtime.envelope import Envelope, LongText, build_envelope, build_submission
 from runtime.group import Group
+from runtime.people.words import describe_destinations
 from runtime.store.records import AttemptRow, MessageState, Person, Role, StoredMessage, TaskBeginning, TaskRow
 from runtime.submission import NewSubmission, tighten
 
@@ -45,9 +46,9 @@ person that, and look for no way around it. Never ask for passwords or keys in t
 A tool call marked as "may have happened" was interrupted: look whether it took effect before you repeat it."""
 
 
-def build_instructions(group: Group) -> str:
-    """Return the system prompt: the product's few lines, then the group's own."""
-    base = BASE_INSTRUCTIONS.format(name=group.group_id)
+def build_instructions(group: Group, destinations: Sequence[str] = ()) -> str:
+    """Return the system prompt: the product's few lines, where the group may send, then the group's own."""
+    base = BASE_INSTRUCTIONS.format(name=group.group_id) + describe_destinations(destinations)
     own = group.instructions.strip()
     return f"{base}\n\n# Your owner's instructions\n\n{own}" if own else base
 
@@ -120,13 +121,14 @@ def build_assignment(
     delegates: Sequence[AgentCard] = (),
     steps: Sequence[Step],
     constraints: Sequence[Constraint] = (),
+    destinations: Sequence[str] = (),
 ) -> Assignment:
     """Return what one attempt needs to begin, or to go on where the last one was cut off."""
     return Assignment(
         attempt_id=attempt.attempt_id,
         attempt_number=attempt.number,
         task=task,
-        instructions=build_instructions(group),
+        instructions=build_instructions(group, destinations),
         model=model,
         transcript=tuple(recent_entries(transcript, MAX_TRANSCRIPT_CHARS)),
         skills=tuple(recent_cards(cards)),

@@ -152,6 +152,8 @@ class TaskDesk:
     money: MoneyRoom
     constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
     """What of a group's work somebody is asked about first."""
+    destinations: Callable[[GroupId], Sequence[str]] = lambda _: ()
+    """The names of the chats that a group may send to of its own accord."""
     crash_loops: CrashLoops = field(default_factory=CrashLoops)
     """Which groups are held back because their agents crash."""
     ends: TaskEnds = field(default_factory=TaskEnds)

@@ -59,6 +59,7 @@ from runtime.store.records import (
     LastStep,
     MessageState,
     OutboxRow,
+    StoredMessage,
     TaskRow,
 )
 from runtime.store.submission_rows import submission
@@ -145,6 +146,13 @@ class TaskRun:
         texts = zip(messages, told, strict=True)
         await self.talk.tell([SteerMessage(message_id=each.message_id, text=text.text) for each, text in texts])
 
+    async def tell_of_change(self, message: StoredMessage) -> None:
+        """Have the agent hear of an edit or a deletion of what it works on; what it does not hear is context later."""
+        people = await self._desk.store.read(people_with, speakers([message]), self.group_id)
+        told = build_told(message, people, self._desk.zone)
+        await self._write_long_texts(told.long_texts)
+        await self.talk.tell([SteerMessage(message_id=message.message_id, text=told.text)])
+
     async def run(self) -> None:
         """Bring the task to its end. Cancelled: its container works on, for the next start to take up."""
         if self._attempt is None:
@@ -213,6 +221,7 @@ class TaskRun:
             delegates=self._desk.around.groups.delegates_of(group),
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
             constraints=self._desk.constraints(group.group_id),
+            destinations=self._desk.destinations(group.group_id),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
         self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)

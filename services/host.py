@@ -194,6 +194,7 @@ class Host:
         )
         self._decisions.approvals.subscribe("spending", self._money.spending.decided)
         listeners = TaskListeners()
+        self._destinations = Destinations(store)
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -206,6 +207,7 @@ class Host:
                 delivery=self._delivery,
                 money=self._money.spending,
                 listeners=listeners,
+                destinations=self._destinations.names,
                 histories=self._histories,
                 waiting=self._waiting,
                 pauses=self._pauses,
@@ -241,7 +243,6 @@ class Host:
         )
         self._people = People(store, self.state, take_up=self._take_up, wake=self._delivery.wake)
         self._chats = Chats(store, self.state, self._people, fork, take_up=self._take_up)
-        self._destinations = Destinations(store)
         self._time = time_room(
             home,
             store,
@@ -272,6 +273,9 @@ class Host:
                 queued=self._dispatcher.arrived,
                 command=self._command,
                 outbox=self._delivery.wake,
+                changed=self._dispatcher.changed,
+                replaced=self._dispatcher.replaced,
+                withdrawn=self._dispatcher.withdrawn,
                 head_starts=self._dispatcher,
             ),
             inbox=home.inbox,

@@ -78,10 +78,3 @@ class Destinations:
         await self.resolve(group_id, name)
         await self._store.write(access_rows.remove_destination, group_id, name.strip().lower())
         await self.load()
-
-
-def describe_destinations(names: tuple[str, ...]) -> str:
-    """Return what an agent is told of where it may send; empty where there is nothing to tell."""
-    if not names:
-        return ""
-    return f"Beside this chat you may send to: {', '.join(names)}. There is no other way to reach anybody."

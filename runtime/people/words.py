@@ -38,6 +38,13 @@ _SESSIONS = {
 }
 
 
+def describe_destinations(names: Sequence[str]) -> str:
+    """Return the part of an agent's instructions that says where it may send; empty where it has no destination."""
+    if not names:
+        return ""
+    return f"\n\nBeside the chat that you answer you may send to: {', '.join(names)}. You reach nobody else."
+
+
 def build_whoami(
     *,
     person: str,

@@ -14,9 +14,10 @@ SELECT task_id FROM tasks WHERE session_id = :session_id AND state = 'running';
 UPDATE messages SET state = 'claimed', task_id = :task_id WHERE message_id = :message_id AND state = 'queued';
 
 -- name: claim_told_message
--- A queued message of its session was told to a running task.
-UPDATE messages SET state = 'claimed', task_id = :task_id
-WHERE message_id = :message_id AND state = 'queued' AND session_id = :session_id;
+-- A queued message of its session was told to a running task; or an edit, kept as context: that has been seen then.
+UPDATE messages SET state = iif(state = 'queued', 'claimed', state), task_id = :task_id
+WHERE message_id = :message_id AND session_id = :session_id
+    AND (state = 'queued' OR (state = 'context' AND task_id IS NULL));
 
 -- name: show_context
 -- Kept context is shown to a task.
@@ -125,6 +126,14 @@ INSERT INTO transcript (session_id, position, task_id, role, payload_id)
 VALUES (:session_id, :position, :task_id, :role, :payload_id);
 
 -- name: transcript_of_session
--- A conversation so far.
-SELECT p.body FROM transcript AS t JOIN payloads AS p USING (payload_id) WHERE t.session_id = :session_id
-ORDER BY t.position;
+-- A conversation so far: its newest summary, if it has one, and the turns since.
+SELECT p.body, -1 AS position FROM compactions AS c INDEXED BY compactions_session JOIN payloads AS p USING (payload_id)
+WHERE c.session_id = :session_id AND c.state = 'done' AND c.from_position = (
+    SELECT max(d.from_position) FROM compactions AS d INDEXED BY compactions_session
+    WHERE d.session_id = :session_id AND d.state = 'done')
+UNION ALL
+SELECT p.body, t.position FROM transcript AS t JOIN payloads AS p USING (payload_id)
+WHERE t.session_id = :session_id AND t.position >= coalesce(
+    (SELECT max(d.from_position) FROM compactions AS d INDEXED BY compactions_session
+        WHERE d.session_id = :session_id AND d.state = 'done'), 0)
+ORDER BY 2;
