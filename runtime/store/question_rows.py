@@ -22,6 +22,8 @@ from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
 from runtime.store.records import AttemptRow, Claim, TaskRow
 
+WENT_ON = "[The agent had this answer when it was interrupted: what it led to may have happened already. Look first.]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -32,6 +34,7 @@ class Question:
     state: Literal["open", "answered", "closed"]
     asked_at: str
     deadline_at: str
+    answered_at: str | None = None
     answer: Answered | None = None
 
 
@@ -153,7 +156,11 @@ def begin_attempt(transaction: Transaction, task_id: TaskId) -> AttemptRow:
     attempt = task_rows.begin_attempt(transaction, task_id)
     asked = _asked_by_open_tool(transaction, task_id)
     if asked is not None and asked.answer is not None:
-        output = ToolOutput(call_id=asked.ask.call_id, text=asked.answer.answer, is_error=asked.answer.is_error)
+        before = next((each for each in task_rows.attempts_of(transaction, task_id)[-2:-1]), None)
+        text = asked.answer.answer
+        if before is not None and (asked.answered_at or "") <= (before.ended_at or ""):
+            text = f"{text}\n{WENT_ON}"
+        output = ToolOutput(call_id=asked.ask.call_id, text=text, is_error=asked.answer.is_error)
         index = task_rows.next_step_index(transaction, task_id)
         task_rows.insert_step(transaction, attempt, Step(index=index, kind="tool_finished", output=output))
     return attempt
@@ -172,5 +179,6 @@ def _question(row: sqlite3.Row) -> Question:
         state=row["state"],
         asked_at=row["asked_at"],
         deadline_at=row["deadline_at"],
+        answered_at=row["answered_at"],
         answer=from_text(Answered, row["answer"]) if row["answer"] is not None else None,
     )

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from agents.conversation import MAY_HAVE_HAPPENED
-from protocol.link import Delta, FileOffer, Finished, Progress, SkillCard, StepTaken
+from protocol.link import (
+    AgentCard,
+    Answered,
+    Ask,
+    Delta,
+    FileOffer,
+    Finished,
+    Progress,
+    SkillCard,
+    Steer,
+    SteerMessage,
+    StepTaken,
+)
+from protocol.record import replace
 from protocol.task import Limits, TaskStatus
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from tests.agents.conftest import Agent
-from tests.agents.scripted_host import ScriptedHost, assignment
+from tests.agents.scripted_host import STOP, ScriptedHost, assignment
 from tests.agents.scripted_model import (
     CHUNKED,
     Line,
@@ -421,3 +435,121 @@ def test_files_and_skills(agent: Agent, host: ScriptedHost, model: ScriptedModel
     assert host.outputs()[0] == "# How to tour\n"
     assert list(host.files.values()) == [content, b""]
     assert [(offer.name, offer.caption) for offer in host.all(FileOffer)] == [("big.bin", "here"), ("empty", "")]
+
+
+def steer(*texts: str) -> Steer:
+    return Steer(messages=tuple(SteerMessage(message_id=f"msg_{text}", text=text) for text in texts))
+
+
+def test_what_is_said_meanwhile_reaches_the_model_between_rounds(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel
+) -> None:
+    """After the tools' outputs, in order; its step is stored with the turn that has seen it, not before."""
+    model.will(calls("shell", {"command": "read line < go; echo ran"}), says("All done."))
+    os.mkfifo(agent.root / "workspace/go")
+    agent.start(assignment("work"))
+    while host.next(StepTaken).step.kind != "tool_started":
+        pass
+    host.send(steer("first", "second"))
+    host.send(steer("second"))
+    (agent.root / "workspace/go").write_text("go\n")
+    assert host.result().text == "All done."
+    kinds = [step.kind for step in host.steps()]
+    assert kinds == ["model_turn", "tool_started", "tool_finished", "steered", "steered", "model_turn"]
+    assert [step.index for step in host.steps()] == list(range(6))
+    assert [step.message_ids for step in host.steps() if step.kind == "steered"] == [("msg_first",), ("msg_second",)]
+    content = model.requests[1].json()["messages"][-1]["content"]
+    assert [block.get("text", block["type"]) for block in content] == ["tool_result", "first", "second"]
+
+
+def test_what_the_model_has_not_seen_is_not_claimed(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """Said while the model gives its last answer, or before it fails: no step says that it was taken in."""
+    answering, told = threading.Event(), threading.Event()
+
+    def slowly(line: Line) -> None:
+        line.send(head(200, CHUNKED) + chunked(opening() + text_events("bye"), end=False))
+        answering.set()
+        told.wait(20)
+        line.send(chunked(closing()))
+
+    model.will(slowly)
+    agent.start(assignment())
+    answering.wait(20)
+    host.send(steer("too late"))
+    told.set()
+    assert host.result().text == "bye"
+    assert [step.kind for step in host.steps()] == ["model_turn"]
+
+
+def test_a_second_attempt_has_what_the_first_was_told(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """A steered step stands where it was said."""
+    call = ToolCall(call_id="toolu_1", name="shell", arguments={"command": "true"})
+    steps = (
+        Step(index=0, kind="model_turn", entry=Entry(role="assistant", calls=(call,))),
+        Step(index=1, kind="tool_started", call=call),
+        Step(index=2, kind="tool_finished", output=ToolOutput(call_id="toolu_1", text="ok")),
+        Step(index=3, kind="steered", entry=Entry(role="user", text="also this"), message_ids=("msg_1",)),
+    )
+    model.will(says("Both."))
+    agent.start(assignment("work", steps=steps))
+    assert host.result().text == "Both."
+    roles = [message["role"] for message in model.requests[0].json()["messages"]]
+    assert roles == ["user", "assistant", "user"]
+    assert model.requests[0].json()["messages"][-1]["content"][-1]["text"] == "also this"
+    assert host.steps()[0].index == 4
+
+
+def test_a_structured_result_ends_the_task(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """The model gives it by the tool made of the schema; its words are not read, and no tool runs after."""
+    schema = {
+        "type": "object",
+        "properties": {"files": {"$ref": "#/$defs/count"}},
+        "$defs": {"count": {"type": "integer"}},
+    }
+    model.will(calls("give_result", {"result": {"files": 7}}))
+    task = assignment("count")
+    agent.start(replace(task, task=replace(task.task, result_schema=schema)))
+    result = host.result()
+    assert (result.status, result.structured) == (TaskStatus.STRUCTURED, {"files": 7})
+    (card,) = [tool for tool in model.requests[0].json()["tools"] if tool["name"] == "give_result"]
+    assert card["input_schema"]["$defs"] == {"count": {"type": "integer"}}
+    assert [step.kind for step in host.steps()] == ["model_turn"]
+
+
+@pytest.mark.parametrize("arguments", ['{"result": {"files": 7', "{}"])
+def test_a_result_that_cannot_be_read_is_not_asked_for_again(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel, arguments: str
+) -> None:
+    """One model call, and a code that says what was wrong."""
+    model.will(calls("give_result", arguments))
+    task = assignment("count")
+    agent.start(replace(task, task=replace(task.task, result_schema={"type": "object"})))
+    assert (host.result().status, host.all(Finished)[0].result.code) == (TaskStatus.FAILED, "result_not_json")
+    assert len(model.requests) == 1
+
+
+def test_a_question_is_asked_again_over_a_lost_connection(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel
+) -> None:
+    """The same call, until the host answers; the answer is the tool's output."""
+    model.will(calls("delegate", {"agent": "other", "prompt": "count"}), says("Seven."))
+    task = assignment("ask the other")
+    agent.start(replace(task, delegates=(AgentCard(name="other", description=""),)))
+    asked = host.next(Ask)
+    host.hang_up()
+    assert host.next(Ask) == asked
+    host.send(Answered(call_id="another", answer="not this"))
+    host.send(Answered(call_id=asked.call_id, answer="there are seven"))
+    assert host.result().text == "Seven."
+    assert host.outputs() == ["there are seven"]
+
+
+def test_a_stop_ends_an_agent_that_waits_for_an_answer(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """It says its last word at once, and no end of the tool is stored."""
+    model.will(calls("delegate", {"agent": "other", "prompt": "count"}))
+    task = assignment("ask the other")
+    agent.start(replace(task, delegates=(AgentCard(name="other", description=""),)))
+    host.next(Ask)
+    host.send(STOP)
+    assert host.result().status is TaskStatus.STOPPED
+    assert [step.kind for step in host.steps()] == ["model_turn", "tool_started"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from protocol.ids import ChatKey, GroupId, MessageId
+from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
 from runtime.session_queue import (
+    LONGEST_HOLD_S,
     MAX_MESSAGES_PER_TASK,
     MAX_WAITING_PER_SESSION,
+    Interrupt,
     Lane,
     Refuse,
     SessionQueue,
@@ -19,6 +22,7 @@ from runtime.session_queue import (
     Wait,
     Waiting,
 )
+from runtime.store.records import QueueMode
 
 A, B = GroupId("a"), GroupId("b")
 
@@ -156,98 +160,331 @@ def test_a_task_taken_up_after_a_restart_counts() -> None:
     assert started(queue) == [("m2",)]
 
 
-class Days(RuleBasedStateMachine):
-    """Messages come, tasks start and end, chats stop, limits change; a plain model of lists says what must hold."""
+def test_a_message_goes_into_the_task_that_runs() -> None:
+    """Each is handed over once, in order; it waits until the task has taken it in."""
+    queue = queue_of(message(1))
+    started(queue)
+    queue.add(message(2))
+    queue.add(message(3))
+    assert queue.steer_next(message(1).lane) == ("m2", "m3")
+    assert queue.steer_next(message(1).lane) == ()
+    queue.steered(message(1).lane, (MessageId("m2"),))
+    assert queue.waiting_count() == 1
+    queue.add(message(2))
+    queue.task_ended(message(1).lane)
+    assert started(queue) == [("m3",)]
 
-    sessions = Bundle("sessions")
+
+def test_only_a_task_of_the_same_chat_hears_of_a_message() -> None:
+    """Not one of another chat, not a submission, and never past a message that waits its turn."""
+    queue = queue_of(message(1))
+    started(queue)
+    queue.add(replace(message(2), mode="follow_up"))
+    queue.add(message(3))
+    assert queue.steer_next(message(1).lane) == ()
+    queue = queue_of(message(1))
+    started(queue)
+    queue.add(message(4, chat="c2"))
+    queue.add(message(5))
+    assert queue.steer_next(message(1).lane) == ()
+    scheduled = Waiting(
+        order=(4, 1), work=SubmissionId("sub"), lane=Lane("a-s9"), group_id=A, chat=ChatKey("c1"), kind="submission"
+    )
+    queue = queue_of(scheduled)
+    assert isinstance(queue.start_next(one), StartTask)
+    queue.add(message(5, session="s9"))
+    assert queue.steer_next(Lane("a-s9")) == ()
+
+
+def test_an_interrupting_message_says_what_to_stop() -> None:
+    """Only a task of its own chat; while nothing runs it is a message like any."""
+    queue = queue_of(replace(message(1), mode="interrupt"))
+    started(queue)
+    assert queue.add(replace(message(2), mode="interrupt")) == Interrupt(lane=message(1).lane)
+    assert queue.add(replace(message(3, chat="c2"), mode="interrupt")) is None
+
+
+def test_follow_ups_start_one_by_one() -> None:
+    """Each is answered alone, in order."""
+    queue = queue_of(*(replace(message(seq), mode="follow_up") for seq in (1, 2)))
+    assert started(queue) == [("m1",)]
+    queue.task_ended(message(1).lane)
+    assert started(queue) == [("m2",)]
+
+
+def collected(seq: int, at: float, hold_s: float = 1.5) -> Waiting:
+    return replace(message(seq), mode="collect", arrived_at=at, hold_s=hold_s)
+
+
+def test_a_burst_waits_for_its_end() -> None:
+    """Each message puts the start off, a media message or a button ends the wait, and so does the clock."""
+    queue = queue_of(collected(1, 100.0))
+    assert queue.start_next(one, 100.0) == Wait(reason="more", until=101.5)
+    queue.add(collected(2, 101.0))
+    assert queue.start_next(one, 101.6) == Wait(reason="more", until=102.5)
+    task = queue.start_next(one, 102.5)
+    assert isinstance(task, StartTask)
+    assert task.message_ids == ("m1", "m2")
+
+    queue = queue_of(collected(1, 100.0), collected(2, 100.1, hold_s=0.0))
+    assert isinstance(queue.start_next(one, 100.1), StartTask)
+
+
+def test_who_never_stops_typing_is_answered_all_the_same() -> None:
+    """A burst has an end, however long it goes on."""
+    queue = queue_of(*(collected(seq, 100.0 + seq) for seq in range(20)))
+    assert queue.start_next(one, 100.0 + LONGEST_HOLD_S - 0.1) == Wait(reason="more", until=100.0 + LONGEST_HOLD_S)
+    assert isinstance(queue.start_next(one, 100.0 + LONGEST_HOLD_S), StartTask)
+
+
+def test_a_burst_of_one_chat_holds_no_other() -> None:
+    """While one group's message waits for more, the next group's starts."""
+    queue = queue_of(collected(1, 100.0), message(2, B))
+    task = queue.start_next(one, 100.0)
+    assert isinstance(task, StartTask)
+    assert task.message_ids == ("m2",)
+
+
+def test_a_submission_takes_its_place_among_messages() -> None:
+    """After the messages that were there when it came, before those that came later; in a task of its own."""
+    scheduled = Waiting(
+        order=(1, 1),
+        work=SubmissionId("sub"),
+        lane=message(1).lane,
+        group_id=A,
+        chat=ChatKey("c1"),
+        kind="submission",
+    )
+    queue = queue_of(message(1), message(2), scheduled)
+    kinds = []
+    while isinstance(task := queue.start_next(one), StartTask):
+        kinds.append((task.kind, task.works))
+        queue.task_ended(task.lane)
+    assert kinds == [("message", ("m1",)), ("submission", ("sub",)), ("message", ("m2",))]
+
+
+def test_a_task_that_goes_on_goes_first() -> None:
+    """It has waited for a person already."""
+    resumed = Waiting(
+        order=(0, 0), work=TaskId("task"), lane=message(1).lane, group_id=A, chat=ChatKey("c1"), kind="resumption"
+    )
+    queue = queue_of(message(1), resumed)
+    task = queue.start_next(one)
+    assert isinstance(task, StartTask)
+    assert (task.kind, task.works, task.message_ids) == ("resumption", ("task",), ())
+
+
+def test_a_place_in_line_counts_what_starts_before() -> None:
+    """Of the group alone while the machine has room, of all in turn when it is full; 0 for who is not in line."""
+    queue = queue_of(message(1), message(2, session="s2"), message(3, session="s3"), message(4, B), max_running=1)
+    assert isinstance(queue.start_next(one), StartTask)
+    assert [queue.place(each.lane, one) for each in (message(4, B), message(2, session="s2"))] == [1, 2]
+    queue.add(message(5, B, session="s2"))
+    assert [queue.place(each.lane, one) for each in (message(2, session="s2"), message(5, B, session="s2"))] == [2, 3]
+    queue.max_running = 5
+    assert queue.place(message(3, session="s3").lane, one) == 2
+    assert queue.place(message(1).lane, one) == 0
+    assert queue.place(message(3, session="s3").lane, lambda _: 0) == 0
+
+
+def test_work_is_withdrawn_once() -> None:
+    """What a person takes back does not start; what does not wait is not found."""
+    queue = queue_of(message(1), message(2))
+    assert queue.withdraw(message(2).lane, MessageId("m2"))
+    assert not queue.withdraw(message(2).lane, MessageId("m2"))
+    assert started(queue) == [("m1",)]
+
+
+MODES: tuple[QueueMode, ...] = ("steer", "follow_up", "collect", "interrupt")
+
+
+class Days(RuleBasedStateMachine):
+    """Messages and submissions come, tasks start, hear of more and end, chats stop, limits change, time passes; a plain
+    model of lists says what must hold."""
+
+    lanes = Bundle("lanes")
 
     def __init__(self) -> None:
         super().__init__()
         self.max_running = 2
         self.parallel = {GroupId(name): 1 for name in "abc"}
         self.queue = SessionQueue(max_running=self.max_running)
+        self.now = 1_000.0
         self.seq = 0
+        self.submissions = 0
         self.waiting: dict[Lane, list[Waiting]] = {}
-        self.running: dict[Lane, GroupId] = {}
-        self.seen: set[MessageId] = set()
+        self.running: dict[Lane, StartTask] = {}
+        self.offered: dict[Lane, list[str]] = {}
+        self.seen: set[str] = set()
         self.passed_over: dict[GroupId, int] = {}
 
     @rule(
-        target=sessions,
+        target=lanes,
         group=st.sampled_from("abc"),
         session=st.sampled_from(["s1", "s2", "s3"]),
         chat=st.sampled_from(["x", "y"]),
+        mode=st.sampled_from(MODES),
+        hold_s=st.sampled_from([0.0, 1.5, 4.0]),
     )
-    def comes(self, group: str, session: str, chat: str) -> Lane:
-        """A message comes in."""
+    def comes(self, group: str, session: str, chat: str, mode: QueueMode, hold_s: float) -> Lane:
+        """A message comes in; one that interrupts says so exactly where its own chat's task runs."""
         self.seq += 1
-        new = message(self.seq, GroupId(group), session, f"{group}-{chat}")
+        new = replace(
+            message(self.seq, GroupId(group), session, f"{group}-{chat}"),
+            mode=mode,
+            arrived_at=self.now,
+            hold_s=hold_s if mode == "collect" else 0.0,
+        )
+        running = self.running.get(new.lane)
+        is_interrupt = mode == "interrupt" and running is not None and running.kind == "message"
+        is_interrupt = is_interrupt and running is not None and running.chat == new.chat
+        assert self.queue.add(new) == (Interrupt(lane=new.lane) if is_interrupt else None)
+        self.waiting.setdefault(new.lane, []).append(new)
+        return new.lane
+
+    @rule(target=lanes, group=st.sampled_from("abc"), session=st.sampled_from(["s1", "s2", None]))
+    def is_submitted(self, group: str, session: str | None) -> Lane:
+        """Work comes that no message brought, in a session or in none."""
+        self.submissions += 1
+        work = SubmissionId(f"sub{self.submissions}")
+        new = Waiting(
+            order=(self.seq, self.submissions),
+            work=work,
+            lane=Lane(f"{group}-{session}" if session else work),
+            group_id=GroupId(group),
+            chat=None,
+            kind="submission",
+        )
         assert self.queue.add(new) is None
         self.waiting.setdefault(new.lane, []).append(new)
         return new.lane
 
-    @rule(session=sessions)
-    def is_read_again(self, session: Lane) -> None:
-        """The slow re-read finds messages that are known."""
-        for known in self.waiting.get(session, []):
-            assert self.queue.add(known) is None
+    @rule(lane=lanes)
+    def is_read_again(self, lane: Lane) -> None:
+        """The slow re-read finds work that is known."""
+        for known in self.waiting.get(lane, []):
+            self.queue.add(known)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 60.0]))
+    def time_passes(self, seconds: float) -> None:
+        """The monotonic clock goes on."""
+        self.now += seconds
 
     @rule()
     def starts_what_can(self) -> None:
         """All that can start does."""
-        while isinstance(task := self.queue.start_next(self.parallel.__getitem__), StartTask):
+        while isinstance(task := self.queue.start_next(self.parallel.__getitem__, self.now), StartTask):
             self._check_start(task)
-        self._check_nothing_idles()
+        self._check_nothing_idles(task)
 
     def _check_start(self, task: StartTask) -> None:
         candidates = self._groups_that_could_start()
         assert task.group_id in candidates
         assert task.lane not in self.running, "two tasks of one session"
         waiting = self.waiting[task.lane]
-        together = waiting[: len(task.message_ids)]
-        assert tuple(each.work for each in together) == task.message_ids, "reordered or lost"
+        together, rest = waiting[: len(task.works)], waiting[len(task.works) :]
+        assert tuple(each.work for each in together) == task.works, "reordered or lost"
         assert {each.chat for each in together} == {task.chat}
-        rest = waiting[len(task.message_ids) :]
-        assert not rest or rest[0].chat != task.chat, "a message that could have been answered along was left"
-        assert not self.seen & set(task.message_ids), "doubled"
-        self.seen.update(task.message_ids)
+        assert len(together) == 1 or all(each.kind == "message" and each.mode != "follow_up" for each in together)
+        is_open = task.kind == "message" and together[0].mode != "follow_up" and bool(rest)
+        goes_along = is_open and rest[0].kind == "message" and rest[0].mode != "follow_up"
+        assert not goes_along or rest[0].chat != task.chat, "a message that could have been answered along was left"
+        assert not self.seen & set(task.works), "doubled"
+        self.seen.update(task.works)
         self.waiting[task.lane] = rest
-        self.running[task.lane] = task.group_id
+        self.running[task.lane] = task
         for group in candidates - {task.group_id}:
             self.passed_over[group] = self.passed_over.get(group, 0) + 1
             assert self.passed_over[group] < len(self.parallel), "a group was passed over for the same one again"
         self.passed_over[task.group_id] = 0
 
+    def _is_complete(self, waiting: list[Waiting]) -> bool:
+        """Return whether what a lane begins with waits for nothing more."""
+        burst = []
+        for each in waiting:
+            if each.kind != "message" or each.mode == "follow_up" or each.chat != waiting[0].chat:
+                break
+            burst.append(each)
+        if not burst or any(each.mode != "collect" or not each.hold_s for each in burst):
+            return True
+        last = max(each.arrived_at + each.hold_s for each in burst)
+        return self.now >= min(last, burst[0].arrived_at + LONGEST_HOLD_S)
+
     def _groups_that_could_start(self) -> set[GroupId]:
-        running = list(self.running.values())
+        running = [task.group_id for task in self.running.values()]
         return {
             waiting[0].group_id
-            for session, waiting in self.waiting.items()
+            for lane, waiting in self.waiting.items()
             if waiting
-            and session not in self.running
+            and lane not in self.running
+            and self._is_complete(waiting)
             and running.count(waiting[0].group_id) < self.parallel[waiting[0].group_id]
         }
 
-    def _check_nothing_idles(self) -> None:
+    def _check_nothing_idles(self, wait: Wait) -> None:
         if len(self.running) < self.max_running:
             assert not self._groups_that_could_start(), "something could have started"
+        if wait.reason == "more":
+            assert wait.until is not None
+            assert wait.until > self.now, "asked to be asked again at once"
+
+    @rule(lane=lanes)
+    def running_task_is_told(self, lane: Lane) -> None:
+        """What may go into the running task is handed to it once, in order, and waits on."""
+        task, told = self.running.get(lane), list(self.queue.steer_next(lane))
+        expected = []
+        for each in self.waiting.get(lane, []):
+            if task is None or task.kind != "message" or each.chat != task.chat:
+                break
+            if each.kind != "message" or each.mode != "steer":
+                break
+            expected.append(each.work)
+        assert self.offered.get(lane, []) + told == expected
+        self.offered[lane] = list(expected)
+
+    @precondition(lambda self: any(self.offered.values()))
+    @rule(data=st.data())
+    def running_task_takes_some_in(self, data: st.DataObject) -> None:
+        """The model has seen the first of them: they are the task's, and wait no more."""
+        lane = data.draw(st.sampled_from(sorted(lane for lane, offered in self.offered.items() if offered)))
+        count = data.draw(st.integers(1, len(self.offered[lane])))
+        taken = tuple(MessageId(work) for work in self.offered[lane][:count])
+        self.queue.steered(lane, taken)
+        assert not self.seen & set(taken), "doubled"
+        self.seen.update(taken)
+        self.offered[lane] = self.offered[lane][count:]
+        self.waiting[lane] = [each for each in self.waiting[lane] if each.work not in taken]
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def a_task_ends(self, data: st.DataObject) -> None:
-        """Some running task ends."""
-        session = data.draw(st.sampled_from(sorted(self.running)))
-        del self.running[session]
-        self.queue.task_ended(session)
+        """Some running task ends; what it was told and did not take in waits as before."""
+        lane = data.draw(st.sampled_from(sorted(self.running)))
+        del self.running[lane]
+        self.offered.pop(lane, None)
+        self.queue.task_ended(lane)
 
     @rule(group=st.sampled_from("abc"), chat=st.sampled_from(["x", "y"]))
     def a_chat_stops(self, group: str, chat: str) -> None:
         """Somebody says /stop in a chat."""
         key = ChatKey(f"{group}-{chat}")
-        expected = sorted((each for waiting in self.waiting.values() for each in waiting if each.chat == key), key=_seq)
+        expected = sorted(
+            (each for waiting in self.waiting.values() for each in waiting if each.chat == key), key=_order
+        )
         assert self.queue.drop(key) == tuple(expected)
-        for session, waiting in self.waiting.items():
-            self.waiting[session] = [each for each in waiting if each.chat != key]
+        dropped = {each.work for each in expected}
+        for lane, waiting in self.waiting.items():
+            self.waiting[lane] = [each for each in waiting if each.work not in dropped]
+            self.offered[lane] = [work for work in self.offered.get(lane, []) if work not in dropped]
+
+    @rule(lane=lanes, data=st.data())
+    def one_is_withdrawn(self, lane: Lane, data: st.DataObject) -> None:
+        """One piece of waiting work is taken back."""
+        if self.waiting.get(lane):
+            each = data.draw(st.sampled_from(self.waiting[lane]))
+            assert self.queue.withdraw(lane, each.work)
+            self.waiting[lane].remove(each)
+            self.offered[lane] = [work for work in self.offered.get(lane, []) if work != each.work]
 
     @rule(group=st.sampled_from("abc"), parallel=st.integers(0, 3), max_running=st.integers(1, 4))
     def limits_change(self, group: str, parallel: int, max_running: int) -> None:
@@ -261,24 +498,38 @@ class Days(RuleBasedStateMachine):
         """What the queue counts is what is there: nothing lost, nothing doubled."""
         assert self.queue.waiting_count() == sum(map(len, self.waiting.values()))
         assert self.queue.running_count() == len(self.running)
-        for session, waiting in self.waiting.items():
-            assert self.queue.waiting_count(session) == len(waiting)
+        for lane, waiting in self.waiting.items():
+            assert self.queue.waiting_count(lane) == len(waiting)
+
+    @invariant()
+    def places_are_in_line(self) -> None:
+        """Whoever is in line has a place of their own, from 1 on; who is not has none."""
+        places: dict[object, list[int]] = {}
+        for lane, waiting in self.waiting.items():
+            place = self.queue.place(lane, self.parallel.__getitem__, self.now) if waiting else 0
+            if place:
+                assert lane not in self.running
+                key = None if self.queue.is_full else waiting[0].group_id
+                places.setdefault(key, []).append(place)
+        assert all(len(set(taken)) == len(taken) for taken in places.values())
 
     def teardown(self) -> None:
         """With every limit lifted and every task ending all that waits is answered: nothing starves."""
         self.parallel = dict.fromkeys(self.parallel, 2)
         self.passed_over.clear()
+        self.now += 60.0
         for _ in range(sum(map(len, self.waiting.values())) + 1):
             self.starts_what_can()
-            for session in list(self.running):
-                del self.running[session]
-                self.queue.task_ended(session)
+            for lane in list(self.running):
+                del self.running[lane]
+                self.offered.pop(lane, None)
+                self.queue.task_ended(lane)
         assert self.queue.waiting_count() == 0
 
 
-def _seq(waiting: Waiting) -> tuple[int, int]:
+def _order(waiting: Waiting) -> tuple[int, int]:
     return waiting.order
 
 
 TestDays = Days.TestCase
-TestDays.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestDays.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

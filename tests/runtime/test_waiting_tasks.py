@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,51 @@ async def test_who_thinks_longer_holds_no_container(bench: HostBench) -> None:
         assert [row.end_reason for row in attempts] == ["suspended", "finished"]
 
 
+async def test_an_agent_that_has_its_answer_works_on(bench: HostBench) -> None:
+    """The minute is for the person, not for what follows."""
+    bench.suspend_after_s = 0.1
+
+    async def mild(asked: Asked) -> str:
+        return "yes"
+
+    async def work_on(agent: ScriptedAgent) -> None:
+        await begin_to_ask(agent)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await agent.receive()
+        await agent.reply(f"attempt {agent.assignment.attempt_number}")
+
+    bench.rooms["yes"] = mild
+    bench.room.scripts = [work_on]
+    async with bench.host():
+        await bench.say("do it")
+        assert await bench.channel.texts(1) == ["attempt 1"]
+
+
+async def test_an_answer_that_comes_while_the_container_ends_is_not_lost(bench: HostBench) -> None:
+    """The task is suspended already, its deaf agent not yet gone: it goes on as soon as it can."""
+    bench.suspend_after_s = 0.05
+    room = Room()
+    bench.rooms["yes"] = room
+
+    async def ask_and_be_deaf(agent: ScriptedAgent) -> None:
+        await agent.turn(0, "", CALL)
+        await agent.tool_started(1, CALL)
+        await agent.send(Ask(call_id=CALL.call_id, kind="yes"))
+        await asyncio.Event().wait()
+
+    bench.room.scripts = [ask_and_be_deaf, ask_and_say]
+    async with bench.host():
+        await bench.say("do it")
+        task_id = (asked := await room.next()).task.task_id
+        async with asyncio.timeout(TIMEOUT_S):
+            while not await bench.store.read(question_rows.suspended_tasks):
+                pass
+        assert bench.dispatcher.running_count == 1
+        assert await bench.waiting.resume(task_id, asked.ask.call_id, "yes")
+        assert await bench.channel.texts(1) == ["answer: yes, attempt 2"]
+
+
 async def test_a_suspended_task_waits_over_a_restart(bench: HostBench) -> None:
     """Its room hears of it again, in case it had not taken it in, and the answer has it go on."""
     bench.suspend_after_s = 0.05
@@ -202,6 +248,23 @@ async def test_an_agent_that_dies_while_it_asks_is_not_started_to_wait(bench: Ho
         bench.room.scripts = [ask_and_say]
         await bench.waiting.resume(asked.task.task_id, asked.ask.call_id, "yes")
         assert await bench.channel.texts(1) == ["answer: yes, attempt 2"]
+
+
+async def test_what_an_answer_led_to_may_have_happened(bench: HostBench) -> None:
+    """The agent had its answer and died before its tool's end was stored: the next attempt reads that with it."""
+
+    async def mild(asked: Asked) -> str:
+        return "approved"
+
+    async def die_after_the_answer(agent: ScriptedAgent) -> None:
+        await begin_to_ask(agent)
+
+    bench.rooms["yes"] = mild
+    bench.room.scripts = [die_after_the_answer, ask_and_say]
+    async with bench.host():
+        await bench.say("do it")
+        (text,) = await bench.channel.texts(1)
+        assert text.startswith("answer: approved\n[The agent had this answer when it was interrupted")
 
 
 async def test_only_the_first_answer_counts(bench: HostBench) -> None:
