@@ -71,6 +71,8 @@ def build_card(
 def build_buttons(approval: Approval) -> tuple[Button, ...]:
     """Return yes, yes for longer, and no."""
     name = approval.approval_id
+    if approval.kind == "spending":
+        return _money_buttons(approval)
     offers = tuple(
         Button(label=f"Yes, {_OFFERS[word]} until tonight", value=f"/approve {name} {word} tonight")
         for word in approval.scope_offers[:MAX_OFFERS]
@@ -79,6 +81,22 @@ def build_buttons(approval: Approval) -> tuple[Button, ...]:
         Button(label="Yes", value=f"/approve {name}"),
         *offers,
         Button(label="No", value=f"/deny {name}"),
+    )
+
+
+def _money_buttons(approval: Approval) -> tuple[Button, ...]:
+    """Return what may be done about money that is used up: a task's own, or a day's budget."""
+    name, payload = approval.approval_id, approval.payload
+    purse = payload.get("purse") if isinstance(payload, dict) else None
+    if not isinstance(purse, str):
+        return (
+            Button(label="As much once more", value=f"/approve {name}"),
+            Button(label="End it", value=f"/deny {name}"),
+        )
+    return (
+        Button(label="Raise for today", value=f"/approve {name}"),
+        Button(label="Wait until tomorrow", value=f"/deny {name}"),
+        Button(label="Stop", value=f"/budget stop {purse}"),
     )
 
 

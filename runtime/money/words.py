@@ -65,9 +65,9 @@ def ask_for_purse(purse: Purse, used: UsedSum, day: str, raises: int, deadline_s
         f"used up: {limit_text(purse, used)} of {day} (UTC)",
         f"used so far: {used.model_calls:,} model calls, {used.tokens:,} tokens, {usd(used.cost_usd)}",
         *([f"{unknown:,} of the calls have no known price: they count as calls and tokens alone"] if unknown else []),
-        f"raise: {more} more, today only",
-        "wait: what waits goes on at 00:00 UTC",
-        f"stop: /budget stop {purse.name} ends what waits",
+        f"raise for today: {more} more, until 00:00 UTC",
+        "wait until tomorrow: what waits goes on at 00:00 UTC",
+        "stop: what waits is ended, each with a word",
     ]
     payload = {"day": day, "purse": purse.name, "raises": raises, "more": more}
     return NewApproval(
@@ -94,8 +94,8 @@ def ask_for_task(
         f"used so far: {calls:,} model calls, {tokens:,} tokens, {usd(cost)}",
         f"its limits: {limits.model_calls:,} model calls, {limits.input_tokens:,} tokens in, "
         f"{limits.output_tokens:,} out" + (f", {usd(limits.cost_usd)}" if limits.cost_usd is not None else ""),
-        "yes: as much once more, and it goes on where it was",
-        "no: it ends here",
+        "as much once more: it goes on where it was",
+        "end it: it is stopped here",
     )
     return NewApproval(
         kind="spending",

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -46,8 +46,7 @@ def model_calls(home: Installation) -> int:
 
 
 async def usage(home: Installation, **more: object) -> dict[str, Any]:
-    answer: Any = await home.control.request("usage", {"days": 1, **more})
-    return answer
+    return cast(dict[str, Any], await home.control.request("usage", {"days": 1, **more}))
 
 
 async def budget_state(home: Installation, name: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from protocol.task import Limits
+from runtime.approvals.cards import build_buttons
 from runtime.config import BudgetSettings, LimitSettings, Settings
 from runtime.group import GroupBudget, Groups
 from runtime.money.records import PurseRow
@@ -31,7 +32,10 @@ async def test_a_group_whose_money_is_used_up_waits_and_a_person_is_asked(tmp_pa
         assert "main's budget of today is used up" in pause.reason
         card = await one.approvals.find(code)
         assert "used so far: 2 model calls, 20 tokens, $1.20" in card.lines
-        assert "raise: $1.00 more, today only" in card.lines
+        assert "raise for today: $1.00 more, until 00:00 UTC" in card.lines
+        labels = [button.label for button in build_buttons(card)]
+        assert labels == ["Raise for today", "Wait until tomorrow", "Stop"]
+        assert all(len(button.value.encode()) <= 64 for button in build_buttons(card))
 
 
 async def test_yes_gives_as_much_again_for_today(tmp_path: Path) -> None:
