@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from protocol.ids import PersonKey
-from runtime.approvals.records import CLI, NewApproval, Scope, Until, Who
+from runtime.approvals.records import CLI, Approval, NewApproval, Scope, Until, Who
 from runtime.approvals.rules import digest_of
 from runtime.refusal import OperationRefused
 from runtime.store.approval_rows import take_due
@@ -76,7 +76,7 @@ class ApprovalMachine(RuleBasedStateMachine):
             quorum = min(quorum, len(who))
         new = replace(PUSH, payload={"number": number}, who=who, quorum=quorum, deadline_s=deadline_s, scope_offers=())
         digest = digest_of(new.kind, new.group_id, new.payload)
-        asked = self.do(self.room.approvals.ask(new))
+        asked: Approval = self.do(self.room.approvals.ask(new))
         assert asked.digest == digest
         live = next((each for each in self.models.values() if self.is_live(each, digest)), None)
         if live is not None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from protocol.ids import FileId, TaskId
+from protocol.ids import ChatKey, FileId, TaskId
 from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
+from runtime.approvals.constraint_terms import ConstraintSettings
+from runtime.approvals.records import NewApproval, Scope
+from runtime.approvals.reviews import ReviewRule
 from runtime.delegation.records import DelegationRequest, HandedFile
 from runtime.journal import JournalKind
 from runtime.people.records import Destination
@@ -21,7 +25,16 @@ from runtime.schedules.calendar import ByCron
 from runtime.schedules.cron import parse_cron
 from runtime.schedules.decisions import DuePlan
 from runtime.schedules.records import NewSchedule, PlannedRun, ScheduleText
-from runtime.store import access_rows, delegation_rows, schedule_rows, usage_rows
+from runtime.store import (
+    access_rows,
+    approval_rows,
+    constraint_rows,
+    delegation_rows,
+    hold_rows,
+    schedule_rows,
+    taint_rows,
+    usage_rows,
+)
 from runtime.store.records import Binding, MessageState
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said, used
@@ -51,7 +64,26 @@ async def file(tmp_path: Path) -> Path:
         assert update is not None
         await store.file_dead_letter(update.raw_id, "no such kind")
         await schedule_and_delegation(store)
+        await decisions(store)
+        await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
     return tmp_path / "store.db"
+
+
+async def decisions(store: Store) -> None:
+    """Questions, one of them decided for longer, an output that waits, a task that read the web, added policy."""
+    new = NewApproval(kind="tool", group_id=MAIN, payload={"n": 1}, summary="A tool.")
+    await store.write(approval_rows.ask, new, "UTC")
+    asked = await store.write(approval_rows.ask, replace(new, payload={"n": 2}), "UTC")
+    word = {"is_yes": True, "remember": Scope(until="always"), "edited": None, "because": "", "zone_name": "UTC"}
+    await store.write(partial(approval_rows.decide, **word), asked.approval_id, "cli")  # type: ignore[arg-type]
+    rule = ReviewRule(group_id=MAIN, mode="copilot", who="owner", quorum=1, deadline_s=60, sample_percent=0, zone="UTC")
+    await store.write(hold_rows.set_review_rules, (rule,))
+    elsewhere = OutboundMessage(chat=ChatKey("telegram:900"), text="x")
+    (task, *_) = await store.running_tasks()
+    assert await store.put_outbound("held", elsewhere, task.task_id)
+    await store.write(taint_rows.mark, task.task_id, "web", "example.org")
+    await store.write(constraint_rows.add, MAIN, ConstraintSettings(host="mail.example.org"), "cli")
+    await store.write(constraint_rows.set_mounts, {(MAIN, "notes")}, "file")
 
 
 async def schedule_and_delegation(store: Store) -> None:
