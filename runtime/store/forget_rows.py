@@ -20,6 +20,7 @@ from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text
 from runtime.store.people_rows import remove_person
+from runtime.store.session_rows import drop_compactions
 
 UNTOUCHED = frozenset({"journal", "payloads", "forgotten"})
 """The journal holds ids and digests only; payloads are rewritten by what they say."""
@@ -186,6 +187,7 @@ def _drop_conversation(transaction: Transaction, tasks: Iterable[TaskId]) -> int
     """Take the tasks' turns out of their conversations: a model is shown no turns without words."""
     count = 0
     for task in tasks:
+        count += drop_compactions(transaction, task)
         for row in transaction.all("entries_of_task", task_id=task):
             transaction.run("drop_entry", session_id=row["session_id"], position=row["position"])
             count += transaction.run("drop_payload", payload_id=row["payload_id"])

@@ -25,6 +25,9 @@ SHARED_CHAT = ChatKey("")
 """The chat of the session that all direct chats with a `shared` binding have in common."""
 SHARED_MANY = ChatKey("many")
 """The same for chats of many people: what was said directly to the agent is not theirs to hear."""
+FRESH_NOTICE = "🌱 A fresh conversation: the last one was long ago. /sessions lists the earlier ones."
+"""Said where a conversation has begun by itself, to whoever speaks first in it."""
+_NOWHERE: tuple[None, QueueMode, bool] = (None, "steer", False)
 
 
 def store_raw(transaction: Transaction, channel_id: ChannelId, event_id: str, raw: bytes) -> RawUpdate | None:
@@ -93,7 +96,9 @@ def _insert_message(
 ) -> None:
     now = transaction.now_text()
     joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
-    session_id, mode = _join(transaction, group_id, inbound.chat) if group_id and joins else (None, "steer")
+    session_id, mode, is_untold = _join(transaction, group_id, inbound.chat) if group_id and joins else _NOWHERE
+    if is_untold and session_id is not None and state is MessageState.QUEUED:
+        _tell_fresh(transaction, session_id, inbound.chat)
     payload = to_text({"inbound": inbound, "note": note})
     payload_id = transaction.insert("insert_payload", subject=inbound.person, body=payload)
     transaction.run(
@@ -146,7 +151,7 @@ def requeue_message(
     """File a refused message anew, as it was decided now that its sender or chat was let in; None if it is not refused
     any more."""
     joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
-    session_id, mode = _join(transaction, group_id, inbound.chat) if group_id and joins else (None, "steer")
+    session_id, mode, _ = _join(transaction, group_id, inbound.chat) if group_id and joins else _NOWHERE
     now = transaction.now_text()
     changed = transaction.run(
         "requeue_message",
@@ -251,27 +256,39 @@ def find_or_make_session(transaction: Transaction, group_id: GroupId, chat: Chat
     return _join(transaction, group_id, chat)[0]
 
 
-def _join(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> tuple[SessionId, QueueMode]:
-    """Return the session that a message joins, made if there is none, and how it is queued there."""
+def _join(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> tuple[SessionId, QueueMode, bool]:
+    """Return the session that a message joins, made if there is none, how it is queued there, and whether somebody is to
+    be told that the session has begun by itself."""
     row = _session_row(transaction, group_id, chat)
     if row["session_id"] is not None:
-        return SessionId(row["session_id"]), row["mode"]
-    return _start_session(transaction, group_id, ChatKey(row["session_chat"])), row["mode"]
+        return SessionId(row["session_id"]), row["mode"], bool(row["untold"])
+    return _start_session(transaction, group_id, ChatKey(row["session_chat"])), row["mode"], False
+
+
+def _tell_fresh(transaction: Transaction, session_id: SessionId, chat: ChatKey) -> None:
+    transaction.run("told_fresh", session_id=session_id)
+    outbox_rows.put_outbound(transaction, f"{session_id}/fresh", OutboundMessage(chat=chat, text=FRESH_NOTICE), None)
 
 
 def new_session(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> SessionId:
-    session_chat = ChatKey(_session_row(transaction, group_id, chat)["session_chat"])
-    transaction.run("retire_session", group_id=group_id, chat=session_chat)
-    return _start_session(transaction, group_id, session_chat)
+    where = session_chat(transaction, group_id, chat)
+    now = transaction.now_text()
+    transaction.run("retire_session", group_id=group_id, chat=where, ended_by="new", ended_at=now)
+    return _start_session(transaction, group_id, where)
 
 
-def _start_session(transaction: Transaction, group_id: GroupId, session_chat: ChatKey) -> SessionId:
+def session_chat(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> ChatKey:
+    """Return the chat whose session a chat's messages to a group join."""
+    return ChatKey(_session_row(transaction, group_id, chat)["session_chat"])
+
+
+def _start_session(transaction: Transaction, group_id: GroupId, where: ChatKey) -> SessionId:
     session_id = SessionId(mint("session"))
     transaction.insert(
         "insert_session",
         session_id=session_id,
         group_id=group_id,
-        chat=session_chat,
+        chat=where,
         started_at=transaction.now_text(),
     )
     append(transaction, JournalKind.SESSION_STARTED, session=session_id, group=group_id)

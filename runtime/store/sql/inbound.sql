@@ -102,9 +102,10 @@ UPDATE messages SET end_reason = :reason, ended_at = :ended_at
 WHERE message_id = :message_id AND state = 'command' AND ended_at IS NULL;
 
 -- name: current_session
--- Which chat's session a chat's messages join, that session if there is one, and how messages are queued. A binding of
+-- Which chat's session a chat's messages join, that session if there is one, whether it began by itself and nobody has
+-- been told, and how messages are queued. A binding of
 -- the chat's own counts before one of the chat that it is a thread of.
-SELECT w.session_chat, w.mode, s.session_id FROM (
+SELECT w.session_chat, w.mode, s.session_id, s.untold FROM (
     SELECT b.mode, CASE b.session WHEN 'thread' THEN :chat WHEN 'chat' THEN b.chat
         ELSE iif(b.chat_kind = 'direct', '', :many) END AS session_chat, b.chat <> :chat AS rank
     FROM bindings AS b WHERE b.group_id = :group_id AND b.chat IN (:chat, :parent)
@@ -113,7 +114,8 @@ LEFT JOIN sessions AS s ON s.group_id = :group_id AND s.chat = w.session_chat AN
 
 -- name: retire_session
 -- The session of a chat is not its current one any more.
-UPDATE sessions SET is_current = 0 WHERE group_id = :group_id AND chat = :chat AND is_current = 1;
+UPDATE sessions SET is_current = 0, ended_by = :ended_by, ended_at = :ended_at
+WHERE group_id = :group_id AND chat = :chat AND is_current = 1;
 
 -- name: insert_session
 -- A new current session.

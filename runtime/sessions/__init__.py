@@ -1,0 +1,1 @@
+"""Conversations as a whole: listed, taken up again, summed up, written out, ended by policy."""
