@@ -117,7 +117,7 @@ class AgentDoor:
         self, ask: AgentAsk, group_id: GroupId, task_id: TaskId, chat: ChatKey | None, call_id: str
     ) -> str | None:
         """Make a schedule; None where an owner is asked first: what they say comes to `decided`."""
-        place = await self._desk.place(group_id, ask.destination) if ask.destination else chat
+        place = await self._desk.destination(group_id, ask.destination) if ask.destination else chat
         pending = _Pending(
             group=group_id,
             chat=place,
@@ -128,7 +128,7 @@ class AgentDoor:
             call_id=call_id,
         )
         planned = self._desk.plan(_wish(pending, is_tainted=False))
-        await self._check_caps(group_id, task_id)
+        await self._check_caps(pending)
         approval = await self._guard.guard(
             KIND,
             task_id=task_id,
@@ -156,8 +156,10 @@ class AgentDoor:
         except OperationRefused as refused:  # it was right when it was asked for: its time may have gone by
             return f"The owner allowed it, but it can not be made any more: {refused.message}."
 
-    async def _check_caps(self, group_id: GroupId, task_id: TaskId) -> None:
-        made = await self._store.read(partial(schedule_rows.made_by_agents, group_id=group_id, task_id=task_id))
+    async def _check_caps(self, pending: _Pending) -> None:
+        group_id, task_id = GroupId(pending.group), TaskId(pending.task)
+        count = partial(schedule_rows.made_by_agents, group_id=group_id, task_id=task_id, but=_key(pending))
+        made = await self._store.read(count)
         if made.by_task >= MAX_PER_TASK:
             raise OperationRefused("too_many", f"one task makes at most {MAX_PER_TASK} schedules")
         if made.by_group >= MAX_BY_AGENT:

@@ -80,7 +80,11 @@ class ScheduleDesk:
 
     async def place(self, group_id: GroupId, name: str) -> ChatKey:
         """Return the chat that a key or the name of a destination says; OperationRefused for a name that is none."""
-        return ChatKey(name) if ":" in name else await self._addresses.resolve(group_id, name)
+        return ChatKey(name) if ":" in name else await self.destination(group_id, name)
+
+    async def destination(self, group_id: GroupId, name: str) -> ChatKey:
+        """Return the chat of a destination's name; OperationRefused for whatever is none."""
+        return await self._addresses.resolve(group_id, name)
 
     def plan(self, wish: Wish, zone: str = "") -> NewSchedule:
         """Return what a wish comes to; `zone`: of the person who wishes, else the settings' one. Nothing is kept yet.

@@ -109,10 +109,15 @@ def schedules(
     return tuple(_schedule(row) for row in rows)
 
 
-def made_by_agents(transaction: Transaction, *, group_id: GroupId, task_id: TaskId) -> MadeByAgents:
-    """Return how many schedules agents made: one task, and a group's that may still run."""
+def made_by_agents(transaction: Transaction, *, group_id: GroupId, task_id: TaskId, but: str) -> MadeByAgents:
+    """Return how many schedules agents made: one task, and a group's that may still run; `but` the one of this key."""
     row = transaction.one(
-        "count_made_by_agents", made_by=f"group:{group_id}", group_id=group_id, first=f"{task_id}:", last=f"{task_id};"
+        "count_made_by_agents",
+        made_by=f"group:{group_id}",
+        group_id=group_id,
+        first=f"{task_id}:",
+        last=f"{task_id};",
+        but=but,
     )
     assert row is not None  # counts always give a row
     return MadeByAgents(by_task=row["by_task"], by_group=row["by_group"])

@@ -9,9 +9,10 @@ VALUES (:group_id, :chat, :kind, :timing, :zone, :jitter_s, :missed, :overlap, :
 
 -- name: count_made_by_agents
 -- Schedules that agents made: one task (`;` follows `:`, with which its keys go on), and a group's that may still run.
-SELECT (SELECT count(*) FROM schedules WHERE made_key > :first AND made_key < :last AND made_key <> '') AS by_task,
-    (SELECT count(*) FROM schedules WHERE group_id = :group_id AND made_by = :made_by AND state IN ('active', 'paused'))
-        AS by_group;
+SELECT (SELECT count(*) FROM schedules WHERE made_key > :first AND made_key < :last AND made_key <> '' AND made_key <> :but)
+        AS by_task,
+    (SELECT count(*) FROM schedules WHERE group_id = :group_id AND made_by = :made_by AND state IN ('active', 'paused')
+        AND made_key <> :but) AS by_group;
 
 -- name: schedule_by_key
 -- The schedule that was made for a message, or for whatever else the key names.
