@@ -67,7 +67,7 @@ from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.intake import Intake, IntakeEnds
 from runtime.pauses import Pauses
-from runtime.store.records import MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
+from runtime.store.records import FiledState, MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
 from runtime.task_desk import MoneyRoom, TaskDesk
@@ -590,12 +590,14 @@ class HostBench:
         self.dispatcher.arrived(message)
         return message.message_id
 
-    async def file(self, text: str, *, chat: str = "stage:1", group: GroupId = MAIN) -> StoredMessage:
+    async def file(
+        self, text: str, *, chat: str = "stage:1", group: GroupId = MAIN, state: FiledState = MessageState.QUEUED
+    ) -> StoredMessage:
         inbound = said(text, chat=chat)
         raw = json.dumps(to_json(inbound)).encode()
         update = await self.store.store_raw(CHANNEL, inbound.event_id, raw)
         assert update is not None
-        filed = await self.store.file_message(update.raw_id, inbound, state=MessageState.QUEUED, group_id=group)
+        filed = await self.store.file_message(update.raw_id, inbound, state=state, group_id=group)
         return filed.message
 
     async def state_of(self, message_id: MessageId) -> tuple[str, str]:

@@ -62,7 +62,7 @@ def test_the_lease_is_for_this_task_and_its_one_route() -> None:
 
 def test_an_assignment_for_hi_is_small() -> None:
     """A new group's first message costs little before skills and history."""
-    assignment = build_assignment(task(), ATTEMPT, GROUP, transcript=(), cards=(), steps=())
+    assignment = build_assignment(task(), ATTEMPT, GROUP, GROUP.model, transcript=(), cards=(), steps=())
     assert assignment.attempt_number == 2
     assert len(json.dumps([assignment.instructions, assignment.task.prompt])) < 2_200
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from protocol.ids import ChatKey, FileId, TaskId
+from protocol.link import Ask
 from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.approvals.constraint_terms import ConstraintSettings
@@ -35,8 +36,12 @@ from runtime.store import (
     taint_rows,
     usage_rows,
 )
+from runtime.store.pause_rows import pause
+from runtime.store.question_rows import ask
 from runtime.store.records import Binding, MessageState
 from runtime.store.store import Store, open_store
+from runtime.store.submission_rows import take_in
+from runtime.submission import NewSubmission
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said, used
 
 PAGE = (Path(__file__).parents[3] / "docs" / "store.md").read_text("utf-8")
@@ -64,6 +69,7 @@ async def file(tmp_path: Path) -> Path:
         assert update is not None
         await store.file_dead_letter(update.raw_id, "no such kind")
         await schedule_and_delegation(store)
+        await waiting_work(store)
         await decisions(store)
         await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
     return tmp_path / "store.db"
@@ -84,6 +90,14 @@ async def decisions(store: Store) -> None:
     await store.write(taint_rows.mark, task.task_id, "web", "example.org")
     await store.write(constraint_rows.add, MAIN, ConstraintSettings(host="mail.example.org"), "cli")
     await store.write(constraint_rows.set_mounts, {(MAIN, "notes")}, "file")
+
+
+async def waiting_work(store: Store) -> None:
+    """A submission that waits, a task with a question, and a group that is held back."""
+    await store.write(take_in, NewSubmission(submitter="cli", group_id=MAIN, prompt="count"))
+    (task, *_) = await store.running_tasks()
+    await store.write(ask, task.task_id, Ask(call_id="call_1", kind="approval", text="May I?"))
+    await store.write(pause, MAIN, "person", "it is being mended", "cli")
 
 
 async def schedule_and_delegation(store: Store) -> None:
