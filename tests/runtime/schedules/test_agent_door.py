@@ -70,7 +70,7 @@ class Agent:
         submission = await self.bench.submissions.submit(new)
         return (await self.bench.store.write(submission_rows.claim, submission.submission_id)).task
 
-    async def asks(self, task: TaskRow, call_id: str = "", **payload: Json) -> str | None:
+    async def asks(self, task: TaskRow, call_id: str = "", /, **payload: Json) -> str | None:
         self._calls += 1
         ask = Ask(call_id=call_id or f"call_{self._calls}", kind="schedule", payload=payload)
         return await self.door.asked(Asked(task=task, ask=ask))
