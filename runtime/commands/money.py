@@ -56,7 +56,7 @@ def build_usage(group: str, view: UsageView) -> str:
     lines = [f"**{escape(group)}, {len(view.days)} days:** {_sum_text(total)}"]
     if len(view.days) > 1:
         lines.append(f"`{bars([_height(each.used, total) for each in view.days])}` {view.since} to {view.until} (UTC)")
-    lines += [f"- {escape(each.key) or 'no answer'}: {_sum_text(each.used)}" for each in view.rows[:MAX_LINES]]
+    lines += [f"- {_code(each.key) or 'no answer'}: {_sum_text(each.used)}" for each in view.rows[:MAX_LINES]]
     if len(view.rows) > MAX_LINES:
         lines.append(f"- and {len(view.rows) - MAX_LINES} more")
     if total.calls_without_price:
@@ -120,6 +120,12 @@ def _total(days: Sequence[KeyedSum]) -> UsedSum:
         cost_usd=sum(each.used.cost_usd for each in days),
         calls_without_price=sum(each.used.calls_without_price for each in days),
     )
+
+
+def _code(name: str) -> str:
+    """Return somebody else's name as code, so that nothing in it is Markdown; empty for none."""
+    shown = escape(name).replace("`", "'")
+    return f"`{shown}`" if shown else ""
 
 
 def _days(text: str) -> int:
