@@ -23,6 +23,7 @@ from bench.credproxy_targets import (
     KEY,
     OurProxy,
     Target,
+    bare_call_cpu_ms,
     bare_tunnel,
     direct,
     mitmdump,
@@ -170,11 +171,18 @@ def _requests(street: Street, targets: Sequence[Target]) -> list[Metric]:
 
 
 def _model_route(street: Street, target: Target, mitm_cpu_ms: float) -> list[Metric]:
-    taken = _interleaved(street, "requests", [target], MODEL_CONCURRENCY, MODEL_CALL)[target.name]
+    """A container's model calls, and the same calls by a bare client: what that takes is the upstream leg's own."""
+    taken, own_cpu_ms = [], []
+    for _ in range(ROUNDS):
+        taken += _interleaved(street, "requests", [target], MODEL_CONCURRENCY, MODEL_CALL, rounds=1)[target.name]
+        own_cpu_ms.append(bare_call_cpu_ms(street.port, street.ca, MODEL_CONCURRENCY, ROUND_S))
+    over_ms = statistics.median(one.cpu_ms - own for one, own in zip(taken, own_cpu_ms, strict=True))
     return [
         figure("model_route_requests", _median(taken, lambda one: one.sample.per_s), "/s"),
         figure("model_route_p50", _median(taken, lambda one: one.sample.p50_ms), "ms"),
-        _scaled("model_route_cpu", _median(taken, lambda one: one.cpu_ms), MODEL_CPU_MS, mitm_cpu_ms, MITM_CPU_MS),
+        figure("model_route_cpu", _median(taken, lambda one: one.cpu_ms), "ms"),
+        figure("upstream_own_cpu", statistics.median(own_cpu_ms), "ms"),
+        _scaled("model_route_cpu_over_upstream", over_ms, MODEL_CPU_MS, mitm_cpu_ms, MITM_CPU_MS),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -77,6 +78,13 @@ def bare_tunnel(port: int, ca: Path) -> Iterator[Target]:
             )
         finally:
             tunnel.kill()
+
+
+def bare_call_cpu_ms(port: int, ca: Path, clients: int, seconds: float) -> float:
+    """Return the CPU that a model call takes of a client without any policy: h11 on asyncio's streams."""
+    command = [sys.executable, "-m", "bench.bare_calls", str(port), str(ca), KEY, str(clients), str(seconds)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return float(json.loads(done.stdout)["cpu_ms"])
 
 
 @contextlib.contextmanager
