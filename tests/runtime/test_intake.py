@@ -116,7 +116,9 @@ class House:
         self.outbox_wakes = 0
         self.channels: dict[ChannelId, Wire] = {CHANNEL: wire}
         self.changed = asyncio.Event()
-        ends = IntakeEnds(queued=self._take_queued, command=self._take_command, outbox=self._take_outbox)
+        ends = IntakeEnds(
+            queued=self._take_queued, command=self._take_command, outbox=self._take_outbox, **self.more_ends()
+        )
         self.intake = Intake(
             store,
             lambda: self.channels,
@@ -128,6 +130,10 @@ class House:
             fetch_timeout_s=fetch_timeout_s,
             max_in_hand=max_in_hand,
         )
+
+    def more_ends(self) -> dict[str, Any]:
+        """Return where more of intake's results go."""
+        return {}
 
     def _take_queued(self, message: StoredMessage) -> None:
         self.queued.append(message)
@@ -292,7 +298,9 @@ async def test_a_stranger_is_refused_with_one_reply(house: House) -> None:
         await house.message(2)
     assert house.queued == []
     notices = [row.message for row in await house.store.claim_outbox() if row.message.chat == "wire:eve"]
-    assert [("wire:eve" in notice.text, "nightyard person approve" in notice.text) for notice in notices] == [(True, True)]
+    assert [("wire:eve" in notice.text, "nightyard person approve" in notice.text) for notice in notices] == [
+        (True, True)
+    ]
     assert {message.state for message in await house.store.recent_messages()} == {MessageState.REFUSED}
 
 
