@@ -166,6 +166,15 @@ def history(number: int, limit: int, as_json: bool) -> None:
         click.echo(f"It has not run yet; {_state(answer)}.")
 
 
+@schedule.command()
+@click.argument("person")
+@click.argument("name", required=False)
+def zone(person: str, name: str | None) -> None:
+    """Say by which clocks PERSON lives, e.g. Europe/Berlin; without NAME, show it."""
+    answer = ask("schedule_zone", {"person": person, "zone": name or ""})
+    click.echo(f"Times that {clean_line(answer['person'])} writes are those of {clean_line(answer['zone'])}.")
+
+
 def _when(every: str | None, cron: str | None, at: str | None, in_: str | None) -> str:
     given = [word for word in (every, cron, at, in_) if word is not None]
     if len(given) != 1:

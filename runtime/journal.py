@@ -97,6 +97,7 @@ class JournalKind(enum.StrEnum):
     SCHEDULE_REMOVED = "schedule_removed"
     SCHEDULE_DONE = "schedule_done"
     SCHEDULE_REALIGNED = "schedule_realigned"
+    ZONE_SET = "zone_set"
     RUN_DUE = "run_due"
     RUN_SUBMITTED = "run_submitted"
     RUN_ENDED = "run_ended"

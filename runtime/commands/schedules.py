@@ -22,7 +22,8 @@ from runtime.store.store import Store
 
 USAGE = (
     "`/schedule every day 08:00 TEXT`, `/schedule in 20 min TEXT`, `/schedule on 2026-12-01 09:00 TEXT`, "
-    '`/schedule cron "0 8 * * 1-5" TEXT`; `/schedule list`; `/schedule show|pause|resume|remove|run|history ID`'
+    '`/schedule cron "0 8 * * 1-5" TEXT`; `/schedule list`; `/schedule show|pause|resume|remove|run|history ID`; '
+    "`/schedule zone Europe/Berlin` says by which clocks you live"
 )
 SHOWN_RUNS = 10
 
@@ -65,6 +66,8 @@ class _Handler:
                 schedule = await self._changeable(given, rest)
                 await self._desk.run_now(schedule, datetime.fromisoformat(given.message.received_at))
                 return Answer(text=f"Schedule {schedule.schedule_id} runs now.")
+            case "zone":
+                return await self._zone(given, rest.strip())
             case "add":
                 return await self._add(given, rest)
             case _:
@@ -75,6 +78,12 @@ class _Handler:
         found = await self._desk.schedules(chat=None if sees_all else given.message.inbound.chat)
         return Answer(text=list_text(found, self._desk.zones(found)))
 
+    async def _zone(self, given: Given, name: str) -> Answer:
+        person = given.message.inbound.person
+        if name:
+            await self._desk.set_zone(person, name)
+        return Answer(text=f"Times that you write are those of {await self._desk.zone_of_person(person)}.")
+
     async def _add(self, given: Given, words: str) -> Answer:
         inbound = given.message.inbound
         wish = Wish(
@@ -84,7 +93,8 @@ class _Handler:
             made_by=f"person:{inbound.person}",
             subject=inbound.person,
         )
-        made = await self._desk.add(self._desk.plan(wish), key=given.message.message_id)
+        planned = self._desk.plan(wish, await self._desk.zone_of_person(inbound.person))
+        made = await self._desk.add(planned, key=given.message.message_id)
         return Answer(text=made_text(made, zone_of(made.zone)), buttons=_buttons(made))
 
     async def _group(self, given: Given, words: str) -> GroupId:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from protocol.codec import Json
-from protocol.ids import ChatKey, GroupId
+from protocol.ids import ChatKey, GroupId, PersonKey
 from runtime.control.verb import BY, VerbTable, verb
 from runtime.schedules.asking import Wish
 from runtime.schedules.desk import PastRun, ScheduleDesk
@@ -46,6 +46,13 @@ class ScheduleArguments:
 class HistoryArguments:
     schedule: int
     limit: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneArguments:
+    person: PersonKey
+    zone: str = ""
+    """Empty: only look."""
 
 
 def schedule_verbs(desk: ScheduleDesk) -> VerbTable:
@@ -92,6 +99,11 @@ def schedule_verbs(desk: ScheduleDesk) -> VerbTable:
         started = await desk.run_now(await desk.find(given.schedule))
         return {"schedule": given.schedule, "run": started.run_id}
 
+    async def zone(given: ZoneArguments) -> Json:
+        if given.zone:
+            await desk.set_zone(given.person, given.zone)
+        return {"person": given.person, "zone": await desk.zone_of_person(given.person)}
+
     async def history(given: HistoryArguments) -> Json:
         schedule = await desk.find(given.schedule)
         runs = await desk.history(schedule, given.limit)
@@ -106,6 +118,7 @@ def schedule_verbs(desk: ScheduleDesk) -> VerbTable:
         "schedule_remove": verb(ScheduleArguments, remove),
         "schedule_run": verb(ScheduleArguments, run),
         "schedule_history": verb(HistoryArguments, history),
+        "schedule_zone": verb(ZoneArguments, zone),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
-from protocol.ids import ChatKey, GroupId
+from protocol.ids import ChatKey, GroupId, PersonKey
 from runtime.config import TERMINAL, ParsedSettings
 from runtime.group import Groups
 from runtime.refusal import OperationRefused
@@ -95,6 +95,17 @@ class ScheduleDesk:
             message = f"there is no group {wish.group_id[:40]!r} (known: {known})"
             raise OperationRefused("unknown_group", message, "./nightyard group list")
         return build_schedule(wish, self._clock(), zone or self._around.settings.settings.time_zone, find_zone)
+
+    async def zone_of_person(self, person: PersonKey) -> str:
+        """Return the zone that somebody lives by: their own, else the settings' one."""
+        own = await self._store.read(schedule_rows.zone_of_person, person)
+        return own or self._around.settings.settings.time_zone
+
+    async def set_zone(self, person: PersonKey, name: str) -> None:
+        """Have the times that somebody writes be those of a zone; OperationRefused for a name that is none. Schedules
+        that are there keep theirs."""
+        find_zone(name)
+        await self._store.write(schedule_rows.set_person_zone, person, name)
 
     async def add(self, new: NewSchedule, key: str = "") -> Schedule:
         """Keep a schedule, one for each key. Refused where its group has too many, or is not in its chat."""

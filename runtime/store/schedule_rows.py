@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocol.ids import ChatKey, GroupId, SubmissionId, TaskId, mint
+from protocol.ids import ChatKey, GroupId, PersonKey, SubmissionId, TaskId, mint
 from protocol.message import OutboundMessage
 from runtime.journal import JournalKind
 from runtime.schedules.decisions import SUPERSEDED, DuePlan, RunEnd
@@ -121,6 +121,17 @@ def made_by_agents(transaction: Transaction, *, group_id: GroupId, task_id: Task
     )
     assert row is not None  # counts always give a row
     return MadeByAgents(by_task=row["by_task"], by_group=row["by_group"])
+
+
+def zone_of_person(transaction: Transaction, person: PersonKey) -> str:
+    """Return the name of the zone that somebody lives by; empty: they have said none."""
+    row = transaction.one("zone_of_person", person=person)
+    return str(row["zone"]) if row else ""
+
+
+def set_person_zone(transaction: Transaction, person: PersonKey, zone: str) -> None:
+    transaction.run("set_person_zone", person=person, zone=zone, set_at=transaction.now_text())
+    append(transaction, JournalKind.ZONE_SET, f"{person} {zone}")
 
 
 def due_schedules(transaction: Transaction, now: datetime) -> tuple[Schedule, ...]:

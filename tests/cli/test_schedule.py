@@ -82,3 +82,10 @@ async def test_delegations_are_listed(nightyard: Run, house: House) -> None:
     """Where no agent has asked another, the list says how one may."""
     assert "No agent has asked another yet" in (await nightyard("delegations")).out
     assert json.loads((await nightyard("delegations", "--json")).out) == {"delegations": []}
+
+
+async def test_a_persons_clocks_are_set_on_the_machine(nightyard: Run, house: House) -> None:
+    """The zone of a person is shown, set, and refused where there is none of that name."""
+    assert "are those of UTC" in (await nightyard("schedule", "zone", "telegram:7")).out
+    assert "are those of Europe/Berlin" in (await nightyard("schedule", "zone", "telegram:7", "Europe/Berlin")).out
+    assert "did you mean Europe/Berlin?" in (await nightyard("schedule", "zone", "telegram:7", "Europe/Berln")).err

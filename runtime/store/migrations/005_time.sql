@@ -51,6 +51,12 @@ CREATE INDEX schedule_runs_waiting ON schedule_runs (start_at) WHERE state = 'wa
 CREATE INDEX schedule_runs_submitted ON schedule_runs (schedule_id) WHERE state = 'submitted';
 CREATE INDEX schedule_runs_task ON schedule_runs (task_id) WHERE task_id IS NOT NULL;
 
+CREATE TABLE person_zones (
+    person TEXT PRIMARY KEY,
+    zone TEXT NOT NULL, -- whose clocks count for what this person says
+    set_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE delegations (
     delegation_id TEXT PRIMARY KEY,
     from_group TEXT NOT NULL,
@@ -91,6 +97,8 @@ CREATE VIEW v_schedule_runs AS
 SELECT run_id, schedule_id, due_at, start_at, origin, state, reason, gone_by, number, submission_id, task_id, made_at,
     ended_at
 FROM schedule_runs;
+
+CREATE VIEW v_person_zones AS SELECT person, zone, set_at FROM person_zones;
 
 CREATE VIEW v_delegations AS
 SELECT d.delegation_id, d.from_group, d.task_id, d.to_group, t.task_id AS to_task, d.state, d.ancestors, d.asked_at, d.ended_at,

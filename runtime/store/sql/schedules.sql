@@ -47,6 +47,17 @@ WHERE s.state = 'active' AND s.next_due_at IS NOT NULL AND s.next_due_at <= :now
 SELECT s.*, p.body FROM schedules AS s JOIN payloads AS p USING (payload_id)
 WHERE s.state = 'active' AND s.next_due_at IS NOT NULL ORDER BY s.next_due_at;
 
+-- name: zone_of_person
+-- Whose clocks count for somebody, under whichever of their identities.
+SELECT zone FROM person_zones
+WHERE person = coalesce((SELECT person FROM identities WHERE identity = :person), :person);
+
+-- name: set_person_zone
+-- Somebody lives by the clocks of a zone.
+INSERT INTO person_zones (person, zone, set_at)
+VALUES (coalesce((SELECT person FROM identities WHERE identity = :person), :person), :zone, :set_at)
+ON CONFLICT (person) DO UPDATE SET zone = excluded.zone, set_at = excluded.set_at;
+
 -- name: next_schedule_moment
 -- When something is to be done next: a due time, or a run that waits for its start.
 SELECT (SELECT min(next_due_at) FROM schedules WHERE state = 'active' AND next_due_at IS NOT NULL AND next_due_at > :now)

@@ -147,3 +147,16 @@ async def test_a_person_is_not_named_to_others(bench: Bench) -> None:
     ben = Chat(bench, CHAT, BEN)
     await ben.says("/schedule every day 09:00 Look")
     assert BEN not in (await ben.says("/schedule show 1")).text
+
+
+async def test_everybody_writes_times_of_their_own_clocks(bench: Bench) -> None:
+    """Who has said where they live means that zone, under each of their identities; others mean the settings' one."""
+    anna, ben = Chat(bench, CHAT, ANNA), Chat(bench, CHAT, BEN)
+    assert (
+        await anna.says("/schedule zone America/New_York")
+    ).text == "Times that you write are those of America/New_York."
+    assert await refused(anna, "/schedule zone Nowhere/Land") == "unknown_zone"
+    assert "(America/New_York), first 2026-01-05 08:00" in (await anna.says("/schedule every day 08:00 Look")).text
+    assert "(Europe/Berlin), first 2026-01-06 08:00" in (await ben.says("/schedule every day 08:00 Look")).text
+    assert (await ben.says("/schedule zone")).text == "Times that you write are those of Europe/Berlin."
+    assert "(UTC)" in (await anna.says("/schedule every day 08:00 --zone UTC Look")).text

@@ -121,6 +121,7 @@ async def schedule_and_delegation(store: Store) -> None:
     await store.write(partial(delegation_rows.add_delegation, **asking), request=request)
     file = HandedFile(task_id=TaskId("task_a"), call_id="f", file_id=FileId("file_a"), name="a.txt", size_bytes=1)
     await store.write(delegation_rows.add_handed_file, file, MAIN)
+    await store.write(schedule_rows.set_person_zone, ANNA, "Europe/Berlin")
 
 
 @pytest.mark.parametrize("query", QUERIES)
