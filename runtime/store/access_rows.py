@@ -27,7 +27,11 @@ def count_refusal(transaction: Transaction, person: PersonKey, chat: ChatKey, co
     """Count one refusal; a line beyond those that are kept ends the oldest."""
     line = transaction.one("count_refusal", person=person, chat=chat, code=code, now=transaction.now_text())
     if line is not None and line["refusals"] == 1:
-        transaction.run("drop_oldest_refusals", keep=MAX_REFUSAL_LINES)
+        prune_refusals(transaction, MAX_REFUSAL_LINES)
+
+
+def prune_refusals(transaction: Transaction, keep: int) -> None:
+    transaction.run("drop_oldest_refusals", keep=keep)
 
 
 def refusals(transaction: Transaction, limit: int) -> Refusals:

@@ -12,10 +12,13 @@ import pytest
 from protocol.ids import ChatKey, GroupId, PersonKey
 from protocol.message import InboundMessage
 from runtime import access
-from runtime.store.records import Binding, MessageState, PairingOutcome
+from runtime.people.records import AccessRequest
+from runtime.store import access_rows, people_rows
+from runtime.store.records import Asked, Binding, MessageState, PairingOutcome, PersonLimits
 from runtime.store.store import Store, open_store
-from tests.runtime.store.support import ANNA, CHAT, MAIN, said
+from tests.runtime.store.support import ANNA, CHAT, MAIN, filed, said
 
+OTHER = PersonKey("discord:8")
 CODES = ("AAAA-0001", "AAAA-0002", "AAAA-0003", "AAAA-0004")
 
 
@@ -176,3 +179,153 @@ async def test_a_text_that_is_no_code_is_not_stored_as_one(store: Store) -> None
     """A code must have the form that access.py gives it."""
     with pytest.raises(ValueError, match="not a pairing code"):
         await store.add_pairing_code("hello", MAIN, "cli")
+
+
+async def test_two_identities_are_one_person(store: Store) -> None:
+    """Who speaks under a linked key is the person, with their role; who had been somebody under it is not any more."""
+    await store.save_person(ANNA, "Anna", "admin", "cli")
+    await store.save_person(OTHER, "Anna D.", "guest", "cli")
+    await store.write(people_rows.link, ANNA, OTHER, "cli")
+    facts = await store.sender_facts(OTHER, CHAT)
+    assert facts.person is not None
+    assert (facts.person.person, facts.person.role) == (ANNA, "admin")
+    assert [each.person for each in await store.people()] == [ANNA]
+    (known,) = await store.read(people_rows.known_people)
+    assert known.identities == (OTHER,)
+    third = PersonKey("slack:U1")
+    await store.save_person(third, "A.", "member", "cli")
+    await store.write(people_rows.link, third, ANNA, "cli")
+    (known,) = await store.read(people_rows.known_people)
+    assert (known.person.person, set(known.identities)) == (third, {ANNA, OTHER})
+    assert await store.write(people_rows.unlink, OTHER, "cli")
+    assert not await store.write(people_rows.unlink, OTHER, "cli")
+    assert (await store.sender_facts(OTHER, CHAT)).person is None
+
+
+async def test_nobody_is_linked_to_nobody_or_themselves(store: Store) -> None:
+    """A link needs somebody known and another key."""
+    with pytest.raises(ValueError, match="nobody known"):
+        await store.write(people_rows.link, ANNA, OTHER, "cli")
+    await store.save_person(ANNA, "Anna", "admin", "cli")
+    with pytest.raises(ValueError, match="same person"):
+        await store.write(people_rows.link, ANNA, ANNA, "cli")
+
+
+async def test_a_removed_person_leaves_nothing(store: Store) -> None:
+    """Identities, roles and limits go with the person."""
+    await store.write(people_rows.admit_person, ANNA, "Anna", "member", MAIN, "cli")
+    await store.write(people_rows.link, ANNA, OTHER, "cli")
+    await store.write(people_rows.set_limits, ANNA, PersonLimits(per_hour=1), "cli")
+    await store.remove_person(ANNA)
+    await store.write(people_rows.admit_person, ANNA, "Anna", "member", GroupId("side"), "cli")
+    (known,) = await store.read(people_rows.known_people)
+    assert (known.identities, known.roles, known.limits) == ((), ((GroupId("side"), "member"),), None)
+
+
+async def test_a_role_is_with_one_agent_or_everywhere(store: Store) -> None:
+    """Who is admitted to one agent is a guest elsewhere; an owner is one everywhere; the higher one counts."""
+    await store.write(people_rows.admit_person, ANNA, "Anna", "member", MAIN, "cli")
+    assert (await store.people())[0].role == "guest"
+    found = await store.read(people_rows.people_with, (ANNA, OTHER), MAIN)
+    assert {key: each.role for key, each in found.items()} == {ANNA: "member"}
+    assert (await store.read(people_rows.people_with, (ANNA,), GroupId("side")))[ANNA].role == "guest"
+    await store.bind(Binding(chat=CHAT, chat_kind="direct", group_id=MAIN))
+    assert (await store.sender_facts(ANNA, CHAT)).roles == {MAIN: "member"}
+    await store.write(people_rows.admit_person, ANNA, "Anna", "owner", MAIN, "cli")
+    assert (await store.read(people_rows.people_with, (ANNA,), MAIN))[ANNA].role == "owner"
+    assert await store.write(people_rows.drop_role, ANNA, MAIN, "cli")
+    assert not await store.write(people_rows.drop_role, ANNA, MAIN, "cli")
+
+
+async def test_what_a_person_asks_is_counted_under_all_identities(store: Store, clock: Clock) -> None:
+    """Messages to agents count for a minute, an hour, a day; what was refused or overheard does not."""
+    await store.write(people_rows.admit_person, ANNA, "Anna", "member", MAIN, "cli")
+    await store.write(people_rows.link, ANNA, OTHER, "cli")
+    for key, minutes in ((ANNA, 100), (OTHER, 30), (ANNA, 0)):
+        clock.now += timedelta(hours=2) - timedelta(minutes=minutes)
+        await filed(store, said(person=key))
+        clock.now -= timedelta(hours=2) - timedelta(minutes=minutes)
+    clock.now += timedelta(hours=2)
+    await filed(store, said(person=ANNA), MessageState.CONTEXT)
+    await filed(store, said(person=ANNA), MessageState.REFUSED)
+    assert (await store.sender_facts(ANNA, CHAT)).asked == Asked(minute=1, hour=2, day=3)
+    assert await store.read(people_rows.asked_by, (ANNA, OTHER)) == Asked(minute=1, hour=2, day=3)
+    await store.save_person(ANNA, "Anna", "owner", "cli")
+    assert (await store.sender_facts(ANNA, CHAT)).asked == Asked()
+    await store.write(people_rows.set_limits, ANNA, PersonLimits(per_hour=9), "cli")
+    facts = await store.sender_facts(ANNA, CHAT)
+    assert (facts.asked.hour, facts.limits) == (2, PersonLimits(per_hour=9))
+    await store.write(people_rows.set_limits, ANNA, None, "cli")
+    assert (await store.sender_facts(ANNA, CHAT)).limits is None
+
+
+async def test_owners_are_found_in_their_direct_chats(store: Store) -> None:
+    """One chat for each owner, under any identity, with an agent; a terminal only while there is no other."""
+    assert await store.read(people_rows.owner_chats) == ()
+    terminal = ChatKey("terminal:main")
+    await store.bind(Binding(chat=terminal, chat_kind="direct", group_id=MAIN))
+    assert await store.read(people_rows.owner_chats) == (terminal,)
+    await store.save_person(ANNA, "Anna", "owner", "cli")
+    await store.write(people_rows.link, ANNA, OTHER, "cli")
+    await filed(store, said(person=OTHER, chat=ChatKey("discord:9")))
+    assert await store.read(people_rows.owner_chats) == (terminal,)
+    await store.bind(Binding(chat=ChatKey("discord:9"), chat_kind="direct", group_id=MAIN))
+    assert await store.read(people_rows.owner_chats) == ("discord:9",)
+    many = ChatKey("telegram:-1")
+    await filed(store, said(person=ANNA, chat=many, chat_kind="many"))
+    await store.bind(Binding(chat=many, chat_kind="many", group_id=MAIN))
+    assert await store.read(people_rows.owner_chats) == ("discord:9",)
+
+
+async def test_a_chat_keeps_a_default_agent(store: Store) -> None:
+    """When the default one goes the oldest of the others takes its place."""
+    for number, group in enumerate(("a", "b", "c")):
+        await store.bind(Binding(chat=CHAT, chat_kind="many", group_id=GroupId(group), is_default=number == 1))
+    assert (await store.binding_of(CHAT)).group_id == "b"  # type: ignore[union-attr]  # it has one
+    await store.unbind(CHAT, GroupId("b"))
+    assert [(each.group_id, each.is_default) for each in await store.read(people_rows.bindings_of, CHAT)] == [
+        ("a", True),
+        ("c", False),
+    ]
+    await store.bind(Binding(chat=CHAT, chat_kind="many", group_id=GroupId("a"), is_default=False))
+    assert (await store.binding_of(CHAT)) is not None
+
+
+async def test_refusals_are_kept_up_to_a_cap(store: Store, clock: Clock) -> None:
+    """A line beyond the cap ends the one that is oldest; repeats are counted on their line."""
+    for number in range(3):
+        await store.write(access_rows.count_refusal, PersonKey(f"telegram:{number}"), CHAT, "stranger")
+        clock.now += timedelta(seconds=1)
+    await store.write(access_rows.count_refusal, PersonKey("telegram:0"), CHAT, "stranger")
+    await store.write(access_rows.prune_refusals, 2)
+    found = await store.read(access_rows.refusals, 50)
+    assert [(each.person, each.count) for each in found.lines] == [("telegram:0", 2), ("telegram:2", 1)]
+    assert [(code, count) for code, count, _ in found.by_code] == [("stranger", 3)]
+
+
+async def test_a_request_waits_for_an_hour(store: Store, clock: Clock) -> None:
+    """One that nobody decided in time may be made again; one that was denied stays denied."""
+    message = await filed(store, said(), MessageState.REFUSED, None)
+
+    async def ask(code: str) -> AccessRequest:
+        return await store.write(
+            access_rows.add_request,
+            code,
+            "person",
+            person=ANNA,
+            name="Anna",
+            chat=CHAT,
+            chat_kind="direct",
+            message_id=message.message_id,
+        )
+
+    await ask("7K3M9QXA")
+    assert len(await store.read(access_rows.requests)) == 1
+    clock.now += access_rows.REQUEST_LIFE
+    assert await store.read(access_rows.requests) == ()
+    assert await store.read(access_rows.request_by_code, "7K3M9QXA") is None
+    assert await store.write(access_rows.has_room)
+    request = await ask("7K3M9QXB")
+    await store.write(access_rows.decide_request, request, "denied", "cli")
+    clock.now += access_rows.REQUEST_LIFE
+    assert [each.state for each in await store.read(access_rows.requests)] == ["denied"]
