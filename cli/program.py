@@ -49,7 +49,7 @@ def list_programs(as_json: bool) -> None:
         [
             each["program"],
             ", ".join(each["groups"]),
-            "by token" if each["has_token"] else "by the socket",
+            "" if each["revoked_at"] else "by token" if each["has_token"] else "by the socket",
             "attended" if each["attended"] else "background",
             f"revoked {each['revoked_at'][:10]}" if each["revoked_at"] else f"since {each['added_at'][:10]}",
         ]

@@ -18,7 +18,7 @@ _DONE = ("reply", "structured", "nothing_to_say")
 
 
 def wait_for(submission: str, timeout_s: float | None = None) -> dict[str, Any]:
-    """Return the envelope when it has ended, or as it stands after the time given. A host that restarts is waited for."""
+    """Return the envelope when it has ended, or as it stands after the time given. A restart is waited out."""
     started = time.monotonic()
     away_since: float | None = None
     while True:

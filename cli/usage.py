@@ -56,9 +56,11 @@ def budget(word: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
-    shown = clean_line(str(answer["budget"]))
+    from cli.usage_text import budget_name
+
+    shown = f"the budget of {clean_line(budget_name(str(answer['budget'])))}"
     done = {
-        "raise": f"{shown} is raised for today: as much again.",
+        "raise": f"{shown[0].upper()}{shown[1:]} is raised for today: as much again.",
         "wait": f"What waits for {shown} waits until 00:00 UTC.",
         "stop": f"What waited for {shown} is ended.",
     }

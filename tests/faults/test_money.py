@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -24,9 +26,19 @@ TOOL = {"calls": [{"tool": "shell", "arguments": {"command": "date >> steps.txt"
 SCRIPT = {
     "rules": [
         {"when": "^work", "turns": [TOOL, TOOL, TOOL, {"text": "worked"}]},
+        {"when": "^slowly", "turns": [{"text": "word " * 40, "pace_s": 0.05}]},
         {"when": "", "turns": [{"text": "ok {said}"}]},
     ]
 }
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+API_PORT = free_port()
 IDLE_S = 8.0
 """How long the house is watched while nobody asks anything."""
 
@@ -34,7 +46,7 @@ IDLE_S = 8.0
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def home(agent_image: str) -> AsyncIterator[Installation]:
     groups = ("main", "poor", "tight", "idle", "program", "paid")
-    async with installation(groups=groups, script=SCRIPT) as running:
+    async with installation(groups=groups, script=SCRIPT, settings=f"api: {{port: {API_PORT}}}\n") as running:
         prices = "scripted: {input: 100.0, output: 100.0}\n"
         (running.fork / "prices.yaml").write_text(prices, "utf-8")
         await running.control.request("reload")
@@ -139,6 +151,26 @@ async def test_programs_and_scripts_are_served(home: Installation) -> None:
     assert done.models_used == ("scripted",) and done.usage.model_calls == 1
     assert "program" in await nightyard(home, "usage", "--by", "group")
     assert "ok hello" not in await nightyard(home, "task", "list")
+
+
+async def test_the_openai_endpoint_reaches_an_agent(home: Installation) -> None:
+    """A streamed answer grows as the model writes it, and ends with the whole."""
+    added: Any = await home.control.request("program_add", {"program": "desk", "groups": ["program"], "attended": True})
+    asked = {"model": "program", "stream": True, "messages": [{"role": "user", "content": "slowly"}]}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{API_PORT}/v1/chat/completions",
+        json.dumps(asked).encode(),
+        {"Authorization": f"Bearer {added['token']}"},
+    )
+
+    def read() -> list[str]:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return [line.decode()[6:].strip() for line in answer if line.startswith(b"data: ")]
+
+    *events, last = await asyncio.to_thread(read)
+    deltas = [json.loads(event)["choices"][0]["delta"].get("content", "") for event in events]
+    assert last == "[DONE]" and "".join(deltas).split() == ["word"] * 40
+    assert len([delta for delta in deltas if delta]) > 1
 
 
 async def nightyard(home: Installation, *arguments: str) -> str:
