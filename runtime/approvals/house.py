@@ -58,7 +58,7 @@ class DecisionHouse:
         self.taints = Taints(store, self.approvals, partial(read_taints, admin))
         self.desk = ApprovalDesk(store, self.approvals, self.book, self.taints, lambda: around.groups, zone_name)
         self._egress = EgressApprovals(admin, self.approvals, self.book)
-        self._tools = ToolApprovals(store, self.approvals, self.book, waiting)
+        waiting.answer_kind("approval", ToolApprovals(store, self.approvals, self.book, waiting).asked)
         self._exceptions = Exceptions(
             store, lambda: around.groups, wake_approvals=self.approvals.wake, wake_delivery=wake_delivery
         )

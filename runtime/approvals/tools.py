@@ -33,7 +33,8 @@ RULED_OUT = "A constraint of your owner's rules this call out. It was not made; 
 
 
 class ToolApprovals:
-    """Answers questions of the kind `approval`, and brings decisions back to the tasks that wait for them."""
+    """Answers questions of the kind `approval` (`asked` is its room), and brings decisions back to the tasks that wait
+    for them."""
 
     def __init__(self, store: Store, approvals: Approvals, book: PolicyBook, waiting: WaitingTasks) -> None:
         self._store = store
@@ -41,7 +42,6 @@ class ToolApprovals:
         self._book = book
         self._waiting = waiting
         approvals.subscribe("tool", self.decided)
-        waiting.answer_kind("approval", self.asked)
 
     async def asked(self, asked: Asked) -> str | None:
         """Return the answer to an agent's question about a call, None where a person is asked; raises OperationRefused

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Literal, cast
 from channels.channel import DeliveryFailed, Inbox
 from credproxy.admin_client.answers import UsageSum
 from credproxy.admin_client.link import ProxyUnavailable
-from protocol.codec import from_json, to_json
+from protocol.codec import Json, from_json, to_json
 from protocol.frames import HEADER_BYTES, MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, body_length, encode_frame
 from protocol.ids import (
     AttemptId,
@@ -55,6 +55,7 @@ from protocol.task import Lease, Limits, Purse, Task, TaskResult, TaskStatus, Us
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.agent_link import AgentLink, LinkPlace
 from runtime.agent_link_rules import LinkLimits, LinkMemory
+from runtime.approvals.constraint_terms import Constraint
 from runtime.config import ParsedSettings, parse_settings
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine, ContainerState
@@ -161,9 +162,11 @@ class ScriptedAgent:
             step = Step(index=index + offset, kind="steered", entry=entry, message_ids=(message.message_id,))
             await self.step(step)
 
-    async def ask(self, kind: str, *, call: ToolCall, text: str = "", timeout_s: float = 3600.0) -> Answered:
+    async def ask(
+        self, kind: str, *, call: ToolCall, text: str = "", timeout_s: float = 3600.0, payload: Json = None
+    ) -> Answered:
         """Ask as a tool does, and wait for the answer."""
-        await self.send(Ask(call_id=call.call_id, kind=kind, text=text, timeout_s=timeout_s))
+        await self.send(Ask(call_id=call.call_id, kind=kind, text=text, timeout_s=timeout_s, payload=payload))
         while True:
             frame = await self.receive()
             if isinstance(frame, Stop):
@@ -504,6 +507,7 @@ class HostBench:
     while_deciding: Callable[[], None] = lambda: None
     """Called in the store's thread, in the transaction in which a message may begin its task."""
     make_money: Callable[[HostBench], MoneyRoom] = lambda _: FreeMoney()
+    constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
     """Who holds tasks to their money."""
     histories: Histories | None = None
 
@@ -530,6 +534,7 @@ class HostBench:
                 money=self.make_money(self),
                 waiting=self.waiting,
                 pauses=self.pauses,
+                constraints=self.constraints,
                 alarm=lambda key, text, _: self.alarms.append((key, text)),
                 histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
             )

@@ -1,0 +1,71 @@
+"""Calls that a constraint names, in the agent's real program: asked before, made after a yes, never made otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.link import Answered, Ask
+from protocol.record import replace
+from protocol.task import TaskStatus
+from protocol.tool_rules import ToolRule
+from tests.agents.conftest import Agent
+from tests.agents.scripted_host import ScriptedHost, assignment
+from tests.agents.scripted_model import ScriptedModel, calls, says
+
+ASK = ToolRule(rule_id="group.yaml:1", then="ask", words=("touch",))
+NEVER = ToolRule(rule_id="group.yaml:2", then="deny", words=("touch",))
+
+
+def begin(agent: Agent, model: ScriptedModel, rule: ToolRule) -> None:
+    model.will(calls("shell", {"command": "touch made"}), says("ok"))
+    agent.start(replace(assignment("touch it"), constraints=(rule,)))
+
+
+def test_yes_lets_the_call_run(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """The host is asked with the tool and its exact arguments, before anything is done."""
+    begin(agent, model, ASK)
+    asked = host.next(Ask)
+    assert (asked.kind, asked.payload) == (
+        "approval",
+        {"tool": "shell", "arguments": {"command": "touch made"}},
+    )
+    assert not (agent.root / "workspace/made").exists()
+    host.send(Answered(call_id=asked.call_id, answer="approved: go on"))
+    assert host.result().status is TaskStatus.REPLY
+    assert [step.output.is_error for step in host.steps() if step.output is not None] == [False]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answered(call_id="", answer="A person said no.", is_error=True),
+        Answered(call_id="", answer="approved", is_error=True),
+        Answered(call_id="", answer="perhaps"),
+    ],
+)
+def test_all_but_a_yes_is_a_no(agent: Agent, host: ScriptedHost, model: ScriptedModel, answer: Answered) -> None:
+    """The call is not made, and the model reads the answer as the call's error."""
+    begin(agent, model, ASK)
+    asked = host.next(Ask)
+    host.send(replace(answer, call_id=asked.call_id))
+    assert host.result().status is TaskStatus.REPLY
+    (output,) = [step.output for step in host.steps() if step.output is not None]
+    assert (output.text, output.is_error) == (answer.answer, True)
+    assert not (agent.root / "workspace/made").exists()
+
+
+def test_what_is_ruled_out_is_not_even_asked(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """The model is told so at once."""
+    begin(agent, model, NEVER)
+    assert host.result().status is TaskStatus.REPLY
+    assert host.all(Ask) == []
+    assert "rules this call out" in host.outputs()[0]
+
+
+def test_other_calls_are_made_as_ever(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """A constraint is about what it names."""
+    model.will(calls("shell", {"command": "echo hello"}), says("ok"))
+    agent.start(replace(assignment("say it"), constraints=(ASK, NEVER)))
+    assert host.result().status is TaskStatus.REPLY
+    assert host.all(Ask) == []
+    assert "hello" in host.outputs()[0]

@@ -1,0 +1,184 @@
+"""Calls that a constraint names: asked about with the container at hand, without it, and never made unasked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol.ids import GroupId
+from protocol.link import Answered
+from protocol.transcript import ToolCall
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.constraint_terms import parse_constraint
+from runtime.approvals.policy_book import PolicyBook
+from runtime.approvals.records import CLI, Approval
+from runtime.approvals.tools import APPROVED, ToolApprovals
+from runtime.waiting_tasks import Asked
+from tests.runtime.host_bench import TIMEOUT_S, HostBench, ScriptedAgent, open_bench
+
+PUSH = ToolCall(call_id="call_1", name="shell", arguments={"command": "git push"})
+AGAIN = ToolCall(call_id="call_2", name="shell", arguments={"command": "git push"})
+POLICY = """
+constraints:
+  - {command: git push, deadline: 1h}
+  - {tool: send_file, then: deny}
+"""
+
+
+@dataclass
+class Desk:
+    bench: HostBench
+    approvals: Approvals
+    book: PolicyBook
+
+    async def asked(self) -> Approval:
+        """Return the one question that waits, once it does."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while not (waiting := await self.approvals.waiting()):
+                pass  # each look is a question to the store, and the host goes on meanwhile
+        assert len(waiting) == 1
+        return waiting[0]
+
+
+@asynccontextmanager
+async def desk(folder: Path, *, suspend_after_s: float = 60.0, policy: str = POLICY) -> AsyncIterator[Desk]:
+    async with open_bench(folder, groups={"main": policy}) as bench:
+        bench.suspend_after_s = suspend_after_s
+        book = PolicyBook(bench.store, lambda: bench.around.groups, lambda: "UTC")
+        await book.load()
+        bench.constraints = book.of
+        approvals = Approvals(
+            bench.store, wake_delivery=lambda: None, zone_name=lambda: "UTC", files=lambda group: folder
+        )
+        yield Desk(bench, approvals, book)
+
+
+@asynccontextmanager
+async def hosting(desk: Desk) -> AsyncIterator[None]:
+    """The host with its rooms of decisions; a second time: restarted."""
+    made = asyncio.Event()
+
+    async def room(asked: Asked) -> str | None:
+        await made.wait()
+        return await tools.asked(asked)
+
+    desk.bench.rooms["approval"] = room
+    async with desk.bench.host():
+        approvals = Approvals(
+            desk.bench.store, wake_delivery=lambda: None, zone_name=lambda: "UTC", files=lambda group: Path("/tmp")
+        )
+        tools = ToolApprovals(desk.bench.store, approvals, desk.book, desk.bench.waiting)
+        desk.approvals = approvals
+        made.set()
+        async with asyncio.TaskGroup() as parts:
+            running = parts.create_task(approvals.run())
+            try:
+                yield
+            finally:
+                running.cancel()
+
+
+async def ask_about(agent: ScriptedAgent, index: int, call: ToolCall) -> Answered:
+    """Do what the agent's loop does with a call that a constraint names."""
+    await agent.turn(index, "", call)
+    await agent.tool_started(index + 1, call)
+    return await agent.ask("approval", call=call, payload={"tool": call.name, "arguments": call.arguments})
+
+
+async def push(agent: ScriptedAgent) -> None:
+    """Push with a yes; in a later attempt, read what the yes said and make the call again."""
+    steps = agent.assignment.steps
+    outputs = [step.output for step in steps if step.output is not None]
+    if not outputs:
+        answered, index, call = await ask_about(agent, 0, PUSH), 2, PUSH
+    else:
+        assert outputs[0].text.startswith(APPROVED)
+        answered, index, call = await ask_about(agent, len(steps), AGAIN), len(steps) + 2, AGAIN
+    if answered.answer.startswith(APPROVED) and not answered.is_error:
+        await agent.tool_finished(index, call, "pushed")
+        await agent.reply(f"pushed in attempt {agent.assignment.attempt_number}")
+    else:
+        await agent.reply(f"not pushed: {answered.answer}")
+
+
+async def test_yes_lets_the_call_through(tmp_path: Path) -> None:
+    """The agent waits with its container, the owner's word is its answer, and it goes on."""
+    async with desk(tmp_path) as here:
+        here.bench.room.scripts = [push]
+        async with hosting(here):
+            await here.bench.say("push it")
+            asked = await here.asked()
+            assert asked.payload == {"tool": "shell", "arguments": {"command": "git push"}}
+            await here.approvals.decide(asked.approval_id, CLI, is_yes=True)
+            assert await here.bench.channel.texts(1) == ["pushed in attempt 1"]
+        assert (await here.approvals.find(asked.approval_id)).used_at is not None
+
+
+async def test_no_is_told_with_its_reason(tmp_path: Path) -> None:
+    """The call is not made; the model reads why, and that another way is no way."""
+    async with desk(tmp_path) as here:
+        here.bench.room.scripts = [push]
+        async with hosting(here):
+            await here.bench.say("push it")
+            asked = await here.asked()
+            await here.approvals.decide(asked.approval_id, CLI, is_yes=False, because="not on a Friday")
+            (text,) = await here.bench.channel.texts(1)
+        assert text.startswith("not pushed")
+        assert "not on a Friday" in text
+
+
+async def test_task_that_waits_long_holds_no_container(tmp_path: Path) -> None:
+    """It is suspended; the yes, after a restart of the host, brings it back, and the call it makes again goes through
+    without another question."""
+    async with desk(tmp_path, suspend_after_s=0.05) as here:
+        here.bench.room.scripts = [push, push]
+        async with hosting(here):
+            await here.bench.say("push it")
+            asked = await here.asked()
+            async with asyncio.timeout(TIMEOUT_S):
+                await here.bench.dispatcher.idle()
+            assert asked.task_id is not None
+            row = await here.bench.store.task(asked.task_id)
+            assert row is not None
+            assert row.state == "suspended"
+        async with hosting(here):
+            await here.approvals.decide(asked.approval_id, CLI, is_yes=True)
+            assert await here.bench.channel.texts(1) == ["pushed in attempt 2"]
+            assert await here.approvals.waiting() == ()
+
+
+async def sneak(agent: ScriptedAgent) -> None:
+    """Push without asking."""
+    await agent.turn(0, "", PUSH)
+    await agent.tool_started(1, PUSH)
+    await agent.tool_finished(2, PUSH, "pushed")
+    await agent.reply("done")
+
+
+async def test_agent_that_does_not_ask_is_ended(tmp_path: Path) -> None:
+    """An announced call that ended well without the yes ends the attempt: nothing of it is told as done."""
+    async with desk(tmp_path) as here:
+        here.bench.room.scripts = [sneak] * 4
+        async with hosting(here):
+            await here.bench.say("push it")
+            (text,) = await here.bench.channel.texts(1)
+        assert "done" not in text
+        assert "constraint_bypassed" in text or "misbehaved" in text.lower() or "rules" in text.lower()
+
+
+async def test_constraint_that_was_lifted_asks_nobody(tmp_path: Path) -> None:
+    """The agent asks because its assignment says so; the host knows better by now."""
+    async with desk(tmp_path, policy="") as here:
+        made = await here.book.add(GroupId("main"), parse_constraint('command "git push" ask'), CLI)
+
+        async def lift_and_push(agent: ScriptedAgent) -> None:
+            await here.book.remove(GroupId("main"), made.constraint_id, CLI)
+            await push(agent)
+
+        here.bench.room.scripts = [lift_and_push]
+        async with hosting(here):
+            await here.bench.say("push it")
+            assert await here.bench.channel.texts(1) == ["pushed in attempt 1"]
