@@ -254,6 +254,7 @@ class Host:
             pauses=self._pauses,
             ends=self._dispatcher.ends,
             operations=self._operations,
+            money=self._money.spending,
             wake_delivery=self._delivery.wake,
         )
         handlers = join_handlers(

@@ -13,6 +13,7 @@ from runtime.delegation.delegations import Delegations
 from runtime.delegation.records import KIND as DELEGATE
 from runtime.home import Home
 from runtime.host_state import HostState
+from runtime.money.spending import Spending
 from runtime.operations import Operations
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
@@ -40,12 +41,13 @@ def time_room(
     pauses: Pauses,
     ends: TaskEnds,
     operations: Operations,
+    money: Spending,
     wake_delivery: Callable[[], None],
 ) -> Room:
     """Return the room, listening to what it needs to hear of."""
 
     def is_held(group_id: GroupId) -> bool:
-        return bool(pauses.of(group_id))
+        return bool(pauses.of(group_id)) or money.holds_background(group_id)
 
     schedules = Schedules(
         store,
@@ -73,6 +75,7 @@ def time_room(
 
     ends.subscribe(task_ended)
     pauses.when_changed(schedules.keeper.wake)
+    money.when_changed(schedules.keeper.wake)
     operations.when_unfrozen(schedules.keeper.wake)
     waiting.answer_kind(SCHEDULE, door.asked)
     waiting.answer_kind(DELEGATE, delegations.asked)

@@ -26,6 +26,7 @@ from runtime.insist import insist
 from runtime.money.mirror import UsageMirror
 from runtime.money.purses import (
     all_purses,
+    background_purse,
     day_ends,
     day_of,
     group_of,
@@ -107,11 +108,22 @@ class Spending:
         self._day = ""
         self._raised: Mapping[TaskId, int] = {}
         self._attended: frozenset[str] = frozenset()
+        self._empty: frozenset[str] = frozenset()
+        """Purses that are used up, as last looked."""
+        self._calls: list[Callable[[], None]] = []
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
         """Say that something was used, decided, or changed in the settings."""
         self._awake.set()
+
+    def when_changed(self, call: Callable[[], None]) -> None:
+        """Have `call` called when a purse becomes empty, or has money again."""
+        self._calls.append(call)
+
+    def holds_background(self, group_id: GroupId) -> bool:
+        """Return whether a group's purse for background work is empty: its schedules begin nothing then."""
+        return background_purse(group_id) in self._empty
 
     async def load(self) -> None:
         """Read what was decided today, and who sits behind which program."""
@@ -264,6 +276,10 @@ class Spending:
         purses = {purse.name: purse for purse in self.purses()}
         empty = {name for name, purse in purses.items() if what_is_spent(purse, use.of(name))}
         await self._follow_pauses(empty, purses)
+        if empty != self._empty:
+            self._empty = frozenset(empty)
+            for call in self._calls:
+                call()
         for name in sorted(empty):
             row = self._rows.get(name)
             if (row is None or row.state == "open") and not is_closed(purses[name]):

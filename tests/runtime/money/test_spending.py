@@ -11,9 +11,10 @@ from runtime.config import BudgetSettings, LimitSettings, Settings
 from runtime.group import GroupBudget, Groups
 from runtime.money.records import PurseRow
 from runtime.store import question_rows, usage_rows
+from runtime.store.database import Transaction
 from runtime.store.store import Store
 from tests.runtime.money.support import SIDE, group, till, today
-from tests.runtime.store.support import MAIN, filed, said
+from tests.runtime.store.support import MAIN, filed, said, used
 
 
 async def purse(store: Store, name: str) -> PurseRow | None:
@@ -142,6 +143,26 @@ async def test_background_work_has_a_purse_of_its_own(tmp_path: Path) -> None:
         (small,) = [each for each in one.spending.purses_of(main, "schedule:s") if "background" in each.name]
         assert small.model_calls == 2
         assert [each.name for each in one.spending.purses_of(main, "person:x")] == ["group:main"]
+
+
+async def test_an_empty_background_purse_holds_schedules_and_nobody_else(tmp_path: Path) -> None:
+    """Its group is not paused; who begins schedules is told, and told again when there is money."""
+    async with till(tmp_path, group(limits=LimitSettings(calls_per_day=10))) as one:
+        heard: list[bool] = []
+        one.spending.when_changed(lambda: heard.append(one.spending.holds_background(MAIN)))
+        await one.store.write(usage_rows.put_use, [used(today(), "task_1", calls=2)])
+        await one.store.write(_as_background, "task_1")
+        one.spending.wake()
+        await one.until(lambda: one.spending.holds_background(MAIN))
+        assert not one.is_paused() and not one.spending.holds_background(SIDE)
+        await one.approvals.decide(await one.card(), "cli", is_yes=True)
+        await one.until(lambda: not one.spending.holds_background(MAIN))
+        assert heard == [True, False]
+
+
+def _as_background(transaction: Transaction, task_id: str) -> None:
+    """Note that a task is a schedule's."""
+    transaction._connection.execute("UPDATE model_use SET is_background = 1 WHERE task_id = ?", (task_id,))
 
 
 async def test_stop_ends_what_waits(tmp_path: Path) -> None:
