@@ -25,7 +25,7 @@ from runtime.task_ends import TaskEnds
 from runtime.waiting_tasks import Asked, WaitingTasks
 from tests.runtime.schedules.bench import House, Killed, MortalRoom, Queue
 
-MAIN, SIDE = GroupId("main"), GroupId("side")
+MAIN, SIDE, THIRD = GroupId("main"), GroupId("side"), GroupId("third")
 CHAT = ChatKey("telegram:100")
 MODEL = ModelRoute(route="r", api="anthropic", model="m")
 
@@ -51,7 +51,8 @@ class Bench:
         self.house.groups = Groups(
             ready={
                 MAIN: Group(group_id=MAIN, instructions="", model=MODEL, delegates=("side", "gone")),
-                SIDE: Group(group_id=SIDE, instructions="", model=MODEL, delegates=("main", "side")),
+                SIDE: Group(group_id=SIDE, instructions="", model=MODEL, delegates=("main", "third")),
+                THIRD: Group(group_id=THIRD, instructions="", model=MODEL, delegates=("main",)),
             },
             suspended={},
         )
@@ -95,12 +96,16 @@ class Bench:
     async def queued(self) -> tuple[StoredSubmission, ...]:
         return await self.store.read(submission_rows.waiting_submissions, 100)
 
+    async def begin(self) -> TaskRow:
+        """Have the one submission that is queued become a task."""
+        (submission,) = await self.queued()
+        return (await self.store.write(submission_rows.claim, submission.submission_id)).task
+
     async def work(self, result: TaskResult) -> TaskRow:
         """End the one task that is queued so."""
-        (submission,) = await self.queued()
-        claim = await self.store.write(submission_rows.claim, submission.submission_id)
-        await self.store.finish_task(claim.task.task_id, result, message_state=MessageState.ANSWERED)
-        return claim.task
+        task = await self.begin()
+        await self.store.finish_task(task.task_id, result, message_state=MessageState.ANSWERED)
+        return task
 
     async def file(self, task: TaskRow, call_id: str, name: str, content: str) -> None:
         """A file that a task's agent has sent to the host."""
@@ -189,10 +194,22 @@ async def test_a_circle_is_broken(bench: Bench) -> None:
     """The agent that was asked cannot ask back: who stands behind its work is known from the store."""
     await bench.ask(await bench.task())
     await bench.delegations.look()
-    (submission,) = await bench.queued()
-    inner = (await bench.store.write(submission_rows.claim, submission.submission_id)).task
+    inner = await bench.begin()
     with pytest.raises(OperationRefused, match="main asks side asks main") as caught:
         await bench.ask(inner, to="main", call_id="call_2")
+    assert caught.value.code == "loop"
+
+
+async def test_a_circle_of_three_is_broken(bench: Bench) -> None:
+    """Who stands behind the work is handed on: the third agent cannot ask the first, and the second not the first."""
+    await bench.ask(await bench.task())
+    await bench.delegations.look()
+    second = await bench.begin()
+    await bench.ask(second, to="third", call_id="call_2")
+    await bench.delegations.look()
+    third = await bench.begin()
+    with pytest.raises(OperationRefused, match="main asks side asks third asks main") as caught:
+        await bench.ask(third, to="main", call_id="call_3")
     assert caught.value.code == "loop"
 
 
