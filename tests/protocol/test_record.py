@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.record import FrozenRecord, replace
+from protocol.codec import from_json, to_json
+from protocol.record import FrozenRecord, Record, replace
 from protocol.task import Limits, TaskResult, TaskStatus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,3 +72,13 @@ def test_the_frames_of_the_link_import_no_dataclasses() -> None:
         [sys.executable, "-I", "-S", "-c", code, str(ROOT)], capture_output=True, text=True, check=True
     )
     assert not {"dataclasses", "inspect", "typing"} & set(ran.stdout.split())
+
+
+def test_a_record_without_fields_is_one_too() -> None:
+    """A noun that only says that something is asked can be made, told apart and read back."""
+
+    class Nothing(Record):
+        """Nothing more."""
+
+    assert Nothing() == Nothing()
+    assert from_json(Nothing, to_json(Nothing())) == Nothing()
