@@ -76,6 +76,10 @@ class Attempt:
     def attempt_id(self) -> AttemptId:
         return self._attempt.attempt_id
 
+    @property
+    def has_container(self) -> bool:
+        return self._session is not None
+
     async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
         self._schema = task.result_schema

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
 from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
 from protocol.link import Answered
 from protocol.message import InboundMessage, OutboundMessage
-from runtime.admission import NoRoom, decide_admission, load_room
-from runtime.bursts import hold_s
+from runtime.admission import NATIVE_AGENT_MB, NoRoom, decide_admission, load_room
 from runtime.head_start import HeadStart, HeadStarts
 from runtime.insist import insist
 from runtime.operations import FREEZE_REASON, Stopped
 from runtime.session_queue import Interrupt, Lane, Refuse, SessionQueue, StartTask, Waiting
+from runtime.steering import Steering
+from runtime.stops import Stops
 from runtime.store import question_rows, submission_rows
 from runtime.store.errors import ClaimRefused
 from runtime.store.records import Begun, Claim, Filed, MessageState, Original, StoredMessage, TaskRow
@@ -30,7 +30,8 @@ from runtime.task_ends import TaskEnds
 from runtime.task_run import TaskRun
 from runtime.task_words import refused_text
 from runtime.waiting_notices import Hindrance, WaitingNotices
-from runtime.work import Work
+from runtime.waiting_work import lane_of, waiting_message, waiting_resumption, waiting_submission
+from runtime.work import Work, Works
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,6 @@ MAX_READ = 10_000
 REFUSED_PAUSE_S = 1.0
 INTERRUPT_REASON = "a newer message took its place"
 SUSPENDED = "suspended"
-FIRST = (0, 0)
-"""The order of a task that goes on: before what was said after it began."""
 
 
 class Dispatcher:
@@ -55,16 +54,18 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._must_reread = True
         self._is_closing = False
-        self._working: list[Work] = []
-        self._tasks: asyncio.TaskGroup | None = None
+        self._read_at = 0.0
+        """When the store was last read (monotonic)."""
+        self._works = Works()
         self._notices = WaitingNotices(desk)
+        self._stops = Stops(desk, self._queue, self._works, self._notices)
+        self._steering = Steering(self._queue, self._works, self._notices)
         self._collecting: set[ChatKey] = set()
         """Chats whose messages wait for those that follow them."""
         self._head_starts = HeadStarts(desk)
         self._offered: dict[GroupId, Work] = {}
         """Groups with a container for a message that is being filed."""
         self._refused: list[tuple[Waiting, Refuse]] = []
-        self._work_ended = asyncio.Event()
         self.recovered = asyncio.Event()
         """Set when the tasks that an earlier host left are taken up and the queue is filled."""
         desk.waiting.when_answered(self.answered)
@@ -89,43 +90,26 @@ class Dispatcher:
             self._collecting.add(message.inbound.chat)
         else:
             self._collecting.discard(message.inbound.chat)
-        self._add([message])
+        self._add(message)
         self._awake.set()
 
     def changed(self, task_id: TaskId, message: StoredMessage) -> None:
-        """Have a task hear that a message it works on was edited or taken back; if it runs no more, the session's next
-        one reads it as context."""
-        for work in self._works_of(task_id):
-            if self._tasks is not None:
-                self._tasks.create_task(self._tell_of_change(work, message))
-
-    async def _tell_of_change(self, work: Work, message: StoredMessage) -> None:
-        await work.settled.wait()
-        if work.run is not None:
-            await work.run.tell_of_change(message)
+        """Have a task hear that a message it works on was edited or taken back."""
+        self._steering.changed(task_id, message)
 
     def replaced(self, original: Original) -> None:
-        """Hear that a waiting message says something else now: who was handed the old words gets the new ones."""
-        for work in self._handed(original):
-            if self._tasks is not None:
-                self._tasks.create_task(self._tell(work, (original.message_id,)))
+        """Hear that a waiting message says something else now."""
+        self._steering.replaced(original)
 
     def withdrawn(self, original: Original) -> None:
         """Hear that a waiting message was taken back, and that the store has ended it."""
-        if original.session_id is not None:
-            self._queue.withdraw(Lane(original.session_id), original.message_id)
-        self._notices.forget(original.message_id)
-        self._handed(original)
+        self._steering.withdrawn(original)
         self._awake.set()
-
-    def _handed(self, original: Original) -> list[Work]:
-        """Return the tasks that were handed a waiting message and have not taken it in; they are not told it now."""
-        works = self._works_in(Lane(original.session_id)) if original.session_id is not None else []
-        return [work for work in works if work.run is not None and work.run.talk.withdraw(original.message_id)]
 
     def submitted(self, submission: StoredSubmission) -> None:
         """Take work that has just been queued in the store."""
-        self._add_submission(submission)
+        self._queue.add(waiting_submission(submission))
+        self._awake.set()
 
     async def offer(self, inbound: InboundMessage) -> HeadStart | None:
         """Return a container for a message that is about to be filed, if nothing is before it anywhere; `settle`
@@ -136,10 +120,10 @@ class Dispatcher:
         if inbound.chat in self._collecting or not self._parallel(group.group_id):
             return None
         work = self._offered[group.group_id] = Work(inbound.chat)
-        self._working.append(work)
+        self._works.add(work)
         head_start = None
         try:
-            head_start = await self._head_starts.take(group)
+            head_start = await self._head_starts.take(group, inbound.chat)
         finally:
             if head_start is None:
                 self._withdraw(group.group_id).settled.set()
@@ -147,8 +131,7 @@ class Dispatcher:
 
     def filing(self, head_start: HeadStart) -> None:
         """Push the lease that the task will most likely have while the store works."""
-        if self._tasks is not None:
-            self._tasks.create_task(head_start.session.grant_ahead(head_start.likely_lease))
+        self._works.spawn(head_start.session.grant_ahead(head_start.likely_lease))
 
     def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
         """Run the task that began at an offered container, or have the container wait again."""
@@ -158,16 +141,16 @@ class Dispatcher:
             self._head_starts.give_back(head_start)
         if filed is None and work.chat is not None:
             self._head_starts.forget(work.chat)
-        if begun is None or self._tasks is None:
+        if begun is None or not self._works.are_up:
             work.settled.set()
-        if self._tasks is None:
+        if not self._works.are_up:
             return  # the host goes: what was stored is taken up by the next start
         if begun is not None:
             row = begun.claim.task
             work.lane = lane_of(row)
             self._queue.task_running(work.lane, row.group_id, row.chat)
-            self._working.append(work)
-            self._tasks.create_task(self._go_on_with(work, begun, head_start))
+            self._works.add(work)
+            self._works.spawn(self._go_on_with(work, begun, head_start))
         elif filed is not None:
             self.arrived(filed.message)
 
@@ -182,98 +165,40 @@ class Dispatcher:
 
     def _withdraw(self, group_id: GroupId) -> Work:
         work = self._offered.pop(group_id)
-        self._working.remove(work)
-        self._work_ended.set()
+        self._works.remove(work)
         self._awake.set()
         return work
 
     def _is_calm_for(self, group_id: GroupId) -> bool:
         """Return whether a message of the group would start at once if it were queued now, with nobody before it. Room
         on the machine is not asked for: a spare has taken its own, and goes when the machine runs short."""
-        is_up = self._tasks is not None and self.recovered.is_set()
+        is_up = self._works.are_up and self.recovered.is_set()
         is_dispatching = is_up and not self._is_closing and not self._must_reread
         has_place = self._queue.running_count() + len(self._offered) < self._desk.settings.containers.max_running
         is_idle = not self._queue.waiting_count() and not self._queue.running_count(group_id)
         return is_dispatching and has_place and is_idle
 
-    async def stop_chat(self, chat: ChatKey, reason: str) -> Stopped:
-        """Stop the chat's running tasks and end its waiting messages; what is being stored or claimed just now is
-        stopped as soon as that is done. Whoever asked tells the chat."""
-        works = [work for work in self._working if work.chat == chat]
-        self._stop(works, reason, tell=False)
-        messages = await self._end_waiting(chat, reason)
-        for work in works:
-            await work.settled.wait()
-        messages += await self._end_waiting(chat, reason)
-        tasks = tuple(work.run.task_id for work in works if work.run is not None)
-        suspended = await self._end_suspended(lambda row: row.chat == chat, reason, tell=False)
-        return Stopped(tasks=(*tasks, *suspended), messages=messages)
-
-    async def _end_waiting(self, chat: ChatKey, reason: str) -> int:
-        dropped = self._queue.drop(chat)
-        for waiting in dropped:
-            self._notices.forget(waiting.work)
-        for waiting in dropped:
-            if waiting.kind == "message":
-                await self._desk.store.end_message(MessageId(waiting.work), MessageState.DEAD, reason)
-            elif waiting.kind == "submission":
-                await self._cancel(SubmissionId(waiting.work), reason)
-        return sum(waiting.kind == "message" for waiting in dropped)
-
-    async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
-        """End a submission that waits or runs, as stopped; False if it has ended. Its chat is not told."""
-        if await self._cancel(submission.submission_id, reason):
-            return True
-        task = await self._desk.store.read(submission_rows.task_of, submission.submission_id)
-        if task is None or task.ended_at is not None:
-            return False
-        self._stop(self._works_of(task.task_id), reason, tell=False)
-        await self._end_suspended(lambda row: row.task_id == task.task_id, reason, tell=False)
-        return True
-
-    async def _cancel(self, submission_id: SubmissionId, reason: str) -> bool:
-        """End a submission that is not a task yet."""
-        ended = await insist(
-            lambda: self._desk.store.write(submission_rows.cancel, submission_id, reason), "a cancelled submission"
-        )
-        if ended is None:
-            return False
-        self._queue.withdraw(lane_of(ended), submission_id)
-        self._desk.ends.tell(ended)
-        return True
-
-    def _works_of(self, task_id: TaskId) -> list[Work]:
-        return [work for work in self._working if work.task_id == task_id]
-
-    async def _end_suspended(
-        self, is_meant: Callable[[TaskRow], bool], reason: str, *, tell: bool
-    ) -> tuple[TaskId, ...]:
-        """End tasks that wait for a person; those that go on just now have been stopped as any that runs."""
-        ended = []
-        for row in await self._desk.store.read(question_rows.suspended_tasks):
-            if is_meant(row) and not self._works_of(row.task_id):
-                self._queue.withdraw(lane_of(row), row.task_id)
-                await TaskRun(self._desk, row).end_suspended(reason, tell=tell)
-                ended.append(row.task_id)
-        return tuple(ended)
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
+        """Stop the chat's tasks and end its waiting messages. Whoever asked tells the chat."""
+        return await self._stops.stop_chat(chat, reason, keep_before)
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one task that runs or waits for a person; its chat is told."""
-        tasks = self._stop(self._works_of(task_id), reason, tell=True)
-        suspended = await self._end_suspended(lambda row: row.task_id == task_id, reason, tell=True)
-        return Stopped(tasks=(*tasks, *suspended), messages=0)
+        return await self._stops.stop_task(task_id, reason)
 
     async def stop_all(self, reason: str) -> Stopped:
         """Stop every task that runs or waits for a person; their chats are told. Waiting messages keep waiting."""
-        tasks = self._stop(self._working, reason, tell=True)
-        suspended = await self._end_suspended(lambda _: True, reason, tell=True)
-        return Stopped(tasks=(*tasks, *suspended), messages=0)
+        return await self._stops.stop_all(reason)
+
+    async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
+        """End a submission that waits or runs, as stopped; False if it has ended. Its chat is not told."""
+        return await self._stops.cancel(submission, reason)
 
     async def close(self, grace_s: float) -> None:
         """Start nothing more, let running tasks finish for `grace_s`, then end their containers. The tasks themselves
         go on after the next start."""
         self._is_closing = True
-        for work in self._working:
+        for work in self._works.all():
             if work.run is not None:
                 work.run.talk.stop_waiting()
         try:
@@ -281,37 +206,32 @@ class Dispatcher:
                 await self.idle()
         except TimeoutError:
             async with asyncio.TaskGroup() as interrupting:
-                for work in self._working:
+                for work in self._works.all():
                     interrupting.create_task(work.interrupt())
             await self.idle()
 
     @property
     def running_count(self) -> int:
-        return len(self._working)
+        return len(self._works)
 
     # --- The loop
 
     async def run(self) -> None:
         """Dispatch until cancelled; then containers are left at work for the next start."""
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
+            self._works.open(tasks)
             try:
                 await self._desk.pauses.load()
                 await self._take_up(tasks)
                 await self._dispatch(tasks)
             finally:
-                self._tasks = None
+                self._works.close()
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._awake.clear()
-            if self._must_reread:
-                self._must_reread = False
-                self._add(await self._desk.store.waiting_messages())
-                for submission in await self._desk.store.read(submission_rows.waiting_submissions, MAX_READ):
-                    self._add_submission(submission)
-                for row in await self._desk.store.read(question_rows.resumable_tasks):
-                    self._add_resumption(row)
+            if self._must_reread or self._now() >= self._read_at + SLOW_REREAD_S:
+                await self._read_waiting()
             await self._end_refused()
             pause_s = await self._start_what_may(tasks)
             self.recovered.set()
@@ -319,7 +239,18 @@ class Dispatcher:
                 async with asyncio.timeout(pause_s):
                     await self._awake.wait()
             except TimeoutError:
-                self._must_reread = True
+                continue
+
+    async def _read_waiting(self) -> None:
+        """Take in what waits by the store: after a start, and in case a wake was lost."""
+        self._must_reread, self._read_at = False, self._now()
+        store = self._desk.store
+        for message in await store.waiting_messages():
+            self._add(message)
+        for submission in await store.read(submission_rows.waiting_submissions, MAX_READ):
+            self._queue.add(waiting_submission(submission))
+        for row in await store.read(question_rows.resumable_tasks):
+            self._queue.add(waiting_resumption(row))
 
     async def _take_up(self, tasks: asyncio.TaskGroup) -> None:
         """Go on with the tasks that an earlier host left, all at once. Frozen: they end as if they had run then."""
@@ -333,7 +264,7 @@ class Dispatcher:
         work = Work(row.chat, lane=lane_of(row))
         if is_frozen:
             await work.stop(FREEZE_REASON, tell=True)
-        self._working.append(work)
+        self._works.add(work)
         try:
             await self._begin(work, run, lane_of(row))
         finally:
@@ -367,7 +298,7 @@ class Dispatcher:
         """Claim messages or a submission as one task, or a task that goes on, and run it."""
         task_id = TaskId(start.works[0]) if start.kind == "resumption" else None
         work = Work(start.chat, lane=start.lane, task_id=task_id)
-        self._working.append(work)
+        self._works.add(work)
         try:
             found = await insist(lambda: self._claim(start), "a claim")
             await self._begin(work, TaskRun(self._desk, found.task, found), start.lane)
@@ -384,12 +315,12 @@ class Dispatcher:
         """Run a task; one that waited for a person goes on as soon as there is an answer, be it already."""
         run.talk.when_taken_in = partial(self._queue.steered, lane)
         await work.begin(run)
-        if run.is_suspended and self._tasks is not None:
-            self._tasks.create_task(self._look_for_answer(run.row))
+        if run.is_suspended:
+            self._works.spawn(self._look_for_answer(run.row))
 
     async def _look_for_answer(self, row: TaskRow) -> None:
         if any(each.task_id == row.task_id for each in await self._desk.store.read(question_rows.resumable_tasks)):
-            self._add_resumption(row)
+            self._resume(row)
 
     async def _claim(self, start: StartTask) -> Claim:
         if start.kind == "resumption":
@@ -399,10 +330,9 @@ class Dispatcher:
         return await self._desk.store.claim_messages(start.message_ids)
 
     def _ended(self, work: Work, lane: Lane) -> None:
-        self._working.remove(work)
+        self._works.remove(work)
         work.settled.set()
         self._queue.task_ended(lane)
-        self._work_ended.set()
         self._awake.set()
 
     def _parallel(self, group_id: GroupId) -> int:
@@ -421,79 +351,34 @@ class Dispatcher:
             load_room(self._desk.home.path),
             memory_floor_mb=limits.memory_floor_mb,
             disk_floor_mb=limits.disk_floor_mb,
+            reserved_mb=self._works.starting * NATIVE_AGENT_MB,
         )
 
-    def _add(self, messages: Iterable[StoredMessage]) -> None:
-        for message in messages:
-            if message.session_id is None or message.group_id is None:
-                continue
-            waiting = Waiting(
-                order=(message.seq, 0),
-                work=message.message_id,
-                lane=Lane(message.session_id),
-                group_id=message.group_id,
-                chat=message.inbound.chat,
-                mode=message.mode,
-                arrived_at=self._now(),
-                hold_s=hold_s(message),
-            )
-            added = self._queue.add(waiting)
-            if isinstance(added, Refuse):
-                self._refused.append((waiting, added))
-                continue
-            self._notices.note(waiting, self._now())
-            if isinstance(added, Interrupt):
-                self._stop(self._works_in(added.lane), INTERRUPT_REASON, tell=False)
-            self._steer(waiting.lane)
-
-    def _steer(self, lane: Lane) -> None:
-        """Have the task that runs in a lane hear of the messages that it may."""
-        message_ids = self._queue.steer_next(lane)
-        for work in self._works_in(lane) if message_ids else ():
-            if self._tasks is not None:
-                self._tasks.create_task(self._tell(work, message_ids))
-
-    async def _tell(self, work: Work, message_ids: tuple[MessageId, ...]) -> None:
-        await work.settled.wait()
-        if work.run is not None:
-            await work.run.tell(message_ids)
-
-    def _works_in(self, lane: Lane) -> list[Work]:
-        return [work for work in self._working if work.lane == lane]
-
-    def _add_submission(self, submission: StoredSubmission) -> None:
-        new = submission.new
-        waiting = Waiting(
-            order=(submission.after_message, submission.number),
-            work=submission.submission_id,
-            lane=Lane(submission.session_id or submission.submission_id),
-            group_id=new.group_id,
-            chat=new.chat,
-            kind="submission",
-        )
-        self._queue.add(waiting)
-        self._awake.set()
+    def _add(self, message: StoredMessage) -> None:
+        waiting = waiting_message(message, self._now())
+        if waiting is None:
+            return
+        added = self._queue.add(waiting)
+        if isinstance(added, Refuse):
+            self._refused.append((waiting, added))
+            return
+        self._notices.note(waiting, self._now())
+        if isinstance(added, Interrupt):
+            self._works.stop(self._works.in_lane(added.lane), INTERRUPT_REASON, tell=False)
+        self._steering.steer(waiting.lane)
 
     async def answered(self, task_id: TaskId, answered: Answered) -> None:
         """Bring an answer to its task: to the agent that waits for it, or have the task go on."""
-        works = self._works_of(task_id)
+        works = self._works.of_task(task_id)
         for work in works:
             if work.run is not None:
                 await work.run.talk.answer(answered)
         row = await self._desk.store.task(task_id) if not works else None
         if row is not None and row.state == SUSPENDED:
-            self._add_resumption(row)
+            self._resume(row)
 
-    def _add_resumption(self, row: TaskRow) -> None:
-        waiting = Waiting(
-            order=FIRST,
-            work=row.task_id,
-            lane=lane_of(row),
-            group_id=row.group_id,
-            chat=row.chat,
-            kind="resumption",
-        )
-        self._queue.add(waiting)
+    def _resume(self, row: TaskRow) -> None:
+        self._queue.add(waiting_resumption(row))
         self._awake.set()
 
     async def _end_refused(self) -> None:
@@ -511,21 +396,6 @@ class Dispatcher:
         await insist(lambda: self._desk.store.put_outbound(key, message), "a notice")
         self._desk.delivery.wake()
 
-    def _stop(self, works: Iterable[Work], reason: str, *, tell: bool) -> tuple[TaskId, ...]:
-        """Have tasks stopped; it is on its way on return, and no process is left 2 s later."""
-        found = list(works)
-        for work in found:
-            if self._tasks is not None:
-                self._tasks.create_task(work.stop(reason, tell=tell))
-        return tuple(work.run.task_id for work in found if work.run is not None)
-
     async def idle(self) -> None:
         """Return when no task is being claimed or runs."""
-        while self._working:
-            self._work_ended.clear()
-            await self._work_ended.wait()
-
-
-def lane_of(row: TaskRow) -> Lane:
-    """Return the lane that a task is worked on in."""
-    return Lane(row.session_id or row.submission_id or row.task_id)
+        await self._works.idle()

@@ -57,6 +57,8 @@ class Stopped:
     """Running tasks that were told to end."""
     messages: int
     """Waiting messages that will not be answered any more."""
+    kept: int = 0
+    """Those that wait on, and are answered in their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,15 +175,20 @@ class SessionQueue:
         store refused: what was to be claimed is not waiting any more."""
         self._running.pop(lane, None)
 
-    def drop(self, chat: ChatKey) -> tuple[Waiting, ...]:
-        """Take out what waits for a chat (`/stop`) and return it, oldest first; what runs is not touched."""
-        dropped = sorted(
-            (each for waiting in self._waiting.values() for each in waiting if each.chat == chat),
-            key=lambda each: each.order,
-        )
+    def drop(self, chat: ChatKey, keep_before: int = 0) -> tuple[Waiting, ...]:
+        """Take out what waits for a chat (`/stop`) and return it, oldest first; what runs is not touched. What was
+        stored before the message of number `keep_before` is left, but for tasks that would go on."""
+        dropped = [
+            each for each in self.waiting_of(chat) if each.kind == "resumption" or each.order >= (keep_before, 0)
+        ]
         for each in dropped:
             self._remove(each.lane, {each.work})
         return tuple(dropped)
+
+    def waiting_of(self, chat: ChatKey) -> list[Waiting]:
+        """Return what waits for a chat, oldest first."""
+        found = (each for waiting in self._waiting.values() for each in waiting if each.chat == chat)
+        return sorted(found, key=lambda each: each.order)
 
     def withdraw(self, lane: Lane, work: MessageId | SubmissionId | TaskId) -> bool:
         """Take one piece of waiting work out; False if it does not wait."""

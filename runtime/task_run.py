@@ -96,6 +96,8 @@ class TaskRun:
         """The session before this task, once it is known."""
         self.talk = AttemptTalk(desk.waiting, row)
         """What its agent asks and is told."""
+        self._telling = asyncio.Lock()
+        """Held while something is made ready to be told: what came first is told first."""
         self._attempt = Attempt(desk, row, claim.attempt, self.talk, taken) if claim and taken else None
         self._task = row.spec
         self._stop_reason = ""
@@ -110,6 +112,10 @@ class TaskRun:
     @property
     def row(self) -> TaskRow:
         return self._row
+
+    @property
+    def has_container(self) -> bool:
+        return self._attempt is not None and self._attempt.has_container
 
     @property
     def group_id(self) -> GroupId:
@@ -137,6 +143,10 @@ class TaskRun:
 
     async def tell(self, message_ids: Sequence[MessageId]) -> None:
         """Have the agent hear of messages that came while it works. They wait until the model has seen them."""
+        async with self._telling:
+            await self._tell(message_ids)
+
+    async def _tell(self, message_ids: Sequence[MessageId]) -> None:
         found = [await self._desk.store.message(message_id) for message_id in message_ids]
         messages = [message for message in found if message is not None and message.state is MessageState.QUEUED]
         people = await self._desk.store.read(people_with, speakers(messages), self.group_id)
@@ -148,6 +158,10 @@ class TaskRun:
 
     async def tell_of_change(self, message: StoredMessage) -> None:
         """Have the agent hear of an edit or a deletion of what it works on; what it does not hear is context later."""
+        async with self._telling:
+            await self._tell_of_change(message)
+
+    async def _tell_of_change(self, message: StoredMessage) -> None:
         people = await self._desk.store.read(people_with, speakers([message]), self.group_id)
         told = build_told(message, people, self._desk.zone)
         await self._write_long_texts(told.long_texts)

@@ -1,8 +1,9 @@
-"""A task on its way: being claimed, then running. What is asked of it before it runs is done when it does."""
+"""Tasks on their way: being claimed, then running. What is asked of one before it runs is done when it does."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Iterable
 
 from protocol.ids import ChatKey, TaskId
 from runtime.session_queue import Lane
@@ -47,3 +48,83 @@ class Work:
         if self._is_interrupted:
             await run.interrupt()
         await run.run()
+
+
+class Works:
+    """All that are on their way."""
+
+    def __init__(self) -> None:
+        self._works: list[Work] = []
+        self._ended = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    @property
+    def are_up(self) -> bool:
+        """Whether the dispatcher runs; what is begun after is taken up by the next start."""
+        return self._tasks is not None
+
+    @property
+    def starting(self) -> int:
+        """How many have not taken their container's memory yet."""
+        return sum(work.run is None or not work.run.has_container for work in self._works)
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
+
+    def close(self) -> None:
+        self._tasks = None
+
+    def spawn(self, doing: Coroutine[object, object, None]) -> None:
+        """Do something beside; nothing is begun when the dispatcher goes."""
+        if self._tasks is None:
+            doing.close()
+        else:
+            self._tasks.create_task(doing)
+
+    def add(self, work: Work) -> None:
+        self._works.append(work)
+
+    def remove(self, work: Work) -> None:
+        self._works.remove(work)
+        self._ended.set()
+
+    def all(self) -> list[Work]:
+        return list(self._works)
+
+    def of_task(self, task_id: TaskId) -> list[Work]:
+        return [work for work in self._works if work.task_id == task_id]
+
+    def of_chat(self, chat: ChatKey) -> list[Work]:
+        return [work for work in self._works if work.chat == chat]
+
+    def in_lane(self, lane: Lane) -> list[Work]:
+        return [work for work in self._works if work.lane == lane]
+
+    def stop(self, works: Iterable[Work], reason: str, *, tell: bool) -> tuple[TaskId, ...]:
+        """Have tasks stopped; it is on its way on return, and no process is left 2 s later."""
+        found = list(works)
+        for work in found:
+            self.spawn(work.stop(reason, tell=tell))
+        return tuple(work.run.task_id for work in found if work.run is not None)
+
+    def tell_when_settled(
+        self, works: Iterable[Work], tell: Callable[[TaskRun], Coroutine[object, object, None]]
+    ) -> None:
+        """Have something said to each task, as soon as it runs."""
+        for work in works:
+            self.spawn(_when_settled(work, tell))
+
+    async def idle(self) -> None:
+        """Return when there is none."""
+        while self._works:
+            self._ended.clear()
+            await self._ended.wait()
+
+
+async def _when_settled(work: Work, tell: Callable[[TaskRun], Coroutine[object, object, None]]) -> None:
+    await work.settled.wait()
+    if work.run is not None:
+        await tell(work.run)
