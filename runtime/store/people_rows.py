@@ -41,17 +41,8 @@ SAME_PERSON = "that is the same person already"
 
 
 def sender_facts(transaction: Transaction, key: PersonKey, chat: ChatKey) -> SenderFacts:
-    now = transaction.now()
-    rows = transaction.all(
-        "sender_facts",
-        person=key,
-        chat=chat,
-        parent=inbound_rows.parent_chat(chat),
-        now=time_text(now),
-        minute_ago=time_text(now - MINUTE),
-        hour_ago=time_text(now - HOUR),
-        day_ago=time_text(now - DAY),
-    )
+    where = {"person": key, "chat": chat, "parent": inbound_rows.parent_chat(chat)}
+    rows = transaction.all("sender_facts", **where, now=transaction.now_text())
     first = rows[0]  # the query always gives one
     bound = [row for row in rows if row["group_id"] is not None]
     return SenderFacts(
@@ -438,7 +429,7 @@ def _binding(row: sqlite3.Row) -> Binding:
         pattern=row["pattern"],
         sticky_minutes=row["sticky_minutes"],
         whom=row["whom"],
-        whom_names=tuple(json.loads(row["whom_names"])),
+        whom_names=tuple(json.loads(row["whom_names"])) if row["whom"] != "known" else (),
         rest=row["rest"],
         session=row["session"],
         mode=row["mode"],

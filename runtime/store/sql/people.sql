@@ -9,10 +9,12 @@ SELECT s.person, s.name, s.role, s.added_at AS person_at, s.added_by AS person_b
     b.mode, b.is_default, b.added_at, b.added_by, f.spoken_at,
     EXISTS (SELECT 1 FROM pairing_codes AS c WHERE c.expires_at > :now) AS pairing_pending,
     CASE WHEN s.role IS NULL OR (s.role = 'owner' AND l.person IS NULL) THEN NULL ELSE (
-        SELECT sum(m.received_at > :minute_ago) || ' ' || sum(m.received_at > :hour_ago) || ' ' || count(*)
+        SELECT sum(m.received_at > strftime('%Y-%m-%dT%H:%M:%f', :now, '-1 minute')) || ' '
+            || sum(m.received_at > strftime('%Y-%m-%dT%H:%M:%f', :now, '-1 hour')) || ' ' || count(*)
         FROM messages AS m INDEXED BY messages_asked
         WHERE m.person IN (SELECT s.person UNION ALL SELECT o.identity FROM identities AS o WHERE o.person = s.person)
-            AND m.received_at > :day_ago AND m.state IN ('queued', 'claimed', 'answered', 'dead')) END AS asked
+            AND m.received_at > strftime('%Y-%m-%dT%H:%M:%f', :now, '-1 day')
+            AND m.state IN ('queued', 'claimed', 'answered', 'dead')) END AS asked
 FROM (SELECT 1) LEFT JOIN identities AS i ON i.identity = :person
 LEFT JOIN persons AS s ON s.person = coalesce(i.person, :person)
 LEFT JOIN person_limits AS l ON l.person = s.person
