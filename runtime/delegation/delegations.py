@@ -205,7 +205,11 @@ class Delegations:
 
     async def _settle(self, delegation: Delegation) -> None:
         assert delegation.submission_id is not None  # it is submitted
-        submission = await self._submissions.get(delegation.submission_id)
+        try:
+            submission = await self._submissions.get(delegation.submission_id)
+        except OperationRefused as refused:  # it is gone, whatever took it
+            await self._end(delegation, DelegationAnswer(is_done=False, text=f"{refused.message}."))
+            return
         if submission.state != "ended" or submission.task_id is None:
             return
         task = await self._store.task(submission.task_id)

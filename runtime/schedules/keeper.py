@@ -211,9 +211,16 @@ class ScheduleKeeper:
 
     async def _note_ends(self) -> None:
         for run in await self._store.read(schedule_rows.submitted_runs):
-            task = await self._ended_task(run)
             schedule = await self._store.read(schedule_rows.schedule, run.schedule_id)
-            if task is not None and schedule is not None:
+            if schedule is None:
+                continue
+            try:
+                task = await self._ended_task(run)
+            except OperationRefused as refused:  # its submission is gone: whatever took it, the series goes on
+                failed = TaskResult(status=TaskStatus.FAILED, code=refused.code, reason=refused.message)
+                await self._end(schedule, run, failed, None)
+                continue
+            if task is not None:
                 result = task.result or TaskResult(status=TaskStatus(task.state))
                 await self._end(schedule, run, result, task)
 

@@ -32,6 +32,8 @@ def zone_of(name: str) -> tzinfo:
 
 
 def _unknown(name: str) -> tzinfo:
+    if not available_timezones():
+        raise OperationRefused("unknown_zone", "this machine has no time zones", "install its package tzdata")
     near = difflib.get_close_matches(name[:MAX_NAME_CHARS], sorted(available_timezones()), n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise OperationRefused("unknown_zone", f"there is no time zone {name[:40]!r}{hint}", "--zone Europe/Berlin")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import ChatKey, SessionId
+from protocol.ids import ChatKey, SessionId, SubmissionId
 from protocol.task import TaskStatus
 from runtime.schedules.decisions import MAX_CATCH_UP
 from runtime.store import forget_rows, schedule_rows
@@ -337,6 +337,17 @@ async def test_a_clock_set_back_while_the_host_was_down_is_seen_at_its_start(ben
     due = (await bench.desk.find(1)).next_due_at
     assert due is not None
     assert due <= START + 10 * MINUTE
+
+
+async def test_a_run_whose_submission_is_gone_is_a_failure(bench: Bench) -> None:
+    """Whatever took a submission away, its run ends as failed, and the series goes on."""
+    schedule = await bench.add("every day 08:00 Look")
+    run = await bench.desk.run_now(schedule)
+    await bench.store.write(schedule_rows.run_submitted, run, MAIN, SubmissionId("sub_gone"))
+    await bench.at(MINUTE)
+    assert await bench.states(schedule) == ["06:00 failed unknown_submission"]
+    await bench.at(EIGHT)
+    assert len(await bench.queued()) == 1
 
 
 async def test_starts_are_spread_by_jitter(bench: Bench) -> None:
