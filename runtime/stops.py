@@ -28,7 +28,7 @@ class Stops:
         self._notices = notices
 
     async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
-        """Stop the chat's tasks and end its waiting messages, but for those of a smaller number than `keep_before`; what
+        """Stop the chat's tasks and end its waiting messages, but for those of a number below `keep_before`. What
         is being stored or claimed just now is stopped as soon as that is done. Whoever asked tells the chat."""
         works = self._works.of_chat(chat)
         self._works.stop(works, reason, tell=False)

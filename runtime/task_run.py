@@ -490,9 +490,10 @@ def _failed(code: str, reason: str) -> TaskResult:
 
 
 def _wall_left_s(task: Task, attempt: AttemptRow) -> float:
-    """Return what is left of an attempt's time; a little at least, so that words on their way still arrive."""
+    """Return what is left of an attempt's time; a little at least, so that words on their way still arrive, and never
+    more than all of it, though the clock was set back meanwhile."""
     ran_s = (datetime.now(UTC) - datetime.fromisoformat(attempt.started_at)).total_seconds()
-    return max(task.limits.wall_s - ran_s, ADOPTED_WALL_FLOOR_S)
+    return min(max(task.limits.wall_s - ran_s, ADOPTED_WALL_FLOOR_S), task.limits.wall_s)
 
 
 def _write_long_text(inbox: Path, long_text: LongText) -> None:

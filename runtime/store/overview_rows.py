@@ -35,6 +35,8 @@ def needed_files(transaction: Transaction) -> frozenset[str]:
         # A long text of a message is a file of this name, once its task is built.
         names.add(f"{row['message_id']}.txt")
         names.update(file["stored_name"] for file in json.loads(row["body"])["inbound"].get("attachments") or ())
+    # And so is a submission's.
+    names |= {f"{row['submission_id']}.txt" for row in transaction.all("open_submissions")}
     for row in transaction.all("open_outbox"):
         path = json.loads(row["body"]).get("file_path")
         if path:

@@ -75,7 +75,10 @@ SELECT m.message_id, m.state, p.body FROM messages AS m INDEXED BY messages_open
 JOIN payloads AS p USING (payload_id) WHERE m.state = 'context' AND m.task_id IS NULL
 UNION ALL
 SELECT m.message_id, m.state, p.body FROM tasks AS t JOIN messages AS m USING (task_id)
-JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'running' AND m.state = 'context';
+JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'running' AND m.state = 'context'
+UNION ALL
+SELECT m.message_id, m.state, p.body FROM tasks AS t JOIN messages AS m USING (task_id)
+JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'suspended' AND m.state = 'context';
 
 -- name: queued_before
 -- Whether a session has an older message waiting.

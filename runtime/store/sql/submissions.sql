@@ -46,3 +46,9 @@ SELECT group_id FROM sessions WHERE session_id = :session_id;
 SELECT t.*, s.body AS spec, r.body AS result FROM tasks AS t
 LEFT JOIN payloads AS s ON s.payload_id = t.spec_id LEFT JOIN payloads AS r ON r.payload_id = t.result_id
 WHERE t.submission_id = :submission_id AND t.submission_id IS NOT NULL;
+
+-- name: open_submissions
+-- Those whose tasks have not ended.
+SELECT submission_id FROM tasks WHERE state = 'running' AND submission_id IS NOT NULL
+UNION ALL
+SELECT submission_id FROM tasks WHERE state = 'suspended' AND submission_id IS NOT NULL;
