@@ -6,10 +6,12 @@ calls), client.py (the only file that imports the platform's SDK) and channel.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from protocol.ids import ChannelId, ChatKey
+from protocol.ids import ChannelId, ChatKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 
 
@@ -41,6 +43,43 @@ class Inbox(Protocol):
     async def accept(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
         """Store a raw update, then decode and file it. Returns when the raw form is on disk: only then may the channel
         acknowledge it to the platform. An event seen before is quietly accepted again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuEntry:
+    """One command as a platform's menu offers it."""
+
+    name: str
+    what: str
+    """In plain words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Menus:
+    """What is offered where."""
+
+    direct: tuple[MenuEntry, ...]
+    """In direct chats."""
+    many: tuple[MenuEntry, ...]
+    """In chats of many people."""
+    chats: Mapping[ChatKey, tuple[MenuEntry, ...]]
+    """In the direct chats of those who may do more."""
+
+
+@runtime_checkable
+class HasMenus(Protocol):
+    """A channel whose platform shows commands in a menu."""
+
+    async def set_menu(self, menus: Menus) -> None:
+        """Offer these from now on, and again at each connection. Returns at once; best effort."""
+
+
+@runtime_checkable
+class HasMarks(Protocol):
+    """A channel whose platform can mark a person's message."""
+
+    def mark(self, chat: ChatKey, message: PlatformMessageId, *, is_on: bool) -> None:
+        """Show that a message was taken, or (off) that its work has ended. Returns at once; best effort."""
 
 
 class Channel(Protocol):

@@ -11,13 +11,16 @@ from cli.screen import clean_line
 
 @click.command()
 @click.option("--chat", metavar="CHAT", help="Stop what this chat asked for, and end its waiting messages.")
+@click.option("--keep-waiting", is_flag=True, help="With --chat: what waits there is answered in its turn.")
 @click.option("--task", metavar="TASK", help="Stop one running task.")
 @click.option("--all", "everything", is_flag=True, help="Stop every running task; waiting messages keep waiting.")
-def stop(chat: str | None, task: str | None, everything: bool) -> None:
+def stop(chat: str | None, keep_waiting: bool, task: str | None, everything: bool) -> None:
     """Stop a task, a chat's work, or every task. `nightyard status` names them."""
     if [bool(chat), bool(task), everything].count(True) != 1:
         raise CliProblem("stop wants one of --chat, --task and --all", "./nightyard stop --all", NOT_UNDERSTOOD)
-    answer = ask("stop", {"chat": chat} if chat else {"task": task} if task else {})
+    if keep_waiting and not chat:
+        raise CliProblem("--keep-waiting goes with --chat", "./nightyard stop --chat CHAT", NOT_UNDERSTOOD)
+    answer = ask("stop", {"chat": chat, "keep_waiting": keep_waiting} if chat else {"task": task} if task else {})
     tasks = [clean_line(str(one)) for one in answer["tasks"]]
     if not tasks and not answer["messages"]:
         click.echo("Nothing was running there.")

@@ -34,6 +34,7 @@ from runtime.config import (
     unknown_route,
 )
 from runtime.people.settings import PeopleSettings
+from runtime.sessions.settings import SessionSettings
 from runtime.settings_file import group_names, nearest_name
 from runtime.skill_catalogue import load_skills, skill_names
 from runtime.store.records import PersonLimits
@@ -42,6 +43,7 @@ from runtime.yaml_record import ConfigProblem, key, parse_record
 MAX_INSTRUCTIONS_BYTES = 256 << 10
 
 
+ProgressStyle = Literal["off", "line", "full"]
 Mode = Literal["copilot", "autonomous"]
 """`copilot`: what a task says outside the chat in which it began waits for a review. `autonomous`: it goes."""
 
@@ -84,6 +86,11 @@ class GroupSettings:
     budget: GroupBudget = field(default_factory=GroupBudget)
     footer: bool = False
     """Whether each answer says what it cost."""
+    session: SessionSettings = field(default_factory=SessionSettings)
+    """When a conversation ends by itself."""
+    progress: ProgressStyle = "line"
+    """What is shown while the agent works: `off`: only that it does; `line`: its tools' names; `full`: what it calls
+    them with, too."""
     people: PeopleSettings = field(default_factory=PeopleSettings)
     """What it takes from one person."""
     mode: Mode = "autonomous"
@@ -106,6 +113,8 @@ class Group:
     parallel: int = 1
     budget: GroupBudget = field(default_factory=GroupBudget)
     footer: bool = False
+    session: SessionSettings = field(default_factory=SessionSettings)
+    progress: ProgressStyle = "line"
     people: PeopleSettings = field(default_factory=PeopleSettings)
     mode: Mode = "autonomous"
     review: ReviewSettings = field(default_factory=ReviewSettings)
@@ -180,6 +189,8 @@ def build_group(
         parallel=own.parallel,
         budget=own.budget,
         footer=own.footer,
+        session=own.session,
+        progress=own.progress,
         people=own.people,
         mode=own.mode,
         review=own.review,

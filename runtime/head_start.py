@@ -82,8 +82,9 @@ class HeadStarts:
         group_id = self._groups.get(inbound.chat)
         return self._desk.around.groups.ready.get(group_id) if group_id is not None else None
 
-    async def take(self, group: Group) -> HeadStart | None:
-        """Take the group's spare; None if there is none, or a skill needs a word in the log first."""
+    async def take(self, group: Group, chat: ChatKey) -> HeadStart | None:
+        """Take the group's spare for a message of a chat; None if there is none, or a skill needs a word in the log
+        first."""
         skills, problems = load_skills(self._desk.fork, group.skills)
         if problems:
             return None
@@ -107,7 +108,7 @@ class HeadStarts:
             group_id=group.group_id,
             effects=Effects.LIVE,
             limits=limits,
-            routes=(group.model.route,),
+            routes=(self._desk.usual_model(group, chat).route,),
             constraints=egress_rules(self._desk.constraints(group.group_id)),
             purses=self._desk.money.purses_of(group, "person:"),
         )

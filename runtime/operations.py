@@ -20,11 +20,12 @@ from credproxy.admin_client.link import ProxyAdmin, ProxyError, ProxyRefused, Pr
 from protocol.codec import Json
 from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId, is_group_id
+from protocol.task import ModelRoute
 from runtime.access import make_pairing_code
 from runtime.commands.words import ChatStatus
 from runtime.config import REHEARSAL, TERMINAL, ParsedSettings, channel_platform
 from runtime.containers import ContainerStatistics
-from runtime.group import Groups
+from runtime.group import Group, Groups
 from runtime.home import Home
 from runtime.operation_views import (
     view_agents,
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 
 MAX_LISTED = 50
 STOP_REASON = "stopped by a person"
+EVERY_NUMBER = 1 << 62
+"""Above every message's."""
 FREEZE_REASON = "everything was frozen"
 
 
@@ -74,9 +77,9 @@ class Frozen:
 class Tasks(Protocol):
     """What operations need of the dispatcher."""
 
-    async def stop_chat(self, chat: ChatKey, reason: str) -> Stopped:
-        """Stop the chat's running tasks and end its waiting messages (dead, with the reason). Returns as soon as
-        that is on its way: processes are gone within 2 s."""
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
+        """Stop the chat's running tasks and end its waiting messages (dead, with the reason), but for those of a
+        smaller number than `keep_before`. Returns as soon as that is on its way: processes are gone within 2 s."""
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one running task; nothing if it does not run."""
@@ -123,12 +126,23 @@ class HostDesk(Protocol):
 class Operations:
     """The verbs. `desk` is the running host, `tasks` its dispatcher."""
 
-    def __init__(self, *, desk: HostDesk, store: Store, proxy: ProxyAdmin, containers: AgentRoom, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        *,
+        desk: HostDesk,
+        store: Store,
+        proxy: ProxyAdmin,
+        containers: AgentRoom,
+        tasks: Tasks,
+        usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model,
+    ) -> None:
+        """`usual_model`: which model answers in a chat of a group."""
         self._desk = desk
         self._store = store
         self._proxy = proxy
         self._containers = containers
         self._tasks = tasks
+        self._usual_model = usual_model
         self._freezes = 0
         self._when_unfrozen: list[Callable[[], None]] = []
 
@@ -203,31 +217,38 @@ class Operations:
             for name, channel in settings.items()
         ]
 
-    async def stop(self, *, chat: ChatKey | None = None, task: TaskId | None = None) -> Json:
+    async def stop(
+        self, *, chat: ChatKey | None = None, task: TaskId | None = None, keep_waiting: bool = False
+    ) -> Json:
         """Stop a chat's work, one task, or (neither given) every task."""
         if task is not None:
             if await self._store.task(task) is None:
                 raise OperationRefused("unknown_task", f"there is no task {task[:80]!r}", "./nightyard status")
             stopped = await self._tasks.stop_task(task, STOP_REASON)
         elif chat is not None:
-            stopped = await self.stop_chat(chat)
+            stopped = await self.stop_chat(chat, EVERY_NUMBER if keep_waiting else 0)
         else:
             stopped = await self._tasks.stop_all(STOP_REASON)
-        return {"tasks": list(stopped.tasks), "messages": stopped.messages}
+        return {"tasks": list(stopped.tasks), "messages": stopped.messages, "kept": stopped.kept}
 
-    async def stop_chat(self, chat: ChatKey) -> Stopped:
-        return await self._tasks.stop_chat(chat, STOP_REASON)
+    async def stop_chat(self, chat: ChatKey, keep_before: int = 0) -> Stopped:
+        """Stop a chat's work; what waits goes too, but for messages of a smaller number."""
+        return await self._tasks.stop_chat(chat, STOP_REASON, keep_before)
+
+    async def stop_task(self, task: TaskId) -> Stopped:
+        return await self._tasks.stop_task(task, STOP_REASON)
 
     async def chat_status(self, chat: ChatKey) -> ChatStatus:
         """Return what `/status` tells in a chat; OperationRefused where no agent is bound."""
         group_id = (await self._binding(chat)).group_id
         group, stored = self._desk.groups.ready.get(group_id), await self._store.status()
+        model = self._usual_model(group, chat) if group else None
         running = await self._store.running_tasks()
         waiting = await self._store.waiting_messages()
         return ChatStatus(
             group=group_id,
-            model=f"{group.model.route}/{group.model.model}" if group else "none",
-            is_rehearsal=group is not None and group.model.route == REHEARSAL,
+            model=f"{model.route}/{model.model}" if model else "none",
+            is_rehearsal=model is not None and model.route == REHEARSAL,
             is_frozen=stored.frozen,
             is_working=any(task.chat == chat for task in running),
             waiting_here=sum(message.inbound.chat == chat for message in waiting),

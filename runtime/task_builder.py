@@ -21,6 +21,7 @@ from runtime.config import RouteSettings, resolve_model, task_limits
 from runtime.envelope import Envelope, LongText, build_envelope, build_submission
 from runtime.group import Group
 from runtime.people.words import describe_destinations
+from runtime.sessions.words import is_summary
 from runtime.store.records import AttemptRow, MessageState, Person, Role, StoredMessage, TaskBeginning, TaskRow
 from runtime.submission import NewSubmission, tighten
 
@@ -159,14 +160,16 @@ def build_lease(
     )
 
 
-def model_of(task: Task, group: Group, routes: Mapping[str, RouteSettings]) -> ModelRoute:
+def model_of(task: Task, usual: ModelRoute, routes: Mapping[str, RouteSettings]) -> ModelRoute:
     """Return the model that a task is answered by: the one it names, if there is a route for it still."""
-    return (resolve_model(task.model_hint, routes) if task.model_hint else None) or group.model
+    return (resolve_model(task.model_hint, routes) if task.model_hint else None) or usual
 
 
 def recent_entries(entries: Sequence[Entry], max_chars: int) -> Sequence[Entry]:
     """Return the newest entries that fit, beginning with a person's turn: providers refuse a conversation that begins
-    with an answer, and outputs without their calls."""
+    with an answer, and outputs without their calls. A summary of what came before them stays."""
+    if entries and is_summary(entries[0]):
+        return (entries[0], *recent_entries(entries[1:], max_chars - _entry_chars(entries[0])))
     chars = 0
     first = len(entries)
     for index in range(len(entries) - 1, -1, -1):

@@ -14,7 +14,7 @@ from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Answered, Assignment, Finished, Steer
 from protocol.proxy_admin import ProxyCall
-from protocol.task import Lease, Limits, Purse, Task
+from protocol.task import Lease, Limits, ModelRoute, Purse, Task
 from runtime.agent_events import AgentEvent
 from runtime.agent_link_rules import LinkMemory
 from runtime.approvals.constraint_terms import Constraint
@@ -154,6 +154,8 @@ class TaskDesk:
     """What of a group's work somebody is asked about first."""
     destinations: Callable[[GroupId], Sequence[str]] = lambda _: ()
     """The names of the chats that a group may send to of its own accord."""
+    usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model
+    """Which model answers in a chat of a group, where a task names none."""
     crash_loops: CrashLoops = field(default_factory=CrashLoops)
     """Which groups are held back because their agents crash."""
     ends: TaskEnds = field(default_factory=TaskEnds)

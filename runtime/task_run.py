@@ -224,7 +224,7 @@ class TaskRun:
         store = self._desk.store
         if self._transcript is None:
             self._transcript = await store.transcript_of(task.session_id) if task.session_id else ()
-        model = model_of(task, group, self._desk.settings.routes)
+        model = self._model(task, group)
         assignment = build_assignment(
             task,
             row,
@@ -241,6 +241,9 @@ class TaskRun:
         self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
         lease = self._lease(task, row, group, model)
         return await self._attempt.start(kind, task, lease, assignment)
+
+    def _model(self, task: Task, group: Group) -> ModelRoute:
+        return model_of(task, self._desk.usual_model(group, self._row.chat), self._desk.settings.routes)
 
     def _lease(self, task: Task, attempt: AttemptRow, group: Group, model: ModelRoute) -> Lease:
         desk = self._desk
@@ -259,7 +262,7 @@ class TaskRun:
                 self._attempt = Attempt(self._desk, self._row, last, self.talk)
                 if self._stopped.is_set():
                     await self._attempt.stop(self._stop_reason)
-                model = model_of(task, group, self._desk.settings.routes)
+                model = self._model(task, group)
                 task = replace(task, limits=self._desk.money.limits_of(task))
                 lease = self._lease(task, last, group, model)
                 return await self._attempt.adopt(memory, lease, _wall_left_s(task, last))

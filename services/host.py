@@ -32,14 +32,12 @@ from runtime.approvals.house import DecisionHouse
 from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.commands.house import house_handlers
 from runtime.commands.money import money_handlers
 from runtime.commands.people import people_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
 from runtime.control.approvals import approval_verbs
-from runtime.control.house import house_verbs
 from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
 from runtime.control.server import ControlServer
@@ -51,6 +49,7 @@ from runtime.home import Home, SocketPathTooLong, fork_from, home_from
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
 from runtime.kept_files import FileSweeper
+from runtime.model_book import ModelBook
 from runtime.money.house import MoneyHouse
 from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
@@ -70,6 +69,7 @@ from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
 from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
+from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
 from services.programs_room import programs_room
@@ -195,6 +195,7 @@ class Host:
         self._decisions.approvals.subscribe("spending", self._money.spending.decided)
         listeners = TaskListeners()
         self._destinations = Destinations(store)
+        self._models = ModelBook(store, self.state)
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -213,6 +214,7 @@ class Host:
                 pauses=self._pauses,
                 alarm=self._alarm.tell,
                 constraints=self._decisions.book.of,
+                usual_model=self._models.model_of,
             )
         )
         self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
@@ -229,7 +231,24 @@ class Host:
             changed=self._money.load,
         )
         self._operations = Operations(
-            desk=self.state, store=store, proxy=self._proxy, containers=self._containers, tasks=self._dispatcher
+            desk=self.state,
+            store=store,
+            proxy=self._proxy,
+            containers=self._containers,
+            tasks=self._dispatcher,
+            usual_model=self._models.model_of,
+        )
+        self._conversations = conversations_room(
+            home,
+            fork,
+            store,
+            self.state,
+            self._submissions,
+            self._operations,
+            models=self._models,
+            pauses=self._pauses,
+            ends=self._dispatcher.ends,
+            wake_delivery=self._delivery.wake,
         )
         self._lasting = lasting_room(
             home,
@@ -258,7 +277,7 @@ class Host:
             wake_delivery=self._delivery.wake,
         )
         handlers = join_handlers(
-            house_handlers(self._operations),
+            self._conversations.handlers,
             money_handlers(self._money.desk, store),
             self._lasting.handlers,
             people_handlers(self._people, self._chats),
@@ -290,7 +309,7 @@ class Host:
         self._control = ControlServer(
             home.control_socket,
             join_verbs(
-                house_verbs(self._operations),
+                self._conversations.verbs,
                 self._lasting.verbs,
                 money_verbs(self._money.desk),
                 self._programs.verbs,
@@ -308,6 +327,8 @@ class Host:
         await recover(self._store)
         await self._destinations.load()
         await self._decisions.load()
+        await self._models.load()
+        await self._pauses.load()
         await self._money.load()
         async with asyncio.TaskGroup() as parts:
             running = [
@@ -326,6 +347,7 @@ class Host:
                     self._sweeper.run(),
                     *(part() for part in self._lasting.parts),
                     *(part() for part in self._time.parts),
+                    *(part() for part in self._conversations.parts),
                     self._control.run(),
                     self._operations.keep_freeze(),
                 )

@@ -21,14 +21,12 @@ from runtime.approvals.house import DecisionHouse
 from runtime.channel_house import ChannelHouse
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.commands.house import house_handlers
 from runtime.commands.money import money_handlers
 from runtime.commands.people import people_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.approvals import approval_verbs
 from runtime.control.delegation import delegation_verbs
-from runtime.control.house import house_verbs
 from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
 from runtime.control.schedules import schedule_verbs
@@ -39,6 +37,7 @@ from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.intake import Intake, IntakeEnds
+from runtime.model_book import ModelBook
 from runtime.money.house import MoneyHouse
 from runtime.operations import Operations, Stopped
 from runtime.pauses import Pauses
@@ -56,6 +55,7 @@ from runtime.submissions import Submissions
 from runtime.task_ends import TaskEnds
 from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
+from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
 from services.programs_room import programs_room
 
@@ -102,7 +102,7 @@ class ScriptedAgent:
         while True:
             await self._answer(await self._queue.get())
 
-    async def stop_chat(self, chat: ChatKey, reason: str) -> Stopped:
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
         return self._stop(tuple(task for task, (where, _) in self._running.items() if where == chat))
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
@@ -212,7 +212,8 @@ class House:
         self.people = People(store, self.state, take_up=self._take_up, wake=self.delivery.wake)
         self.chats = Chats(store, self.state, self.people, fork, take_up=self._take_up)
         self.destinations = Destinations(store)
-        self.submissions = Submissions(store, self.state, self.agent, TaskEnds())
+        self.ends = TaskEnds()
+        self.submissions = Submissions(store, self.state, self.agent, self.ends)
         self.schedules = Schedules(
             store,
             self.submissions,
@@ -244,8 +245,22 @@ class House:
             settle=self.money.mirror.settle,
             changed=self.money.load,
         )
+        self.pauses = Pauses(store)
+        self.models = ModelBook(store, self.state)
+        self.conversations = conversations_room(
+            home,
+            fork,
+            store,
+            self.state,
+            self.submissions,
+            self.operations,
+            models=self.models,
+            pauses=self.pauses,
+            ends=self.ends,
+            wake_delivery=self.delivery.wake,
+        )
         handlers = join_handlers(
-            house_handlers(self.operations),
+            self.conversations.handlers,
             money_handlers(self.money.desk, store),
             self.lasting.handlers,
             people_handlers(self.people, self.chats),
@@ -267,7 +282,7 @@ class House:
         self.control = ControlServer(
             home.control_socket,
             join_verbs(
-                house_verbs(self.operations),
+                self.conversations.verbs,
                 self.lasting.verbs,
                 money_verbs(self.money.desk),
                 self.programs.verbs,
@@ -314,6 +329,7 @@ async def scripted_house(
                     house.channel_house.run(house.intake),
                     house.control.run(),
                     house.decisions.approvals.run(),
+                    *(part() for part in house.conversations.parts),
                 )
             ]
             await house.control.listening.wait()

@@ -48,6 +48,11 @@ def join_handlers(*tables: HandlerTable) -> HandlerTable:
     return {name: handler for table in tables for name, handler in table.items()}
 
 
+def answer_key(message: StoredMessage) -> str:
+    """Return the key of a command's answer in the outbox."""
+    return f"{message.message_id}:command"
+
+
 class CommandDesk:
     """Gives every stored command exactly one answer, also after a restart in the middle."""
 
@@ -71,7 +76,7 @@ class CommandDesk:
                 file_path=answer.file_path,
                 file_name=answer.file_name,
             )
-            await self._store.put_outbound(f"{message.message_id}:command", outbound)
+            await self._store.put_outbound(answer_key(message), outbound)
         await self._store.end_command(message.message_id)
 
     async def _answer(self, given: Given) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runtime.commands.table import HELP
 from runtime.config import REHEARSAL_NOTICE
 
 
@@ -26,16 +25,19 @@ class ChatStatus:
     problems: tuple[str, ...] = ()
 
 
-def build_greeting(group: str, *, is_rehearsal: bool) -> str:
+def build_greeting(group: str, help_text: str, *, is_rehearsal: bool) -> str:
     rehearsal = f"{REHEARSAL_NOTICE}\n\n" if is_rehearsal else ""
-    return f"This is Nightyard; the agent here is {group}. Write to it as you would to a person.\n\n{rehearsal}{HELP}"
+    about = f"This is Nightyard; the agent here is {group}. Write to it as you would to a person."
+    return f"{about}\n\n{rehearsal}{help_text}"
 
 
-def build_stop_answer(tasks: int, messages: int) -> str:
+def build_stop_answer(tasks: int, messages: int, kept: int = 0) -> str:
+    """Return what was stopped; `messages` will not be answered, `kept` will be."""
     if not tasks and not messages:
         return "Nothing was running here."
     waiting = f" {_count(messages, 'waiting message')} will not be answered." if messages else ""
-    return f"Stopped.{waiting}"
+    goes_on = f" {_count(kept, 'waiting message')} will be answered now; /stop all drops that too." if kept else ""
+    return f"Stopped.{waiting}{goes_on}"
 
 
 def build_new_answer(is_working: bool) -> str:

@@ -16,6 +16,8 @@ class StopArguments:
     chat: ChatKey | None = None
     task: TaskId | None = None
     """Neither: every task."""
+    keep_waiting: bool = False
+    """Of a chat: what waits is answered in its turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,13 @@ def house_verbs(operations: Operations) -> VerbTable:
     async def unfreeze(_: NoArguments) -> Json:
         return {"waiting": await operations.unfreeze(BY)}
 
+    async def stop(given: StopArguments) -> Json:
+        return await operations.stop(chat=given.chat, task=given.task, keep_waiting=given.keep_waiting)
+
     return {
         "health": verb(NoArguments, lambda _: operations.health()),
         "status": verb(NoArguments, lambda _: operations.status()),
-        "stop": verb(StopArguments, lambda given: operations.stop(chat=given.chat, task=given.task)),
+        "stop": verb(StopArguments, stop),
         "new": verb(NewArguments, lambda given: operations.new(given.chat)),
         "freeze": verb(NoArguments, freeze),
         "unfreeze": verb(NoArguments, unfreeze),

@@ -44,6 +44,11 @@ def put_outbound(
     return True
 
 
+def is_put(transaction: Transaction, idempotency_key: str) -> bool:
+    """Say whether a message of this key was put into the outbox, sent since or not."""
+    return transaction.one("outbox_key", idempotency_key=idempotency_key) is not None
+
+
 def insert_outbound(
     transaction: Transaction,
     idempotency_key: str,

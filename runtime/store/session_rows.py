@@ -26,6 +26,7 @@ from runtime.store.database import Transaction
 from runtime.store.inbound_rows import session_chat
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
+from runtime.store.records import Role
 from runtime.store.task_rows import messages_of, read_task
 
 
@@ -62,9 +63,7 @@ def take_up_session(transaction: Transaction, group_id: GroupId, chat: ChatKey, 
     return True
 
 
-def session_turns(
-    transaction: Transaction, session_id: SessionId, past: int, limit: int
-) -> tuple[SessionTurn, ...]:
+def session_turns(transaction: Transaction, session_id: SessionId, past: int, limit: int) -> tuple[SessionTurn, ...]:
     """Return what was asked and answered in a conversation, task by task."""
     turns = []
     for row in transaction.all("tasks_of_session", session_id=session_id, past=past, limit=limit):
@@ -207,6 +206,11 @@ def tasks_of_group(transaction: Transaction, group_id: GroupId, limit: int) -> t
 def waiting_of_group(transaction: Transaction, group_id: GroupId, limit: int) -> tuple[WaitingLine, ...]:
     rows = transaction.all("waiting_of_group", group_id=group_id, limit=limit)
     return tuple(WaitingLine(work=row["work"], chat=ChatKey(row["chat"]), since=row["since"]) for row in rows)
+
+
+def trusted_chats(transaction: Transaction) -> tuple[tuple[ChatKey, Role], ...]:
+    """Return the direct chats of those who may do more than members, and what they are."""
+    return tuple((ChatKey(row["chat"]), row["role"]) for row in transaction.all("trusted_chats"))
 
 
 def _task(row: sqlite3.Row) -> TaskLine:

@@ -129,3 +129,10 @@ ON CONFLICT (group_id, chat) DO UPDATE SET model = excluded.model, chosen_by = e
 -- name: drop_model_choice
 -- The settings say the model again.
 DELETE FROM model_choices WHERE group_id = :group_id AND chat = :chat;
+
+-- name: trusted_chats
+-- The direct chats of owners and admins, under all their identities.
+SELECT c.chat, s.role FROM persons AS s
+JOIN chats AS c ON c.person <> ''
+    AND c.person IN (SELECT s.person UNION ALL SELECT i.identity FROM identities AS i WHERE i.person = s.person)
+WHERE s.role IN ('owner', 'admin') AND c.chat_kind = 'direct' ORDER BY c.chat;
