@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from runtime.store.store import Store
 from runtime.submissions import Submissions
 from runtime.task_listeners import TaskListeners
 from services.room import Room
+
+log = logging.getLogger(__name__)
 
 MB = 1 << 20
 
@@ -56,6 +59,10 @@ def programs_room(
             return
         from runtime.programs.openai_door import OpenAiDoor  # late: h11, and most hosts have no such door
 
-        await OpenAiDoor(port, desk, listeners).run()
+        try:
+            await OpenAiDoor(port, desk, listeners).run()
+        except OSError as error:
+            extra = {"action": "api_not_listening", "port": port}
+            log.error("api.port %d of nightyard.yaml cannot be used: %s", port, error.strerror, extra=extra)
 
     return Room(verbs=program_verbs(desk, files), parts=(server.run, serve_openai))

@@ -10,6 +10,8 @@ from credproxy.admin_client.link import ProxyAdmin
 from protocol.codec import from_json, to_json
 from protocol.ids import TaskId
 
+USE_ROWS_AT_ONCE = 2_000
+"""In one answer, which must fit a frame."""
 TotalsKey = Literal["day", "group", "host", "secret", "model"]
 TOTALS_KEYS: tuple[TotalsKey, ...] = ("day", "group", "host", "secret", "model")
 
@@ -144,13 +146,14 @@ async def read_totals(admin: ProxyAdmin, *, since: str, until: str, by: TotalsKe
 async def read_model_use(admin: ProxyAdmin, *, task: str | None = None, since: str = "") -> tuple[ModelUseRow, ...]:
     """Return model use by task, day and model: of one task, or of all since a UTC day."""
     rows: list[ModelUseRow] = []
-    while True:
+    while len(rows) % USE_ROWS_AT_ONCE == 0:
         after = to_json(rows[-1]) if rows else None
         answer = await admin.ask("model_use", {"task_id": task, "since": since or None, "after": after})
         page = from_json(_ModelUse, answer).rows
-        if not page:
-            return tuple(rows)
         rows.extend(page)
+        if not page:
+            break
+    return tuple(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelTotal, ModelUseRow, TotalsKey, TrafficTotal
+from credproxy.admin_client.audit import (
+    USE_ROWS_AT_ONCE,
+    AuditFilter,
+    AuditRow,
+    ModelTotal,
+    ModelUseRow,
+    TotalsKey,
+    TrafficTotal,
+)
 from credproxy.audit.file import DaySum
 from credproxy.audit.notes import taint_in
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
 
-MAX_USE_ROWS = 2_000
-"""In one answer, which must fit a frame."""
 MAX_LOG_ROWS = 500
 MAX_TOTALS = 1000
 
@@ -84,7 +90,7 @@ def read_use_rows(
         "SELECT task_id, group_id, day, model, model_calls, input_tokens, output_tokens, cost_usd, calls_without_price"
         f" FROM model_use WHERE {'task_id = ?' if task_id is not None else '? IS NULL'} AND day >= ? AND day >= ?"
         " AND (day, task_id, group_id, model) > (?, ?, ?, ?) ORDER BY day, task_id, group_id, model LIMIT ?",
-        (task_id, since_day, last[0], *last, MAX_USE_ROWS),
+        (task_id, since_day, last[0], *last, USE_ROWS_AT_ONCE),
     )
     return [
         ModelUseRow(

@@ -87,7 +87,11 @@ async def test_a_higher_limit_in_the_settings_lets_work_go_on(tmp_path: Path) ->
         one.settings = Settings(budgets=BudgetSettings(calls_per_day=5))
         one.spending.wake()
         await one.until(lambda: not one.is_paused())
-        assert await one.approvals.waiting() == ()
+
+        async def is_withdrawn() -> bool:
+            return await one.approvals.waiting() == ()
+
+        await one.until(is_withdrawn)
 
 
 async def test_a_task_refused_in_the_middle_is_suspended_and_goes_on(tmp_path: Path) -> None:
@@ -107,8 +111,20 @@ async def test_a_task_that_says_so_without_cause_is_not_suspended(tmp_path: Path
     """An agent that ends with the word of a limit that is not reached ends as it says."""
     async with till(tmp_path) as one:
         claim, row, task = await one.working()
-        for code in ("limit_day_cost", "limit_calls", "model_unknown"):
+        for code in ("limit_calls", "limit_cost", "model_unknown", "agent_failed"):
             assert not await one.spending.suspend(row, task, claim.attempt.attempt_id, code)
+
+
+async def test_a_task_refused_by_a_budget_that_was_raised_meanwhile_goes_on_at_once(tmp_path: Path) -> None:
+    """Its lease knew the old limit: it goes on under a new one. Who says so again and again is not believed."""
+    async with till(tmp_path) as one:
+        claim, row, task = await one.working()
+        for number in range(1, 4):
+            assert await one.spending.suspend(row, task, f"attempt_{number}", "limit_day_cost")
+            await one.until(lambda number=number: len(one.work.resumed) == number)
+            await one.store.write(question_rows.resume, task.task_id)
+        assert not await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_day_cost")
+        assert await one.approvals.waiting() == ()
 
 
 async def test_a_task_may_be_given_its_own_limits_again(tmp_path: Path) -> None:
