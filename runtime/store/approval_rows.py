@@ -432,7 +432,8 @@ def _again(transaction: Transaction, approval_id: str) -> Approval:
 
 
 def read_approval(transaction: Transaction, row: sqlite3.Row) -> Approval:
-    body: dict[str, Any] = json.loads(row["body"])
+    stored = json.loads(row["body"])
+    body: dict[str, Any] = stored if isinstance(stored, dict) else {}  # its texts may have been forgotten
     who: Any = json.loads(row["who"])
     votes = transaction.all("votes_of", approval_id=row["approval_id"])
     return Approval(
@@ -442,9 +443,9 @@ def read_approval(transaction: Transaction, row: sqlite3.Row) -> Approval:
         task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
         digest=row["digest"],
         payload=body.get("payload"),
-        summary=body.get("summary", "(forgotten)"),
-        lines=tuple(body.get("lines", ())),
-        because=body.get("because", ""),
+        summary=body.get("summary") or "(forgotten)",
+        lines=tuple(body.get("lines") or ()),
+        because=body.get("because") or "",
         who=_who(who),
         quorum=row["quorum"],
         scope_offers=tuple(json.loads(row["scopes"])),
