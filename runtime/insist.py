@@ -1,4 +1,5 @@
-"""Waits out a store that cannot take a write just now: the disk is full, or too much is waiting for it.
+"""Waits out a store that cannot take a write just now: the disk is full, too much is waiting for it, or another program
+keeps its file locked.
 
 For facts that must not be dropped because the disk was full when they happened. What has not been stored is not acked,
 so agents and platforms wait with us and memory stays flat.
@@ -11,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from runtime.store.errors import StoreBusy, StoreFull
+from runtime.store.errors import StoreBusy, StoreFull, StoreLocked
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -20,10 +21,10 @@ PAUSE_S = 1.0
 
 
 async def insist(write: Callable[[], Awaitable[T]], what: str) -> T:
-    """Return what `write` returns, asking again each second while the store is full or busy. Other errors go on."""
+    """Return what `write` returns, asking again each second while the store cannot take it. Other errors go on."""
     while True:
         try:
             return await write()
-        except (StoreFull, StoreBusy) as error:
+        except (StoreFull, StoreBusy, StoreLocked) as error:
             log.error("%s waits for the disk: %s", what, error, extra={"action": "store_waits"})
         await asyncio.sleep(PAUSE_S)
