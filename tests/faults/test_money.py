@@ -123,9 +123,11 @@ async def test_sums_are_what_the_provider_counted(home: Installation) -> None:
 
 
 async def test_nobody_asks_a_model_unasked(home: Installation) -> None:
-    """With spares waiting, tasks suspended, groups held back, a restarted host: no call that nobody asked for."""
+    """Spares wait, groups are held back, a schedule that would be due is paused, the host is restarted: no call."""
     async with talk(home, "idle") as chat:
         assert await chat.ask("hello") == "ok hello"
+    made: Any = await home.control.request("schedule_add", {"when": "every 1m", "text": "hello", "group": "idle"})
+    await home.control.request("schedule_pause", {"schedule": made["schedule"]})
     seen = model_calls(home)
     host = home.processes()["host"]
     os.kill(host, signal.SIGKILL)
