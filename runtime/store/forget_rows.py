@@ -65,16 +65,27 @@ def open_work(transaction: Transaction, keys: Collection[PersonKey]) -> OpenWork
     for key in keys:
         found = transaction.one("open_work_of", person=key)
         messages += found["open"] if found else 0
-        for row in transaction.all("tasks_with_person", person=key):
-            task = transaction.one("task_to_forget", task_id=row["task_id"])
-            if task is not None and task["state"] in ("running", "suspended"):
-                tasks.append(TaskId(row["task_id"]))
-    return OpenWork(messages=messages, tasks=tuple(dict.fromkeys(tasks)))
+    for task_id in _tasks(transaction, keys):
+        task = transaction.one("task_to_forget", task_id=task_id)
+        if task is not None and task["state"] in ("running", "suspended"):
+            tasks.append(task_id)
+    return OpenWork(messages=messages, tasks=tuple(tasks))
+
+
+def _tasks(transaction: Transaction, keys: Iterable[PersonKey]) -> tuple[TaskId, ...]:
+    """Return the tasks of somebody's messages, submissions and schedules, and those that they asked of other agents."""
+    found = {TaskId(row["task_id"]): None for key in keys for row in transaction.all("tasks_with_person", person=key)}
+    new = list(found)
+    while new:
+        asked = [TaskId(row["task_id"]) for task in new for row in transaction.all("tasks_asked_by", task_id=task)]
+        new = [task for task in dict.fromkeys(asked) if task not in found]
+        found.update(dict.fromkeys(new))
+    return tuple(found)
 
 
 def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     """Take a person's words, names and keys out of every table. Their work must have ended."""
-    tasks = {TaskId(row["task_id"]) for key in keys for row in transaction.all("tasks_with_person", person=key)}
+    tasks = _tasks(transaction, keys)
     files = _files(transaction, keys, tasks)
     groups = {
         GroupId(row["group_id"])

@@ -1,12 +1,18 @@
 -- Forgetting people. What reaches into every table is put together from the schema in forget_rows.py.
 
 -- name: tasks_with_person
--- The tasks that answered somebody's messages, were shown them, or were asked for by them; and those that summed up
--- conversations that they took part in.
+-- The tasks that answered somebody's messages, were shown them, or were asked for by them or by a schedule of theirs; and
+-- those that summed up conversations that they took part in.
 SELECT DISTINCT m.task_id FROM messages AS m WHERE m.person = :person AND m.task_id IS NOT NULL
 UNION SELECT t.task_id FROM tasks AS t WHERE t.submitter = 'person:' || :person OR t.chat = :person
 UNION SELECT c.task_id FROM compactions AS c WHERE c.task_id IS NOT NULL
-    AND c.session_id IN (SELECT m.session_id FROM messages AS m WHERE m.person = :person);
+    AND c.session_id IN (SELECT m.session_id FROM messages AS m WHERE m.person = :person)
+UNION SELECT r.task_id FROM schedule_runs AS r JOIN schedules AS s USING (schedule_id)
+WHERE s.made_by = 'person:' || :person AND r.task_id IS NOT NULL;
+
+-- name: tasks_asked_by
+-- The tasks that a task asked of other agents.
+SELECT t.task_id FROM delegations AS d JOIN tasks AS t USING (submission_id) WHERE d.task_id = :task_id;
 
 -- name: task_to_forget
 -- What forgetting needs of a task.

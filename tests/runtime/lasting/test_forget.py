@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from protocol.ids import GroupId, PersonKey
+from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import ToolCall
+from runtime.delegation.records import DelegationRequest
 from runtime.lasting.forget import ForgetDesk
 from runtime.refusal import OperationRefused
+from runtime.store import delegation_rows, submission_rows
 from runtime.store.blank import blank_body
 from runtime.store.records import Binding, MessageState
+from runtime.submission import NewSubmission
 from tests.runtime.host_bench import MAIN, HostBench, ScriptedAgent, open_bench, said
 
 ANNA = PersonKey("stage:anna-1729")
@@ -165,3 +169,39 @@ def test_words_go_and_shape_stays(body: str, blank: str) -> None:
 def test_group_names_are_no_persons() -> None:
     """A group's name is the owner's own and stays."""
     assert blank_body(json.dumps({"group_id": GroupId("main")})) == '{"group_id":"main"}'
+
+
+async def test_what_other_agents_were_asked_goes_too(bench: HostBench) -> None:
+    """A task that one of their tasks handed to another agent is theirs as well: request, task and answer."""
+    store = bench.store
+    async with bench.host():
+        await say(bench, f"remember {CANARY}", ANNA, "stage:anna-chat")
+        await bench.channel.texts(1)
+        await bench.idle()
+        (assignment,) = bench.room.assignments
+        request = DelegationRequest(to="side", prompt=f"what is a {CANARY}?")
+        asked = await store.write(
+            lambda transaction: delegation_rows.add_delegation(
+                transaction,
+                from_group=MAIN,
+                from_task=assignment.task.task_id,
+                call_id="c",
+                ancestors=(MAIN,),
+                request=request,
+            )
+        )
+        new = NewSubmission(submitter=f"group:{MAIN}", group_id=GroupId("side"), prompt=f"what is a {CANARY}?")
+        taken = await store.write(submission_rows.take_in, new)
+        assert isinstance(taken, tuple)
+        submission_id = taken[0].submission_id
+        await store.write(delegation_rows.delegation_submitted, asked, submission_id)
+        with pytest.raises(OperationRefused, match="under way"):
+            await store.write(submission_rows.claim, submission_id)
+            await ForgetDesk(bench.home, store).forget(ANNA)
+        row = await store.read(submission_rows.task_of, submission_id)
+        assert row is not None
+        answer = TaskResult(status=TaskStatus.REPLY, text=f"a {CANARY} is a bird")
+        await store.finish_task(row.task_id, answer)
+        receipt = await ForgetDesk(bench.home, store).forget(ANNA)
+        assert receipt.tasks == 2
+        assert found(bench.home.path, CANARY) == set()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import ChatKey, FileId, TaskId
+from protocol.ids import ChatKey, FileId, PersonKey, TaskId
 from protocol.link import Ask
 from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
@@ -31,7 +31,10 @@ from runtime.store import (
     approval_rows,
     constraint_rows,
     delegation_rows,
+    forget_rows,
+    history_rows,
     hold_rows,
+    model_rows,
     schedule_rows,
     taint_rows,
     usage_rows,
@@ -45,6 +48,7 @@ from runtime.submission import NewSubmission
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said, used
 
 PAGE = (Path(__file__).parents[3] / "docs" / "store.md").read_text("utf-8")
+BOB = PersonKey("telegram:8")
 QUERIES = re.findall(r"^```sql\n(.*?)```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
@@ -71,6 +75,9 @@ async def file(tmp_path: Path) -> Path:
         await schedule_and_delegation(store)
         await waiting_work(store)
         await decisions(store)
+        await store.write(history_rows.add_snapshot, failed.task.task_id, MAIN, "0" * 64, "")
+        await filed(store, said(person=BOB), MessageState.REFUSED, None)
+        await store.write(forget_rows.forget, (BOB,))
         await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
     return tmp_path / "store.db"
 
@@ -117,8 +124,8 @@ async def schedule_and_delegation(store: Store) -> None:
     run = PlannedRun(due_at=due, start_at=due, origin="due", state="waiting")
     await store.write(schedule_rows.take_due, made, DuePlan(runs=(run,), next_due_at=due + timedelta(days=1)))
     request = DelegationRequest(to="side", prompt="Look this up")
-    asking = {"from_group": MAIN, "from_task": TaskId("task_a"), "call_id": "c", "ancestors": (MAIN,)}
-    await store.write(partial(delegation_rows.add_delegation, **asking), request=request)
+    asked = partial(delegation_rows.add_delegation, from_group=MAIN, from_task=TaskId("task_a"), call_id="c")
+    await store.write(asked, ancestors=(MAIN,), request=request)
     file = HandedFile(task_id=TaskId("task_a"), call_id="f", file_id=FileId("file_a"), name="a.txt", size_bytes=1)
     await store.write(delegation_rows.add_handed_file, file, MAIN)
     await store.write(schedule_rows.set_person_zone, ANNA, "Europe/Berlin")
