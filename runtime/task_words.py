@@ -105,8 +105,8 @@ def crash_loop_alarm(group_id: str, hold_s: float) -> str:
     """Return what an owner reads when a group's agents crash again and again."""
     return (
         f"⚠ The agent `{group_id}` crashes again and again. Nothing of it starts for {round(hold_s / 60)} min, then it "
-        "is tried again; messages are kept. `nightyard logs host` tells more; /pause in a chat of its own holds it back "
-        "until /resume."
+        "is tried again; messages are kept. `nightyard logs host` tells more; /pause in a chat of its own holds it "
+        "back until /resume."
     )
 
 
