@@ -16,6 +16,7 @@ from protocol.message import InboundMessage
 from runtime.commands.table import Command, parse_command
 from runtime.config import REHEARSAL_NOTICE
 from runtime.people.bindings import Chosen, choose_binding
+from runtime.people.limits import find_over_limit, person_limits
 from runtime.people.records import RequestKind
 from runtime.store.records import (
     ROLES,
@@ -27,7 +28,6 @@ from runtime.store.records import (
     PersonLimits,
     Role,
     SenderFacts,
-    Spent,
 )
 
 TERMINAL = "terminal"
@@ -60,9 +60,6 @@ LINK_OTHER_WAY = (
     "You have more rights here than whoever made that code, so it was not used. To link the two: /link here, and send "
     "the code that I give you from the other account."
 )
-TOO_MANY = "That is more than {limit} messages {window}, which is as much as I take from one person. Try again {later}."
-TOO_MANY_CALLS = "You have used your {limit} model calls of today (UTC). Tomorrow I go on."
-TOO_MUCH_SPENT = "You have used up your ${limit:g} of today (UTC). Tomorrow I go on."
 
 # Why somebody was refused, as `nightyard access log` counts it. What is only not meant for an agent is not counted.
 STRANGER = "stranger"
@@ -272,9 +269,10 @@ def _admit(
         notice = EMPTY if may_ask and inbound.chat_kind == "direct" and inbound.kind == "message" else ""
         return Admission(state=MessageState.REFUSED, group_id=group_id, reason="an empty message", notice=notice)
     if may_ask and chosen.is_meant:
-        over = _over_limit(inbound, facts, limits, role)
+        over = None if inbound.channel_id == TERMINAL else find_over_limit(facts, limits)
         if over is not None:
-            return _refuse(inbound, facts, now, group_id, *over)
+            code = RATE if over.is_rate else SPENT
+            return _refuse(inbound, facts, now, group_id, code, over.reason, over.notice, over.every)
         return Admission(state=MessageState.QUEUED, group_id=group_id)
     if binding.rest == "context" or (may_ask and inbound.kind == "edit" and binding.when == "always"):
         return Admission(state=MessageState.CONTEXT, group_id=group_id, reason="kept as context")
@@ -297,53 +295,6 @@ def _is_heard(inbound: InboundMessage, facts: SenderFacts, binding: Binding, rol
             facts.person is not None and facts.person.person in binding.whom_names
         )
     return role != "guest"
-
-
-def _over_limit(
-    inbound: InboundMessage, facts: SenderFacts, limits: PersonLimits, role: Role
-) -> tuple[str, str, str, timedelta] | None:
-    """Return (reason, words for the record, words for the person, how often those are said) if they asked too much."""
-    if inbound.channel_id == TERMINAL or facts.person is None:
-        return None
-    own = person_limits(facts, limits if role != "owner" else PersonLimits())
-    asked, spent = facts.asked, facts.spent or Spent()
-    for used, limit, window, later, every in (
-        (asked.minute, own.per_minute, "in a minute", "in a minute", timedelta(minutes=1)),
-        (asked.hour, own.per_hour, "in an hour", "in an hour", timedelta(minutes=30)),
-        (asked.day, own.per_day, "in a day", "tomorrow", REFUSAL_EVERY),
-    ):
-        if limit is not None and used >= limit:
-            notice = TOO_MANY.format(limit=limit, window=window, later=later)
-            return RATE, f"more than {limit} messages {window}", notice, every
-    if own.model_calls_per_day is not None and spent.model_calls >= own.model_calls_per_day:
-        notice = TOO_MANY_CALLS.format(limit=own.model_calls_per_day)
-        return SPENT, f"{own.model_calls_per_day} model calls of the day are used", notice, REFUSAL_EVERY
-    if own.cost_usd_per_day is not None and spent.cost_usd >= own.cost_usd_per_day:
-        notice = TOO_MUCH_SPENT.format(limit=own.cost_usd_per_day)
-        return SPENT, f"${own.cost_usd_per_day:g} of the day are used", notice, REFUSAL_EVERY
-    return None
-
-
-def person_limits(facts: SenderFacts, of_agent: PersonLimits) -> PersonLimits:
-    """Return what holds for a person: their own limits, then the agent's. An owner has only their own."""
-    base = PersonLimits() if facts.person is not None and facts.person.role == "owner" else of_agent
-    own = facts.limits
-    return base if own is None else merge_limits(own, base)
-
-
-def merge_limits(own: PersonLimits, base: PersonLimits) -> PersonLimits:
-    """Return one's own limits, and for those that are not set the others."""
-
-    def first(mine: int | None, other: int | None) -> int | None:
-        return other if mine is None else mine
-
-    return PersonLimits(
-        per_minute=first(own.per_minute, base.per_minute),
-        per_hour=first(own.per_hour, base.per_hour),
-        per_day=first(own.per_day, base.per_day),
-        model_calls_per_day=first(own.model_calls_per_day, base.model_calls_per_day),
-        cost_usd_per_day=base.cost_usd_per_day if own.cost_usd_per_day is None else own.cost_usd_per_day,
-    )
 
 
 def _decide_change(inbound: InboundMessage, facts: SenderFacts, original: Original) -> Admission | None:

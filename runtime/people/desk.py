@@ -13,8 +13,9 @@ from typing import Protocol
 
 from protocol.codec import Json
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
-from runtime.access import TERMINAL, admitted_notice, make_pairing_code, merge_limits, normalize_code, person_limits
+from runtime.access import TERMINAL, admitted_notice, make_pairing_code, normalize_code
 from runtime.group import Groups
+from runtime.people.limits import merge_limits, person_limits
 from runtime.people.records import AccessRequest, KnownPerson, Refusals
 from runtime.people.views import (
     view_admitted,

@@ -26,6 +26,7 @@ from runtime.store import (
     journal_rows,
     outbox_rows,
     overview_rows,
+    pairing_rows,
     people_rows,
     question_rows,
     task_rows,
@@ -410,7 +411,7 @@ class Store:
         """Store the hash of a pairing code for one hour; return when it expires. At most `access.MAX_PENDING_CODES`
         wait at once: a further one ends the oldest. Who sends it gets the role; with `person`, it is that person under
         another identity."""
-        return await self.write(people_rows.add_pairing_code, code, group_id, added_by, person=person, role=role)
+        return await self.write(pairing_rows.add_pairing_code, code, group_id, added_by, person=person, role=role)
 
     async def redeem_pairing_code(
         self, code: str, raw_id: int, inbound: InboundMessage, rehearsing: Collection[GroupId] = ()
@@ -421,7 +422,7 @@ class Store:
         Wrong ones are counted, per person and in all; past the caps every answer is `locked`. Of the groups that are
         `rehearsing` the answer says so.
         """
-        return await self.write(people_rows.redeem_pairing_code, code, raw_id, inbound, rehearsing)
+        return await self.write(pairing_rows.redeem_pairing_code, code, raw_id, inbound, rehearsing)
 
     # --- Flags and counters
 

@@ -158,7 +158,7 @@ async def test_a_limit_is_told_and_counted(there: TelegramHouse) -> None:
     for text in ("one", "two", "three"):
         await there.phone.type(text, person=BEN)
     await there.reads(BEN, "You said one")
-    await there.reads(BEN, "more than 2 messages in a minute")
+    await there.reads(BEN, "more messages in a minute than I take from one person, which is 2")
     await there.phone.type("/whoami", person=BEN)
     told = await there.reads(BEN, "You are telegram:1002")
     assert "Used: 2 of 2 messages a minute." in told["text"]
