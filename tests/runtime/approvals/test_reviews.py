@@ -130,7 +130,7 @@ async def test_file_of_a_held_output_is_kept(here: Room) -> None:
     """The sweeper leaves what waits for a review."""
     await here.store.write(hold_rows.set_review_rules, (COPILOT,))
     claim = await claimed(here.store)
-    message = OutboundMessage(chat=ELSEWHERE, file_path="/home/outbox/file_1", file_name="a.pdf")
+    message = OutboundMessage(chat=ELSEWHERE, file_path="/outbox/file_1", file_name="a.pdf")
     assert await here.store.put_outbound(f"{claim.task.task_id}:file:1", message, claim.task.task_id)
     assert "file_1" in await here.store.needed_files()
     assert of_review(await here.cards())
