@@ -6,6 +6,7 @@ The terminal is not built here: its chats come in over the control socket.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from channels.channel import Channel
 from protocol.ids import ChannelId
@@ -26,15 +27,19 @@ class UnknownPlatform(Exception):
 
 
 def build_channel(
-    channel_id: ChannelId, platform: str, fetch_secret: Callable[[], Awaitable[str]], url: str = ""
+    channel_id: ChannelId,
+    platform: str,
+    fetch_secret: Callable[[], Awaitable[str]],
+    url: str = "",
+    kept: Path | None = None,
 ) -> Channel:
     """Return the channel, not yet connected. Call it inside the running event loop.
 
     `fetch_secret` gives the platform's token at each connection; what it raises, the channel shows in its health and
-    tries again. `url` is the server's where it is not the platform's own.
+    tries again. `url` is the server's where it is not the platform's own; `kept` a file that is the channel's alone.
     """
     if platform == "telegram":
         from channels.telegram.channel import TelegramChannel
 
-        return TelegramChannel(channel_id, fetch_secret, url)
+        return TelegramChannel(channel_id, fetch_secret, url, kept=kept)
     raise UnknownPlatform(platform)

@@ -197,7 +197,8 @@ class Attempt:
                 self._desk.listeners.tell(self._row.submission_id, text)
                 await self._desk.show(self._row.chat, "delta", text)
             case Progress(text=text):
-                await self._desk.show(self._row.chat, "progress", text)
+                line = self._desk.progress.tool(self._row.task_id, text, asyncio.get_running_loop().time())
+                await self._desk.show_progress(self._row.chat, line)
             case FileArrived():
                 return await self._store_file(session, event)
             case AgentSilent(for_s=for_s):
@@ -229,6 +230,8 @@ class Attempt:
             await self._desk.histories.before_tools(self._row.task_id, self._row.group_id)
             self._may_use_tools = True
         await session.ack(stored_seq)
+        line = self._desk.progress.stored(self._row.task_id, event.step, asyncio.get_running_loop().time())
+        await self._desk.show_progress(self._row.chat, line)
         await self._talk.stored(event.step)
         return None
 

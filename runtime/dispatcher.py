@@ -182,6 +182,10 @@ class Dispatcher:
         """Stop the chat's tasks and end its waiting messages. Whoever asked tells the chat."""
         return await self._stops.stop_chat(chat, reason, keep_before)
 
+    async def show_progress(self, chat: ChatKey, line: str) -> None:
+        """Show in a chat what is done just now."""
+        await self._desk.show_progress(chat, line)
+
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one task that runs or waits for a person; its chat is told."""
         return await self._stops.stop_task(task_id, reason)

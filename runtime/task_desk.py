@@ -25,7 +25,8 @@ from runtime.crash_loops import CrashLoops
 from runtime.group import Group, Groups
 from runtime.home import Home
 from runtime.pauses import Pauses
-from runtime.store.records import OutboxRow, TaskRow
+from runtime.progress.book import ProgressBook
+from runtime.store.records import OutboxRow, StoredMessage, TaskRow
 from runtime.store.store import Store
 from runtime.task_ends import TaskEnds
 from runtime.task_listeners import TaskListeners
@@ -158,6 +159,10 @@ class TaskDesk:
     """Which model answers in a chat of a group, where a task names none."""
     crash_loops: CrashLoops = field(default_factory=CrashLoops)
     """Which groups are held back because their agents crash."""
+    progress: ProgressBook = field(default_factory=ProgressBook)
+    """What each task does just now."""
+    taken: Callable[[Sequence[StoredMessage]], None] = lambda _: None
+    """Is told of messages that are worked on. Returns at once."""
     ends: TaskEnds = field(default_factory=TaskEnds)
     """Who is told that a task has ended."""
     listeners: TaskListeners = field(default_factory=TaskListeners)
@@ -174,6 +179,11 @@ class TaskDesk:
             return ZoneInfo(self.settings.time_zone)
         except (ZoneInfoNotFoundError, ValueError):  # ValueError: a name that is no path, such as `../x`
             return UTC
+
+    async def show_progress(self, chat: ChatKey | None, line: str) -> None:
+        """Show in a chat what is done just now, if there is something to show."""
+        if line:
+            await self.show(chat, "progress", line)
 
     async def show(self, chat: ChatKey | None, kind: ShownKind, text: str) -> None:
         """Show in a chat that work goes on, if its channel runs."""

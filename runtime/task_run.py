@@ -169,6 +169,7 @@ class TaskRun:
 
     async def run(self) -> None:
         """Bring the task to its end. Cancelled: its container works on, for the next start to take up."""
+        self._begin_progress()
         if self._attempt is None:
             await self._desk.show(self._row.chat, "accepted", "")
         try:
@@ -193,7 +194,15 @@ class TaskRun:
             await self._finish(end)
             await self._close_attempt("host_error")
         finally:
+            self._desk.progress.end(self.task_id)
             await self._desk.show(self._row.chat, "done", "")
+
+    def _begin_progress(self) -> None:
+        group = self._desk.around.groups.ready.get(self.group_id)
+        style = group.progress if group is not None else "off"
+        self._desk.progress.begin(self.task_id, self._row.chat, style, asyncio.get_running_loop().time())
+        if self._claim is not None:
+            self._desk.taken(self._claim.messages)
 
     # --- Attempts
 

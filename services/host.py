@@ -59,6 +59,8 @@ from runtime.people.desk import People
 from runtime.people.destinations import Destinations
 from runtime.people.records import AccessRequest
 from runtime.placeholder_variables import PlaceholderVariables
+from runtime.progress.book import ProgressBook
+from runtime.progress.marks import MessageMarks
 from runtime.proxy_log import log_event
 from runtime.recovery import recover
 from runtime.settings_file import load_settings
@@ -166,7 +168,7 @@ class Host:
         self._store = store
         self._proxy = ProxyAdmin(home.proxy_socket)
         self._terminal = TerminalChannel(ChannelId(TERMINAL), home.path / "terminal")
-        self._house = ChannelHouse(make_channels(self._terminal, self._proxy))
+        self._house = ChannelHouse(make_channels(self._terminal, self._proxy, home.path / "channels"))
         self.state = HostState(home, fork, self._house, self._proxy, platforms=PLATFORMS)
         settings = self.state.settings.settings
         self._containers = Containers(
@@ -196,6 +198,8 @@ class Host:
         listeners = TaskListeners()
         self._destinations = Destinations(store)
         self._models = ModelBook(store, self.state)
+        self._progress = ProgressBook()
+        self._marks = MessageMarks(store, lambda: self.state.channels)
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -215,11 +219,14 @@ class Host:
                 alarm=self._alarm.tell,
                 constraints=self._decisions.book.of,
                 usual_model=self._models.model_of,
+                progress=self._progress,
+                taken=self._marks.taken,
             )
         )
         self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
         self._dispatcher.ends.subscribe(self._money.task_ended)
         self._dispatcher.ends.subscribe(self._decisions.task_ended)
+        self._dispatcher.ends.subscribe(self._marks.task_ended)
         self._programs = programs_room(
             home,
             fork,
@@ -290,7 +297,7 @@ class Host:
             lambda: self.state.channels,
             lambda: self.state.groups.person_limits,
             IntakeEnds(
-                queued=self._dispatcher.arrived,
+                queued=self._queued,
                 command=self._command,
                 outbox=self._delivery.wake,
                 changed=self._dispatcher.changed,
@@ -348,6 +355,8 @@ class Host:
                     *(part() for part in self._lasting.parts),
                     *(part() for part in self._time.parts),
                     *(part() for part in self._conversations.parts),
+                    self._progress.run(self._dispatcher.show_progress),
+                    self._marks.run(),
                     self._control.run(),
                     self._operations.keep_freeze(),
                 )
@@ -385,9 +394,14 @@ class Host:
     async def _take_up(self, request: AccessRequest) -> None:
         await self._intake.take_up(request)
 
+    def _queued(self, message: StoredMessage) -> None:
+        self._marks.taken((message,))
+        self._dispatcher.arrived(message)
+
     async def _command(self, message: StoredMessage) -> None:
         await self._commands.perform(message)
         self._delivery.wake()
+        self._marks.look(message.inbound.chat)  # a stop ends what has not become a task
 
     async def _known_doors(self) -> frozenset[DoorId]:
         return frozenset(row.door_id for row in await self._store.open_attempts() if row.door_id is not None)
@@ -401,8 +415,9 @@ class Host:
         self._intake.recover()
 
 
-def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin) -> MakeChannel:
-    """Return how a channel of the settings is made; its token is fetched from the proxy at each connection."""
+def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path) -> MakeChannel:
+    """Return how a channel of the settings is made; its token is fetched from the proxy at each connection. `kept`: a
+    folder in which each has a file of its own."""
 
     def make(channel_id: ChannelId, settings: ChannelSettings) -> Channel:
         platform = channel_platform(channel_id, settings)
@@ -414,7 +429,8 @@ def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin) -> MakeChannel:
         if secret is None:
             raise ValueError(f"it names no secret; `nightyard channel add {platform}` stores a token and names it")
         try:
-            return build_channel(channel_id, platform, _fetcher(proxy, secret, channel_id), settings.url)
+            fetch = _fetcher(proxy, secret, channel_id)
+            return build_channel(channel_id, platform, fetch, settings.url, kept / f"{channel_id}.json")
         except UnknownPlatform as error:
             raise ValueError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""The Telegram channel: `client.py`, `decode.py`, `encode.py` and `presence.py` put together."""
+"""The Telegram channel: its client, decoding and encoding, and what it shows of work, put together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Literal
 
-from channels.channel import DeliveryFailed, Inbox
+from channels.channel import DeliveryFailed, Inbox, Menus
 from channels.telegram.client import FetchSecret, TelegramClient
 from channels.telegram.decode import decode_update
 from channels.telegram.encode import build_calls, parse_place
+from channels.telegram.lines import Lines
+from channels.telegram.marks import Marks
+from channels.telegram.menus import MenuSetter
 from channels.telegram.presence import Presence
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId
@@ -24,11 +27,23 @@ class TelegramChannel:
     """One bot account as a Channel."""
 
     def __init__(
-        self, channel_id: ChannelId, fetch_secret: FetchSecret, url: str = "", timings: Timings | None = None
+        self,
+        channel_id: ChannelId,
+        fetch_secret: FetchSecret,
+        url: str = "",
+        timings: Timings | None = None,
+        *,
+        kept: Path | None = None,
     ) -> None:
+        """`kept`: a file that is this channel's alone; None: lines of progress that a host leaves behind stay."""
         self._channel_id = channel_id
         self._client = TelegramClient(fetch_secret, url, timings)
         self._presence = Presence(self._client.send_typing)
+        known = timings or Timings()
+        self._lines = Lines(self._client, kept, first_after_s=known.first_line_s, every_s=known.line_every_s)
+        self._marks = Marks(self._client)
+        self._menus = MenuSetter(channel_id, self._client)
+        self._client.when_connected = self._menus.connected
         self._parts_sent: OrderedDict[str, list[int]] = OrderedDict()
 
     @property
@@ -41,6 +56,9 @@ class TelegramChannel:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._presence.run())
+            tasks.create_task(self._lines.run())
+            tasks.create_task(self._marks.run())
+            tasks.create_task(self._menus.run())
             tasks.create_task(self._client.run(accept))
 
     def decode(self, raw: bytes) -> InboundMessage | None:
@@ -63,12 +81,21 @@ class TelegramChannel:
         return await self._client.download(file.reference, into, max_bytes)
 
     async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
-        del text
         place = parse_place(self._channel_id, chat)
         if kind == "done":
             self._presence.end(place)
-        else:
-            self._presence.begin(place)
+            self._lines.end(place)
+            return
+        self._presence.begin(place)
+        if kind == "progress" and text:
+            self._lines.want(place, text)
+
+    def mark(self, chat: ChatKey, message: PlatformMessageId, *, is_on: bool) -> None:
+        if message.isdecimal():
+            self._marks.set(parse_place(self._channel_id, chat), int(message), is_on=is_on)
+
+    async def set_menu(self, menus: Menus) -> None:
+        self._menus.want(menus)
 
     def health(self) -> str:
         return self._client.health()

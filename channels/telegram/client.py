@@ -12,7 +12,7 @@ import asyncio
 import io
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -21,23 +21,30 @@ from typing import IO, Any
 
 from telegram import (
     Bot,
+    BotCommand,
+    BotCommandScope,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+    BotCommandScopeChat,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputFile,
     LinkPreviewOptions,
     MessageEntity,
+    ReactionTypeEmoji,
     ReplyParameters,
 )
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, RetryAfter, TelegramError
 from telegram.ext import Updater
 from telegram.request import HTTPXRequest
 
-from channels.channel import DeliveryFailed
+from channels.channel import DeliveryFailed, MenuEntry
 from channels.markdown.telegram import Entity
 from channels.telegram.decode import envelope, event_id
 from channels.telegram.download import DOWNLOAD_LIMIT_BYTES, download_file, file_too_large, http_options
 from channels.telegram.encode import ApiCall, Place, SendFile, SendText, simpler_call
 from channels.telegram.failures import Died, Migrated, SecretMissing, StoreFailed, TokenRefused, Unreachable
+from channels.telegram.menus import Scope
 from channels.telegram.poll_notes import PollNotes
 from channels.telegram.sdk_log import redact, tame_sdk_loggers
 from channels.telegram.timings import Timings
@@ -116,6 +123,8 @@ class TelegramClient:
         self._polls: PollNotes | None = None
         self._ready = asyncio.Event()
         self._problem = "not connected yet"
+        self.when_connected: Callable[[], None] = lambda: None
+        """Called at each connection."""
         self._answers: asyncio.Queue[str] = asyncio.Queue(maxsize=MAX_PENDING_ANSWERS)
 
     def health(self) -> str:
@@ -183,6 +192,7 @@ class TelegramClient:
                 )
             self._bot, self._polls = bot, notes
             self._ready.set()
+            self.when_connected()
             log.info("telegram connected as @%s", bot.username, extra={"action": "telegram_connected"})
             await _until_dead(notes, ended)
         finally:
@@ -282,6 +292,44 @@ class TelegramClient:
             async with self._connection(self._timings.send_s) as bot:
                 await bot.send_chat_action(place.chat_id, "typing", message_thread_id=place.topic_id)
 
+    # Showing
+
+    async def send_line(self, place: Place, text: str) -> int:
+        """Send a line that makes no phone ring; return its id."""
+        async with self._connection(self._timings.show_s) as bot:
+            message = await bot.send_message(
+                place.chat_id,
+                text,
+                message_thread_id=place.topic_id,
+                disable_notification=True,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        return message.message_id
+
+    async def edit_line(self, place: Place, message_id: int, text: str) -> None:
+        async with self._connection(self._timings.show_s) as bot:
+            await bot.edit_message_text(
+                text, place.chat_id, message_id, link_preview_options=LinkPreviewOptions(is_disabled=True)
+            )
+
+    async def delete_line(self, place: Place, message_id: int) -> None:
+        async with self._connection(self._timings.show_s) as bot:
+            await bot.delete_message(place.chat_id, message_id)
+
+    async def set_reaction(self, place: Place, message_id: int, emoji: str) -> None:
+        reactions = [ReactionTypeEmoji(emoji)] if emoji else []
+        async with self._connection(self._timings.show_s) as bot:
+            await bot.set_message_reaction(place.chat_id, message_id, reactions)
+
+    async def set_commands(self, scope: Scope, entries: Sequence[MenuEntry]) -> None:
+        """Have the menu of a chat, or of all of a kind, offer commands; none: what it would without."""
+        commands = [BotCommand(entry.name, entry.what) for entry in entries]
+        async with self._connection(self._timings.show_s) as bot:
+            if commands:
+                await bot.set_my_commands(commands, scope=_scope(scope))
+            else:
+                await bot.delete_my_commands(scope=_scope(scope))
+
     async def download(self, file_id: str, into: Path, max_bytes: int) -> int:
         """Stream a file into a new one; return its bytes. Raise DeliveryFailed; then nothing is left behind."""
         limit_bytes = min(max_bytes, DOWNLOAD_LIMIT_BYTES)
@@ -376,6 +424,12 @@ def _delivery_failed(error: TelegramError) -> DeliveryFailed:
             return DeliveryFailed("Telegram: token refused")
         case _:
             return DeliveryFailed(reason)
+
+
+def _scope(scope: Scope) -> BotCommandScope:
+    if isinstance(scope, Place):
+        return BotCommandScopeChat(scope.chat_id)
+    return BotCommandScopeAllPrivateChats() if scope == "direct" else BotCommandScopeAllGroupChats()
 
 
 def _opened(call: SendFile) -> IO[bytes]:

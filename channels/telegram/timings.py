@@ -20,5 +20,10 @@ class Timings:
     ready_s: float = 10.0
     """What a send waits for a connection before it fails."""
     send_s: float = 30.0
+    show_s: float = 5.0
+    """For what is only shown: a line, a mark, a menu."""
+    first_line_s: float = 2.0
+    """Work that is done sooner shows no line of progress."""
+    line_every_s: float = 3.0
     upload_s: float = 600.0
     close_s: float = 3.0

@@ -123,7 +123,7 @@ async def answer_to(house: House, text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("/help", "/stop – stop"),
+        ("/help", "/stop [all|TASK] – stop"),
         ("/start", "This is Nightyard; the agent here is main."),
         ("/start", "This is a rehearsal"),
         ("/new", "A fresh conversation begins."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,10 @@ MAX_UPLOAD_BYTES = 50_000_000
 MAX_PHOTO_BYTES = 10_000_000
 MAX_DOWNLOAD_BYTES = 20 << 20
 IMAGE_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8")
+MAX_COMMANDS = 100
+COMMAND_SCOPES = ("default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat")
+REACTIONS = frozenset("👀👍👎❤🔥👏🎉🤔👌🙏")
+"""Some of those that anybody may give."""
 CHAT_ACTIONS = frozenset(
     {
         "typing",
@@ -141,13 +146,48 @@ def set_my_commands(world: World, arguments: Arguments) -> bool:
     commands = arguments.structure("commands")
     if not isinstance(commands, list):
         raise bad_request("can't parse commands: expected an Array")
-    world.commands = commands
+    for command in commands:
+        if not re.fullmatch(r"[a-z0-9_]{1,32}", str(command.get("command"))):
+            raise bad_request("BOT_COMMAND_INVALID")
+        if not 1 <= len(str(command.get("description"))) <= 256:
+            raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
+    if len(commands) > MAX_COMMANDS:
+        raise bad_request("BOT_COMMANDS_TOO_MUCH")
+    world.commands[_scope(world, arguments)] = commands
+    return True
+
+
+def delete_my_commands(world: World, arguments: Arguments) -> bool:
+    world.commands.pop(_scope(world, arguments), None)
     return True
 
 
 def get_my_commands(world: World, arguments: Arguments) -> list[Json]:
-    del arguments
-    return world.commands
+    return world.commands.get(_scope(world, arguments), [])
+
+
+def _scope(world: World, arguments: Arguments) -> str:
+    """Return the scope's one name: `default`, `all_private_chats`, `chat:1001` …"""
+    scope = arguments.structure("scope") or {"type": "default"}
+    if scope.get("type") not in COMMAND_SCOPES:
+        raise bad_request("unsupported bot command scope")
+    if scope["type"] != "chat":
+        return str(scope["type"])
+    return f"chat:{world.chat(int(scope['chat_id'])).info['id']}"
+
+
+def set_message_reaction(world: World, arguments: Arguments) -> bool:
+    chat = world.writable_chat(arguments.integer("chat_id"))
+    message = chat.messages.get(arguments.integer("message_id"))
+    if message is None:
+        raise bad_request("message to react not found")
+    reactions = arguments.structure("reaction") or []
+    if any(each.get("type") != "emoji" or each.get("emoji") not in REACTIONS for each in reactions):
+        raise bad_request("REACTION_INVALID")
+    if len(reactions) > 1:
+        raise bad_request("REACTIONS_TOO_MANY")
+    chat.reactions[message["message_id"]] = [each["emoji"] for each in reactions]
+    return True
 
 
 def get_chat(world: World, arguments: Arguments) -> Json:
@@ -177,6 +217,8 @@ METHODS: dict[str, Callable[[World, Arguments], Any]] = {
     "answercallbackquery": answer_callback_query,
     "setmycommands": set_my_commands,
     "getmycommands": get_my_commands,
+    "deletemycommands": delete_my_commands,
+    "setmessagereaction": set_message_reaction,
     "getchat": get_chat,
 }
 

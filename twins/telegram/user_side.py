@@ -86,6 +86,7 @@ async def show_chat(world: World, query: Mapping[str, str]) -> Json:
         "chat": chat.info,
         "messages": [message for number, message in sorted(chat.messages.items()) if number > after],
         "typing": chat.typing_until > now,
+        "reactions": {number: given for number, given in chat.reactions.items() if given},
         "draft": chat.draft if chat.draft_until > now else "",
     }
 

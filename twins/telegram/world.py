@@ -40,6 +40,8 @@ class Chat:
     members: list[int]
     messages: dict[int, Json] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
+    reactions: dict[int, list[str]] = field(default_factory=dict)
+    """The bot's, by message."""
     typing_until: float = 0.0
     draft: str = ""
     draft_until: float = 0.0
@@ -65,7 +67,8 @@ class World:
         self.files: dict[str, StoredFile] = {}
         self.updates: dict[int, Json] = {}
         self.presses: dict[str, Json] = {}
-        self.commands: list[Json] = []
+        self.commands: dict[str, list[Json]] = {}
+        """By scope."""
         self.log: list[Json] = []
         self.changed = asyncio.Condition()
         # From the clock, so that a twin that was started again is not taken for one whose updates were seen.

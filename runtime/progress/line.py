@@ -1,0 +1,37 @@
+"""The line that says what an agent does just now. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from protocol.plain_text import escape
+from protocol.transcript import ToolCall
+
+MAX_NAME_CHARS = 40
+MAX_ARGUMENT_CHARS = 160
+LONG_S = 120.0
+"""From then on the line says for how long."""
+
+
+def build_line(tool: str, steps: int, worked_s: float) -> str:
+    """Return the line; `tool`: what is done now, empty if the model thinks; `worked_s`: 0 unless work takes long."""
+    if not worked_s:
+        return tool
+    doing = f": {tool}" if tool else ""
+    return f"still working, {round(worked_s / 60)} min, step {steps}{doing}"
+
+
+def tool_name(name: str) -> str:
+    return escape(name)[:MAX_NAME_CHARS]
+
+
+def tool_call(call: ToolCall) -> str:
+    """Return a tool's name and what it is called with."""
+    arguments = call.arguments
+    shown = json.dumps(arguments, ensure_ascii=False) if arguments else ""
+    if isinstance(arguments, dict) and len(arguments) == 1:
+        (only,) = arguments.values()
+        shown = only if isinstance(only, str) else shown
+    text = escape(" ".join(shown.split()))
+    cut = text if len(text) <= MAX_ARGUMENT_CHARS else f"{text[:MAX_ARGUMENT_CHARS]}…"
+    return f"{tool_name(call.name)} {cut}".rstrip()
