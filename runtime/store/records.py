@@ -33,7 +33,7 @@ ROLES: tuple[Role, ...] = ("guest", "member", "admin", "owner")
 """Each has the rights of those before it."""
 When = Literal["always", "mention", "pattern", "sticky"]
 """Which of a bound chat's messages are meant for the agent: all; those that mention it, name it first or press a
-button; also those that its pattern is found in; also those that follow a mention in the same thread for some minutes."""
+button; also those that its pattern is found in; also those that follow a mention in the same thread, for a while."""
 Whom = Literal["known", "roles", "persons"]
 """Whose: everybody's with the right to ask, those of some roles, or some persons'. An owner may always ask."""
 Rest = Literal["drop", "context"]
