@@ -62,6 +62,10 @@ class Ledger:
         self._purses.setdefault((day, purse.name), Account(stored))
         self._allowed[purse.name] = purse
 
+    def has_purse(self, day: str, name: str) -> bool:
+        """Return whether a purse has been taken up today: then what is stored of it is known."""
+        return (day, name) in self._purses
+
     def find(self, task_id: TaskId) -> TaskUse | None:
         account = self._tasks.get(task_id)
         return account.use if account is not None else None

@@ -21,6 +21,7 @@ from credproxy.approvals.held import HeldRequest
 from credproxy.audit.file import AuditEntry, entry_of
 from credproxy.audit.log import Audit, AuditFailed
 from credproxy.audit.prices import Prices
+from credproxy.audit.task_use import TaskUse
 from credproxy.injection.idempotency import IdempotencyKeys
 from credproxy.injection.placeholders import PlaceholderName, Placeholders
 from credproxy.issuers.credentials import Credentials
@@ -273,7 +274,7 @@ class CredentialProxy:
     async def grant(self, door: DoorState, lease: Lease) -> None:
         """Let a door do what a lease says. A lease of another task first ends what ran before."""
         stored, day = await self.audit.task_use(lease.task_id), datetime.datetime.now(datetime.UTC).date().isoformat()
-        purses = [(purse, await self.audit.purse_use(purse.name, day)) for purse in lease.purses]
+        purses = [(purse, await self._purse_use(purse.name, day)) for purse in lease.purses]
         await self.take_up_policy()
         if door.lease is not None and door.lease.attempt_id != lease.attempt_id:
             self._end_lease(door)
@@ -282,6 +283,10 @@ class CredentialProxy:
             self.ledger.open_purse(day, purse, used)
         door.lease = lease
         self._wake_waiting()
+
+    async def _purse_use(self, name: str, day: str) -> TaskUse:
+        """Return what was paid from a purse today: the file is asked once a day, a lease is on the way of a message."""
+        return TaskUse() if self.ledger.has_purse(day, name) else await self.audit.purse_use(name, day)
 
     def settle(
         self,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -335,16 +336,12 @@ async def test_a_stop_in_between_ends_a_message_that_waits_after_all(bench: Host
 async def test_a_task_that_cannot_be_planned_ends_with_a_word(bench: HostBench) -> None:
     """A fault of ours while the message is being stored does not undo that: the task's own run meets it and says so."""
 
-    class Unsound(str):
-        def __hash__(self) -> int:
-            raise ArithmeticError("the test says so")
-
     async with bench.host():
         await ready(bench)
         sound = bench.around.settings
-        bench.around.settings = replace(sound, settings=replace(sound.settings, time_zone=Unsound("UTC")))
+        bench.around.settings = replace(sound, settings=replace(sound.settings, time_zone=cast(str, 7)))
         await bench.hear("hello")
-        assert "ArithmeticError" in (await bench.channel.texts(1))[0]
+        assert "TypeError" in (await bench.channel.texts(1))[0]
         await bench.idle()
         assert (await newest(bench)).state is MessageState.DEAD
         await is_idle_spare(bench)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from credproxy.admin_client.audit import read_model_use
+from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
+from credproxy.audit.log import Audit
+from credproxy.pipeline.call import utc_day
 from protocol.task import Limits, Purse
 from tests.credproxy.street import Arrived, Street
 
@@ -71,3 +75,22 @@ async def test_use_is_told_by_task_day_and_model(street: Street) -> None:
         assert sum(row.model_calls for row in rows) == len(upstream.inbox)
         assert await read_model_use(street.admin, task="task_2") == rows[1:]
         assert await read_model_use(street.admin, since="2999-01-01") == ()
+
+
+async def test_a_restart_forgets_nothing_of_a_purse(tmp_path: Path) -> None:
+    """What was paid today is in the file, by purse; tomorrow begins at nothing."""
+    use = CallUse(model="m", input_tokens=3, output_tokens=2, cost_usd=7.0, purses=("machine", "group:main"))
+    day = utc_day()
+    for _ in range(2):
+        async with Audit(tmp_path / "audit.db") as audit:
+            for number in range(2):
+                call = f"call_{number}"
+                begun = AuditEntry(kind="begin", task_id="task_1", group_id="main", call_id=call, detail=MODEL_CALL)
+                await audit.begin(begun)
+                audit.end(AuditEntry(kind="end", task_id="task_1", group_id="main", call_id=call), use)
+    async with Audit(tmp_path / "audit.db") as audit:
+        for purse in ("machine", "group:main"):
+            found = await audit.purse_use(purse, day)
+            assert (found.model_calls, found.input_tokens, found.output_tokens, found.cost_usd) == (4, 12, 8, 28.0)
+        assert (await audit.purse_use("machine", "2999-01-01")).model_calls == 0
+        assert (await audit.purse_use("background:main", day)).model_calls == 0
