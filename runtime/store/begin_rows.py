@@ -13,7 +13,7 @@ from protocol.ids import ChannelId, GroupId
 from protocol.message import InboundMessage
 from runtime.store.database import Transaction
 from runtime.store.inbound_rows import file_message, store_raw
-from runtime.store.overview_rows import is_frozen
+from runtime.store.overview_rows import FROZEN
 from runtime.store.people_rows import sender_facts
 from runtime.store.records import Begun, MessageState, SenderFacts, StartOffer, StoredMessage, TakenIn
 from runtime.store.task_rows import make_task, run_attempt, set_spec
@@ -41,11 +41,10 @@ def take_in_and_begin(
 
 def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> bool:
     """Return whether nothing is before the message: its session neither works nor has older messages waiting."""
-    if message.state is not MessageState.QUEUED or message.group_id != offer.group_id or is_frozen(transaction):
+    if message.state is not MessageState.QUEUED or message.group_id != offer.group_id:
         return False
-    session = {"session_id": message.session_id}
-    is_busy = transaction.one("running_task_of_session", **session) is not None
-    return not is_busy and transaction.one("queued_before", **session, seq=message.seq) is None
+    before = transaction.one("found_before", frozen=FROZEN, session_id=message.session_id, seq=message.seq)
+    return before is None
 
 
 def _begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> Begun:

@@ -63,13 +63,13 @@ def file_message(
     notice: OutboundMessage | None = None,
     refusal: str = "",
 ) -> Filed:
-    filed = transaction.one("message_of_raw", raw_id=raw_id)
-    if filed is not None:
-        return Filed(message=read_message(filed), first=False)
     if not transaction.run("end_raw", raw_id=raw_id, state="decoded"):
-        raise UnknownRow("pending raw update", str(raw_id))
+        filed = transaction.one("message_of_raw", raw_id=raw_id)
+        if filed is None:
+            raise UnknownRow("pending raw update", str(raw_id))
+        return Filed(message=read_message(filed), first=False)
     message_id = MessageId(mint("msg"))
-    _insert_message(
+    stored = _insert_message(
         transaction, message_id, raw_id, inbound, state=state, group_id=group_id, end_reason=end_reason, note=note
     )
     if notice is not None:
@@ -78,8 +78,6 @@ def file_message(
             transaction.run("note_refusal", person=inbound.person, refused_at=transaction.now_text())
     if refusal:
         access_rows.count_refusal(transaction, inbound.person, inbound.chat, refusal)
-    stored = message(transaction, message_id)
-    assert stored is not None  # inserted above
     return Filed(message=stored, first=True)
 
 
@@ -93,7 +91,8 @@ def _insert_message(
     group_id: GroupId | None,
     end_reason: str,
     note: str,
-) -> None:
+) -> StoredMessage:
+    """Return it as it would be read: who waits for an agent waits for each statement."""
     now = transaction.now_text()
     joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
     session_id, mode, is_untold = _join(transaction, group_id, inbound.chat) if group_id and joins else _NOWHERE
@@ -109,7 +108,7 @@ def _insert_message(
         person=inbound.person,
         seen_at=now,
     )
-    transaction.insert(
+    seq = transaction.insert(
         "insert_message",
         message_id=message_id,
         raw_id=raw_id,
@@ -131,6 +130,18 @@ def _insert_message(
     append(transaction, kind, payload, message=message_id, group=group_id, session=session_id)
     if state is MessageState.QUEUED and inbound.chat_kind == "many":
         _follow(transaction, inbound.chat, group_id, now)
+    return StoredMessage(
+        message_id=message_id,
+        seq=seq,
+        state=state,
+        group_id=group_id,
+        session_id=session_id,
+        inbound=_read_inbound(json.loads(payload)),
+        received_at=now,
+        note=note,
+        end_reason=end_reason,
+        mode=mode,
+    )
 
 
 def _follow(transaction: Transaction, chat: ChatKey, group_id: GroupId | None, now: str) -> None:
@@ -257,8 +268,8 @@ def find_or_make_session(transaction: Transaction, group_id: GroupId, chat: Chat
 
 
 def _join(transaction: Transaction, group_id: GroupId, chat: ChatKey) -> tuple[SessionId, QueueMode, bool]:
-    """Return the session that a message joins, made if there is none, how it is queued there, and whether somebody is to
-    be told that the session has begun by itself."""
+    """Return the session that a message joins, made if there is none, how it is queued there, and whether somebody is
+    to be told that the session has begun by itself."""
     row = _session_row(transaction, group_id, chat)
     if row["session_id"] is not None:
         return SessionId(row["session_id"]), row["mode"], bool(row["untold"])
@@ -312,13 +323,17 @@ def read_message(row: sqlite3.Row) -> StoredMessage:
         state=MessageState(row["state"]),
         group_id=GroupId(row["group_id"]) if row["group_id"] is not None else None,
         session_id=SessionId(row["session_id"]) if row["session_id"] is not None else None,
-        inbound=from_json(InboundMessage, body["inbound"]),
+        inbound=_read_inbound(body),
         received_at=row["received_at"],
         note=body["note"],
         task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
         end_reason=row["end_reason"],
         mode=row["mode"],
     )
+
+
+def _read_inbound(body: dict[str, object]) -> InboundMessage:
+    return from_json(InboundMessage, body["inbound"])
 
 
 def _raw(row: sqlite3.Row) -> RawUpdate:

@@ -80,10 +80,12 @@ UNION ALL
 SELECT m.message_id, m.state, p.body FROM tasks AS t JOIN messages AS m USING (task_id)
 JOIN payloads AS p ON p.payload_id = m.payload_id WHERE t.state = 'suspended' AND m.state = 'context';
 
--- name: queued_before
--- Whether a session has an older message waiting.
-SELECT 1 FROM messages INDEXED BY messages_queued
-WHERE state = 'queued' AND seq < :seq AND session_id = :session_id LIMIT 1;
+-- name: found_before
+-- Whether anything is in the way of a message: a freeze, its session's task, or an older message waiting there.
+SELECT 1 WHERE EXISTS (SELECT 1 FROM flags WHERE name = :frozen AND value)
+    OR EXISTS (SELECT 1 FROM tasks WHERE session_id = :session_id AND state = 'running')
+    OR EXISTS (SELECT 1 FROM messages INDEXED BY messages_queued
+        WHERE state = 'queued' AND seq < :seq AND session_id = :session_id);
 
 -- name: open_commands
 -- Commands that have not been carried out.
