@@ -37,6 +37,7 @@ def build_trace(trace: dict[str, Any]) -> list[Row]:
         rows.append((task["ended_at"], "result", _result(task)))
     rows += [(one["at"], *_request(one)) for one in trace["egress"] or ()]
     rows += [(row["at"], "out", _delivery(row)) for row in trace["outbox"]]
+    rows += [(row["at"], "held", _held(row)) for row in trace.get("held") or ()]
     rows.sort(key=lambda row: row[0])
     return [(at, what, cut(clean_line(detail), DETAIL_COLUMNS)) for at, what, detail in rows]
 
@@ -94,3 +95,9 @@ def _delivery(row: dict[str, Any]) -> str:
     twice = ", may have been delivered twice" if row["maybe_twice"] else ""
     what = f"file {row['file']}" if row["file"] else f"“{row['text']}”"
     return f"{row['state']}{tries}{why}{twice} to {row['chat']}: {what}"
+
+
+def _held(row: dict[str, Any]) -> str:
+    """Say what became of an output that was held back for a review."""
+    became = {"held": "waits for a review", "released": "was let go", "refused": "was not sent"}[str(row["state"])]
+    return f"what it would say in {row['chat']} {became}: ./nightyard approvals {row['approval']}"

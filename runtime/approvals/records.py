@@ -13,9 +13,6 @@ Kind = Literal[
 ]
 """What is decided: a tool's call, a request out, a message to elsewhere, a package, an MCP server, another agent, a
 chat's connection, money, an output before it goes, and what was made of untrusted text."""
-KINDS: tuple[Kind, ...] = (
-    "tool", "egress", "send", "package", "mcp", "agent", "chat", "spending", "review", "memory", "skill", "schedule"
-)  # fmt: skip
 Who = Literal["owner", "admin", "member"] | tuple[PersonKey, ...]
 """Everybody with the rights of a role, or these persons alone."""
 State = Literal["waiting", "approved", "denied", "expired", "withdrawn"]

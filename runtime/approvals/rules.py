@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from protocol.codec import Json, to_json
 from runtime.access import CODE_ALPHABET, CODE_CHARS, normalize_code, reaches
-from runtime.approvals.records import CLI, Approval, Vote, Who
+from runtime.approvals.records import CLI, Approval, Who
 from runtime.store.records import Role
 
 MAX_WAITING_IN_GROUP = 20
@@ -120,7 +120,3 @@ def next_reminder(asked_at: datetime, deadline_at: datetime, reminders: int) -> 
     if reminders >= MAX_REMINDERS or deadline_at - asked_at < LEAST_REMINDED:
         return None
     return asked_at + (deadline_at - asked_at) * REMINDER_PARTS[reminders]
-
-
-def yes_votes(votes: Collection[Vote]) -> int:
-    return sum(vote.is_yes for vote in votes)

@@ -14,9 +14,11 @@ from protocol.codec import Json
 from protocol.ids import GroupId, TaskId
 from runtime.operation_views import view_message, view_trace
 from runtime.refusal import OperationRefused
+from runtime.store import hold_rows
 from runtime.store.store import Store
 
 MAX_LISTED = 50
+MAX_HELD_CHARS = 500
 MAX_ENTRIES = 1_000
 MAX_EGRESS = 200
 """Requests of a task that are told one by one."""
@@ -43,6 +45,7 @@ class TraceDesk:
             **view_trace(found),
             "egress": egress,
             "usage": usage,
+            "held": [] if found.task is None else await self._held(found.task.task_id),
             "rehearsal": list(self._rehearsing()),
         }
 
@@ -62,6 +65,20 @@ class TraceDesk:
                 {"seq": entry.seq, "at": entry.at, "kind": entry.kind, "refs": dict(entry.refs)} for entry in entries
             ]
         }
+
+    async def _held(self, task_id: TaskId) -> list[Json]:
+        """Return what a task has said that was held back for a review."""
+        held = await self._store.read(hold_rows.held_of, task_id)
+        return [
+            {
+                "chat": each.message.chat,
+                "text": each.message.text[:MAX_HELD_CHARS],
+                "approval": each.approval_id,
+                "state": each.state,
+                "at": each.held_at,
+            }
+            for each in held
+        ]
 
     async def _outside(self, task_id: TaskId) -> tuple[Json, Json]:
         """Return what the proxy knows of a task, (None, None) while it cannot be asked."""
