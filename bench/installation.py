@@ -72,10 +72,12 @@ async def installation(
     processes: Sequence[str] = ("credproxy", "host"),
     environment: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
+    disk: Path | None = None,
 ) -> AsyncIterator[Installation]:
-    """Run an installation whose groups ask the model twin; `settings` is YAML added to nightyard.yaml."""
+    """Run an installation whose groups ask the model twin; `settings` is YAML added to nightyard.yaml. `disk`: the
+    folder in which its home is made, None for the system's temporary one."""
     with contextlib.ExitStack() as stack:
-        base = Path(stack.enter_context(_folder()))
+        base = Path(stack.enter_context(_folder(disk)))
         home, fork = base / "home", base / "fork"
         (home / "run").mkdir(mode=0o700, parents=True)
         home.chmod(0o700)
@@ -102,8 +104,8 @@ async def installation(
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[str]:
-    path = tempfile.mkdtemp(prefix="ny-")
+def _folder(disk: Path | None) -> Iterator[str]:
+    path = tempfile.mkdtemp(prefix="ny-", dir=disk)
     Path(path).chmod(0o755)
     try:
         yield path

@@ -3,20 +3,13 @@ repeated in silence. What is counted, and the last long run, is in README.md."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import shutil
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.engine import PrivateEngine, private_engine
-from tests.chaos.killers import KILLERS, WITH_ENGINE, rage
-from tests.chaos.oracle import Tally
-from tests.chaos.world import CHATS, World, count, open_world
+from tests.chaos.judge import Judge
 
 CI_SEEDS = (11, 23, 37, 58)
 CI_KILLS = 26
@@ -42,58 +35,6 @@ def own_engine(agent_image: str) -> Iterator[PrivateEngine]:
         pytest.skip("an engine of the tests' own needs root: run the tests as root to see it killed")
     with private_engine(agent_image, keeps_containers=True) as engine:
         yield engine
-
-
-@dataclass(slots=True, kw_only=True)
-class Judge:
-    """Runs a world through its kills, tells the count, keeps what explains a fault, and has the last word."""
-
-    tell: Callable[[str], None]
-    evidence: Path
-
-    async def check_a_run(self, seed: int, kills: int, *, on: str = "telegram") -> None:
-        async with open_world(seed, on=on) as world:
-            await self._rage_and_count(f"{on}, seed {seed}", world, rage(world, kills, KILLERS))
-
-    async def check_engine_kills(self, seed: int, engine: PrivateEngine, kills: int, *, keeps_containers: bool) -> None:
-        await asyncio.to_thread(engine.restart, keeps_containers=keeps_containers)
-        async with open_world(seed, engine=engine) as world:
-            name = f"engine, live-restore {'on' if keeps_containers else 'off'}, seed {seed}"
-            await self._rage_and_count(name, world, rage(world, kills, WITH_ENGINE, until={"engine": kills}))
-
-    async def _rage_and_count(self, name: str, world: World, raging: Awaitable[Counter[str]]) -> None:
-        killed: Counter[str] = Counter()
-        is_settled = False
-        try:
-            killed = await raging
-            await world.settle()
-            is_settled = True
-        finally:
-            tally = count(world, killed)
-            self.tell(f"{name}: {tally.line()}")
-            if tally.faults or not is_settled:
-                keep_evidence(world, tally, self.evidence)
-        assert not tally.faults, f"see {self.evidence}"
-        assert tally.typed
-        assert tally.effects
-
-
-def keep_evidence(world: World, tally: Tally, folder: Path) -> None:
-    """Copy what explains a fault: the home goes with the installation."""
-    shutil.copytree(world.running.home / "logs", folder / "logs")
-    for database in world.running.home.glob("*.db*"):
-        shutil.copy(database, folder)
-    lines = [*tally.faults, *(repr(world.record(person)) for person in range(CHATS))]
-    (folder / "tally").write_text("\n".join(lines), "utf-8")
-
-
-@pytest.fixture
-def judge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Judge:
-    def tell(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n{line}", flush=True)
-
-    return Judge(tell=tell, evidence=tmp_path)
 
 
 @pytest.mark.parametrize("seed", CI_SEEDS)

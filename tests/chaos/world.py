@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bench.installation import Installation, installation
 from cli.engine import engine_address
 from tests.chaos.effects import Effects, serve_effects
 from tests.chaos.engine import PrivateEngine
-from tests.chaos.oracle import MESSAGE_ID, ChatRecord, Ended, Sent, Tally, count_chat
+from tests.chaos.oracle import MESSAGE_ID, ChatRecord, Tally, count_chat
 from tests.chaos.people import People, TelegramPeople, TerminalPeople, wait_until
+from tests.chaos.records import ask_store, is_settled, record_of
 from twins.telegram.server import TelegramTwin
+
+if TYPE_CHECKING:
+    from tests.chaos.weather import Sky
 
 CHATS = 6
 SETTLE_S = 240.0
@@ -31,7 +35,6 @@ EFFECT_SHARE = 0.5
 """Of the messages, how many ask for a call that changes something outside."""
 WISHES = ("say", "slow", "stream")
 """How the answer comes: soon, after a while, or word by word."""
-ENDED = frozenset({"answered", "refused", "dead"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,11 +45,19 @@ class World:
     random: random.Random
     meanwhile: asyncio.TaskGroup
     """What goes on beside the killing."""
+    platform_url: str
+    chats: int = CHATS
+    sky: Sky | None = None
+    """Where the disk's slowness and the clock are set; None: they are as they are."""
     engine: PrivateEngine | None = None
     killed_pids: set[int] = field(default_factory=set)
     held_still: int = 0
     """How often the host was stopped for a while; not counted as a kill."""
-    typed_count: list[int] = field(default_factory=lambda: [0] * CHATS)
+    typed_count: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def home(self) -> Path:
+        return self.running.home
 
     @property
     def engine_address(self) -> str:
@@ -54,8 +65,11 @@ class World:
 
     async def type_something(self) -> None:
         """One person types the next message."""
-        person = self.random.randrange(CHATS)
-        effect = "e" if self.random.random() < EFFECT_SHARE else ""
+        person = self.random.randrange(self.chats)
+        await self.type_as(person, "e" if self.random.random() < EFFECT_SHARE else "")
+
+    async def type_as(self, person: int, effect: str = "") -> None:
+        """This person types; with `e`, something that changes the world."""
         message_id = f"id-{person}-{self.typed_count[person]}{effect}"
         self.typed_count[person] += 1
         await self.people.type(person, message_id, self.random.choice(WISHES))
@@ -68,54 +82,21 @@ class World:
         await wait_until(self._is_settled, SETTLE_S)
 
     def _is_settled(self) -> bool:
-        if not self.people.is_done() or self._ask("SELECT 1 FROM v_outbox WHERE state IN ('pending', 'sending')"):
-            return False
-        records = [self.record(person) for person in range(CHATS)]
-        if any(each.state not in ENDED for record in records for each in record.ended):
-            return False
-        return all(
-            typed.message_id in {each.message_id for each in record.ended}
-            for record in records
-            for typed in record.typed
-            if typed.is_accepted
-        )
+        return is_settled(self.home, self.people, self.chats)
 
     def record(self, person: int) -> ChatRecord:
         """Return all that is known of one person's chat."""
-        chat = self.people.chat(person)
-        messages = self._ask(
-            "SELECT text, state, end_reason, task_id FROM v_messages WHERE chat = ? ORDER BY seq", chat
-        )
-        outbox = self._ask("SELECT text, state, attempts, maybe_sent FROM v_outbox WHERE chat = ?", chat)
-        return ChatRecord(
-            name=chat,
-            typed=list(self.people.typed(person)),
-            seen=list(self.people.seen(person)),
-            ended=[
-                Ended(message_id=found[0], state=state, reason=reason or "", task_id=task_id or "")
-                for text, state, reason, task_id in messages
-                if (found := MESSAGE_ID.search(text or ""))
-            ],
-            sent=[
-                Sent(text=text or "", state=state, attempts=attempts, maybe_sent=bool(maybe_sent))
-                for text, state, attempts, maybe_sent in outbox
-            ],
-        )
+        return record_of(self.home, self.people, person)
 
     def working_doors(self) -> set[str]:
         """Return the doors of the containers that have a task."""
-        return {door for (door,) in self._ask("SELECT door_id FROM v_attempts WHERE state = 'running'")}
-
-    def _ask(self, query: str, *values: object) -> list[Any]:
-        uri = f"file:{self.running.home / 'store.db'}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            return database.execute(query, values).fetchall()
+        return {door for (door,) in ask_store(self.home, "SELECT door_id FROM v_attempts WHERE state = 'running'")}
 
 
 def count(world: World, kills: Counter[str]) -> Tally:
     """Compare what people typed with what they saw and what was done."""
     tally = Tally(kills=kills)
-    for person in range(CHATS):
+    for person in range(world.chats):
         count_chat(world.record(person), tally)
     tally.effects = world.effects.done.total()
     tally.repeated_effects = [each for each, times in world.effects.done.items() if times > 1]
@@ -123,44 +104,62 @@ def count(world: World, kills: Counter[str]) -> Tally:
 
 
 @asynccontextmanager
-async def open_world(seed: int, *, on: str = "telegram", engine: PrivateEngine | None = None) -> AsyncIterator[World]:
+async def open_world(
+    seed: int,
+    *,
+    on: str = "telegram",
+    engine: PrivateEngine | None = None,
+    chats: int = CHATS,
+    sky: Sky | None = None,
+    disk: Path | None = None,
+) -> AsyncIterator[World]:
     """Start twins and installation, and bring each person together with an agent of their own.
 
-    `on`: where people talk, telegram or terminal; `engine`: a private one, None for the machine's.
+    `on`: where people talk, telegram or terminal; `engine`: a private one, None for the machine's; `disk`: where the
+    home is, None for the machine's.
     """
-    groups = [f"agent-{number}" for number in range(CHATS)]
+    groups = [f"agent-{number}" for number in range(chats)]
     twin = TelegramTwin()
     async with twin.serve() as url, serve_effects() as (port, effects), asyncio.TaskGroup() as meanwhile:
-        settings = f"channels:\n  telegram:\n    secret: telegram\n    group: agent-0\n    url: {url}\n"
-        if engine is not None:
-            settings += f"containers:\n  engine: {engine.address}\n"
+        settings = f"channels:\n  telegram:\n    secret: telegram\n    group: agent-0\n    url: {url}\ncontainers:\n"
+        settings += "  disk_floor_mb: 2\n" if disk else ""
+        settings += f"  engine: {engine.address}\n" if engine else "  memory_floor_mb: 64\n"
         async with installation(
             groups=groups,
             settings=settings,
             grants=f"- host: 127.0.0.1\n  scheme: http\n  port: {port}\n  methods: [POST]\n",
             script=_script(port),
-            environment={"NIGHTYARD_LONGEST_RESTART_WAIT_S": "0.5"},
+            environment={"NIGHTYARD_LONGEST_RESTART_WAIT_S": "0.5", **(sky.environment if sky else {})},
             secrets={"telegram": twin.world.token},
+            disk=disk,
         ) as running:
             people: TelegramPeople | TerminalPeople
             if on == "telegram":
-                people = TelegramPeople(twin, CHATS)
+                people = TelegramPeople(twin, chats)
                 for person, group in enumerate(groups):
                     await people.pair(running, person, group)
                 looking = None
             else:
                 people = TerminalPeople(running, groups)
                 looking = meanwhile.create_task(people.run())
-            chance = random.Random(seed)
             yield World(
-                running=running, people=people, effects=effects, random=chance, meanwhile=meanwhile, engine=engine
+                running=running,
+                people=people,
+                effects=effects,
+                random=random.Random(seed),
+                meanwhile=meanwhile,
+                platform_url=url,
+                chats=chats,
+                sky=sky,
+                engine=engine,
             )
             if looking is not None:
                 looking.cancel()
 
 
 def _script(port: int) -> dict[str, Any]:
-    """The model: has the effects done that were asked for, each by a call through the proxy, then says all ids.
+    """The model: has the effects done that were asked for, each by a call through the proxy, then says the ids of all
+    that is not answered yet; what came while it worked is one prompt more.
 
     The tool goes on for a while after a call, so that a kill can fall between the effect and the word about it.
     """
@@ -168,11 +167,11 @@ def _script(port: int) -> dict[str, Any]:
     each = f"case $each in *e) {call} || exit 1; sleep 0.5;; esac"
     command = f"for each in $(echo {{collected}} | tr , ' '); do {each}; done"
     work = {"calls": [{"tool": "shell", "arguments": {"command": command}}]}
-    word_by_word = "This answer comes slowly and word by word so that a kill can cut it {collected}"
+    word_by_word = "This answer comes slowly and word by word so that a kill can cut it {unanswered}"
     answers = {
-        "slow": {"text": "{collected}", "delay_s": 0.9},
+        "slow": {"text": "{unanswered}", "delay_s": 0.9},
         "stream": {"text": word_by_word, "delay_s": 0.05, "pace_s": 0.08},
-        "": {"text": "{collected}", "delay_s": 0.05},
+        "": {"text": "{unanswered}", "delay_s": 0.05},
     }
     return {
         "rules": [

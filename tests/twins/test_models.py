@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
+from twins.models import anthropic, openai
 from twins.models.script import Conversation, ScriptError, decide_turn, parse_script
 from twins.models.server import load_scripts, serve_models
 
@@ -130,6 +132,19 @@ def test_a_script_fills_in_groups_and_outputs() -> None:
     )
     turn = decide_turn(rules, Conversation(model="m", said="say cheese id-1 id-22", turns_since=0))
     assert turn.text == "cheese id-1,id-22 {x}"
+
+
+@pytest.mark.parametrize("api", [anthropic, openai])
+def test_what_was_said_while_the_model_worked_is_unanswered_too(api: ModuleType) -> None:
+    """An answer may name all that was said since the one before, in however many prompts it came."""
+    call = {"type": "tool_use", "id": "c", "name": "shell", "input": {}}
+    working = {"role": "assistant", "content": [call] if api is anthropic else None, "tool_calls": [{"id": "c"}]}
+    said = [{"role": "user", "content": f"say id-{number}"} for number in range(3)]
+    messages = [said[0], {"role": "assistant", "content": "id-0"}, said[1], working, said[2]]
+    rules = parse_script(
+        json.dumps({"rules": [{"when": "", "collect": "id-\\d", "turns": [{"text": "{unanswered}"}]}]})
+    )
+    assert decide_turn(rules, api.read_conversation({"model": "m", "messages": messages})).text == "id-1,id-2"
 
 
 def test_a_missing_tool_is_told_instead_of_called() -> None:

@@ -17,17 +17,22 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     messages = body["messages"]
     outputs: list[str] = []
     said, turns_since = "", 0
+    unanswered: list[str] = []
     for message in messages:
         if message["role"] == "assistant":
             turns_since += 1
+            if not _blocks(message["content"], "tool_use"):
+                unanswered = []
             continue
         text = _text_of(message["content"])
         if text:
             said, turns_since, outputs = text, 0, []
+            unanswered.append(text)
         outputs += [_text_of(block.get("content", "")) for block in _blocks(message["content"], "tool_result")]
     return Conversation(
         model=body["model"],
         said=said,
+        unanswered=tuple(unanswered),
         turns_since=turns_since,
         outputs=tuple(outputs),
         tools=frozenset(tool["name"] for tool in body.get("tools", ())),

@@ -17,16 +17,21 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     """Return what the script needs; raise KeyError or TypeError on a body that is no chat completion request."""
     outputs: list[str] = []
     said, turns_since = "", 0
+    unanswered: list[str] = []
     for message in body["messages"]:
         if message["role"] == "user":
             said, turns_since, outputs = _text_of(message["content"]), 0, []
+            unanswered.append(said)
         elif message["role"] == "assistant":
             turns_since += 1
+            if not message.get("tool_calls"):
+                unanswered = []
         elif message["role"] == "tool":
             outputs.append(_text_of(message["content"]))
     return Conversation(
         model=body["model"],
         said=said,
+        unanswered=tuple(unanswered),
         turns_since=turns_since,
         outputs=tuple(outputs),
         tools=frozenset(tool["function"]["name"] for tool in body.get("tools", ())),

@@ -4,7 +4,8 @@ A script is JSON: {"rules": [{"when": REGEX, "turns": [{"text": …, "calls": [{
 The first rule whose regex is found in the person's last words answers; its n-th turn is the n-th model call since.
 Last words are the content of the last `<message …>` element where the prompt has such, else all of it. In texts and
 arguments, {1}, {2}… are the regex's groups, {output} the last tool's output, {outputs} all of them, {said} the last
-words, {collected} all matches of the rule's "collect" regex in the whole prompt, joined by commas.
+words, {collected} all matches of the rule's "collect" regex in the whole prompt, joined by commas, {unanswered} those
+in all prompts since the model's last answer: what was said while it worked comes as a prompt of its own.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Conversation:
     """The person's last words: the text of the last user turn that is not a tool's result."""
     turns_since: int
     """Assistant turns after it."""
+    unanswered: tuple[str, ...] = ()
+    """The texts of all user turns since the last assistant turn without a call."""
     outputs: tuple[str, ...] = ()
     """What tools returned since."""
     tools: frozenset[str] = field(default_factory=frozenset)
@@ -127,6 +130,7 @@ def _values(rule: Rule, match: re.Match[str], conversation: Conversation) -> dic
     values["outputs"] = "\n".join(outputs)
     if rule.collect is not None:
         values["collected"] = ",".join(rule.collect.findall(conversation.said))
+        values["unanswered"] = ",".join(rule.collect.findall("\n".join(conversation.unanswered)))
     return values
 
 

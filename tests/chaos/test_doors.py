@@ -1,0 +1,77 @@
+"""Many messages over 50 chats at the doors of channel, intake and outbox: none is lost, none is out of order, and the
+only doubles are the platform's. What is counted is in README.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+
+import pytest
+
+from tests.chaos.doors import CHATS, check_doors, open_doors
+from tests.chaos.judge import Judge
+from tests.chaos.killers import rage
+from tests.chaos.weather import can_compile, sky, small_disk
+from tests.chaos.world import World, open_world
+
+CI_SEED, CI_MESSAGES = 171, 2_500
+LONG_SEED, LONG_MESSAGES = 5000, 100_000
+LONG_CONTAINER_SEED, LONG_CONTAINER_MESSAGES, LONG_CONTAINER_KILLS = 5100, 500, 60
+AT_ONCE = 10
+CI_DISK_MB, LONG_DISK_MB = 96, 1500
+RUN_TIMEOUT_S, LONG_TIMEOUT_S = 600, 5400
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(RUN_TIMEOUT_S)]
+
+
+@pytest.fixture
+def needed() -> None:
+    if os.geteuid() != 0 or not can_compile():
+        pytest.skip("a disk is mounted and a shim compiled here: run the tests as root, with gcc installed")
+
+
+async def check(seed: int, messages: int, disk_mb: int, judge: Judge) -> None:
+    with sky() as own_sky, small_disk(disk_mb) as disk:
+        async with open_doors(seed, own_sky, disk) as doors:
+            try:
+                tally = await check_doors(doors, messages)
+                judge.tell(f"doors, seed {seed}: {tally.line()}")
+                (judge.evidence / "tally").write_text("\n".join(tally.faults), "utf-8")
+            finally:
+                for file in (*disk.glob("*.log"), *doors.home.glob("*.db*")):
+                    shutil.copy(file, judge.evidence)
+            assert not tally.faults, f"see {judge.evidence}"
+            assert tally.typed == messages
+            assert not tally.kills["ended by itself"], f"the host ended without being killed: see {judge.evidence}"
+
+
+async def test_many_messages_pass_the_doors_once_and_in_order(needed: None, judge: Judge) -> None:
+    """A host without containers is killed, and has its disk, store, clock and network taken, while 50 chats talk."""
+    await check(CI_SEED, CI_MESSAGES, CI_DISK_MB, judge)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(LONG_TIMEOUT_S)
+async def test_a_hundred_thousand_messages_pass_the_doors(needed: None, judge: Judge) -> None:
+    """The same, a hundred thousand of them."""
+    await check(LONG_SEED, LONG_MESSAGES, LONG_DISK_MB, judge)
+
+
+@pytest.mark.long
+@pytest.mark.engine
+@pytest.mark.timeout(LONG_TIMEOUT_S)
+async def test_five_hundred_messages_over_fifty_chats_with_containers(agent_image: str, judge: Judge) -> None:
+    """Fifty agents in containers, killed as everything else is."""
+    async with open_world(LONG_CONTAINER_SEED, chats=CHATS) as world:
+        tally = await judge.judge(f"containers, seed {LONG_CONTAINER_SEED}", world, rage_until_typed(world))
+        assert tally.typed >= LONG_CONTAINER_MESSAGES
+
+
+async def rage_until_typed(world: World) -> Counter[str]:
+    killed = await rage(world, LONG_CONTAINER_KILLS)
+    while world.typed_count.total() < LONG_CONTAINER_MESSAGES:
+        for _ in range(AT_ONCE):
+            await world.type_something()
+        killed += await rage(world, 1)
+    return killed
