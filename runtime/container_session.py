@@ -156,8 +156,9 @@ class ContainerSession:
         return CannotStart(code="agent_did_not_start", message="the waiting agent ended before it had its task")
 
     async def grant_ahead(self, lease: Lease) -> None:
-        """Push the lease that a task will most likely have, while that is being stored. `hand_over` pushes its own if
-        it is another one, or if this fails."""
+        """Push the lease that a task will most likely have, while that is being stored, and have the agent awake when
+        its task comes. `hand_over` pushes its own lease if it is another one, or if this fails."""
+        await self._link.wake()
         with suppress(ProxyError):
             await self._grant(lease)
 

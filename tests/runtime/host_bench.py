@@ -97,6 +97,12 @@ class ScriptedAgent:
             self.heard += frame.messages
         return frame
 
+    async def woken(self) -> object:
+        """Return the next frame that is not there only to wake the agent."""
+        while isinstance(frame := await self.receive(), Ack):
+            pass
+        return frame
+
     async def send(self, frame: object) -> None:
         self.writer.write(encode_frame(frame))
         await self.writer.drain()
@@ -382,7 +388,7 @@ class ScriptedRoom:
             welcome = await agent.receive()
             assert isinstance(welcome, Welcome)
             agent.nonce = welcome.nonce
-            assignment = await (self._wait_over_hosts(agent, path) if self.are_patient else agent.receive())
+            assignment = await (self._wait_over_hosts(agent, path) if self.are_patient else agent.woken())
             if isinstance(assignment, Stop):
                 raise AgentStopped
             assert isinstance(assignment, Assignment)
@@ -401,7 +407,7 @@ class ScriptedRoom:
         """Return the assignment, from whichever host it comes."""
         while True:
             try:
-                frame = await agent.receive()
+                frame = await agent.woken()
                 if not isinstance(frame, Welcome):
                     return frame
                 await heartbeat(agent, "waiting")
