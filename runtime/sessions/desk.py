@@ -13,7 +13,7 @@ from runtime.home import Home
 from runtime.refusal import OperationRefused
 from runtime.sessions.compaction import Compactor
 from runtime.sessions.export_text import build_head, build_turns, file_name
-from runtime.sessions.records import SessionHead, SessionLine
+from runtime.sessions.records import SessionHead, SessionLine, SessionTurn
 from runtime.store import session_rows
 from runtime.store.store import Store
 
@@ -75,19 +75,20 @@ class SessionDesk:
         head = await self._store.read(session_rows.session_head, session_id)
         if head is None:
             raise OperationRefused("unknown_session", f"There is no conversation {session_id[:60]!r}")
+        turns = await self._turns(head, 0)
+        if not turns:
+            raise OperationRefused("empty", "Nothing was asked in this conversation yet")
         path = self._folder / f"{mint('export')}.md"
         await asyncio.to_thread(_begin, path, build_head(head, self.zone))
-        await self._write_turns(head, path)
+        past = 0
+        while turns:
+            await asyncio.to_thread(_append, path, build_turns(turns, self.zone))
+            past += len(turns)
+            turns = await self._turns(head, past)
         return path, file_name(head)
 
-    async def _write_turns(self, head: SessionHead, path: Path) -> None:
-        past = 0
-        while True:
-            turns = await self._store.read(session_rows.session_turns, head.session_id, past, TURNS_AT_ONCE)
-            if not turns:
-                return
-            past += len(turns)
-            await asyncio.to_thread(_append, path, build_turns(turns, self.zone))
+    async def _turns(self, head: SessionHead, past: int) -> tuple[SessionTurn, ...]:
+        return await self._store.read(session_rows.session_turns, head.session_id, past, TURNS_AT_ONCE)
 
     async def _current(self, group_id: GroupId, chat: ChatKey) -> SessionId:
         session_id = await self._store.current_session(group_id, chat)
