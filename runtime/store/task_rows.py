@@ -29,7 +29,7 @@ from runtime.store.database import Transaction
 from runtime.store.errors import AttemptOver, ClaimRefused, StepOutOfOrder, UnknownRow
 from runtime.store.inbound_rows import message, read_message
 from runtime.store.journal_rows import append
-from runtime.store.payload_text import from_text, to_text
+from runtime.store.payload_text import from_text, from_texts, to_text
 from runtime.store.records import AttemptRow, Claim, MessageState, NewOutbound, StoredMessage, TaskRow
 
 MAX_LABEL_CHARS = 100
@@ -241,7 +241,7 @@ def steps_of(transaction: Transaction, task_id: TaskId) -> tuple[Step, ...]:
 
 def transcript_of(transaction: Transaction, session_id: SessionId) -> tuple[Entry, ...]:
     rows = transaction.all("transcript_of_session", session_id=session_id)
-    return tuple(from_text(Entry, row["body"]) for row in rows)
+    return from_texts(Entry, (row["body"] for row in rows))
 
 
 def task(transaction: Transaction, task_id: TaskId) -> TaskRow | None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.transcript import Entry, ToolCall
 from runtime.store.errors import Unstorable
-from runtime.store.payload_text import from_text, to_text
+from runtime.store.payload_text import from_text, from_texts, to_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -21,6 +21,13 @@ def test_a_text_comes_back(text: str) -> None:
     """A record comes back as it was, whatever characters its text has."""
     entry = Entry(role="user", text=text)
     assert from_text(Entry, to_text(entry)) == entry
+
+
+@given(st.lists(st.text()))
+def test_many_texts_come_back_in_order(texts: list[str]) -> None:
+    """Read together they are the records that each of them is alone, none of none."""
+    entries = tuple(Entry(role="user", text=text) for text in texts)
+    assert from_texts(Entry, map(to_text, entries)) == entries
 
 
 @given(JSON)
