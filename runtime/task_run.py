@@ -15,9 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-from credproxy.admin_client.link import ProxyError
 from protocol.ids import GroupId, MessageId, TaskId
 from protocol.link import SteerMessage
 from protocol.task import Lease, ModelRoute, Task, TaskResult, TaskStatus
@@ -38,7 +36,6 @@ from runtime.attempt_outcome import (
     count_crashes,
     decide_next,
     end_reason,
-    is_uncertain,
     misbehaved,
 )
 from runtime.attempt_talk import AttemptTalk
@@ -47,7 +44,6 @@ from runtime.container_session import CannotStart
 from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
-from runtime.open_tool import open_tool
 from runtime.skill_catalogue import load_skills
 from runtime.store.database import time_text
 from runtime.store.errors import StepOutOfOrder
@@ -62,12 +58,12 @@ from runtime.store.records import (
     StoredMessage,
     TaskRow,
 )
-from runtime.store.submission_rows import submission
-from runtime.submission import NewSubmission
-from runtime.task_builder import build_assignment, build_lease, build_told, model_of, plan_task, speakers
+from runtime.task_beginning import build_task, write_long_texts
+from runtime.task_builder import build_assignment, build_lease, build_told, model_of, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
 from runtime.task_words import crash_loop_alarm, failure_text, suspended_text
+from runtime.uncertainty import may_have_changed_something
 
 log = logging.getLogger(__name__)
 
@@ -371,27 +367,12 @@ class TaskRun:
             crashes=count_crashes(attempts),
             max_attempts=task.max_attempts,
             attempts=len(attempts),
-            is_uncertain=isinstance(outcome, Crashed | Silent | Interrupted) and await self._is_uncertain(attempts[-1]),
+            is_uncertain=isinstance(outcome, Crashed | Silent | Interrupted)
+            and await may_have_changed_something(self._desk, self.task_id, attempts[-1]),
             failed_starts=self._failed_starts,
             waited_s=time.monotonic() - (self._waiting_since or time.monotonic()),
             chance=random.random(),
         )
-
-    async def _is_uncertain(self, attempt: AttemptRow) -> bool:
-        """Ask the proxy whether the dead attempt's open tool may have changed something. No answer: it may."""
-        steps = await self._desk.store.steps_of(self._row.task_id)
-        tool = open_tool(steps)
-        if tool is None:
-            return False
-        trace = await self._desk.store.trace(self._row.task_id)
-        started_at = next((step.stored_at for step in trace.steps if step.index == tool.index), None) if trace else None
-        try:
-            calls = await self._desk.calls.calls(self._row.task_id, attempt.attempt_id)
-        except ProxyError as error:
-            extra = {"action": "calls_unknown", "task_id": self._row.task_id}
-            log.warning("the proxy cannot say what a dead attempt did: %s", error, extra=extra)
-            return True
-        return is_uncertain(steps, started_at, calls)
 
     async def _wait(self, seconds: float) -> EndTask | None:
         """Wait before another attempt; return the end if the task is stopped meanwhile."""
@@ -417,32 +398,13 @@ class TaskRun:
 
     async def _build_task(self, group: Group) -> Task:
         """Return the task as all its attempts are given it."""
-        store = self._desk.store
-        claim = self._claim
-        messages = (*claim.context, *claim.messages) if claim else await store.messages_of(self._row.task_id)
-        beginning = await store.beginning_of(self._row, speakers(messages))
-        self._transcript = beginning.transcript
-        planned = plan_task(
-            self._row,
-            messages,
-            beginning,
-            group,
-            zone=self._desk.zone,
-            submission=await self._submission(),
-        )
-        await self._write_long_texts(planned.long_texts)
-        return planned.task
+        begun = await build_task(self._desk, self._row, self._claim, group)
+        self._transcript = begun.transcript
+        await self._write_long_texts(begun.long_texts)
+        return begun.task
 
     async def _write_long_texts(self, long_texts: Sequence[LongText]) -> None:
-        for long_text in long_texts:
-            await asyncio.to_thread(_write_long_text, self._desk.home.inbox(self.group_id), long_text)
-
-    async def _submission(self) -> NewSubmission | None:
-        """Return what the task came of, where no message brought it."""
-        if self._row.submission_id is None or (self._claim and self._claim.submission):
-            return self._claim.submission if self._claim else None
-        stored = await self._desk.store.read(submission, self._row.submission_id)
-        return stored.new if stored else None
+        await write_long_texts(self._desk.home.inbox(self.group_id), long_texts)
 
     def _suspended(self) -> EndTask:
         problems = self._desk.around.groups.problems_of(self._row.group_id)
@@ -506,12 +468,3 @@ def _wall_left_s(task: Task, attempt: AttemptRow) -> float:
     more than all of it, though the clock was set back meanwhile."""
     ran_s = (datetime.now(UTC) - datetime.fromisoformat(attempt.started_at)).total_seconds()
     return min(max(task.limits.wall_s - ran_s, ADOPTED_WALL_FLOOR_S), task.limits.wall_s)
-
-
-def _write_long_text(inbox: Path, long_text: LongText) -> None:
-    """Write a text into the inbox, replaced as a whole: a restart may write it again."""
-    inbox.mkdir(mode=0o755, parents=True, exist_ok=True)
-    part = inbox / f".{long_text.name}.part"
-    part.write_text(long_text.text, "utf-8")
-    part.chmod(0o644)
-    part.replace(inbox / long_text.name)
