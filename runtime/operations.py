@@ -325,8 +325,8 @@ class Operations:
                 return
 
     async def pair(self, group: GroupId | None = None, channel: ChannelId | None = None, role: Role = "owner") -> Json:
-        """Make a pairing code: who sends it to a bot in a direct chat gets the role, an owner's everywhere, another with
-        the agent."""
+        """Make a pairing code: who sends it to a bot in a direct chat gets the role, an owner's everywhere, another
+        role with the agent."""
         settings = self._desk.settings.settings
         if channel is not None and channel not in settings.channels:
             message = f"there is no channel {channel[:40]!r} (known: {', '.join(settings.channels)})"

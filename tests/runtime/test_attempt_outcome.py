@@ -26,9 +26,9 @@ from runtime.attempt_outcome import (
     decide_next,
     end_reason,
     is_uncertain,
-    open_tool,
 )
 from runtime.container_session import CannotStart
+from runtime.open_tool import open_tool
 from runtime.store.records import AttemptRow
 
 REPLY = TaskResult(status=TaskStatus.REPLY, text="hi")
