@@ -51,8 +51,13 @@ class Judge:
 
 def keep_evidence(world: World, tally: Tally, folder: Path) -> None:
     """Copy what explains a fault: the home goes with the installation."""
-    shutil.copytree(world.running.home / "logs", folder / "logs")
-    for database in world.running.home.glob("*.db*"):
-        shutil.copy(database, folder)
+    keep_home(world, folder)
     lines = [*tally.faults, *(repr(world.record(person)) for person in range(world.chats))]
     (folder / "tally").write_text("\n".join(lines), "utf-8")
+
+
+def keep_home(world: World, folder: Path) -> None:
+    """Copy logs and databases."""
+    shutil.copytree(world.home / "logs", folder / "logs")
+    for database in world.home.glob("*.db*"):
+        shutil.copy(database, folder)

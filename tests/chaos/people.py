@@ -16,8 +16,9 @@ from client.control import Conversation
 from client.errors import ControlError
 from protocol.control import Say, Shown
 from tests.chaos.oracle import Seen, Typed, read_event
+from twins.telegram.refusal import Refusal
 from twins.telegram.server import TelegramTwin
-from twins.telegram.user_side import type_text
+from twins.telegram.user_side import press, type_text
 
 FIRST_PERSON = 5001
 LOOK_EVERY_S = 0.1
@@ -65,6 +66,17 @@ class TelegramPeople:
 
     def is_done(self) -> bool:
         return True
+
+    def cards(self, person: int) -> list[str]:
+        """Return the values of the buttons that the person sees, oldest message first."""
+        messages = self._twin.world.messages_of_bot(self._twin.world.chat(FIRST_PERSON + person), 0)
+        rows = [row for each in messages for row in each.get("reply_markup", {}).get("inline_keyboard", ())]
+        return [button["callback_data"] for row in rows for button in row]
+
+    async def press(self, person: int, value: str) -> None:
+        """Have a person press a button, if it is still there."""
+        with contextlib.suppress(Refusal):
+            await press(self._twin.world, {"person": FIRST_PERSON + person, "value": value})
 
     async def pair(self, running: Installation, person: int, group: str) -> None:
         answer: Any = await running.control.request("pair", {"group": group, "channel": "telegram"})

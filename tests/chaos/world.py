@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.chaos.weather import Sky
 
 CHATS = 6
+DUE_TIME = r"(?<= )\d\d:\d\d(?= \()"
+"""In the prompt of a schedule's run."""
 SETTLE_S = 240.0
 QUIET_S = 2.0
 EFFECT_SHARE = 0.5
@@ -173,8 +175,27 @@ def _script(port: int) -> dict[str, Any]:
         "stream": {"text": word_by_word, "delay_s": 0.05, "pace_s": 0.08},
         "": {"text": "{unanswered}", "delay_s": 0.05},
     }
+    jobs = [
+        {"when": f"{what}-", "collect": rf"{what}-\d+", "turns": [_call(port, "{collected}"), {"text": "{collected}"}]}
+        for what in ("job", "act")
+    ]
+    # A schedule's run says in its prompt for which time it is: that is its effect.
+    tick = {"when": "^tick", "collect": DUE_TIME, "turns": [_call(port, "{collected}"), {"text": "ticked"}]}
     return {
         "rules": [
-            {"when": when, "collect": MESSAGE_ID.pattern, "turns": [work, answer]} for when, answer in answers.items()
+            *jobs,
+            tick,
+            {"when": "poor-", "turns": [{"text": "done"}]},
+            *(
+                {"when": when, "collect": MESSAGE_ID.pattern, "turns": [work, answer]}
+                for when, answer in answers.items()
+            ),
         ]
     }
+
+
+def _call(port: int, name: str) -> dict[str, Any]:
+    """One call that changes the world, and a moment after it in which a kill may fall."""
+    url = f"http://127.0.0.1:{port}/effect/{name}"
+    command = f"curl -sS -m 20 --noproxy '' -x http://127.0.0.1:3128 -X POST {url} || exit 1; sleep 0.3"
+    return {"calls": [{"tool": "shell", "arguments": {"command": command}}]}
