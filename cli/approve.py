@@ -63,17 +63,31 @@ def approve(approval: str | None, scope: str, until: str | None, text: str | Non
         return
     if not sys.stdin.isatty():
         raise CliProblem("say what to let go", "./nightyard approvals")
+
+    def by_proxy() -> None:
+        from cli.held_requests import go_through
+
+        go_through(_ask_about)
+
+    _or_proxy(_go_through, by_proxy)
+
+
+def _go_through() -> None:
     waiting = ask("approval_list")["waiting"]
     if not waiting:
         click.echo("Nothing waits for approval.")
     for one in waiting:
         _show(ask("approval_show", {"approval": one["approval"]}))
-        answer = click.prompt("Let it go?", type=click.Choice(("yes", "no", "later")), default="later")
-        if answer != "later":
-            try:
-                _decide(str(one["approval"]), is_yes=answer == "yes")
-            except CliProblem as problem:
-                click.echo(problem.message, err=True)
+        _ask_about(str(one["approval"]))
+
+
+def _ask_about(approval: str) -> None:
+    answer = click.prompt("Let it go?", type=click.Choice(("yes", "no", "later")), default="later")
+    if answer != "later":
+        try:
+            _decide(approval, is_yes=answer == "yes")
+        except CliProblem as problem:
+            click.echo(problem.message, err=True)
 
 
 @click.command()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
@@ -22,6 +23,7 @@ from credproxy.admin_client.approvals import deny as say_no
 from credproxy.admin_client.link import ProxyAdmin
 
 INDENT = "    "
+NOTHING_HELD = "Nothing waits for approval at the proxy; the host is not running."
 HOST_IS_DOWN = "The host is not running; what follows is held by the credential proxy."
 
 
@@ -38,6 +40,15 @@ def show_one(approval: str, *, full: bool, as_json: bool) -> None:
     _show(waiting, full=full, as_json=as_json)
 
 
+def go_through(ask_about: Callable[[str], None]) -> None:
+    """Show what the proxy holds, one after another, and ask about each."""
+    waiting = ask_proxy(list_approvals)
+    click.echo(HOST_IS_DOWN if waiting else NOTHING_HELD)
+    for one in waiting:
+        _show_held(one, full=False)
+        ask_about(one.approval_id)
+
+
 def decide(approval: str, *, is_yes: bool, because: str) -> str:
     """Tell the proxy; return what to say."""
     if is_yes:
@@ -51,7 +62,7 @@ def _show(waiting: tuple[WaitingApproval, ...], *, full: bool, as_json: bool) ->
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in waiting], indent=2))
         return
-    click.echo(HOST_IS_DOWN if waiting else "Nothing waits for approval at the proxy; the host is not running.")
+    click.echo(HOST_IS_DOWN if waiting else NOTHING_HELD)
     for one in waiting:
         _show_held(one, full=full)
 

@@ -164,7 +164,7 @@ async def test_log_is_followed(place: Place) -> None:
 async def test_request_is_shown_and_let_out(place: Place) -> None:
     """The list shows what would be sent and both commands; yes sends it, no tells the agent why."""
     nothing = await place.run("approvals")
-    assert (nothing.code, nothing.out) == (0, "Nothing waits for approval.\n")
+    assert (nothing.code, nothing.out) == (0, "Nothing waits for approval at the proxy; the host is not running.\n")
     assert (await place.run("approve")).code == 1
     for word in ("approve", "deny"):
         await place.client.begin("POST", f"http://{place.host}/pay", host=place.host, body=b"to=bob\x1b[2J")
@@ -208,7 +208,7 @@ async def test_what_waits_is_gone_through_at_a_terminal(place: Place) -> None:
             os.close(theirs)
         assert (asking.returncode, err) == (0, b"")
         assert b"    | to=bob\n" in out
-        assert b"Let it out?" in out
+        assert b"Let it go?" in out
     assert (await place.client.read_response()).status == 200
     assert len(place.upstream.inbox) == 1
 
