@@ -56,8 +56,8 @@ EXPECTED = (
     "`nightyard group new mian` makes it; did you mean main?",
     "groups/main/group.yaml:1: skills[0]: there is no skill 'nots' (known: notes); did you mean notes?",
     "groups/main/grants.yaml:1: hots: is not a known key (known: host, scheme, port, methods, paths, secret, inject, "
-    "addresses, must_carry, rate, burst, daily, approval, expires, body_cap, idempotency, twin, bundle, web_read); "
-    "did you mean host?",
+    "addresses, must_carry, untrusted, rate, burst, daily, approval, expires, body_cap, idempotency, twin, bundle, "
+    "web_read); did you mean host?",
     "groups/main/grants.yaml:1: host: is missing: a grant names its host",
     "groups/main/grants.yaml:3: methods: `GTE` is not one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT; "
     "did you mean GET?",
