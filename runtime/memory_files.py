@@ -55,6 +55,8 @@ class MemoryFiles:
 
     def read(self, group_id: GroupId, path: str) -> str:
         """Return a file's text, line by line fit to be shown, cut at MAX_SHOWN_BYTES."""
+        if not self._folder(group_id).is_dir():
+            raise self._unknown(group_id, path)
         try:
             with opened_folder(self._folder(group_id)) as root:
                 for found in walk(root, ""):

@@ -192,12 +192,14 @@ class House:
         self.containers = NoContainers()
         self.delivery = Delivery(store, lambda: self.state.channels, self.state.settings.settings.delivery_attempts)
         self.agent.delivery = self.delivery
+        self.models = ModelBook(store, self.state)
         self.operations = Operations(
             desk=self.state,
             store=store,
             proxy=self.proxy,
             containers=self.containers,
             tasks=self.agent,
+            usual_model=self.models.model_of,
         )
         self.lasting = lasting_room(
             home,
@@ -246,7 +248,6 @@ class House:
             changed=self.money.load,
         )
         self.pauses = Pauses(store)
-        self.models = ModelBook(store, self.state)
         self.conversations = conversations_room(
             home,
             fork,

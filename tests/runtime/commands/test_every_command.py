@@ -13,10 +13,10 @@ import pytest
 from channels.telegram.channel import TelegramChannel
 from client.control import ControlClient
 from protocol.control import Say
-from runtime.access import DIRECT_ONLY, OWNERS_ONLY, ROLES, TOO_LOW, reaches
+from runtime.access import DIRECT_ONLY, OWNERS_ONLY, TOO_LOW, reaches
 from runtime.commands.help import build_help
 from runtime.commands.table import COMMANDS, CommandSpec
-from runtime.store.records import Role
+from runtime.store.records import ROLES, Role
 from tests.channels.telegram.support import CHANNEL, QUICK, Phone
 from tests.scripted_house import House, scripted_house
 from twins.telegram.server import TelegramTwin

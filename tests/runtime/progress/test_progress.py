@@ -1,0 +1,104 @@
+"""The line that says what an agent does: its words, its clock, and the marks on messages."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from protocol.ids import ChatKey, TaskId
+from protocol.transcript import Step, ToolCall
+from runtime.progress.book import ProgressBook
+from runtime.progress.line import build_line, tool_call
+from tests.runtime.host_bench import CHANNEL, ScriptedAgent, open_bench
+
+TASK, CHAT = TaskId("task_1"), ChatKey("stage:1")
+CALL = ToolCall(call_id="c", name="shell", arguments={"command": "ls -la\u202e\n/tmp"})
+
+
+def test_a_long_job_says_for_how_long() -> None:
+    """After some minutes the line tells time and steps; before, only what is done."""
+    assert build_line("shell", 3, 0) == "shell"
+    assert build_line("shell", 12, 185) == "still working, 3 min, step 12: shell"
+    assert build_line("", 12, 185) == "still working, 3 min, step 12"
+
+
+def test_arguments_are_shown_only_where_they_are_wanted_and_made_visible() -> None:
+    """`line` names the tool alone, `full` what it is called with, `off` nothing; hostile signs are made visible."""
+    shown = {}
+    for style in ("off", "line", "full"):
+        book = ProgressBook()
+        book.begin(TASK, CHAT, style, 0.0)
+        step = Step(index=0, kind="tool_started", call=CALL)
+        shown[style] = (book.tool(TASK, "shell", 1.0), book.stored(TASK, step, 1.0))
+    assert shown == {"off": ("", ""), "line": ("shell", ""), "full": ("shell", tool_call(CALL))}
+    assert tool_call(CALL) == "shell ls -la⟨U+202E⟩ /tmp"
+    assert len(tool_call(ToolCall(call_id="c", name="x" * 500, arguments={"a": "y" * 5_000}))) < 250
+
+
+async def test_the_clock_goes_on_while_nothing_else_happens() -> None:
+    """A tool that takes long makes the line go on by itself, until the task ends."""
+    book, shown, enough = ProgressBook(long_s=0.01, every_s=0.01), [], asyncio.Event()
+
+    async def show(chat: ChatKey, line: str) -> None:
+        shown.append((chat, line))
+        if len(shown) >= 3:
+            enough.set()
+
+    book.begin(TASK, CHAT, "line", asyncio.get_running_loop().time())
+    async with asyncio.timeout(5), asyncio.TaskGroup() as parts:
+        running = parts.create_task(book.run(show))
+        await enough.wait()
+        book.end(TASK)
+        running.cancel()
+    assert {chat for chat, _ in shown} == {CHAT}
+    assert shown[0][1].startswith("still working, ")
+
+
+async def test_a_task_shows_its_tools_and_forgets_them(tmp_path: Path) -> None:
+    """With `progress: full` a chat sees what a tool is called with, with `off` nothing but that work goes on."""
+
+    async def use_a_tool(agent: ScriptedAgent) -> None:
+        await agent.turn(0, "let me see", CALL)
+        await agent.tool_started(1, CALL)
+        await agent.tool_finished(2, CALL)
+        await agent.turn(3, "done")
+        await agent.reply("done")
+
+    for name, expected in (("full", [tool_call(CALL)]), ("off", [])):
+        (tmp_path / name).mkdir()
+        async with open_bench(tmp_path / name, groups={"main": f"progress: {name}\n"}) as bench:
+            bench.room.scripts = [use_a_tool]
+            async with bench.host():
+                await bench.say("go")
+                await bench.channel.texts(1)
+                await bench.idle()
+                assert [text for _, kind, text in bench.channel.shown if kind == "progress"] == expected
+                assert [kind for _, kind, _ in bench.channel.shown][-1] == "done"
+    assert CHANNEL == "stage"
+
+
+async def test_stop_keeps_what_waits_unless_asked(tmp_path: Path) -> None:
+    """A stop that keeps what was said before it ends the work in under a second; what waits is answered then."""
+
+    async def hang(agent: ScriptedAgent) -> None:
+        await agent.say("working")
+        await agent.wait_for_stop()
+
+    async with open_bench(tmp_path) as bench:
+        bench.room.scripts = [hang, hang]
+        async with bench.host() as dispatcher:
+            await bench.say("first", mode="follow_up")
+            await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
+            waiting = await bench.say("second", mode="follow_up")
+            message = await bench.store.message(waiting)
+            assert message is not None
+            async with asyncio.timeout(1):
+                stopped = await dispatcher.stop_chat(CHAT, "enough", message.seq + 1)
+            assert (len(stopped.tasks), stopped.messages, stopped.kept) == (1, 0, 1)
+            seen = len(bench.channel.shown)
+            await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown[seen:]))
+            await bench.say("third", mode="follow_up")
+            stopped = await dispatcher.stop_chat(CHAT, "enough")
+            assert (len(stopped.tasks), stopped.messages, stopped.kept) == (1, 1, 0)
+            await bench.idle()
+            assert bench.channel.sent == []
