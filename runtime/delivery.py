@@ -11,14 +11,15 @@ import logging
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from channels.channel import Channel, DeliveryFailed
 from protocol.ids import ChannelId, ChatKey
 from protocol.message import OutboundMessage, Receipt
 from runtime.insist import insist
 from runtime.retry import DeliveryFailure, GiveUp, decide_delivery
-from runtime.store.outbox_rows import NOTICE
+from runtime.store.database import utc_now
+from runtime.store.outbox_rows import NOTICE, bring_forward
 from runtime.store.records import OutboxRow
 from runtime.store.store import Store
 
@@ -34,6 +35,8 @@ SLOWEST_UPLOAD_BYTES_PER_S = 32 << 10
 
 LONGEST_WAIT_S = 300.0
 """Between two tries; a platform that names a longer wait gets it."""
+STEP_BACK_S = 2.0
+"""A clock that lost more than this against the time that passed was set back."""
 
 
 class Delivery:
@@ -47,12 +50,15 @@ class Delivery:
         *,
         send_timeout_s: float = 120.0,
         longest_wait_s: float = LONGEST_WAIT_S,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._channels = channels
         self.attempts = attempts
         self._longest_wait_s = longest_wait_s
         self._send_timeout_s = send_timeout_s
+        self._clock = clock
+        self._seen: tuple[datetime, float] | None = None
         self._awake = asyncio.Event()
         self._settled = asyncio.Event()
         self._under_way = 0
@@ -86,6 +92,7 @@ class Delivery:
             try:
                 while True:
                     self._awake.clear()
+                    await self._mind_the_clock()
                     rows = await insist(self._claim, "the outbox")
                     self.deliver(rows)
                     if not rows:
@@ -95,6 +102,16 @@ class Delivery:
             finally:
                 self._deliveries = None
 
+    async def _mind_the_clock(self) -> None:
+        """Bring tries forward by what the clock was set back: else they waited for an hour that comes twice."""
+        before, self._seen = self._seen, (self._clock(), asyncio.get_running_loop().time())
+        if before is None:
+            return
+        lost_s = (self._seen[1] - before[1]) - (self._seen[0] - before[0]).total_seconds()
+        if lost_s > STEP_BACK_S:
+            lost = timedelta(seconds=lost_s)
+            await insist(lambda: self._store.write(bring_forward, lost), "the outbox")
+
     async def _claim(self) -> tuple[OutboxRow, ...]:
         return await self._store.claim_outbox(self.room) if self.room > 0 else ()
 
@@ -102,7 +119,7 @@ class Delivery:
         due_at = await self._store.next_outbox_at() if self.room > 0 else None
         if due_at is None:
             return SLOW_REREAD_S
-        return min(max((due_at - datetime.now(UTC)).total_seconds(), 0.005), SLOW_REREAD_S)
+        return min(max((due_at - self._clock()).total_seconds(), 0.005), SLOW_REREAD_S)
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -158,7 +175,7 @@ class Delivery:
             await self._store.outbox_dead(row.outbox_id, decision.reason)
             log.error("gave up a message: %s", decision.reason, extra={"action": "outbox_dead", **extra})
         else:
-            next_try_at = datetime.now(UTC) + timedelta(seconds=decision.after_s)
+            next_try_at = self._clock() + timedelta(seconds=decision.after_s)
             await self._store.outbox_failed(row.outbox_id, failure.reason, next_try_at)
             log.warning("a delivery failed: %s", failure.reason, extra={"action": "outbox_failed", **extra})
 

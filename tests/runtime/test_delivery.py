@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -73,7 +74,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 class Running:
     """Delivery at work, with one channel `p` and what else the test adds."""
 
-    def __init__(self, store: Store, attempts: int = 40, **more: float) -> None:
+    def __init__(self, store: Store, attempts: int = 40, **more: Any) -> None:
         self.store = store
         self.channels: dict[ChannelId, Channel] = {}
         self.delivery = Delivery(store, lambda: self.channels, attempts, **more)
@@ -115,6 +116,25 @@ async def test_a_failed_delivery_is_tried_again_before_the_next(store: Store) ->
         await running.put("one")
         await running.put("two")
         assert await platform.until(2) == ["one", "two"]
+
+
+async def test_a_clock_that_is_set_back_puts_no_delivery_off(tmp_path: Path) -> None:
+    """What was to be tried again in a second by a clock that was two hours ahead is not left waiting for two hours."""
+    ahead, platform = [timedelta(hours=2)], Platform("p")
+    platform.faults = {"one": [DeliveryFailed("not now", permanent=False)]}
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + ahead[0]
+
+    async with open_store(tmp_path, clock=clock) as store, Running(store, clock=clock) as running:
+        running.channels[platform.channel_id] = platform
+        await running.put("one")
+        async with asyncio.timeout(5):
+            while platform.faults["one"] or not await store.next_outbox_at():
+                await running.delivery.settled()
+        ahead[0] = timedelta(0)
+        running.delivery.wake()
+        assert await platform.until(1) == ["one"]
 
 
 async def test_a_platform_that_does_not_answer_is_a_failure(store: Store) -> None:

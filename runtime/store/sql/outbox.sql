@@ -40,6 +40,15 @@ WHERE outbox_id = :outbox_id AND state IN ('pending', 'sending');
 UPDATE outbox SET state = 'pending', reason = :reason, next_try_at = :next_try_at
 WHERE outbox_id = :outbox_id AND state = 'sending';
 
+-- name: waiting_outbox
+-- What is tried again later.
+SELECT o.outbox_id, o.next_try_at FROM outbox AS o INDEXED BY outbox_open
+WHERE o.state IN ('pending', 'sending') AND o.state = 'pending' AND o.next_try_at > :now;
+
+-- name: move_outbox
+-- It is tried again at another time by the clock, which was set back.
+UPDATE outbox SET next_try_at = :next_try_at WHERE outbox_id = :outbox_id AND state = 'pending';
+
 -- name: sending_outbox
 -- Deliveries that were under way.
 SELECT o.*, p.body, NULL AS platform_message_ids
