@@ -182,9 +182,10 @@ class Clerks:
     def line(self, killed: Counter[str]) -> str:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(killed.items()))
         acts = sum(name.startswith("act-") for name in self.world.effects.done)
+        paid = self._calls_of_the_poor()
         runs = ask_store(self.world.home, "SELECT count(*) FROM v_schedule_runs")[0][0]
         return (
             f"{killed.total()} kills ({kills}); {len(self.taken)} keys, {self.world.effects.done.total()} effects, "
-            f"{acts} of {self.acts} acts allowed and done, {runs} runs of a schedule, {self._calls_of_the_poor()} calls "
+            f"{acts} of {self.acts} acts allowed and done, {runs} runs of a schedule, {paid} calls "
             f"from a purse of {POOR_CALLS}; {len(self.faults())} faults"
         )

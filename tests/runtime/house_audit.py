@@ -67,8 +67,15 @@ def _check_budgets(house: ModelHouse) -> None:
             allowed = TASK_CALLS * (1 + raised[task_id])
             assert calls <= allowed, f"{task_id} made {calls} model calls, and may make {allowed}"
     purses = dict(ask(house, "SELECT purse, raises FROM v_purses"))
-    for purse, limit in ((f"group:{SIDE}", DAY_CALLS), (f"background:{SIDE}", DAY_CALLS // 2)):
-        calls, allowed = house.ledger.by_purse[purse], limit * (1 + purses.get(purse, 0))
+    submitters = dict(ask(house, "SELECT task_id, submitter FROM v_tasks"))
+    of_side = {task: calls for task, calls in house.ledger.by_task.items() if house.ledger.groups[task] == SIDE}
+    in_background = {task for task in of_side if submitters[task].startswith(("program:", "schedule:"))}
+    background = sum(calls for task, calls in of_side.items() if task in in_background)
+    for purse, calls, limit in (
+        (f"group:{SIDE}", sum(of_side.values()), DAY_CALLS),
+        (f"background:{SIDE}", background, DAY_CALLS // 2),
+    ):
+        allowed = limit * (1 + purses.get(purse, 0))
         assert calls <= allowed, f"{purse} paid for {calls} model calls, and holds {allowed}"
 
 
@@ -134,7 +141,9 @@ async def check_due_times(house: ModelHouse, schedule: Schedule, made_at: dateti
         schedule.schedule_id,
     )
     counted = sum(1 + gone_by for _, _, gone_by in runs)
-    assert counted == past, f"{past} due times of {found.missed} since {made_at}, and {counted} are accounted for"
+    # What one run stood for while the clock was ahead may come again by its own time: it was not worked on by itself.
+    is_right = counted >= past if house.was_set_back else counted == past
+    assert is_right, f"{past} due times of {found.missed} since {made_at}, and {counted} are accounted for"
     if found.missed == "skip":
         made_up = [run for run in runs if run[0] == "missed" and run[1] != "skipped"]
         assert not made_up, "a due time that is to be skipped was made up for"

@@ -73,6 +73,10 @@ class ModelHouse:
     stopped: set[ChatKey] = field(default_factory=set)
     held: set[GroupId] = field(default_factory=set)
     is_frozen: bool = False
+    was_set_back: bool = False
+    """Whether the clock ever was."""
+    furthest: timedelta = timedelta(0)
+    """How far ahead the clock ever was."""
     crashes: int = 0
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _life: asyncio.Task[None] | None = None
@@ -220,6 +224,8 @@ class ModelHouse:
 
     async def move_clock(self, by: timedelta) -> None:
         self.clock.ahead += by
+        self.was_set_back |= by < timedelta(0)
+        self.furthest = max(self.furthest, self.clock.ahead)
         self.keeper.wake()
         self.decisions.approvals.wake()
 
@@ -257,6 +263,8 @@ class ModelHouse:
         for group_id in tuple(self.held):
             await self.resume(group_id)
         self.deeds.ends_itself = True
+        # What was put off while the clock was ahead waits for that hour.
+        await self.move_clock(self.furthest - self.clock.ahead + timedelta(minutes=1))
         for puppet in tuple(self.deeds.at_work.values()):
             puppet.order("reply")
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
