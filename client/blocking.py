@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from client.errors import HostNotRunning, HostSilent, HostUnreadable, Refused
+from client.errors import NOT_JSON, HostNotRunning, HostSilent, HostUnreadable, Refused
 from protocol.codec import Json
 from protocol.control import SERVER_FRAMES, Event, Problem, Reply, Request, Say, Shown
 from protocol.frames import MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
@@ -102,6 +102,8 @@ def _send(path: Path, connection: socket.socket, frame: object) -> None:
         connection.sendall(encode_frame(frame))
     except FrameError as error:
         raise Refused("too_large", f"this is too long to send ({error.detail})", "send it as a file") from error
+    except ValueError as error:
+        raise Refused("not_json", NOT_JSON, "send it as a file") from error
     except OSError as error:
         # A host that refuses at once answers and closes: its answer says more than our failed write.
         for answer in _frames(path, connection):

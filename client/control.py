@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from client.errors import HostNotRunning, HostSilent, HostUnreadable, Refused
+from client.errors import NOT_JSON, HostNotRunning, HostSilent, HostUnreadable, Refused
 from protocol.codec import Json
 from protocol.control import SERVER_FRAMES, Event, Problem, Reply, Request, Say, Shown
 from protocol.frames import MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
@@ -111,6 +111,8 @@ class _Connection:
             await self._writer.drain()
         except FrameError as error:
             raise Refused("too_large", f"this is too long to send ({error.detail})", "send it as a file") from error
+        except ValueError as error:
+            raise Refused("not_json", NOT_JSON, "send it as a file") from error
         except OSError as error:
             raise HostNotRunning(self._path, f"closed the connection ({error})") from error
 

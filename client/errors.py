@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+NOT_JSON = "this holds bytes that are no UTF-8 text, half a character, or a number that JSON does not have"
+"""What is said of something that no frame can hold."""
+
 
 class ControlError(Exception):
     """The host could not be asked, or said no. `mend` is the one command that helps, or nothing."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from client.errors import HostNotRunning, HostSilent, HostUnreadable, Refused
+from client.errors import NOT_JSON, HostNotRunning, HostSilent, HostUnreadable, Refused
 from protocol.codec import Json
 from protocol.frames import (
     MAX_FRAME_BYTES,
@@ -195,6 +195,8 @@ class _Connection:
             await self._writer.drain()
         except FrameError as error:
             raise Refused("too_large", f"this is too long to send ({error.detail})", "put it into a file") from error
+        except ValueError as error:
+            raise Refused("not_json", NOT_JSON) from error
         except OSError as error:
             raise HostNotRunning(self._path, f"closed the connection ({error})") from error
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 Json = object
-"""Any JSON value, not looked into: `None | bool | int | float | str | list | dict`."""
+"""Any JSON value, its shape not looked into: `None | bool | int | float | str | list | dict`."""
 
 Decoder = Callable[["Any", str], "Any"]
 
@@ -146,7 +146,7 @@ def _defaults_of(record: Any) -> Mapping[str, object]:
 
 def _decoder(hint: Any) -> Decoder:
     if hint is object:
-        return _decode_anything
+        return check_json
     if str(getattr(hint, "__origin__", "")) == "typing.Literal":
         hint = _Literal(*hint.__args__)
     if isinstance(hint, _Literal):
@@ -207,8 +207,21 @@ def _scalar(kind: type, *, name: str) -> Decoder:
     return decode
 
 
-def _decode_anything(value: Any, path: str) -> Any:
-    del path
+def check_json(value: Any, path: str) -> Any:
+    """Return a parsed JSON value; ShapeError for half characters and numbers that JSON does not have, at any depth:
+    Python's parser lets both through, and neither can be stored or sent on."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            _decode_str(each, path)
+        elif isinstance(each, float):
+            _decode_float(each, path)
+        elif isinstance(each, dict):
+            waiting += each.keys()
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
     return value
 
 

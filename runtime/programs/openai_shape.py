@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from protocol.codec import Json
+from protocol.codec import Json, ShapeError, check_json
 from protocol.ids import GroupId, is_group_id
 from protocol.task import Limits, TaskResult, TaskStatus, Usage
 from protocol.tasks import ResultEnvelope, Submit
@@ -55,7 +55,9 @@ class ChatRequest:
 def read_chat(body: bytes, idempotency_key: str) -> ChatRequest:
     """Return what is asked; raise BadRequest."""
     try:
-        value = json.loads(body)
+        value = check_json(json.loads(body), "the body")
+    except ShapeError as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from None
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
     if not isinstance(value, dict):

@@ -65,6 +65,19 @@ async def test_stream_ends_with_the_reply(tmp_path: Path) -> None:
         assert [value async for value in ControlClient(path).stream("watch")] == [{"n": 1}, {"n": 2}, {"n": 3}]
 
 
+async def test_what_is_no_text_is_refused_and_not_sent(tmp_path: Path) -> None:
+    """Bytes of a terminal that are no UTF-8, and numbers that JSON lacks, are a refusal of every client."""
+    path = tmp_path / "control.sock"
+    for wrong in ({"text": "a\udcff"}, {"n": float("nan")}):
+        async with asyncio.timeout(10):
+            async with host_that_sends(path, b""):
+                with pytest.raises(Refused, match="no UTF-8"):
+                    await ControlClient(path).request("send", wrong)
+            async with host_that_sends(path, b""):
+                with pytest.raises(Refused, match="no UTF-8"):
+                    await asyncio.to_thread(blocking.request, path, "send", wrong)
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     """No socket, a plain file, and a socket that nobody listens on are all `the host is not running`."""
     (tmp_path / "file").touch()

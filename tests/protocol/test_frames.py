@@ -155,6 +155,8 @@ def test_hostile_json_gives_a_named_error(value: object) -> None:
         (b'{"type":"heartbeat","doing":"tool","for_s":true}', "wrong_shape"),
         (b'{"type":"finished","seq":true,"result":{"status":"reply"}}', "wrong_shape"),
         (b'{"type":"file_chunk","file_id":"f","data":"***"}', "wrong_shape"),
+        (b'{"type":"finished","seq":1,"result":{"status":"structured","structured":[{"\\ud800":1}]}}', "wrong_shape"),
+        (b'{"type":"finished","seq":1,"result":{"status":"structured","structured":{"a":[1e999]}}}', "wrong_shape"),
     ],
 )
 def test_each_kind_of_broken_frame_has_its_code(body: bytes, code: str) -> None:

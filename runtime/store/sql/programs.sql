@@ -35,11 +35,11 @@ SELECT p.*, 1 AS has_token FROM program_tokens AS t JOIN programs AS p USING (pr
 WHERE t.token_hash = :token_hash AND p.revoked_at IS NULL;
 
 -- name: put_program_task
--- What a program submitted; asked for again it stays as it was.
+-- What a program submitted, and when its work was taken in (it may have begun by now); asked for again it stays as it was.
 INSERT INTO program_tasks (submission_id, program, group_id, skill, skill_sha256, input_sha256, mode, provider, model,
     submitted_at)
 VALUES (:submission_id, :program, :group_id, :skill, :skill_sha256, :input_sha256, :mode, :provider, :model,
-    :submitted_at)
+    coalesce((SELECT created_at FROM submissions WHERE submission_id = :submission_id), :submitted_at))
 ON CONFLICT (submission_id) DO NOTHING;
 
 -- name: program_task

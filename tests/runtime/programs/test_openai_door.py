@@ -205,6 +205,7 @@ async def test_web_pages_and_strangers_are_refused(door: Door) -> None:
     ("value", "status", "code"),
     [
         (b"{", 400, "invalid_request"),
+        (b'{"model": "main", "messages": [{"role": "user", "content": "half \\ud800"}]}', 400, "invalid_request"),
         ([], 400, "invalid_request"),
         ({"model": "main"}, 400, "invalid_request"),
         ({"model": "side", "messages": USER}, 404, "model_not_found"),

@@ -55,7 +55,8 @@ async def test_a_task_is_submitted_and_its_result_comes_in_an_envelope(tmp_path:
         assert envelope.usage == Usage(model_calls=1, input_tokens=12, cost_usd=0.25)
         assert envelope.input_sha256 == sha256_of("say all done") and len(envelope.skill_sha256) == 64
         assert len(envelope.prompt_sha256) == 64 and envelope.attempts == 1
-        assert envelope.started_at and envelope.ended_at and envelope.started_at <= envelope.ended_at
+        assert envelope.started_at and envelope.ended_at
+        assert envelope.submitted_at <= envelope.started_at <= envelope.ended_at
 
 
 async def test_the_same_key_is_the_same_task(tmp_path: Path) -> None:
@@ -231,6 +232,29 @@ async def test_what_is_out_of_bounds_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Refused) as refused:
             await client.submit("main", "say x")
         assert refused.value.code == "stopping"
+
+
+async def test_what_cannot_be_stored_is_refused_and_nothing_is_begun(tmp_path: Path) -> None:
+    """Half characters and numbers that JSON lacks are said to be wrong, by the client and by the host."""
+    async with served(tmp_path) as (one, socket):
+        client = await client_of(one, socket)
+        for wrong in ("half \ud800", {"a": [float("inf")]}):
+            with pytest.raises(Refused) as refused:
+                await client.submit("main", wrong)
+            assert refused.value.code == "not_json"
+        _, token = await one.programs.add("raw", [MAIN], "cli")
+        for body in (
+            b'{"type":"submit","group":"main","input":{"a":"\\ud800"}}',
+            b'{"type":"submit","group":"main","input":NaN}',
+        ):
+            reader, writer = await asyncio.open_unix_connection(socket)
+            writer.write(
+                encode_frame(Open(protocol=PROTOCOL_VERSION, token=token)) + len(body).to_bytes(4, "big") + body
+            )
+            answer = await reader.read()
+            writer.close()
+            assert b"wrong_shape" in answer
+        assert [event async for event in client.events(wait=False)] == []
 
 
 async def test_a_client_that_goes_frees_its_place(tmp_path: Path) -> None:
