@@ -309,8 +309,8 @@ class House:
 async def scripted_house(
     folder: Path, settings: str = "", others: Mapping[str, Channel] | None = None
 ) -> AsyncIterator[House]:
-    """Run a house in a folder: `home` and `fork` in it are made, with the agents main and side. `others`: channels beside
-    the terminal, which the settings name."""
+    """Run a house in a folder: `home` and `fork` in it are made, with the agents main and side. `others`: channels
+    beside the terminal, which the settings name."""
     home, fork = Home(folder / "home"), folder / "fork"
     for group in ("main", "side", "example"):
         (fork / "groups" / group).mkdir(parents=True, exist_ok=True)
