@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from protocol.ids import ChannelId, GroupId
 from protocol.message import InboundMessage
+from runtime.bursts import hold_s
 from runtime.store.database import Transaction
 from runtime.store.inbound_rows import file_message, store_raw
 from runtime.store.overview_rows import FROZEN
@@ -40,8 +41,9 @@ def take_in_and_begin(
 
 
 def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> bool:
-    """Return whether nothing is before the message: its session neither works nor has older messages waiting."""
-    if message.state is not MessageState.QUEUED or message.group_id != offer.group_id:
+    """Return whether nothing is before the message, and no more of it is waited for: its session neither works nor has
+    older messages waiting."""
+    if message.state is not MessageState.QUEUED or message.group_id != offer.group_id or hold_s(message):
         return False
     before = transaction.one("found_before", frozen=FROZEN, session_id=message.session_id, seq=message.seq)
     return before is None

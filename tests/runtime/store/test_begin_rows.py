@@ -96,6 +96,14 @@ async def test_a_message_that_nothing_is_before_begins(store: Store) -> None:
     assert (await store.verify_journal()).broken_at is None
 
 
+async def test_a_message_that_is_to_be_collected_waits_for_those_that_follow(store: Store) -> None:
+    """Also the first one after its chat was given that mode, with a container ready for it."""
+    await store.bind(Binding(chat=CHAT, chat_kind="direct", group_id=MAIN, added_by="cli", mode="collect"))
+    taken_in = await take_in(store)
+    assert taken_in.filed is not None and taken_in.filed.begun is None
+    await has_begun_nothing(store, queued=1)
+
+
 async def test_it_is_all_there_for_the_next_host(tmp_path: Path) -> None:
     """A task that began so is found running, with its task, as any other."""
     async with open_store(tmp_path) as store:
