@@ -4,20 +4,27 @@ repeated in silence. What is counted, and the last long run, is in README.md."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.engine import PrivateEngine, private_engine
 from tests.chaos.judge import Judge
+from tests.chaos.killers import KILLERS
+from tests.chaos.people import wait_until
+from tests.chaos.records import ask_store
+from tests.chaos.world import World, open_world
 
-CI_SEEDS = (11, 23, 37, 58)
+CI_SEEDS = (11, 23, 37)
 CI_KILLS = 26
 TERMINAL_SEED = 71
 TERMINAL_KILLS = 24
 ENGINE_SEEDS = {True: 83, False: 97}
 ENGINE_KILLS = 4
 """Of the engine itself, with live-restore and again without; the others die meanwhile."""
+TWENTY_SEED, AGENTS = 211, 20
+START_TIMEOUT_S = 60.0
 LONG_SEEDS = tuple(range(1000, 1034))
 LONG_TERMINAL_SEEDS = tuple(range(2000, 2008))
 LONG_ENGINE_SEEDS = tuple(range(3000, 3005))
@@ -55,6 +62,27 @@ async def test_the_engine_may_die_too(keeps_containers: bool, own_engine: Privat
     """The same holds with the engine killed and started again, whether its containers outlive it or not."""
     seed = ENGINE_SEEDS[keeps_containers]
     await judge.check_engine_kills(seed, own_engine, ENGINE_KILLS, keeps_containers=keeps_containers)
+
+
+async def test_twenty_agents_at_work_live_through_the_hosts_death(agent_image: str, judge: Judge) -> None:
+    """All are taken up again by the next host, and answer from the container that they were in."""
+    async with open_world(TWENTY_SEED, chats=AGENTS) as world:
+        await judge.judge(f"{AGENTS} agents, seed {TWENTY_SEED}", world, kill_host_under_all(world))
+        attempts = ask_store(world.home, "SELECT attempts FROM v_tasks")
+        assert attempts == [(1,)] * AGENTS
+
+
+async def kill_host_under_all(world: World) -> Counter[str]:
+    """Have everybody ask for a long answer, and kill the host once all work."""
+    for person in range(world.chats):
+        await world.type_as(person, "e", "long")
+    await wait_until(lambda: len(world.working_doors()) == world.chats and has_calls(world), START_TIMEOUT_S)
+    return Counter(host=int(await KILLERS["host"](world)))
+
+
+def has_calls(world: World) -> bool:
+    """Return whether each agent has had its call made: what follows is the wait for its answer."""
+    return world.effects.done.total() == world.chats
 
 
 @pytest.mark.long

@@ -32,6 +32,8 @@ CHATS = 6
 DUE_TIME = r"(?<= )\d\d:\d\d(?= \()"
 """In the prompt of a schedule's run."""
 SETTLE_S = 240.0
+LONG_ANSWER_S = 8.0
+MAX_RUNNING = 32
 QUIET_S = 2.0
 EFFECT_SHARE = 0.5
 """Of the messages, how many ask for a call that changes something outside."""
@@ -70,11 +72,11 @@ class World:
         person = self.random.randrange(self.chats)
         await self.type_as(person, "e" if self.random.random() < EFFECT_SHARE else "")
 
-    async def type_as(self, person: int, effect: str = "") -> None:
-        """This person types; with `e`, something that changes the world."""
+    async def type_as(self, person: int, effect: str = "", wish: str = "") -> None:
+        """This person types; with `e`, something that changes the world. `wish`: none for any."""
         message_id = f"id-{person}-{self.typed_count[person]}{effect}"
         self.typed_count[person] += 1
-        await self.people.type(person, message_id, self.random.choice(WISHES))
+        await self.people.type(person, message_id, wish or self.random.choice(WISHES))
 
     async def settle(self) -> None:
         """Wait until every message has reached its end and nothing is waiting to be sent; then a little longer, so that
@@ -124,6 +126,7 @@ async def open_world(
     twin = TelegramTwin()
     async with twin.serve() as url, serve_effects() as (port, effects), asyncio.TaskGroup() as meanwhile:
         settings = f"channels:\n  telegram:\n    secret: telegram\n    group: agent-0\n    url: {url}\ncontainers:\n"
+        settings += f"  max_running: {max(chats, MAX_RUNNING)}\n"
         settings += "  disk_floor_mb: 2\n" if disk else ""
         settings += f"  engine: {engine.address}\n" if engine else "  memory_floor_mb: 64\n"
         async with installation(
@@ -172,6 +175,7 @@ def _script(port: int) -> dict[str, Any]:
     word_by_word = "This answer comes slowly and word by word so that a kill can cut it {unanswered}"
     answers = {
         "slow": {"text": "{unanswered}", "delay_s": 0.9},
+        "long": {"text": "{unanswered}", "delay_s": LONG_ANSWER_S},
         "stream": {"text": word_by_word, "delay_s": 0.05, "pace_s": 0.08},
         "": {"text": "{unanswered}", "delay_s": 0.05},
     }
