@@ -44,6 +44,7 @@ from runtime.refusal import OperationRefused
 from runtime.store import program_rows, usage_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
+from runtime.store.submission_rows import MAX_QUEUED, StoredSubmission, waiting_submissions
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Tasks(Protocol):
 
     async def stop_chat(self, chat: ChatKey, reason: str) -> object: ...
     async def stop_task(self, task_id: TaskId, reason: str) -> object: ...
+    async def cancel(self, submission: StoredSubmission, reason: str) -> object: ...
 
 
 class Answers(Protocol):
@@ -255,7 +257,7 @@ class Spending:
             await self._tasks().stop_task(task_id, "it has used up its limits, and was given no more")
 
     async def _end_what_waits(self, purse: str) -> None:
-        """End the tasks that wait for this money, and the messages that are held back with them."""
+        """End the tasks that wait for this money, and the messages and submissions that are held back with them."""
         for spent in await self._store.read(usage_rows.spent_tasks):
             if spent.purse == purse and await self._end_wait(spent, is_raised=False):
                 await self._tasks().stop_task(spent.task_id, STOPPED)
@@ -266,6 +268,9 @@ class Spending:
         chats = {each.inbound.chat for each in waiting if group is None or each.group_id == group}
         for chat in sorted(chats):
             await self._tasks().stop_chat(chat, STOPPED)
+        for submission in await self._store.read(waiting_submissions, MAX_QUEUED):
+            if group is None or submission.new.group_id == group:
+                await self._tasks().cancel(submission, STOPPED)
 
     # --- The loop
 

@@ -23,6 +23,7 @@ from runtime.money.spending import Spending
 from runtime.pauses import Pauses
 from runtime.store.records import Claim, TaskRow
 from runtime.store.store import Store, open_store
+from runtime.store.submission_rows import StoredSubmission
 from runtime.waiting_tasks import WaitingTasks
 from tests.runtime.store.support import MAIN, running
 
@@ -86,6 +87,7 @@ class Work:
     def __init__(self) -> None:
         self.stopped_tasks: list[TaskId] = []
         self.stopped_chats: list[ChatKey] = []
+        self.cancelled: list[str] = []
         self.resumed: list[TaskId] = []
 
     async def stop_chat(self, chat: ChatKey, reason: str) -> object:
@@ -94,6 +96,10 @@ class Work:
 
     async def stop_task(self, task_id: TaskId, reason: str) -> object:
         self.stopped_tasks.append(task_id)
+        return None
+
+    async def cancel(self, submission: StoredSubmission, reason: str) -> object:
+        self.cancelled.append(submission.new.prompt)
         return None
 
     async def deliver(self, task_id: TaskId, answered: Answered) -> None:

@@ -13,6 +13,8 @@ from runtime.money.records import PurseRow
 from runtime.store import question_rows, usage_rows
 from runtime.store.database import Transaction
 from runtime.store.store import Store
+from runtime.store.submission_rows import take_in
+from runtime.submission import NewSubmission
 from tests.runtime.money.support import SIDE, group, till, today
 from tests.runtime.store.support import MAIN, filed, said, used
 
@@ -182,15 +184,18 @@ def _as_background(transaction: Transaction, task_id: str) -> None:
 
 
 async def test_stop_ends_what_waits(tmp_path: Path) -> None:
-    """`stop` ends the suspended tasks and the waiting messages, and nothing else."""
-    async with till(tmp_path, group(budget=GroupBudget(usd_per_day=1.0))) as one:
+    """`stop` ends suspended tasks, waiting messages and what waits of scripts and programs, and nothing else."""
+    async with till(tmp_path, group(budget=GroupBudget(usd_per_day=1.0)), group(SIDE)) as one:
         claim, row, task = await one.working()
         one.used(task.task_id, cost=1.0)
         await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_day_cost")
         await one.card()
         message = await filed(one.store, said("later"))
+        for where in (MAIN, SIDE):
+            await one.store.write(take_in, NewSubmission(submitter="cli", group_id=where, prompt=f"for {where}"))
         await one.spending.decide("group:main", "stop")
         assert one.work.stopped_tasks == [task.task_id]
+        assert one.work.cancelled == ["for main"]
         assert one.work.stopped_chats == [message.inbound.chat]
         row_now = await purse(one.store, "group:main")
         assert row_now is not None and row_now.state == "stopped" and await one.approvals.waiting() == ()
