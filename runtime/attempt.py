@@ -196,9 +196,8 @@ class Attempt:
             case Delta(text=text):
                 self._desk.listeners.tell(self._row.submission_id, text)
                 await self._desk.show(self._row.chat, "delta", text)
-            case Progress(text=text):
-                line = self._desk.progress.tool(self._row.task_id, text, asyncio.get_running_loop().time())
-                await self._desk.show_progress(self._row.chat, line)
+            case Progress():
+                await self._desk.show_progress(self._row.chat, self._progress_line(event))
             case FileArrived():
                 return await self._store_file(session, event)
             case AgentSilent(for_s=for_s):
@@ -214,6 +213,12 @@ class Attempt:
             case ContainerEnded():
                 return self._crashed(event)
         return None
+
+    def _progress_line(self, said: Progress) -> str:
+        book = self._desk.progress
+        if said.kind == "tool":
+            return book.tool(self._row.task_id, said.text, asyncio.get_running_loop().time())
+        return book.note(self._row.task_id, said.text)
 
     async def _store_step(self, session: AgentSession, event: StepTaken) -> AttemptOutcome | None:
         violation = await self._gate.violation(event.step)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from protocol.ids import ChatKey, TaskId
 from protocol.transcript import Step
 from runtime.group import ProgressStyle
-from runtime.progress.line import LONG_S, build_line, tool_call, tool_name
+from runtime.progress.line import LONG_S, build_line, note_line, tool_call, tool_name
 
 EVERY_S = 60.0
 """How often the clock of a long task goes on."""
@@ -53,6 +53,10 @@ class ProgressBook:
             return ""
         working.tool = tool_name(name)
         return self._line(working, now)
+
+    def note(self, task_id: TaskId, text: str) -> str:
+        """Return what the agent says of itself besides its tools (it asks a model again), as it is to be shown."""
+        return note_line(text) if task_id in self._working else ""
 
     def stored(self, task_id: TaskId, step: Step, now: float) -> str:
         """Note a step; return the line to show, empty if it says nothing new."""

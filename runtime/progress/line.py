@@ -9,6 +9,7 @@ from protocol.transcript import ToolCall
 
 MAX_NAME_CHARS = 40
 MAX_ARGUMENT_CHARS = 160
+MAX_NOTE_CHARS = 300
 LONG_S = 120.0
 """From then on the line says for how long."""
 
@@ -19,6 +20,12 @@ def build_line(tool: str, steps: int, worked_s: float) -> str:
         return tool
     doing = f": {tool}" if tool else ""
     return f"still working, {round(worked_s / 60)} min, step {steps}{doing}"
+
+
+def note_line(text: str) -> str:
+    """Return what an agent says of itself, on one line."""
+    shown = escape(" ".join(text.split()))
+    return shown if len(shown) <= MAX_NOTE_CHARS else f"{shown[:MAX_NOTE_CHARS]}…"
 
 
 def tool_name(name: str) -> str:

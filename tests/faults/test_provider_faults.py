@@ -176,9 +176,15 @@ async def test_nobody_at_the_address_is_told(service: Service) -> None:
 
 
 async def test_the_proxys_limit_is_told(service: Service) -> None:
-    """A task at its limit of model calls is ended by the proxy, and the person reads the key to raise."""
+    """A task at its limit of model calls waits, and an owner reads which limit it is and what may be done."""
     async with talk(service[0], "poor") as chat:
-        check_words(await chat.ask("work"), "2 model calls", "limits.model_calls", "groups/poor/group.yaml")
+        said = await chat.ask("work")
+        print("\n" + said, chat.read("message"))
+        assert said.startswith("⏸ ")
+        card = await chat.until("message", "model calls")
+        assert "2 model calls" in card.text
+        await chat.say("/stop")
+        await chat.until("message", "Stopped")
         assert await chat.ask("hello") == "ok hello"
 
 

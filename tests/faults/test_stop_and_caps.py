@@ -89,14 +89,14 @@ async def test_stop_in_a_tool_with_children(home: Installation) -> None:
 
 
 async def test_stop_drops_what_waits(home: Installation) -> None:
-    """Messages that wait behind the stopped one are not answered, and the confirmation counts them."""
+    """Asked to, a stop drops the messages that wait behind the stopped one, and the confirmation counts them."""
     async with talk(home, name="waiting") as chat:
         await chat.say("tell")
         await chat.until("delta")
         for text in ("one", "two"):
             await chat.say(text)
             await chat.until("accepted", "said_")
-        await chat.say("/stop")
+        await chat.say("/stop all")
         assert (await chat.until("message", "Stopped")).text == "Stopped. 2 waiting messages will not be answered."
         await check_it_is_over(home, chat)
         assert not {"ok one", "ok two"} & set(chat.read("message"))

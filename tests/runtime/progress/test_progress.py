@@ -102,3 +102,13 @@ async def test_stop_keeps_what_waits_unless_asked(tmp_path: Path) -> None:
             assert (len(stopped.tasks), stopped.messages, stopped.kept) == (1, 1, 0)
             await bench.idle()
             assert bench.channel.sent == []
+
+
+def test_what_an_agent_says_of_itself_is_shown_whole() -> None:
+    """That a model is asked again, and why, is no tool's name: it stands on one line, not cut after a word or two."""
+    book = ProgressBook()
+    book.begin(TASK, CHAT, "line", 0.0)
+    text = "The model's service answered 429 (too many requests).\nAsking again in 1 s."
+    assert book.note(TASK, text) == "The model's service answered 429 (too many requests). Asking again in 1 s."
+    assert len(book.note(TASK, "x" * 5_000)) < 400
+    assert book.note(TaskId("task_other"), text) == ""
