@@ -67,6 +67,7 @@ def show(name: str, as_json: bool) -> None:
         return
     rows = [["agent", answer["group"]], ["state", answer["state"]]]
     rows += [["problem", problem] for problem in answer.get("problems", [])]
+    rows += [["paused", reason] for reason in answer.get("paused", [])]
     if answer["state"] == "ready":
         limits = ", ".join(f"{key} {value}" for key, value in answer["limits"].items() if value is not None)
         rows += [

@@ -51,6 +51,8 @@ def _channel_line(channel: dict[str, Any]) -> Line:
 
 
 def _group_line(group: dict[str, Any]) -> Line:
+    if group["state"] == "ready" and group["paused"]:
+        return ("agent", f"{group['group']} is paused: {', '.join(group['paused'])}", "bad")
     if group["state"] == "ready":
         return ("agent", f"{group['group']}: {group['model']}", "ok")
     return ("agent", f"{group['group']} is suspended: {'; '.join(group['problems'])}", "bad")

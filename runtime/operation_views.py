@@ -5,7 +5,7 @@ The keys are described in docs/control.md; whoever shows them (cli/, commands.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from credproxy.admin_client.answers import UsageSum
 from protocol.codec import Json
@@ -61,12 +61,13 @@ def _cost_usd(sums: list[UsageSum]) -> float | None:
     return round(sum(costs), 6) if costs else None
 
 
-def view_group_line(group: Group) -> dict[str, Json]:
+def view_group_line(group: Group, held_back: Sequence[str] = ()) -> dict[str, Json]:
     return {
         "group": group.group_id,
         "state": "ready",
         "model": f"{group.model.route}/{group.model.model}",
         "description": group.description,
+        "paused": list(held_back),
     }
 
 
@@ -74,14 +75,16 @@ def view_suspended_line(group_id: GroupId, problems: tuple[ConfigProblem, ...]) 
     return {"group": group_id, "state": "suspended", "problems": view_problems(problems)}
 
 
-def view_groups(groups: Groups) -> list[Json]:
-    ready = [view_group_line(group) for group in groups.ready.values()]
+def view_groups(groups: Groups, held_back: Callable[[GroupId], Sequence[str]] = lambda _: ()) -> list[Json]:
+    ready = [view_group_line(group, held_back(group.group_id)) for group in groups.ready.values()]
     return [*ready, *(view_suspended_line(group_id, problems) for group_id, problems in groups.suspended.items())]
 
 
-def view_group(group: Group, chats: tuple[Binding, ...], calls_today: int) -> dict[str, Json]:
+def view_group(
+    group: Group, chats: tuple[Binding, ...], calls_today: int, held_back: Sequence[str] = ()
+) -> dict[str, Json]:
     return {
-        **view_group_line(group),
+        **view_group_line(group, held_back),
         "skills": list(group.skills),
         "parallel": group.parallel,
         "limits": _view_limits(group.limits),

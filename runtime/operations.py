@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -135,14 +135,16 @@ class Operations:
         containers: AgentRoom,
         tasks: Tasks,
         usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model,
+        held_back: Callable[[GroupId], Sequence[str]] = lambda _: (),
     ) -> None:
-        """`usual_model`: which model answers in a chat of a group."""
+        """`usual_model`: which model answers in a chat of a group; `held_back`: why a group is paused, if it is."""
         self._desk = desk
         self._store = store
         self._proxy = proxy
         self._containers = containers
         self._tasks = tasks
         self._usual_model = usual_model
+        self._held_back = held_back
         self._freezes = 0
         self._when_unfrozen: list[Callable[[], None]] = []
 
@@ -167,7 +169,7 @@ class Operations:
             "frozen": stored.frozen,
             "model": desk.settings.settings.model,
             "rehearsal": list(desk.groups.rehearsing),
-            "groups": view_groups(desk.groups),
+            "groups": view_groups(desk.groups, self._held_back),
             "channels": self._channel_states(),
             "agents": view_agents(self._containers.statistics(), desk.settings.settings.containers.max_running),
             "running": [view_running(task) for task in running[:MAX_LISTED]],
@@ -250,6 +252,7 @@ class Operations:
             model=f"{model.route}/{model.model}" if model else "none",
             is_rehearsal=model is not None and model.route == REHEARSAL,
             is_frozen=stored.frozen,
+            held_back=tuple(self._held_back(group_id)),
             is_working=any(task.chat == chat for task in running),
             waiting_here=sum(message.inbound.chat == chat for message in waiting),
             working_everywhere=len(running),
@@ -352,7 +355,7 @@ class Operations:
 
     async def group_list(self) -> Json:
         """Return the groups, running and suspended."""
-        return {"groups": view_groups(self._desk.groups)}
+        return {"groups": view_groups(self._desk.groups, self._held_back)}
 
     async def group_show(self, group: GroupId) -> Json:
         """Return one group with its settings, chats and problems."""
@@ -360,7 +363,8 @@ class Operations:
         chats = await self._store.bindings(group)
         ready = self._desk.groups.ready.get(group)
         if ready is not None:
-            return view_group(ready, chats, (await self._store.model_calls(_today())).get(group, 0))
+            calls_today = (await self._store.model_calls(_today())).get(group, 0)
+            return view_group(ready, chats, calls_today, self._held_back(group))
         line = view_suspended_line(group, self._desk.groups.problems_of(group))
         return {**line, "chats": [view_chat(binding) for binding in chats]}
 

@@ -42,6 +42,10 @@ class Pauses:
         """Return what holds a group back, oldest first; empty: nothing does."""
         return tuple(self._pauses.get(group_id, {}).values())
 
+    def reasons(self, group_id: GroupId) -> tuple[str, ...]:
+        """Return in words what holds a group back; empty: nothing does."""
+        return tuple(each.reason or f"by {each.set_by}" for each in self.of(group_id))
+
     def all(self) -> tuple[Pause, ...]:
         """Return what holds any group back."""
         return tuple(each for held in self._pauses.values() for each in held.values())

@@ -244,6 +244,7 @@ class Host:
             containers=self._containers,
             tasks=self._dispatcher,
             usual_model=self._models.model_of,
+            held_back=self._pauses.reasons,
         )
         self._conversations = conversations_room(
             home,

@@ -87,6 +87,14 @@ def test_status_tells_the_worst_first() -> None:
     assert lines[-1].startswith("1 message could not be delivered")
 
 
+def test_status_tells_that_the_agent_is_paused() -> None:
+    """With each cause; where nothing holds it back nothing is said."""
+    status = replace(QUIET, held_back=("by telegram:1", "its budget is spent"))
+    first = build_status_answer(status).splitlines()[0]
+    assert first == "main is paused (by telegram:1, its budget is spent): messages wait."
+    assert "paused" not in build_status_answer(QUIET)
+
+
 def test_status_of_a_quiet_chat() -> None:
     """A quiet chat says so, and counts in the right number."""
     assert build_status_answer(QUIET).startswith("Nothing is running here.")

@@ -29,7 +29,9 @@ async def test_a_paused_group_keeps_its_messages_and_says_so(bench: HostBench) -
         assert "main is paused (it is being mended)" in text
         assert "/resume" in text
         assert (await bench.state_of(message_id))[0] == "queued"
+        assert bench.pauses.reasons(MAIN) == ("it is being mended",)
         assert await bench.pauses.resume(MAIN)
+        assert bench.pauses.reasons(MAIN) == ()
         assert (await bench.channel.texts(2))[1] == "echo: one"
 
 
