@@ -26,7 +26,7 @@ YES = (
     f"{APPROVED}: A person said yes. If this call has not run yet, make the very same call again now, unchanged; it "
     "will go through."
 )
-NO = "A person was asked about this call and said no. It was not made. Do not try it again or in another way."
+NO = "A person was asked about this call and said no. It was not made. Do not try it again or in another way"
 LATE = "Nobody decided about this call in time. It was not made. Say so in your answer."
 WITHDRAWN = "Nobody is asked about this call any more. It was not made."
 RULED_OUT = "A constraint of your owner's rules this call out. It was not made; do not try it in another way"
@@ -127,4 +127,4 @@ def _answer(approval: Approval) -> str:
 
 def no_text(approval: Approval) -> str:
     """Return what an agent is told of a no, with the reason that was given."""
-    return f"{NO} The reason given: {approval.because}" if approval.because else NO
+    return f"{NO}. The reason given: {approval.because}" if approval.because else NO
