@@ -12,7 +12,7 @@ from typing import Any
 
 from runtime.schedules.calendar import Every
 from runtime.schedules.records import Schedule
-from tests.runtime.house_model import CHATS, DAY_CALLS, SIDE, TASK_CALLS, ModelHouse
+from tests.runtime.house_model import BACKGROUND_CALLS, CHATS, DAY_CALLS, SIDE, TASK_CALLS, ModelHouse
 from tests.runtime.puppets import SAID
 
 MESSAGE_ENDS = ("message_answered", "message_dead", "message_refused")
@@ -73,7 +73,7 @@ def _check_budgets(house: ModelHouse) -> None:
     background = sum(calls for task, calls in of_side.items() if task in in_background)
     for purse, calls, limit in (
         (f"group:{SIDE}", sum(of_side.values()), DAY_CALLS),
-        (f"background:{SIDE}", background, DAY_CALLS // 2),
+        (f"background:{SIDE}", background, BACKGROUND_CALLS),
     ):
         allowed = limit * (1 + purses.get(purse, 0))
         assert calls <= allowed, f"{purse} paid for {calls} model calls, and holds {allowed}"

@@ -43,12 +43,13 @@ OLGA, ADA, MAX, STRANGER = (PersonKey(f"stage:{name}") for name in ("olga", "ada
 PEOPLE: dict[PersonKey, Role] = {OLGA: "owner", ADA: "admin", MAX: "member"}
 TASK_CALLS = 2
 """Model calls that one task may make."""
-DAY_CALLS = 6
-"""And all tasks of SIDE in one day; in the background half of that."""
+DAY_CALLS, BACKGROUND_CALLS = 8, 2
+"""And all tasks of SIDE in one day, and of these in the background."""
 GROUPS = {
     MAIN: f"limits:\n  model_calls: {TASK_CALLS}\nconstraints:\n  - tool: shell\n    who: [admin]\n",
     SIDE: (
-        f"limits:\n  calls_per_day: {DAY_CALLS}\nbudget:\n  background_percent: 50\nparallel: 2\n"
+        f"limits:\n  calls_per_day: {DAY_CALLS}\nparallel: 2\n"
+        f"budget:\n  background_percent: {100 * BACKGROUND_CALLS // DAY_CALLS}\n"
         "constraints:\n  - tool: shell\n    who: [owner]\n"
     ),
 }

@@ -26,7 +26,7 @@ from tests.runtime.host_bench import AgentStopped, RecordingProxy, ScriptedAgent
 
 HOST_ABSENCE_S = 5.0
 SAID = re.compile(r"\bm\d+\b")
-Order = Literal["reply", "fail", "step", "call", "ask0", "ask1"]
+Order = Literal["reply", "fail", "step", "call", "spend", "ask0", "ask1"]
 
 
 class Lost(Exception):
@@ -213,13 +213,20 @@ class Puppet:
                 await self._take_in()
                 await self._step("model_turn", entry=Entry(role="assistant", text="thinking"))
             case "call":
-                refused = self._ledger.call(self.task_id)
-                if refused:
-                    await self._finish(TaskResult(status=TaskStatus.FAILED, code=refused, reason="refused"))
-                    return True
-                self._deeds.called(self.task_id)
+                return await self._call()
+            case "spend":
+                return await self._call() or await self._call() or await self._call()
             case _:
                 await self._ask(order[-1])
+        return False
+
+    async def _call(self) -> bool:
+        """Call the model; return whether a refusal was the end."""
+        refused = self._ledger.call(self.task_id)
+        if refused:
+            await self._finish(TaskResult(status=TaskStatus.FAILED, code=refused, reason="refused"))
+            return True
+        self._deeds.called(self.task_id)
         return False
 
     async def _take_in(self) -> None:

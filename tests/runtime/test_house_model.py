@@ -32,7 +32,7 @@ chats = st.sampled_from(sorted(CHATS))
 numbers = st.integers(0, 1000)
 deciders = st.sampled_from([OLGA, ADA, MAX, STRANGER, "cli"])
 words: st.SearchStrategy[Order] = st.sampled_from(
-    ["step", "call", "call", "call", "ask0", "ask1", "reply", "reply", "fail"]
+    ["step", "call", "call", "spend", "ask0", "ask1", "reply", "reply", "fail"]
 )
 orders = st.lists(words, min_size=1, max_size=4)
 
