@@ -125,11 +125,15 @@ async def test_the_verbs_do_what_the_commands_do(house: House) -> None:
     listed = await client.request("session_list", {"chat": CHAT})
     assert isinstance(listed, dict)
     session = listed["sessions"][0]["session"]
-    assert (await client.request("session_export", {"session": session}))["name"].startswith("conversation-")
+    exported = await client.request("session_export", {"session": session})
+    assert isinstance(exported, dict)
+    assert exported["name"].startswith("conversation-")
     await client.request("session_resume", {"chat": CHAT, "session": session})
     await client.request("pause", {"group": "main"})
     assert await client.request("resume", {"group": "main"}) == {"is_lifted": True, "left": []}
-    assert (await client.request("tasks", {"group": "main"}))["tasks"]  # type: ignore[index]
+    tasks = await client.request("tasks", {"group": "main"})
+    assert isinstance(tasks, dict)
+    assert tasks["tasks"]
     for verb, arguments, code in (
         ("session_resume", {"chat": CHAT, "session": "9"}, "unknown_session"),
         ("session_export", {}, "usage"),
