@@ -10,7 +10,7 @@ from credproxy.admin_client.link import ProxyAdmin
 from protocol.proxy_admin import ProxyEvent
 from runtime.money.desk import UsageDesk
 from runtime.money.mirror import UsageMirror
-from runtime.money.spending import AskPeople, Spending, Tasks
+from runtime.money.spending import WAITS, AskPeople, Spending, Tasks
 from runtime.pauses import Pauses
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
@@ -46,6 +46,7 @@ class MoneyHouse:
             tasks=tasks,
             wake_delivery=wake_delivery,
         )
+        waiting.answer_kind(WAITS, self.spending.asked)
         self.desk = UsageDesk(store, self.mirror, self.spending)
 
     async def load(self) -> None:

@@ -45,6 +45,7 @@ from runtime.store import program_rows, usage_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
 from runtime.store.submission_rows import MAX_QUEUED, StoredSubmission, waiting_submissions
+from runtime.waiting_tasks import Asked
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ LEAST_DEADLINE_S = 60.0
 TASK_DEADLINE_S = 86_400.0
 MAX_RAISED_MEANWHILE = 3
 TASK = "task"
+WAITS = "spending"
+"""The kind of the question that a task which waits for money is stored with."""
 """What a task waits for that has used up its own limits."""
 BY_HOST = "host"
 Word = Literal["raise", "wait", "stop"]
@@ -158,7 +161,7 @@ class Spending:
         spent = await self._what_is_spent(row, task, code)
         if spent is None:
             return False
-        asked = Ask(call_id=f"spending:{attempt_id}", kind="spending", text=code, timeout_s=LONGEST_WAIT_S)
+        asked = Ask(call_id=f"spending:{attempt_id}", kind=WAITS, text=code, timeout_s=LONGEST_WAIT_S)
         job = partial(self._store.write, usage_rows.wait_for_money, task.task_id, spent, asked)
         if not await insist(job, "a task that waits for money"):
             return False
@@ -172,6 +175,12 @@ class Spending:
             await self._ask_for_task(row, task, code)
         self.wake()
         return True
+
+    async def asked(self, asked: Asked) -> str | None:
+        """Answer a suspended task: None while it waits for money, so that it is left alone. Where its wait has ended
+        and nobody could say so any more (the host died), it goes on."""
+        waiting = await self._store.read(usage_rows.spent_tasks)
+        return None if any(spent.call_id == asked.ask.call_id for spent in waiting) else "There is money again."
 
     async def _what_is_spent(self, row: TaskRow, task: Task, code: str) -> str | None:
         group = self._groups().ready.get(row.group_id)

@@ -19,7 +19,7 @@ from runtime.config import BudgetSettings, LimitSettings, Settings
 from runtime.group import Group, GroupBudget, Groups
 from runtime.money.mirror import UsageMirror
 from runtime.money.purses import day_of
-from runtime.money.spending import Spending
+from runtime.money.spending import WAITS, Spending
 from runtime.pauses import Pauses
 from runtime.store.records import Claim, TaskRow
 from runtime.store.store import Store, open_store
@@ -144,6 +144,7 @@ class Till:
             wake_delivery=lambda: None,
         )
         self.approvals.subscribe("spending", self.spending.decided)
+        self.waiting.answer_kind(WAITS, self.spending.asked)
 
     async def until(self, is_so: object) -> None:
         """Wait until a condition holds: a function, or one that returns an awaitable."""

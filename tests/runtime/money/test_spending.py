@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from protocol.link import Ask
 from protocol.task import Limits
 from runtime.approvals.cards import build_buttons
 from runtime.config import BudgetSettings, LimitSettings, Settings
@@ -13,7 +15,8 @@ from runtime.money.records import PurseRow
 from runtime.store import question_rows, usage_rows
 from runtime.store.database import Transaction
 from runtime.store.store import Store
-from runtime.store.submission_rows import take_in
+from runtime.store.submission_rows import NotTaken, take_in
+from runtime.store.submission_rows import claim as claim_submission
 from runtime.submission import NewSubmission
 from tests.runtime.money.support import SIDE, group, till, today
 from tests.runtime.store.support import MAIN, filed, said, used
@@ -107,6 +110,34 @@ async def test_a_task_refused_in_the_middle_is_suspended_and_goes_on(tmp_path: P
         await one.approvals.decide(await one.card(), "cli", is_yes=True)
         await one.until(lambda: one.work.resumed == [task.task_id])
         assert [each.task_id for each in await one.store.read(question_rows.resumable_tasks)] == [task.task_id]
+
+
+async def test_a_task_that_waits_for_money_is_left_alone(tmp_path: Path) -> None:
+    """When open questions are looked at again it is not woken: each time would take a container, for a refusal."""
+    async with till(tmp_path) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, calls=100)
+        assert await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_calls")
+        stored = await one.store.write(take_in, NewSubmission(submitter="cli", group_id=SIDE, prompt="ask"))
+        assert not isinstance(stored, NotTaken)
+        other = (await one.store.write(claim_submission, stored[0].submission_id)).task
+        await one.waiting.asked(other, Ask(call_id="c1", kind="unknown", timeout_s=60.0))
+        await one.until(lambda: one.work.resumed)
+        assert one.work.resumed == [other.task_id]
+        assert [each.task_id for each in await one.store.read(question_rows.open_questions)] == [task.task_id]
+
+
+async def test_a_task_whose_wait_ended_unsaid_goes_on(tmp_path: Path) -> None:
+    """A host that dies between the end of a wait and its word leaves nothing that waits for ever."""
+    async with till(tmp_path) as one:
+        claim, row, task = await one.working()
+        one.used(task.task_id, calls=100)
+        await one.spending.suspend(row, task, claim.attempt.attempt_id, "limit_calls")
+        await one.store.write(partial(usage_rows.end_wait, is_raised=True), task.task_id)
+        rows = one.proxy.rows
+    async with till(tmp_path) as two:
+        two.proxy.rows = rows
+        await two.until(lambda: two.work.resumed == [task.task_id])
 
 
 async def test_a_task_that_says_so_without_cause_is_not_suspended(tmp_path: Path) -> None:
