@@ -51,7 +51,9 @@ class ProgressBook:
         working = self._working.get(task_id)
         if working is None:
             return ""
-        working.tool = tool_name(name)
+        shown = tool_name(name)
+        if working.style != "full" or not working.tool.startswith(f"{shown} "):  # else its step has just said more
+            working.tool = shown
         return self._line(working, now)
 
     def note(self, task_id: TaskId, text: str) -> str:

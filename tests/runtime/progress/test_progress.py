@@ -29,8 +29,9 @@ def test_arguments_are_shown_only_where_they_are_wanted_and_made_visible() -> No
         book = ProgressBook()
         book.begin(TASK, CHAT, style, 0.0)
         step = Step(index=0, kind="tool_started", call=CALL)
-        shown[style] = (book.tool(TASK, "shell", 1.0), book.stored(TASK, step, 1.0))
-    assert shown == {"off": ("", ""), "line": ("shell", ""), "full": ("shell", tool_call(CALL))}
+        # As agents send them: first the step, which is stored, then that its tool runs.
+        shown[style] = (book.stored(TASK, step, 1.0), book.tool(TASK, "shell", 1.0))
+    assert shown == {"off": ("", ""), "line": ("", "shell"), "full": (tool_call(CALL), tool_call(CALL))}
     assert tool_call(CALL) == "shell ls -la⟨U+202E⟩ /tmp"
     assert len(tool_call(ToolCall(call_id="c", name="x" * 500, arguments={"a": "y" * 5_000}))) < 250
 
