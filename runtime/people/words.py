@@ -128,8 +128,8 @@ def _binding_lines(binding: Binding, *, alone: bool) -> str:
         if binding.when == "pattern":
             lines.append(f"pattern: `{binding.pattern}`")
         lines.append(f"what is not for it: {'is kept as context' if binding.rest == 'context' else 'is dropped'}")
-    if binding.whom != "known":
-        lines.append(f"whom: {', '.join(binding.whom_names)}")
+    named = f": {', '.join(binding.whom_names)}" if binding.whom != "known" else ", whoever may ask"
+    lines.append(f"whom it answers{named} (whom: {binding.whom})")
     lines.append(f"conversation: {_SESSIONS[binding.session]} (session: {binding.session})")
     lines.append(f"a message while it works {_MODES[binding.mode]} (mode: {binding.mode})")
     return "\n".join(lines)

@@ -190,6 +190,7 @@ async def test_a_limit_is_told_and_counted(there: TelegramHouse) -> None:
         ("/chat", "telegram:1001: main, always"),
         ("/chat yes 0000-0000 main", "nothing waits under"),
         ("/chat dance", "what I understand"),
+        ("/settings whom known", "whom it answers, whoever may ask (whom: known)"),
         ("/settings mode collect", "(mode: collect)"),
         ("/settings main session shared", "(session: shared)"),
         ("/settings mode fast", "mode is one of steer, follow_up, collect, interrupt"),
