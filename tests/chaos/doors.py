@@ -28,7 +28,7 @@ MOST_UNANSWERED = 12
 BURST = 50
 ALIVE_S = (0.8, 3.0)
 """Between two things that befall the host."""
-KILL_SHARE = 0.6
+KILL_SHARE = 0.5
 START_TIMEOUT_S = 30.0
 SETTLE_S = 600.0
 QUIET_S = 2.0
@@ -83,12 +83,13 @@ class Doors:
             await self.start()
 
     async def type_all(self, count: int) -> None:
-        """Have people type so many messages in all."""
+        """Have people type so many messages, and go on until all weather has been there."""
         typed: Counter[int] = Counter()
-        while typed.total() < count:
+        while typed.total() < count or not EVERYWHERE.keys() <= self.came.keys():
             for _ in range(BURST):
                 person = self.random.randrange(CHATS)
-                if typed[person] - self._seen_answers(person) < MOST_UNANSWERED and typed.total() < count:
+                most = MOST_UNANSWERED if typed.total() < count else 1
+                if typed[person] - self._seen_answers(person) < most:
                     await self.people.type(person, f"id-{person}-{typed[person]}", "say")
                     typed[person] += 1
             await asyncio.sleep(0.01)
@@ -103,12 +104,12 @@ class Doors:
     async def rage(self) -> None:
         """Kill the host, or have weather, until cancelled."""
         while True:
-            await asyncio.sleep(self.random.uniform(*ALIVE_S))
-            if self.random.random() < KILL_SHARE:
-                await self.kill()
-                self.came["host"] += 1
-            else:
-                name = self.random.choice(list(EVERYWHERE))
+            for name in self.random.sample(list(EVERYWHERE), len(EVERYWHERE)):
+                while self.random.random() < KILL_SHARE:
+                    await asyncio.sleep(self.random.uniform(*ALIVE_S))
+                    await self.kill()
+                    self.came["host"] += 1
+                await asyncio.sleep(self.random.uniform(*ALIVE_S))
                 await EVERYWHERE[name](self)
                 self.came[name] += 1
 

@@ -42,7 +42,7 @@ async def check(seed: int, messages: int, disk_mb: int, judge: Judge) -> None:
                 for file in (*disk.glob("*.log"), *doors.home.glob("*.db*")):
                     shutil.copy(file, judge.evidence)
             assert not tally.faults, f"see {judge.evidence}"
-            assert tally.typed == messages
+            assert tally.typed >= messages
             assert not tally.kills["ended by itself"], f"the host ended without being killed: see {judge.evidence}"
 
 
