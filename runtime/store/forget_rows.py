@@ -99,8 +99,13 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     for key in keys:
         own = (row["payload_id"] for row in transaction.all("payloads_of_subject", subject=key))
         texts += _blank(transaction, own, names)
+    for chat in names:
+        told = (row["payload_id"] for row in transaction.all("told_in_chat", chat=chat))
+        texts += _blank(transaction, told, names)
     for key in keys:
         remove_person(transaction, key)
+    for chat in names:
+        transaction.run("drop_direct_binding", chat=chat)
     rows = _rename(transaction, names)
     forget_id = mint("forget")
     digests = [hmac.digest(transaction.key, b"person\0" + key.encode(), "sha256").hex() for key in keys]

@@ -23,6 +23,14 @@ SELECT task_id, group_id, state, submission_id FROM tasks WHERE task_id = :task_
 SELECT DISTINCT m.chat FROM messages AS m JOIN chats AS c USING (chat)
 WHERE m.person = :person AND c.chat_kind = 'direct';
 
+-- name: told_in_chat
+-- What was said in a chat, by notices of the host's too, which belong to no task.
+SELECT payload_id FROM outbox WHERE chat = :chat;
+
+-- name: drop_direct_binding
+-- An agent answers no more where somebody forgotten was alone with it: nobody is there to be told anything.
+DELETE FROM bindings WHERE chat = :chat AND chat_kind = 'direct';
+
 -- name: open_work_of
 -- What of somebody's is still under way.
 SELECT count(*) AS open FROM messages WHERE person = :person AND state IN ('queued', 'claimed');

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import GroupId, PersonKey
+from protocol.ids import ChatKey, GroupId, PersonKey
+from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import ToolCall
 from runtime.delegation.records import DelegationRequest
@@ -107,6 +108,22 @@ async def test_everything_can_still_be_read(bench: HostBench) -> None:
         assert await bench.store.transcript_of(message.session_id) == ()
         assert await bench.store.steps_of(assignment.task.task_id)
         assert await bench.store.person(ANNA) is None
+
+
+async def test_a_chat_of_theirs_alone_is_no_chat_any_more(bench: HostBench) -> None:
+    """What the host said there of its own goes, and its binding: an alarm would be sent to a chat that has no name."""
+    bench.room.scripts = [repeat]
+    async with bench.host():
+        await bench.store.bind(Binding(chat=ChatKey("stage:anna-chat"), chat_kind="direct", group_id=MAIN))
+        await bench.store.bind(Binding(chat=ChatKey("stage:bob-chat"), chat_kind="direct", group_id=MAIN))
+        await say(bench, "hello", ANNA, "stage:anna-chat")
+        await bench.channel.texts(2)
+        await bench.idle()
+        notice = OutboundMessage(chat=ChatKey("stage:anna-chat"), text=f"a schedule failed: {CANARY}")
+        await bench.store.put_outbound("notice", notice)
+        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        assert found(bench.home.path, CANARY, "anna-chat") == set()
+        assert [binding.chat for binding in await bench.store.bindings()] == ["stage:bob-chat"]
 
 
 async def test_work_under_way_is_not_cut_off(bench: HostBench) -> None:
