@@ -29,7 +29,7 @@ def letters(context: click.Context, with_ended: bool, number: int, as_json: bool
         click.echo(json.dumps(answer, indent=2))
         return
     for letter in answer["letters"]:
-        _show(letter)
+        show_letter(letter)
     shown, waiting = len(answer["letters"]), sum(answer["open"].values())
     if not shown:
         click.echo("No dead letters: everything has found its end.")
@@ -41,7 +41,7 @@ def letters(context: click.Context, with_ended: bool, number: int, as_json: bool
 @click.argument("letter")
 def show(letter: str) -> None:
     """One letter: what it was about, and why it is dead."""
-    _show(ask("letter_show", {"letter": letter}))
+    show_letter(ask("letter_show", {"letter": letter}))
 
 
 @letters.command()
@@ -66,8 +66,9 @@ def close(letter: str | None, every: bool) -> None:
         click.echo(f"Closed: {ask('letter_close_all')['closed']}.")
 
 
-def _show(letter: dict[str, Any]) -> None:
-    line = {name: clean_line(str(value)) for name, value in letter.items()}
+def show_letter(letter: dict[str, Any]) -> None:
+    """Print one letter, each of its parts on one line."""
+    line = {name: clean_line(" ".join(str(value).split())) for name, value in letter.items()}
     state = "" if line["state"] == "open" else f"  {line['state']} by {line['ended_by']}"
     where = "  ".join(each for each in (line["group"], line["chat"]) if each)
     at = line["died_at"][:19].replace("T", " ")

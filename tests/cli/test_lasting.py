@@ -8,6 +8,9 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import pytest
+
+from cli.letters import show_letter
 from client.control import ControlClient
 from protocol.control import Say
 from tests.cli.conftest import Run
@@ -30,6 +33,13 @@ async def test_nothing_failed(nightyard: Run, house: House) -> None:
     assert ran.code == 1
     assert "there is no dead letter 'task_x'" in ran.err
     assert (await nightyard("letters", "close")).code == 2
+
+
+def test_a_reason_of_several_lines_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a script wrote before it failed is read as words, not as marks of line ends."""
+    letter = {"letter": "task_x", "kind": "task", "state": "open", "ended_by": "", "died_at": "2026-11-21T10:00:00Z"}
+    show_letter({**letter, "group": "main", "chat": "", "what": "", "why": "exit code 3.\n  oops", "mend": ""})
+    assert capsys.readouterr().out.splitlines()[1:] == ["  exit code 3. oops"]
 
 
 async def test_nothing_to_undo(nightyard: Run, house: House) -> None:
