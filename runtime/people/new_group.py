@@ -9,6 +9,9 @@ from pathlib import Path
 from protocol.ids import GroupId, is_group_id
 from runtime.refusal import OperationRefused
 
+SHIPPED_EXAMPLE = Path(__file__).resolve().parents[2] / "groups" / "example"
+"""What agents are made from in a fork without an example of its own."""
+
 
 def make_group(fork: Path, name: str) -> GroupId:
     """Copy groups/example to groups/NAME, whole or not at all; OperationRefused."""
@@ -20,7 +23,8 @@ def make_group(fork: Path, name: str) -> GroupId:
     if target.exists():
         raise OperationRefused("known_group", f"there is an agent {name!r} already", f"./nightyard group show {name}")
     try:
-        shutil.copytree(folder / "example", fresh)
+        own = folder / "example"
+        shutil.copytree(own if own.is_dir() else SHIPPED_EXAMPLE, fresh)
         fresh.rename(target)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
