@@ -178,9 +178,9 @@ class Dispatcher:
         is_idle = not self._queue.waiting_count() and not self._queue.running_count(group_id)
         return is_dispatching and has_place and is_idle
 
-    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0, *, tell: bool = False) -> Stopped:
         """Stop the chat's tasks and end its waiting messages. Whoever asked tells the chat."""
-        return await self._stops.stop_chat(chat, reason, keep_before)
+        return await self._stops.stop_chat(chat, reason, keep_before, tell=tell)
 
     async def show_progress(self, chat: ChatKey, line: str) -> None:
         """Show in a chat what is done just now."""

@@ -77,9 +77,10 @@ class Frozen:
 class Tasks(Protocol):
     """What operations need of the dispatcher."""
 
-    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0, *, tell: bool = False) -> Stopped:
         """Stop the chat's running tasks and end its waiting messages (dead, with the reason), but for those of a
-        smaller number than `keep_before`. Returns as soon as that is on its way: processes are gone within 2 s."""
+        smaller number than `keep_before`; `tell` the chat. Returns as soon as that is on its way: processes are gone
+        within 2 s."""
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one running task; nothing if it does not run."""
@@ -228,7 +229,7 @@ class Operations:
                 raise OperationRefused("unknown_task", f"there is no task {task[:80]!r}", "./nightyard status")
             stopped = await self._tasks.stop_task(task, STOP_REASON)
         elif chat is not None:
-            stopped = await self.stop_chat(chat, EVERY_NUMBER if keep_waiting else 0)
+            stopped = await self._tasks.stop_chat(chat, STOP_REASON, EVERY_NUMBER if keep_waiting else 0, tell=True)
         else:
             stopped = await self._tasks.stop_all(STOP_REASON)
         return {"tasks": list(stopped.tasks), "messages": stopped.messages, "kept": stopped.kept}

@@ -27,19 +27,21 @@ class Stops:
         self._works = works
         self._notices = notices
 
-    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0, *, tell: bool = False) -> Stopped:
         """Stop the chat's tasks and end its waiting messages, but for those of a number below `keep_before`. What
-        is being stored or claimed just now is stopped as soon as that is done. Whoever asked tells the chat."""
+        is being stored or claimed just now is stopped as soon as that is done. Not `tell`: who asked tells the chat."""
         works = self._works.of_chat(chat)
-        self._works.stop(works, reason, tell=False)
-        messages = await self._end_waiting(chat, reason, keep_before)
+        self._works.stop(works, reason, tell=tell)
+        dropped = await self._end_waiting(chat, reason, keep_before)
         for work in works:
             await work.settled.wait()
-        messages += await self._end_waiting(chat, reason, keep_before)
+        dropped += await self._end_waiting(chat, reason, keep_before)
         tasks = tuple(work.run.task_id for work in works if work.run is not None)
-        suspended = await self._end_suspended(lambda row: row.chat == chat, reason, tell=False)
+        suspended = await self._end_suspended(lambda row: row.chat == chat, reason, tell=tell)
+        if tell and dropped:
+            await self._notices.tell_dropped(chat, dropped)
         kept = sum(waiting.kind == "message" for waiting in self._queue.waiting_of(chat))
-        return Stopped(tasks=(*tasks, *suspended), messages=messages, kept=kept)
+        return Stopped(tasks=(*tasks, *suspended), messages=len(dropped), kept=kept)
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one task that runs or waits for a person; its chat is told."""
@@ -64,8 +66,8 @@ class Stops:
         await self._end_suspended(lambda row: row.task_id == task.task_id, reason, tell=False)
         return True
 
-    async def _end_waiting(self, chat: ChatKey, reason: str, keep_before: int) -> int:
-        """End what waits for a chat; return how many messages that were."""
+    async def _end_waiting(self, chat: ChatKey, reason: str, keep_before: int) -> list[MessageId]:
+        """End what waits for a chat; return the messages among it."""
         dropped = self._queue.drop(chat, keep_before)
         for waiting in dropped:
             self._notices.forget(waiting.work)
@@ -74,7 +76,7 @@ class Stops:
                 await self._desk.store.end_message(MessageId(waiting.work), MessageState.DEAD, reason)
             elif waiting.kind == "submission":
                 await self._cancel(SubmissionId(waiting.work), reason)
-        return sum(waiting.kind == "message" for waiting in dropped)
+        return [MessageId(waiting.work) for waiting in dropped if waiting.kind == "message"]
 
     async def _cancel(self, submission_id: SubmissionId, reason: str) -> bool:
         """End a submission that is not a task yet."""

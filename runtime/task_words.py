@@ -120,5 +120,11 @@ def refused_text(waiting: int) -> str:
     return f"⚠ {waiting} messages of this conversation wait already; this one is not taken. /stop drops what waits."
 
 
+def dropped_text(messages: int) -> str:
+    """Return what a chat reads whose waiting messages were ended on the machine."""
+    what = "1 message that waited" if messages == 1 else f"{messages} messages that waited"
+    return f"⚠ {what} here will not be answered: stopped on the machine."
+
+
 def no_room_text(message: str, mend: str) -> str:
     return f"⚠ No agent can start now: {message}. Your message is kept and waits.\nTo mend it: {mend}"

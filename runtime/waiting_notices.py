@@ -4,10 +4,10 @@ where others are only before them in line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from protocol.ids import GroupId
+from protocol.ids import ChatKey, GroupId, MessageId
 from protocol.message import OutboundMessage
 from runtime.admission import NoRoom
 from runtime.insist import insist
@@ -16,6 +16,7 @@ from runtime.session_queue import SessionQueue, Waiting
 from runtime.task_desk import TaskDesk
 from runtime.task_words import (
     crash_loop_text,
+    dropped_text,
     frozen_text,
     no_room_text,
     paused_text,
@@ -88,6 +89,12 @@ class WaitingNotices:
         place = queue.place(waiting.lane, parallel, now)
         is_head = place > 0 and queue.is_head(waiting.lane, waiting.work)
         return place_text(waiting.group_id, place, is_machine_full=queue.is_full) if is_head else ""
+
+    async def tell_dropped(self, chat: ChatKey, message_ids: Sequence[MessageId]) -> None:
+        """Tell a chat that messages of it will not be answered, where somebody outside it said so."""
+        message = OutboundMessage(chat=chat, text=dropped_text(len(message_ids)))
+        await insist(lambda: self._desk.store.put_outbound(f"dropped:{message_ids[0]}", message), "a notice")
+        self._desk.delivery.wake()
 
     async def _notify(self, waiting: Waiting, text: str) -> None:
         assert waiting.chat is not None  # only such are noted

@@ -102,7 +102,7 @@ class ScriptedAgent:
         while True:
             await self._answer(await self._queue.get())
 
-    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0) -> Stopped:
+    async def stop_chat(self, chat: ChatKey, reason: str, keep_before: int = 0, *, tell: bool = False) -> Stopped:
         return self._stop(tuple(task for task, (where, _) in self._running.items() if where == chat))
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:

@@ -99,6 +99,21 @@ async def test_groups_work_side_by_side(tmp_path: Path) -> None:
             await dispatcher.stop_chat(ChatKey("stage:1"), "enough")
 
 
+async def test_a_stop_from_outside_the_chat_is_told_there(bench: HostBench) -> None:
+    """Somebody at the machine stops a chat's work: its people read that, for what ran and for what waited."""
+    bench.room.scripts = [work_until_stopped]
+    async with bench.host() as dispatcher:
+        await bench.say("hang")
+        await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
+        await bench.say("waits", chat="stage:2")
+        waiting = await dispatcher.stop_chat(ChatKey("stage:2"), "stopped by a person", tell=True)
+        assert (waiting.tasks, waiting.messages) == ((), 1)
+        assert "1 message that waited here will not be answered" in (await bench.channel.texts(1))[0]
+        await dispatcher.stop_chat(ChatKey("stage:1"), "stopped by a person", tell=True)
+        assert "stopped by a person" in (await bench.channel.texts(2))[1]
+        assert [message.chat for message in bench.channel.sent] == ["stage:2", "stage:1"]
+
+
 async def test_a_crashed_attempt_is_followed_by_one_that_knows_its_steps(bench: HostBench) -> None:
     """The second attempt is handed what the first has done, and goes on from there."""
 
