@@ -82,6 +82,14 @@ class HasMarks(Protocol):
         """Show that a message was taken, or (off) that its work has ended. Returns at once; best effort."""
 
 
+@runtime_checkable
+class HasKept(Protocol):
+    """A channel that keeps what was said to a chat in files of its own."""
+
+    async def forget(self, chat: ChatKey) -> None:
+        """Destroy what is kept for a chat."""
+
+
 class Channel(Protocol):
     """One connection to a platform account."""
 

@@ -53,7 +53,7 @@ def lasting_room(
             **history_verbs(undo),
             **letter_verbs(letters),
             **export_verbs(ExportDesk(store)),
-            **forget_verbs(ForgetDesk(home, store)),
+            **forget_verbs(ForgetDesk(home, store, lambda: state.channels)),
         },
         handlers={**history_handlers(undo, store), **letter_handlers(letters)},
         parts=(histories.run, letters.run, retention.run),

@@ -102,6 +102,10 @@ class TerminalChannel:
         finally:
             room.screens.remove(screen)
 
+    async def forget(self, chat: ChatKey) -> None:
+        """Destroy what was said to a chat while no terminal looked."""
+        await asyncio.to_thread(self._kept.keep_only, chat, ())
+
     async def _show_kept(self, chat: ChatKey, screen: Screen) -> bool:
         """Show all that was kept; False if the terminal went before the end: the rest stays kept."""
         kept = await asyncio.to_thread(self._kept.all, chat)

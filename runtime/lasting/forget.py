@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol.ids import GroupId, PersonKey
+from channels.channel import Channel, HasKept
+from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
 from runtime.home import Home
 from runtime.refusal import OperationRefused
 from runtime.store import forget_rows, people_rows
 from runtime.store.forget_rows import StoredFile
 from runtime.store.store import Store
+from runtime.task_desk import channel_of
 
 COMPACT_TRIES = 20
 COMPACT_PAUSE_S = 0.25
@@ -40,9 +43,11 @@ class ForgetReceipt:
 class ForgetDesk:
     """Carries it out."""
 
-    def __init__(self, home: Home, store: Store) -> None:
+    def __init__(self, home: Home, store: Store, channels: Callable[[], Mapping[ChannelId, Channel]] = dict) -> None:
+        """`channels` that run now: some keep files of their own."""
         self._home = home
         self._store = store
+        self._channels = channels
 
     async def forget(self, person: PersonKey) -> ForgetReceipt:
         """Forget a person under all their identities; raise OperationRefused while work of theirs is under way."""
@@ -56,6 +61,9 @@ class ForgetDesk:
         if not done.rows and not done.texts:
             raise OperationRefused("unknown_person", f"nothing is known of {person[:80]!r}", "./nightyard person list")
         removed = await asyncio.to_thread(self._remove_files, done.files)
+        for chat in done.chats:
+            if (channel := self._keeping(chat)) is not None:
+                await channel.forget(chat)
         return ForgetReceipt(
             forget_id=done.forget_id,
             person=person,
@@ -68,6 +76,11 @@ class ForgetDesk:
             is_compact=await self._compact(),
             groups=done.groups,
         )
+
+    def _keeping(self, chat: ChatKey) -> HasKept | None:
+        """Return the chat's channel, if it keeps files of its own."""
+        channel = self._channels().get(channel_of(chat))
+        return channel if isinstance(channel, HasKept) else None
 
     def _remove_files(self, files: tuple[StoredFile, ...]) -> int:
         """Remove files by the names that the host gave them; return how many there were."""

@@ -58,6 +58,8 @@ class Forgotten:
     files: tuple[StoredFile, ...]
     groups: tuple[GroupId, ...]
     """Whose agents worked for the person."""
+    chats: tuple[ChatKey, ...]
+    """Those that were theirs alone."""
 
 
 def open_work(transaction: Transaction, keys: Collection[PersonKey]) -> OpenWork:
@@ -126,6 +128,7 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
         rows=rows,
         files=files,
         groups=tuple(sorted(groups)),
+        chats=tuple(map(ChatKey, names)),
     )
 
 

@@ -13,6 +13,8 @@ import pytest
 from cli.letters import show_letter
 from client.control import ControlClient
 from protocol.control import Say
+from protocol.ids import ChatKey
+from protocol.message import OutboundMessage
 from tests.cli.conftest import Run
 from tests.scripted_house import House
 
@@ -69,6 +71,8 @@ async def test_export_writes_private_files(nightyard: Run, house: House, tmp_pat
 async def test_a_person_is_exported_and_forgotten(nightyard: Run, house: House, tmp_path: Path) -> None:
     """What somebody said is written out, then destroyed with a receipt; asked again, nothing is known of them."""
     await talk(house, "my secret plan")
+    unseen = OutboundMessage(chat=ChatKey("terminal:main"), text="about my secret plan")
+    await house.channel.send(unseen)  # nobody looks at the chat now
     (message,) = await house.store.recent_messages()
     person = message.inbound.person
     await nightyard("export", str(tmp_path / "mine"), "--person", person)
@@ -80,7 +84,8 @@ async def test_a_person_is_exported_and_forgotten(nightyard: Run, house: House, 
     assert ran.code == 0, ran.err
     assert "messages 1, tasks 1" in ran.out
     assert "Not Nightyard's to destroy" in ran.out
-    assert b"my secret plan" not in b"".join(path.read_bytes() for path in house.home.path.glob("store.db*"))
+    files = [*house.home.path.glob("store.db*"), *(house.home.path / "terminal").iterdir()]
+    assert b"my secret plan" not in b"".join(path.read_bytes() for path in files)
     again = await nightyard("forget", person, "--yes")
     assert again.code == 1
     assert "nothing is known" in again.err
