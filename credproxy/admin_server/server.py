@@ -7,6 +7,7 @@ connection's requests are answered in order; a broken frame ends the connection 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -104,7 +105,13 @@ class AdminServer:
         decoder = FrameDecoder()
         while chunk := await reader.read(READ_BYTES):
             for body in decoder.feed(chunk):
-                request = ADMIN_CLIENT_FRAMES.decode(body)
+                try:
+                    request = ADMIN_CLIENT_FRAMES.decode(body)
+                except FrameError as error:
+                    if (request_id := _asked_as(body, error)) is None:
+                        raise
+                    await self._send(writer, AdminProblem(id=request_id, code=error.code, message=error.detail))
+                    continue
                 if isinstance(request, AdminRequest):
                     await self._send(writer, await self._answer(request, watcher))
         decoder.end()
@@ -147,6 +154,13 @@ class AdminServer:
         writer.write(wire)
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await writer.drain()
+
+
+def _asked_as(body: bytes, error: FrameError) -> int | None:
+    """Return the id of a request whose arguments are no JSON that could be sent on; None for what is no request."""
+    asked = json.loads(body) if error.code == "wrong_shape" else {}
+    request_id = asked.get("id") if asked.get("type") == "admin_request" else None
+    return request_id if isinstance(request_id, int) else None
 
 
 def _is_owner(writer: asyncio.StreamWriter) -> bool:

@@ -76,7 +76,7 @@ async def file(tmp_path: Path) -> Path:
         await waiting_work(store)
         await decisions(store)
         await store.write(history_rows.add_snapshot, failed.task.task_id, MAIN, "0" * 64, "")
-        await filed(store, said(person=BOB), MessageState.REFUSED, None)
+        await filed(store, said(person=BOB, chat=ChatKey("telegram:8")), MessageState.REFUSED, None)
         await store.write(forget_rows.forget, (BOB,))
         await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
     return tmp_path / "store.db"

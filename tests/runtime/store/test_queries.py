@@ -19,7 +19,14 @@ QUERIES = join_queries(file.read_text("utf-8") for file in sorted((STORE / "sql"
 GROWING = {"raw_updates", "payloads", "messages", "tasks", "attempts", "steps", "transcript", "outbox", "receipts"}
 NEWEST_BY_ROW = {"recent_messages"}
 """Read from the end of the table by its row number, up to a limit."""
-ONCE_IN_A_LIFE = {"direct_chats_of", "files_of_person", "open_work_of", "tasks_with_person", "tasks_asked_by"}
+ONCE_IN_A_LIFE = {
+    "direct_chats_of",
+    "files_of_person",
+    "open_work_of",
+    "tasks_with_person",
+    "tasks_asked_by",
+    "told_in_chat",
+}
 """To forget somebody every table is read from end to end: an index would be paid for by every message."""
 
 
