@@ -6,12 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from protocol.frames import HEADER_BYTES, MAX_HOST_FRAME_BYTES, FrameError, FrameSet, body_length, encode_frame
 
 SEND_TIMEOUT_S = 5.0
 """A client that does not read for so long (a suspended terminal, say) counts as gone."""
+
+
+ACCEPT_ROUNDS = 5
+"""Of the loop, from an accepted connection to a closed transport."""
+
+Connection = TypeVar("Connection", bound="FrameConnection")
 
 
 class ClientGone(Exception):
@@ -67,7 +75,41 @@ class FrameConnection:
         self._writer.close()
 
 
-def listen_at(path: Path) -> socket.socket:
+async def serve_socket(
+    path: Path,
+    listening: asyncio.Event,
+    connect: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Connection],
+    serve: Callable[[Connection], Coroutine[Any, Any, None]],
+) -> None:
+    """Listen at `path` (mode 0600) until cancelled, each client served on its own; removes the socket at the end.
+    `listening` is set meanwhile. Raises OSError if the path cannot be bound."""
+    async with asyncio.TaskGroup() as connections:
+
+        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if not listening.is_set():
+                writer.close()
+                return
+            connection = connect(reader, writer)
+            serving = connections.create_task(serve(connection))
+            # Not by `serve`: one that came as the server goes is cancelled before it begins.
+            serving.add_done_callback(lambda _: connection.close())
+
+        server = await asyncio.start_unix_server(begin, sock=_listen_at(path))
+        try:
+            listening.set()
+            # Not serve_forever: cancelled, it waits from Python 3.12 on for clients that are cancelled after it.
+            await asyncio.get_running_loop().create_future()
+        finally:
+            listening.clear()
+            path.unlink(missing_ok=True)
+            # Nobody new finds the way. Whom asyncio is accepting just now must have a transport (which `begin`
+            # closes) before the server goes: afterwards asyncio fails half-way and leaves the socket open.
+            for _ in range(ACCEPT_ROUNDS):
+                await asyncio.sleep(0)
+            server.close()
+
+
+def _listen_at(path: Path) -> socket.socket:
     """Return a listening socket at `path` that was never open to others, in place of one that a killed host left."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)

@@ -21,14 +21,12 @@ from protocol.control import CLIENT_FRAMES, Event, Problem, Reply, Request, Say,
 from protocol.frames import FrameError, check_version
 from protocol.ids import ChatKey
 from runtime.control.verb import CHAT, VerbTable, perform
-from runtime.frame_connection import ClientGone, FrameConnection, listen_at
+from runtime.frame_connection import ClientGone, FrameConnection, serve_socket
 from runtime.refusal import OperationRefused
 from runtime.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-ACCEPT_ROUNDS = 5
-"""Of the loop, from an accepted connection to a closed transport."""
 FIRST_FRAME_TIMEOUT_S = 10.0
 """A client that connects and says nothing does not keep its place longer."""
 VERB_TIMEOUT_S = 60.0
@@ -87,30 +85,9 @@ class ControlServer:
 
     async def run(self) -> None:
         """Serve until cancelled; removes the socket at the end. Raises OSError if the path cannot be bound."""
-        async with asyncio.TaskGroup() as connections:
-
-            def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                if not self.listening.is_set():
-                    writer.close()
-                    return
-                connection = _Terminal(reader, writer, CLIENT_FRAMES)
-                serving = connections.create_task(self._serve(connection))
-                # Not by `_serve`: one that came as the server goes is cancelled before it begins.
-                serving.add_done_callback(lambda _: connection.close())
-
-            server = await asyncio.start_unix_server(begin, sock=listen_at(self._path))
-            try:
-                self.listening.set()
-                # Not serve_forever: cancelled, it waits from Python 3.12 on for clients that are cancelled after it.
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self.listening.clear()
-                self._path.unlink(missing_ok=True)
-                # Nobody new finds the way. Whom asyncio is accepting just now must have a transport (which `begin`
-                # closes) before the server goes: afterwards asyncio fails half-way and leaves the socket open.
-                for _ in range(ACCEPT_ROUNDS):
-                    await asyncio.sleep(0)
-                server.close()
+        await serve_socket(
+            self._path, self.listening, lambda reader, writer: _Terminal(reader, writer, CLIENT_FRAMES), self._serve
+        )
 
     async def _serve(self, connection: _Terminal) -> None:
         """Answer one client. Whatever goes wrong here ends this connection and nothing else."""

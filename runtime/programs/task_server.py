@@ -22,7 +22,7 @@ from protocol.tasks import (
     Submit,
     TaskProblem,
 )
-from runtime.frame_connection import ClientGone, FrameConnection, listen_at
+from runtime.frame_connection import ClientGone, FrameConnection, serve_socket
 from runtime.programs.desk import ProgramDesk
 from runtime.programs.records import Program
 from runtime.refusal import OperationRefused
@@ -30,8 +30,6 @@ from runtime.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-ACCEPT_ROUNDS = 5
-"""Of the loop, from an accepted connection to a closed transport."""
 FIRST_FRAME_TIMEOUT_S = 10.0
 
 
@@ -47,28 +45,12 @@ class TaskServer:
 
     async def run(self) -> None:
         """Serve until cancelled; removes the socket at the end. Raises OSError if the path cannot be bound."""
-        async with asyncio.TaskGroup() as connections:
-
-            def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                if not self.listening.is_set():
-                    writer.close()
-                    return
-                connection = FrameConnection(reader, writer, PROGRAM_FRAMES)
-                serving = connections.create_task(self._serve(connection))
-                # Not by `_serve`: one that came as the server goes is cancelled before it begins.
-                serving.add_done_callback(lambda _: connection.close())
-
-            server = await asyncio.start_unix_server(begin, sock=listen_at(self._path))
-            try:
-                self.listening.set()
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self.listening.clear()
-                self._path.unlink(missing_ok=True)
-                # As in control/server.py: whom asyncio is accepting just now must have a transport first.
-                for _ in range(ACCEPT_ROUNDS):
-                    await asyncio.sleep(0)
-                server.close()
+        await serve_socket(
+            self._path,
+            self.listening,
+            lambda reader, writer: FrameConnection(reader, writer, PROGRAM_FRAMES),
+            self._serve,
+        )
 
     async def _serve(self, connection: FrameConnection) -> None:
         """Answer one program. Whatever goes wrong here ends this connection and nothing else."""
