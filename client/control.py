@@ -11,18 +11,17 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from client.errors import NOT_JSON, HostNotRunning, HostSilent, HostUnreadable, Refused
+from client.connection import Connection, connected
+from client.errors import HostSilent, HostUnreadable, Refused
 from protocol.codec import Json
 from protocol.control import SERVER_FRAMES, Event, Problem, Reply, Request, Say, Shown
-from protocol.frames import MAX_HOST_FRAME_BYTES, PROTOCOL_VERSION, FrameDecoder, FrameError, encode_frame
-
-READ_BYTES = 64 << 10
+from protocol.frames import PROTOCOL_VERSION
 
 
 class Conversation:
     """A terminal chat that is open: say things, read what is to be shown."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def say(self, say: Say) -> None:
@@ -80,50 +79,7 @@ class ControlClient:
             yield Conversation(connection)
 
     @contextlib.asynccontextmanager
-    async def _ask(self, verb: str, arguments: Mapping[str, object] | None) -> AsyncIterator[_Connection]:
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                reader, writer = await asyncio.open_unix_connection(self._path)
-        except FileNotFoundError:
-            raise HostNotRunning(self._path, "does not exist") from None
-        except (OSError, TimeoutError) as error:
-            raise HostNotRunning(self._path, f"does not answer ({error or 'no connection in time'})") from error
-        connection = _Connection(self._path, reader, writer)
-        try:
+    async def _ask(self, verb: str, arguments: Mapping[str, object] | None) -> AsyncIterator[Connection]:
+        async with connected(self._path, self._connect_timeout_s, SERVER_FRAMES, "send it as a file") as connection:
             await connection.send(Request(protocol=PROTOCOL_VERSION, verb=verb, arguments=dict(arguments or {})))
             yield connection
-        finally:
-            writer.close()
-
-
-class _Connection:
-    """One connection: whole frames out, whole frames in."""
-
-    def __init__(self, path: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._path = path
-        self._reader = reader
-        self._writer = writer
-        self._decoder = FrameDecoder(MAX_HOST_FRAME_BYTES)
-
-    async def send(self, frame: object) -> None:
-        try:
-            self._writer.write(encode_frame(frame))
-            await self._writer.drain()
-        except FrameError as error:
-            raise Refused("too_large", f"this is too long to send ({error.detail})", "send it as a file") from error
-        except ValueError as error:
-            raise Refused("not_json", NOT_JSON, "send it as a file") from error
-        except OSError as error:
-            raise HostNotRunning(self._path, f"closed the connection ({error})") from error
-
-    async def frames(self) -> AsyncIterator[object]:
-        """Yield frames until the host closes the connection."""
-        try:
-            while chunk := await self._reader.read(READ_BYTES):
-                for body in self._decoder.feed(chunk):
-                    yield SERVER_FRAMES.decode(body)
-            self._decoder.end()
-        except FrameError as error:
-            raise HostUnreadable(self._path, str(error)) from error
-        except OSError as error:
-            raise HostNotRunning(self._path, f"closed the connection ({error})") from error

@@ -13,16 +13,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from client.errors import NOT_JSON, HostNotRunning, HostSilent, HostUnreadable, Refused
+from client.connection import Connection, connected
+from client.errors import HostNotRunning, HostSilent, HostUnreadable, Refused
 from protocol.codec import Json
-from protocol.frames import (
-    MAX_FRAME_BYTES,
-    MAX_HOST_FRAME_BYTES,
-    PROTOCOL_VERSION,
-    FrameDecoder,
-    FrameError,
-    encode_frame,
-)
+from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import GroupId, SubmissionId
 from protocol.task import Effects, Limits
 from protocol.tasks import (
@@ -44,7 +38,6 @@ from protocol.tasks import (
 
 T = TypeVar("T")
 
-READ_BYTES = 64 << 10
 ANSWER_TIMEOUT_S = 30.0
 WAIT_AT_ONCE_S = 300.0
 """Whoever waits for a result asks anew so often: the host may have gone without a word."""
@@ -156,16 +149,10 @@ class TaskClient:
         raise HostUnreadable(self._path, "the connection ended without an answer")
 
     @contextlib.asynccontextmanager
-    async def _open(self) -> AsyncIterator[_Connection]:
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                reader, writer = await asyncio.open_unix_connection(self._path)
-        except FileNotFoundError:
-            raise HostNotRunning(self._path, "does not exist") from None
-        except (OSError, TimeoutError) as error:
-            raise HostNotRunning(self._path, f"does not answer ({error or 'no connection in time'})") from error
-        connection = _Connection(self._path, reader, writer)
-        try:
+    async def _open(self) -> AsyncIterator[Connection]:
+        async with connected(
+            self._path, self._connect_timeout_s, TASK_SERVER_FRAMES, "put it into a file"
+        ) as connection:
             await connection.send(self._opening)
             async for frame in connection.frames():
                 if isinstance(frame, TaskProblem):
@@ -175,43 +162,3 @@ class TaskClient:
             else:
                 raise HostUnreadable(self._path, "the connection ended before it was open")
             yield connection
-        finally:
-            writer.close()
-
-
-class _Connection:
-    """One connection: whole frames out, whole frames in."""
-
-    def __init__(self, path: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._path = path
-        self._reader = reader
-        self._writer = writer
-        self._decoder = FrameDecoder(MAX_HOST_FRAME_BYTES)
-        self._ready: list[object] = []
-
-    async def send(self, frame: object) -> None:
-        try:
-            self._writer.write(encode_frame(frame, MAX_FRAME_BYTES))
-            await self._writer.drain()
-        except FrameError as error:
-            raise Refused("too_large", f"this is too long to send ({error.detail})", "put it into a file") from error
-        except ValueError as error:
-            raise Refused("not_json", NOT_JSON) from error
-        except OSError as error:
-            raise HostNotRunning(self._path, f"closed the connection ({error})") from error
-
-    async def frames(self) -> AsyncIterator[object]:
-        """Yield frames until the host closes the connection; what one reader leaves, the next gets."""
-        try:
-            while True:
-                while self._ready:
-                    yield self._ready.pop(0)
-                chunk = await self._reader.read(READ_BYTES)
-                if not chunk:
-                    break
-                self._ready += [TASK_SERVER_FRAMES.decode(body) for body in self._decoder.feed(chunk)]
-            self._decoder.end()
-        except FrameError as error:
-            raise HostUnreadable(self._path, str(error)) from error
-        except OSError as error:
-            raise HostNotRunning(self._path, f"closed the connection ({error})") from error
