@@ -15,7 +15,8 @@ READ_BYTES = 64 << 10
 
 
 class Connection:
-    """Sends, and reads what the host may send. `too_large_mend`: what helps where something is too long for a frame."""
+    """Sends, and reads what the host may send. The mends: what helps where something is too long for a frame, or holds
+    what JSON cannot."""
 
     def __init__(
         self,
@@ -24,12 +25,14 @@ class Connection:
         writer: asyncio.StreamWriter,
         frames: FrameSet,
         too_large_mend: str,
+        not_json_mend: str,
     ) -> None:
         self._path = path
         self._reader = reader
         self._writer = writer
         self._frames = frames
         self._too_large_mend = too_large_mend
+        self._not_json_mend = not_json_mend
         self._decoder = FrameDecoder(MAX_HOST_FRAME_BYTES)
         self._ready: deque[bytes] = deque()
 
@@ -40,7 +43,7 @@ class Connection:
         except FrameError as error:
             raise Refused("too_large", f"this is too long to send ({error.detail})", self._too_large_mend) from error
         except ValueError as error:
-            raise Refused("not_json", NOT_JSON, self._too_large_mend) from error
+            raise Refused("not_json", NOT_JSON, self._not_json_mend) from error
         except OSError as error:
             raise HostNotRunning(self._path, f"closed the connection ({error})") from error
 
@@ -62,7 +65,9 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(path: Path, timeout_s: float, frames: FrameSet, too_large_mend: str) -> AsyncIterator[Connection]:
+async def connected(
+    path: Path, timeout_s: float, frames: FrameSet, *, too_large_mend: str, not_json_mend: str = ""
+) -> AsyncIterator[Connection]:
     """Open a connection and close it at the end; raise HostNotRunning."""
     try:
         async with asyncio.timeout(timeout_s):
@@ -72,6 +77,6 @@ async def connected(path: Path, timeout_s: float, frames: FrameSet, too_large_me
     except (OSError, TimeoutError) as error:
         raise HostNotRunning(path, f"does not answer ({error or 'no connection in time'})") from error
     try:
-        yield Connection(path, reader, writer, frames, too_large_mend)
+        yield Connection(path, reader, writer, frames, too_large_mend, not_json_mend)
     finally:
         writer.close()

@@ -17,6 +17,8 @@ from protocol.codec import Json
 from protocol.control import SERVER_FRAMES, Event, Problem, Reply, Request, Say, Shown
 from protocol.frames import PROTOCOL_VERSION
 
+AS_A_FILE = "send it as a file"
+
 
 class Conversation:
     """A terminal chat that is open: say things, read what is to be shown."""
@@ -80,6 +82,8 @@ class ControlClient:
 
     @contextlib.asynccontextmanager
     async def _ask(self, verb: str, arguments: Mapping[str, object] | None) -> AsyncIterator[Connection]:
-        async with connected(self._path, self._connect_timeout_s, SERVER_FRAMES, "send it as a file") as connection:
+        async with connected(
+            self._path, self._connect_timeout_s, SERVER_FRAMES, too_large_mend=AS_A_FILE, not_json_mend=AS_A_FILE
+        ) as connection:
             await connection.send(Request(protocol=PROTOCOL_VERSION, verb=verb, arguments=dict(arguments or {})))
             yield connection

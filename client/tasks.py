@@ -151,7 +151,7 @@ class TaskClient:
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[Connection]:
         async with connected(
-            self._path, self._connect_timeout_s, TASK_SERVER_FRAMES, "put it into a file"
+            self._path, self._connect_timeout_s, TASK_SERVER_FRAMES, too_large_mend="put it into a file"
         ) as connection:
             await connection.send(self._opening)
             async for frame in connection.frames():
