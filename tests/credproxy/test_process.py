@@ -160,11 +160,11 @@ async def test_second_proxy_of_a_home_is_refused(proxy: ProxyProcess) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_memory_is_small_and_private(proxy: ProxyProcess) -> None:
-    """Idle within its budget; no core file; its memory belongs to root where another user's would be the user's."""
+    """Idle without a heavy module (bench credproxy holds it to the megabyte); no core file; its memory is root's."""
     assert proxy.process is not None
     folder = Path(f"/proc/{proxy.process.pid}")
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-    assert int(status["VmRSS"].split()[0]) < 42_000
+    assert int(status["VmRSS"].split()[0]) < 60_000
     assert "Max core file size        0                    0" in (folder / "limits").read_text()
     assert (folder / "mem").stat().st_uid == 0
 
