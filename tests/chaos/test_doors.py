@@ -16,8 +16,12 @@ from tests.chaos.weather import can_compile, sky, small_disk
 from tests.chaos.world import World, open_world
 
 CI_SEED, CI_MESSAGES = 171, 2_500
-LONG_SEED, LONG_MESSAGES = 5000, 100_000
-LONG_CONTAINER_SEED, LONG_CONTAINER_MESSAGES, LONG_CONTAINER_KILLS = 5100, 500, 60
+LONG_SEED = int(os.environ.get("NIGHTYARD_DOORS_SEED", "5000"))
+LONG_MESSAGES = int(os.environ.get("NIGHTYARD_DOORS_MESSAGES", "100000"))
+"""The long mode can be run in pieces: other seeds, each with a part of the messages."""
+LONG_CONTAINER_SEED = int(os.environ.get("NIGHTYARD_DOORS_CONTAINER_SEED", "5100"))
+LONG_CONTAINER_MESSAGES = int(os.environ.get("NIGHTYARD_DOORS_CONTAINER_MESSAGES", "500"))
+LONG_CONTAINER_KILLS = max(1, LONG_CONTAINER_MESSAGES * 60 // 500)
 AT_ONCE = 10
 CI_DISK_MB, LONG_DISK_MB = 96, 1500
 RUN_TIMEOUT_S, LONG_TIMEOUT_S = 600, 5400
@@ -54,7 +58,7 @@ async def test_many_messages_pass_the_doors_once_and_in_order(needed: None, judg
 @pytest.mark.long
 @pytest.mark.timeout(LONG_TIMEOUT_S)
 async def test_a_hundred_thousand_messages_pass_the_doors(needed: None, judge: Judge) -> None:
-    """The same, a hundred thousand of them."""
+    """The same, a hundred thousand of them (or what NIGHTYARD_DOORS_MESSAGES says)."""
     await check(LONG_SEED, LONG_MESSAGES, LONG_DISK_MB, judge)
 
 

@@ -4,6 +4,7 @@ agents that are puppets, a clock that is moved, hosts that end at any moment and
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
@@ -23,7 +24,8 @@ from tests.runtime.house_model import ADA, CHATS, MAIN, MAX, OLGA, SIDE, STRANGE
 from tests.runtime.puppets import Order
 
 EXAMPLES, STEPS = 20, 50
-LONG_EXAMPLES, LONG_STEPS = 1000, 100
+LONG_EXAMPLES, LONG_STEPS = int(os.environ.get("NIGHTYARD_HOUSE_EXAMPLES", "1000")), 100
+"""The long mode can be run in pieces of fewer examples: each run makes others."""
 MAX_CRASHES = 4
 """One more in a row, and the group would be held back for a minute."""
 MAX_MESSAGES = 60
