@@ -68,14 +68,14 @@ def file_message(
         if filed is None:
             raise UnknownRow("pending raw update", str(raw_id))
         return Filed(message=read_message(filed), first=False)
-    message_id = MessageId(mint("msg"))
+    message_id, now = MessageId(mint("msg")), transaction.now_text()
     stored = _insert_message(
         transaction, message_id, raw_id, inbound, state=state, group_id=group_id, end_reason=end_reason, note=note
     )
     if notice is not None:
         outbox_rows.put_outbound(transaction, f"{message_id}/notice", notice, None)
         if state is MessageState.REFUSED:
-            transaction.run("note_refusal", person=inbound.person, refused_at=transaction.now_text())
+            transaction.run("note_refusal", person=inbound.person, chat=inbound.chat, refused_at=now)
     if refusal:
         access_rows.count_refusal(transaction, inbound.person, inbound.chat, refusal)
     return Filed(message=stored, first=True)

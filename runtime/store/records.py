@@ -366,7 +366,7 @@ class SenderFacts:
     pairing_pending: bool
     """A pairing code is waiting, so a text that looks like one may be it."""
     refused_at: str | None
-    """When this person was last told no."""
+    """When this person was last told no in this chat."""
     roles: Mapping[GroupId, Role] = field(default_factory=dict)
     """What the person is to agents of the chat, where that is more than everywhere."""
     followed: tuple[Followed, ...] = ()

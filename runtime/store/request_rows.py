@@ -72,7 +72,8 @@ def _ask(transaction: Transaction, filed: Filed, ask: AskOwner) -> AccessRequest
         text, buttons = person_card(request, inbound, ask.groups)
         answer = stranger_notice(request, has_owner=people_rows.has_owner(transaction))
         put_outbound(transaction, f"{message_id}/notice", OutboundMessage(chat=inbound.chat, text=answer), None)
-        transaction.run("note_refusal", person=inbound.person, refused_at=transaction.now_text())
+        told_at = transaction.now_text()
+        transaction.run("note_refusal", person=inbound.person, chat=inbound.chat, refused_at=told_at)
     else:
         is_known = people_rows.person(transaction, inbound.person) is not None
         text, buttons = chat_card(request, inbound, ask.groups, is_known=is_known)

@@ -18,7 +18,7 @@ SELECT s.person, s.name, s.role, s.added_at AS person_at, s.added_by AS person_b
 FROM (SELECT 1) LEFT JOIN identities AS i ON i.identity = :person
 LEFT JOIN persons AS s ON s.person = coalesce(i.person, :person)
 LEFT JOIN person_limits AS l ON l.person = s.person
-LEFT JOIN refusals AS r ON r.person = :person
+LEFT JOIN refusals AS r ON r.person = :person AND r.chat = :chat
 LEFT JOIN bindings AS b ON b.chat = CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE chat = :chat) THEN :chat ELSE :parent END
 LEFT JOIN person_roles AS pr ON pr.person = s.person AND pr.group_id = b.group_id
 LEFT JOIN followed AS f ON f.chat = :chat AND f.group_id = b.group_id
@@ -116,9 +116,9 @@ WHERE day = :day AND submitter IN (SELECT 'person:' || value FROM json_each(:per
 SELECT identity FROM identities WHERE person = :person ORDER BY added_at, identity;
 
 -- name: note_refusal
--- A person has been told no.
-INSERT INTO refusals (person, refused_at) VALUES (:person, :refused_at)
-ON CONFLICT (person) DO UPDATE SET refused_at = excluded.refused_at;
+-- A person has been told no in a chat.
+INSERT INTO refusals (person, chat, refused_at) VALUES (:person, :chat, :refused_at)
+ON CONFLICT (person, chat) DO UPDATE SET refused_at = excluded.refused_at;
 
 -- name: forget_refusal
 -- What a person was told when they were a stranger keeps nothing from being told now.
