@@ -19,6 +19,8 @@ def tasks(group: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
+    for reason in answer["paused"]:
+        click.echo(f"{clean_line(group)} is paused: {clean_line(reason)}")
     rows = [["waits", each["work"], each["chat"], each["since"]] for each in answer["waiting"]]
     rows += [
         [

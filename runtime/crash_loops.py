@@ -18,6 +18,15 @@ FIRST_HOLD_S = 60.0
 LONGEST_HOLD_S = 900.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A group is held back from here on."""
+
+    for_s: float
+    number: int
+    """Of its loop, from 1."""
+
+
 @dataclass(slots=True)
 class _Row:
     crashes: int = 0
@@ -29,11 +38,12 @@ class _Row:
 class CrashLoops:
     """What is known of each group since the host's start."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_hold_s: float = FIRST_HOLD_S) -> None:
+        self._first_hold_s = first_hold_s
         self._rows: dict[GroupId, _Row] = {}
 
-    def crashed(self, group_id: GroupId, now: float) -> float | None:
-        """Note an agent's crash; return for how long its group is held back from here on, None if it is not."""
+    def crashed(self, group_id: GroupId, now: float) -> Hold | None:
+        """Note an agent's crash; return how its group is held back from here on, None if it is not, or is already."""
         row = self._rows.setdefault(group_id, _Row())
         if now - max(row.last_at, row.held_until) > WITHIN_S:
             row.crashes = row.holds = 0
@@ -41,13 +51,17 @@ class CrashLoops:
         row.last_at = now
         if now < row.held_until or (row.crashes < CRASHES and not row.holds):
             return None
-        hold_s = min(FIRST_HOLD_S * float(2 ** min(row.holds, 10)), LONGEST_HOLD_S)
+        hold_s = min(self._first_hold_s * float(2 ** min(row.holds, 10)), LONGEST_HOLD_S)
         row.holds += 1
         row.held_until = now + hold_s
-        return hold_s
+        return Hold(for_s=hold_s, number=row.holds)
 
-    def worked(self, group_id: GroupId) -> None:
-        """Note an attempt that came to its end: the loop is over."""
+    def take_up(self, group_id: GroupId, now: float) -> None:
+        """Go on with a hold that an earlier host began: as if it had just begun, for the shortest time."""
+        self._rows[group_id] = _Row(crashes=CRASHES, last_at=now, holds=1, held_until=now + self._first_hold_s)
+
+    def forget(self, group_id: GroupId) -> None:
+        """End a loop: an attempt worked, or a person says that it is mended."""
         self._rows.pop(group_id, None)
 
     def held_until(self, group_id: GroupId, now: float) -> float | None:

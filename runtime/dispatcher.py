@@ -226,6 +226,7 @@ class Dispatcher:
             self._works.open(tasks)
             try:
                 await self._desk.pauses.load()
+                tasks.create_task(self._desk.crash_holds.run())
                 await self._take_up(tasks)
                 await self._dispatch(tasks)
             finally:
@@ -294,8 +295,7 @@ class Dispatcher:
             tasks.create_task(self._start(start))
         hindrance = Hindrance(is_frozen=is_frozen, no_room=no_room)
         told_at = await self._notices.tell(self._queue, self._parallel, hindrance, self._now())
-        released_at = self._desk.crash_loops.next_release(self._now())
-        due = [at - self._now() for at in (until, told_at, released_at) if at is not None]
+        due = [at - self._now() for at in (until, told_at) if at is not None]
         return max(0.0, min([*due, NO_ROOM_PAUSE_S if no_room else SLOW_REREAD_S]))
 
     async def _start(self, start: StartTask) -> None:
@@ -344,7 +344,7 @@ class Dispatcher:
         group = self._desk.around.groups.ready.get(group_id)
         if group is None or group_id in self._offered or self._desk.pauses.of(group_id):
             return 0
-        return 0 if self._desk.crash_loops.held_until(group_id, self._now()) else group.parallel
+        return group.parallel
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -21,7 +21,7 @@ from runtime.approvals.constraint_terms import Constraint
 from runtime.config import ParsedSettings, Settings
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
-from runtime.crash_loops import CrashLoops
+from runtime.crash_holds import CrashHolds
 from runtime.group import Group, Groups
 from runtime.home import Home
 from runtime.pauses import Pauses
@@ -148,8 +148,8 @@ class TaskDesk:
     """Where the questions of tools go."""
     pauses: Pauses
     """Which groups are held back."""
-    alarm: Callable[[str, str, GroupId], None]
-    """Has an owner read a text about a group, once for a key: (key, text, group). Returns at once."""
+    crash_holds: CrashHolds
+    """Which of them because their agents crash."""
     money: MoneyRoom
     constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
     """What of a group's work somebody is asked about first."""
@@ -157,8 +157,6 @@ class TaskDesk:
     """The names of the chats that a group may send to of its own accord."""
     usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model
     """Which model answers in a chat of a group, where a task names none."""
-    crash_loops: CrashLoops = field(default_factory=CrashLoops)
-    """Which groups are held back because their agents crash."""
     progress: ProgressBook = field(default_factory=ProgressBook)
     """What each task does just now."""
     taken: Callable[[Sequence[StoredMessage]], None] = lambda _: None

@@ -62,7 +62,7 @@ from runtime.task_beginning import build_task, write_long_texts
 from runtime.task_builder import build_assignment, build_lease, build_told, model_of, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
-from runtime.task_words import crash_loop_alarm, failure_text, suspended_text
+from runtime.task_words import failure_text, suspended_text
 from runtime.uncertainty import may_have_changed_something
 
 log = logging.getLogger(__name__)
@@ -283,7 +283,7 @@ class TaskRun:
         if isinstance(outcome, Done | StoppedBy) and last_seq is not None and not self._is_interrupted:
             stopped = TaskResult(status=TaskStatus.STOPPED, reason=self._stop_reason)
             result = outcome.result if isinstance(outcome, Done) else stopped
-            self._desk.crash_loops.worked(self.group_id)
+            self._desk.crash_holds.worked(self.group_id)
             if isinstance(outcome, Done) and await self._waits_for_money(outcome, task):
                 return self._stopped_end() if self._stopped.is_set() else None
             return EndTask(result=result, seq=last_seq, last_step=outcome.last_step)
@@ -295,7 +295,8 @@ class TaskRun:
         reason = end_reason(outcome)
         if isinstance(outcome, LOST) and await self._desk.store.read(waits_for_answer, self.task_id):
             return await self._suspend(reason)
-        self._watch_crashes(outcome)
+        if reason.partition(":")[0] in TAKEN_BY_CRASH:
+            await self._desk.crash_holds.crashed(self.group_id, self.task_id)
         attempts = await self._desk.store.attempts_of(self._row.task_id)
         if attempts:
             last = attempts[-1]
@@ -310,16 +311,6 @@ class TaskRun:
         extra = {"action": "attempt_again", "task_id": task.task_id, "reason": reason, "after_s": decision.after_s}
         log.warning("an attempt ended, another follows", extra=extra)
         return await self._wait(decision.after_s)
-
-    def _watch_crashes(self, outcome: AttemptOutcome) -> None:
-        """Hold the group back if its agents crash again and again, and tell an owner."""
-        if end_reason(outcome).partition(":")[0] not in TAKEN_BY_CRASH:
-            return
-        hold_s = self._desk.crash_loops.crashed(self.group_id, time.monotonic())
-        if hold_s is not None:
-            extra = {"action": "crash_loop", "group_id": self.group_id, "hold_s": hold_s}
-            log.error("agents crash again and again; the group is held back", extra=extra)
-            self._desk.alarm(f"crash_loop:{self.task_id}", crash_loop_alarm(self.group_id, hold_s), self.group_id)
 
     async def _suspend(self, reason: str) -> EndTask | None:
         """Have the task wait without a container; return its end if it was stopped meanwhile."""

@@ -93,11 +93,11 @@ def paused_text(group_id: str, reasons: Sequence[str], *, is_of_money: bool = Fa
     return f"⏸ {group_id} is paused{why}; your message is kept and waits.\nTo mend it: {mend}"
 
 
-def crash_loop_text(group_id: str, left_s: float) -> str:
-    minutes = max(1, round(left_s / 60))
+def crash_loop_reason(group_id: str, hold_s: float) -> str:
+    """Return why a group is held back whose agents crash again and again, and what mends it."""
     return (
-        f"⚠ {group_id} has crashed several times in a row and is tried again in about {minutes} min; your message is "
-        "kept and waits.\nTo mend it: `nightyard logs host` tells more"
+        f"its agent crashed several times in a row and is tried again by itself within {round(hold_s / 60)} min; "
+        f"`nightyard logs host` says why, `nightyard resume {group_id}` tries it at once"
     )
 
 
@@ -105,8 +105,8 @@ def crash_loop_alarm(group_id: str, hold_s: float) -> str:
     """Return what an owner reads when a group's agents crash again and again."""
     return (
         f"⚠ The agent `{group_id}` crashes again and again. Nothing of it starts for {round(hold_s / 60)} min, then it "
-        "is tried again; messages are kept. `nightyard logs host` tells more; /pause in a chat of its own holds it "
-        "back until /resume."
+        "is tried again, after longer and longer waits; messages are kept. `nightyard logs host` tells more; /resume "
+        f"in a chat of its own (or `nightyard resume {group_id}`) tries it at once, /pause holds it back until /resume."
     )
 
 

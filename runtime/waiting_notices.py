@@ -15,7 +15,6 @@ from runtime.pauses import BUDGET
 from runtime.session_queue import SessionQueue, Waiting
 from runtime.task_desk import TaskDesk
 from runtime.task_words import (
-    crash_loop_text,
     dropped_text,
     frozen_text,
     no_room_text,
@@ -58,7 +57,7 @@ class WaitingNotices:
         """Tell what there is to tell; return when the next message is to be told its place, None: no one is."""
         due = None
         for work, (waiting, since) in list(self._untold.items()):
-            text = self._wrong(waiting, hindrance, now)
+            text = self._wrong(waiting, hindrance)
             if not text and now < since + PLACE_AFTER_S:
                 due = min(due or since + PLACE_AFTER_S, since + PLACE_AFTER_S)
             elif text or (text := self._place(queue, parallel, waiting, now)):
@@ -66,7 +65,7 @@ class WaitingNotices:
                 self._untold.pop(work, None)
         return due
 
-    def _wrong(self, waiting: Waiting, hindrance: Hindrance, now: float) -> str:
+    def _wrong(self, waiting: Waiting, hindrance: Hindrance) -> str:
         """Return what is wrong, empty if it waits for its turn only."""
         group_id = waiting.group_id
         if hindrance.is_frozen:
@@ -76,9 +75,6 @@ class WaitingNotices:
         if pauses := self._desk.pauses.of(group_id):
             is_of_money = all(each.cause == BUDGET for each in pauses)
             return paused_text(group_id, [each.reason for each in pauses], is_of_money=is_of_money)
-        held_until = self._desk.crash_loops.held_until(group_id, now)
-        if held_until is not None:
-            return crash_loop_text(group_id, held_until - now)
         if hindrance.no_room is not None:
             return no_room_text(hindrance.no_room.message, hindrance.no_room.mend)
         return ""

@@ -64,7 +64,7 @@ def conversations_room(
             **pause_handlers(pauses, store),
             **model_handlers(models, store),
             **memory_handlers(memory, store),
-            **work_handlers(store, state, fork),
+            **work_handlers(store, state, fork, pauses),
         },
         parts=(compactor.run, keeper.run, menus.run),
     )

@@ -42,6 +42,7 @@ from runtime.control.money import money_verbs
 from runtime.control.people import people_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
+from runtime.crash_holds import CrashHolds
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.history.history import Histories
@@ -216,7 +217,7 @@ class Host:
                 histories=self._histories,
                 waiting=self._waiting,
                 pauses=self._pauses,
-                alarm=self._alarm.tell,
+                crash_holds=CrashHolds(self._pauses, self._alarm.tell),
                 constraints=self._decisions.book.of,
                 usual_model=self._models.model_of,
                 progress=self._progress,

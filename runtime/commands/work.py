@@ -14,6 +14,7 @@ from protocol.plain_text import escape
 from runtime.access import reaches
 from runtime.commands.asker import demand, group_here, role_here
 from runtime.commands.desk import Answer, Given, HandlerTable
+from runtime.pauses import Pauses
 from runtime.refusal import OperationRefused
 from runtime.sessions.records import TaskLine, WaitingLine
 from runtime.skill_catalogue import load_skills
@@ -28,7 +29,7 @@ DESCRIPTION_CHARS = 200
 OPEN = ("running", "suspended")
 
 
-def work_handlers(store: Store, around: Surroundings, fork: Path) -> HandlerTable:
+def work_handlers(store: Store, around: Surroundings, fork: Path, pauses: Pauses) -> HandlerTable:
     """Return the handlers of /tasks and /skills."""
 
     async def tasks(given: Given) -> Answer:
@@ -48,7 +49,8 @@ def work_handlers(store: Store, around: Surroundings, fork: Path) -> HandlerTabl
         shown = pick_tasks(found)
         may_stop = reaches(await role_here(store, given), "member")
         buttons = stop_buttons(shown) if may_stop else ()
-        return Answer(text=build_tasks(shown, waiting, datetime.now(UTC)), buttons=buttons)
+        text = build_tasks(shown, waiting, datetime.now(UTC), pauses.reasons(group_id))
+        return Answer(text=text, buttons=buttons)
 
     async def skills(given: Given) -> Answer:
         group_id = await group_here(store, given)
@@ -74,12 +76,15 @@ def pick_tasks(found: Sequence[TaskLine]) -> tuple[TaskLine, ...]:
     return (*sorted(is_open, key=lambda each: each.created_at), *ended[:LAST_ENDED])
 
 
-def build_tasks(tasks: Sequence[TaskLine], waiting: Sequence[WaitingLine], now: datetime) -> str:
+def build_tasks(
+    tasks: Sequence[TaskLine], waiting: Sequence[WaitingLine], now: datetime, held_back: Sequence[str] = ()
+) -> str:
     lines = [f"- {_state(task)} {_age(task.ended_at or task.created_at, now)} · `{task.task_id}`" for task in tasks]
     waits = [f"- waits {_age(each.since, now)} · `{each.work}`" for each in waiting[:MAX_WAITING]]
     if len(waiting) > MAX_WAITING:
         waits.append(f"- … and {len(waiting) - MAX_WAITING} more that wait")
-    return "\n".join([*waits, *lines]) or "Nothing runs or waits here, and nothing has."
+    held = [f"⏸ Paused: {reason}." for reason in held_back]
+    return "\n".join([*held, *waits, *lines]) or "Nothing runs or waits here, and nothing has."
 
 
 def stop_buttons(tasks: Sequence[TaskLine]) -> tuple[Button, ...]:

@@ -151,6 +151,7 @@ def conversation_verbs(
         found = await store.read(session_rows.tasks_of_group, known(given.group), MAX_TASKS)
         waiting = await store.read(session_rows.waiting_of_group, given.group, MAX_TASKS)
         return {
+            "paused": list(pauses.reasons(given.group)),
             "waiting": [{"work": each.work, "chat": each.chat, "since": each.since} for each in waiting],
             "tasks": [
                 {

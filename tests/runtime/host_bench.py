@@ -60,6 +60,7 @@ from runtime.config import ParsedSettings, parse_settings
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine, ContainerState
 from runtime.container_session import CannotStart, ContainerSession
+from runtime.crash_holds import CrashHolds
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.door import DoorFolder
@@ -541,7 +542,7 @@ class HostBench:
                 waiting=self.waiting,
                 pauses=self.pauses,
                 constraints=self.constraints,
-                alarm=lambda key, text, _: self.alarms.append((key, text)),
+                crash_holds=CrashHolds(self.pauses, lambda key, text, _: self.alarms.append((key, text))),
                 histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
             )
             self.dispatcher = Dispatcher(self.desk)

@@ -9,14 +9,16 @@ A, B = GroupId("a"), GroupId("b")
 
 
 def crash(loops: CrashLoops, times: int, now: float) -> list[float | None]:
-    return [loops.crashed(A, now) for _ in range(times)]
+    """Return the hold after each crash."""
+    holds = [loops.crashed(A, now) for _ in range(times)]
+    return [None if hold is None else hold.for_s for hold in holds]
 
 
 def test_a_few_crashes_are_no_loop() -> None:
     """Fewer than a loop's, or with a task that worked between them, hold nothing back."""
     loops = CrashLoops()
     assert crash(loops, CRASHES - 1, 0.0) == [None] * (CRASHES - 1)
-    loops.worked(A)
+    loops.forget(A)
     assert crash(loops, CRASHES - 1, 1.0) == [None] * (CRASHES - 1)
     assert loops.held_until(A, 1.0) is None
 
@@ -37,11 +39,12 @@ def test_each_next_crash_holds_it_longer() -> None:
     crash(loops, CRASHES, now)
     for _ in range(8):
         now = loops.held_until(A, now) or now
-        hold_s = loops.crashed(A, now)
-        assert hold_s is not None
-        holds.append(hold_s)
-    assert holds[:3] == [120.0, 240.0, 480.0]
-    assert max(holds) == LONGEST_HOLD_S
+        hold = loops.crashed(A, now)
+        assert hold is not None
+        holds.append(hold)
+    assert [hold.for_s for hold in holds[:3]] == [120.0, 240.0, 480.0]
+    assert [hold.number for hold in holds[:3]] == [2, 3, 4]
+    assert max(hold.for_s for hold in holds) == LONGEST_HOLD_S
 
 
 def test_crashes_far_apart_are_no_loop() -> None:
@@ -50,13 +53,21 @@ def test_crashes_far_apart_are_no_loop() -> None:
     crash(loops, CRASHES, 0.0)
     later = FIRST_HOLD_S + WITHIN_S + 1
     assert crash(loops, CRASHES - 1, later) == [None] * (CRASHES - 1)
-    assert loops.crashed(A, later) == FIRST_HOLD_S
+    assert crash(loops, 1, later) == [FIRST_HOLD_S]
 
 
 def test_one_that_works_ends_the_loop() -> None:
     """Nothing is held any more, at once."""
     loops = CrashLoops()
     crash(loops, CRASHES, 0.0)
-    loops.worked(A)
+    loops.forget(A)
     assert loops.held_until(A, 1.0) is None
     assert loops.next_release(1.0) is None
+
+
+def test_a_hold_that_is_taken_up_is_the_shortest_and_the_next_one_longer() -> None:
+    """A new host tries soon; if that crashes as well, it is the same loop."""
+    loops = CrashLoops()
+    loops.take_up(A, 100.0)
+    assert loops.held_until(A, 100.0) == 100.0 + FIRST_HOLD_S
+    assert crash(loops, 1, 100.0 + FIRST_HOLD_S) == [2 * FIRST_HOLD_S]

@@ -129,11 +129,16 @@ async def test_the_verbs_do_what_the_commands_do(house: House) -> None:
     assert isinstance(exported, dict)
     assert exported["name"].startswith("conversation-")
     await client.request("session_resume", {"chat": CHAT, "session": session})
-    await client.request("pause", {"group": "main"})
+    await client.request("pause", {"group": "main", "reason": "it is being mended"})
+    held = await client.request("tasks", {"group": "main"})
+    assert isinstance(held, dict)
+    assert held["paused"] == ["it is being mended"]
+    assert "⏸ Paused: it is being mended." in await answer_to(house, "/tasks")
     assert await client.request("resume", {"group": "main"}) == {"is_lifted": True, "left": []}
     tasks = await client.request("tasks", {"group": "main"})
     assert isinstance(tasks, dict)
     assert tasks["tasks"]
+    assert tasks["paused"] == []
     for verb, arguments, code in (
         ("session_resume", {"chat": CHAT, "session": "9"}, "unknown_session"),
         ("session_export", {}, "usage"),
