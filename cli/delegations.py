@@ -23,5 +23,7 @@ def delegations(number: int, as_json: bool) -> None:
     for one in answer["delegations"]:
         state = {True: "done", False: "failed", None: one["state"]}[one["is_done"]]
         at = one["asked_at"][:19].replace("T", " ")
-        rows.append([at, " > ".join([*one["behind"], one["to"]]), state, cut(clean_line(one["prompt"]), 60)])
+        rows.append(
+            [at, " > ".join([*one["behind"], one["to"]]), state, cut(clean_line(" ".join(one["prompt"].split())), 60)]
+        )
     click.echo(table(rows) if rows else "No agent has asked another yet: docs/delegation.md says how one may.")

@@ -14,9 +14,11 @@ from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.task_wait import exit_code_of, wait_for
 from protocol.codec import ShapeError, from_json
+from protocol.task import Limits
 from protocol.tasks import Submit
 
 KEYS = tuple(Submit.__annotations__)
+LIMITS = tuple(Limits.__annotations__)
 
 
 @click.group()
@@ -109,22 +111,38 @@ def _read_spec(spec: str) -> dict[str, Any]:
     """Return the spec's object; CliProblem for what is none, with its key."""
     try:
         text = sys.stdin.read() if spec == "-" else Path(spec).read_text("utf-8")
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_object)
     except OSError as error:
         raise CliProblem(f"{spec} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CliProblem(f"{spec} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CliProblem(f"{spec} is not JSON: {error}", exit_code=NOT_UNDERSTOOD) from error
     if not isinstance(value, dict):
         raise CliProblem(f"{spec} is not a JSON object", exit_code=NOT_UNDERSTOOD)
-    unknown = sorted(set(value) - set(KEYS))
-    if unknown:
-        message = f"{spec}: {unknown[0][:40]!r} is not a key of a task (known: {', '.join(KEYS)})"
-        raise CliProblem(message, exit_code=NOT_UNDERSTOOD)
+    _check_keys(value, KEYS, f"{spec}: ", "a task")
+    if isinstance(value.get("limits"), dict):
+        _check_keys(value["limits"], LIMITS, f"{spec}: limits: ", "limits")
     try:
         from_json(Submit, value, spec)
     except ShapeError as error:
         raise CliProblem(str(error), exit_code=NOT_UNDERSTOOD) from error
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a spec; ValueError for a key that stands in it twice, since one would be ignored."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name[:40]!r} stands twice in one object")
+        found[name] = value
+    return found
+
+
+def _check_keys(value: dict[str, Any], known: tuple[str, ...], where: str, what: str) -> None:
+    unknown = sorted(set(value) - set(known))
+    if unknown:
+        message = f"{where}{unknown[0][:40]!r} is not a key of {what} (known: {', '.join(known)})"
+        raise CliProblem(message, exit_code=NOT_UNDERSTOOD)
 
 
 def _print(value: Any) -> None:

@@ -317,6 +317,8 @@ class _Connection:
             raise _Gone  # a stream that cannot be ended well is cut
         body = json.dumps(value, ensure_ascii=False).encode()
         own = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+        if self._http.their_state is h11.SEND_BODY:
+            own["connection"] = "close"  # what it says was not read: its next request is for another connection
         await self._send(h11.Response(status_code=status, headers=_pairs(own)), h11.Data(data=body), h11.EndOfMessage())
 
     async def begin_stream(self, headers: Mapping[str, str]) -> None:

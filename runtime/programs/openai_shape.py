@@ -66,6 +66,8 @@ def read_chat(body: bytes, idempotency_key: str) -> ChatRequest:
         if value.get(key) not in (None, False, [], "none", ["text"]):
             message = f"`{key}` is not supported: the agent has tools of its own."
             raise BadRequest(message, code="unsupported_parameter", param=key)
+    if value.get("stop") not in (None, [], ""):
+        raise BadRequest("`stop` is not supported: an answer is whole.", code="unsupported_parameter", param="stop")
     if value.get("n") not in (None, 1):
         raise BadRequest("`n` must be 1.", code="unsupported_parameter", param="n")
     model = value.get("model")

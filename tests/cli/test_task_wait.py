@@ -37,6 +37,12 @@ def test_exit_codes(state: str, status: str | None, code: int) -> None:
         ("[]", "is not a JSON object"),
         (json.dumps({"group": "main", "inputs": 1}), "'inputs' is not a key of a task (known: group, input"),
         (json.dumps({"group": "main"}), "input: is missing"),
+        ('{"group": "main", "group": "side", "input": "x"}', "the key 'group' stands twice"),
+        ("[" * 100_000, "is not JSON"),
+        (
+            json.dumps({"group": "main", "input": "x", "limits": {"model_cals": 1}}),
+            "limits: 'model_cals' is not a key of limits (known: model_calls",
+        ),
         (json.dumps({"group": "main", "input": "x", "effects": "loud"}), "expected one of live, shadow, twin"),
     ],
 )

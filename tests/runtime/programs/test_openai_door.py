@@ -201,6 +201,12 @@ async def test_web_pages_and_strangers_are_refused(door: Door) -> None:
     assert (await door.ask("GET", "/v1/models", None, host=f"localhost:{door.port}")).status == 200
 
 
+async def test_a_connection_whose_request_was_not_read_says_that_it_ends(door: Door) -> None:
+    """A body for another path is not read: the answer says so, or a client that pools would ask into a closed one."""
+    answer = await door.ask("POST", "/v1/embeddings", {"model": "main", "input": "x"}, connection="keep-alive")
+    assert (answer.status, answer.headers["connection"]) == (404, "close")
+
+
 @pytest.mark.parametrize(
     ("value", "status", "code"),
     [
@@ -213,6 +219,7 @@ async def test_web_pages_and_strangers_are_refused(door: Door) -> None:
         ({"model": "main", "messages": [{"role": "robot", "content": "x"}]}, 400, "invalid_request"),
         ({"model": "main", "messages": USER, "tools": [{}]}, 400, "unsupported_parameter"),
         ({"model": "main", "messages": USER, "n": 2}, 400, "unsupported_parameter"),
+        ({"model": "main", "messages": USER, "stop": ["\n"]}, 400, "unsupported_parameter"),
         ({"model": "main", "messages": USER, "max_tokens": "many"}, 400, "invalid_request"),
         (
             {"model": "main", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
