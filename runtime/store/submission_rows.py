@@ -117,11 +117,12 @@ def claim(transaction: Transaction, submission_id: SubmissionId) -> Claim:
 
 
 def cancel(transaction: Transaction, submission_id: SubmissionId, reason: str) -> TaskRow | None:
-    """End a queued submission as a task that was stopped before it began; None if it is not queued any more."""
+    """End a queued submission as a task that was stopped before it began; None if it is not queued any more. Its
+    session may be busy: one that does not run holds nothing."""
     stored = submission(transaction, submission_id)
     if stored is None or stored.state != "queued":
         return None
-    row = _make_task(transaction, stored)
+    row = _make_task(transaction, stored, state="suspended")
     result = TaskResult(status=TaskStatus.STOPPED, reason=reason)
     task_rows.finish_task(
         transaction,
@@ -147,7 +148,7 @@ def _claimable(transaction: Transaction, submission_id: SubmissionId) -> StoredS
     return stored
 
 
-def _make_task(transaction: Transaction, stored: StoredSubmission) -> TaskRow:
+def _make_task(transaction: Transaction, stored: StoredSubmission, state: str = "running") -> TaskRow:
     new = stored.new
     transaction.run("claim_submission", submission_id=stored.submission_id)
     return task_rows.insert_task(
@@ -159,7 +160,7 @@ def _make_task(transaction: Transaction, stored: StoredSubmission) -> TaskRow:
             submitter=new.submitter,
             chat=new.chat,
             reply_to=None,
-            state="running",
+            state=state,
             created_at=transaction.now_text(),
             submission_id=stored.submission_id,
         ),

@@ -85,6 +85,7 @@ def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
         submission_id=row.submission_id,
         chat=row.chat,
         reply_to=row.reply_to,
+        state=row.state,
         created_at=row.created_at,
     )
     append(

@@ -168,6 +168,22 @@ async def test_cancelled_while_it_waits_it_ends_as_a_task_that_was_stopped(bench
     assert bench.room.taken == 0
 
 
+async def test_what_waits_behind_a_task_of_its_session_can_be_stopped(bench: HostBench) -> None:
+    """A /stop in a chat ends the task that runs there and the schedule's work that waits for it, both."""
+    bench.room.scripts = [work_until_stopped]
+    chat = ChatKey("stage:1")
+    async with bench.host():
+        await bench.say("one", chat=chat)
+        await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
+        submitted = await bench.submissions.submit(replace(WORK, chat=chat, session="chat"))
+        async with asyncio.timeout(TIMEOUT_S):
+            stopped = await bench.dispatcher.stop_chat(chat, "stopped by a person")
+        assert len(stopped.tasks) == 1
+        assert (await ended(bench, submitted)).state == "stopped"
+        await bench.idle()
+    assert bench.room.taken == 1
+
+
 async def test_cancelled_while_it_runs_it_is_stopped(bench: HostBench) -> None:
     """Its container is gone within two seconds."""
     bench.room.scripts = [work_until_stopped]

@@ -2,8 +2,8 @@
 
 -- name: insert_task
 -- A task of claimed messages, or of a submission.
-INSERT INTO tasks (task_id, group_id, session_id, submitter, submission_id, chat, reply_to, created_at)
-VALUES (:task_id, :group_id, :session_id, :submitter, :submission_id, :chat, :reply_to, :created_at);
+INSERT INTO tasks (task_id, group_id, session_id, submitter, submission_id, chat, reply_to, state, created_at)
+VALUES (:task_id, :group_id, :session_id, :submitter, :submission_id, :chat, :reply_to, :state, :created_at);
 
 -- name: running_task_of_session
 -- The task that a session is busy with.
