@@ -1,7 +1,7 @@
 """Calls that a constraint names: asked about before they are made, or never made.
 
-The host checks what an agent announces; this is where the asking begins. The answer of a person who takes long comes
-as the call's output to a later attempt (`protocol/link.py`), so it says what to do.
+The host checks what an agent announces; this is where the asking begins. Where a person takes long, a no comes as the
+call's output to a later attempt, and after a yes that attempt makes the very call (`Assignment.approved`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.host_link import HostLink
-from protocol.link import Ask
+from protocol.link import Ask, approval_id
 from protocol.tool_rules import ToolRule, find_rule
 from protocol.transcript import ToolCall, ToolOutput
 
@@ -29,7 +29,8 @@ def refusal_of(call: ToolCall, rules: Sequence[ToolRule], link: HostLink) -> Too
     if rule.then == "deny":
         return ToolOutput(call_id=call.call_id, text=_NEVER, is_error=True)
     payload = {"tool": call.name, "arguments": call.arguments}
-    answered = link.ask(Ask(call_id=call.call_id, kind="approval", timeout_s=_PATIENCE_S, payload=payload))
+    question = Ask(call_id=approval_id(call.call_id), kind="approval", timeout_s=_PATIENCE_S, payload=payload)
+    answered = link.ask(question)
     if not answered.is_error and answered.answer.startswith(APPROVED):
         return None
     return ToolOutput(call_id=call.call_id, text=answered.answer, is_error=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from agents.host_link import HostLink
+from agents.host_link import FileAnswer, HostLink
 from protocol.link import FILE_CHUNK_BYTES, FileAccepted, FileChunk, FileOffer, FileRefused, FileStored
 
 ANSWER_TIMEOUT_S = 60.0
@@ -24,9 +24,10 @@ def send_file(
     size: int,
     caption: str = "",
     is_for_agent: bool = False,
+    to: str = "",
 ) -> None:
     """Return when the host has stored the file; raise FileNotSent, Interrupted."""
-    offer = FileOffer(call_id=call_id, name=name, size=size, caption=caption, is_for_agent=is_for_agent)
+    offer = FileOffer(call_id=call_id, name=name, size=size, caption=caption, is_for_agent=is_for_agent, to=to)
     for _ in range(MAX_OFFERS):
         if _is_sent(link, descriptor, offer):
             return
@@ -59,6 +60,14 @@ def _is_sent(link: HostLink, descriptor: int, offer: FileOffer) -> bool:
         if not offer.size:
             break
     stored = link.wait_file_answer(
-        lambda frame: isinstance(frame, FileStored) and frame.file_id == file_id, connection, ANSWER_TIMEOUT_S
+        lambda frame: frame.file_id == file_id if isinstance(frame, FileStored) else _refuses(frame, offer),
+        connection,
+        ANSWER_TIMEOUT_S,
     )
+    if isinstance(stored, FileRefused):
+        raise FileNotSent(stored.reason)
     return stored is not None
+
+
+def _refuses(frame: FileAnswer, offer: FileOffer) -> bool:
+    return isinstance(frame, FileRefused) and frame.call_id == offer.call_id

@@ -92,6 +92,8 @@ class Loop:
         if not turn.calls:
             return _result(turn.text, "end")
         for call in self._uncertain:
+            if call.call_id in self._assignment.approved:
+                continue  # it was asked about, and not made
             self._store_output(ToolOutput(call_id=call.call_id, text=MAY_HAVE_HAPPENED, is_error=True))
         self._run_calls(turn, {})
         return None
@@ -144,17 +146,18 @@ class Loop:
         for call in turn.calls:
             if call.call_id in self._outputs:
                 continue
-            self._link.store_step(started_step(self._take_index(), call))
+            if call.call_id not in self._assignment.approved:  # else that step is there already
+                self._link.store_step(started_step(self._take_index(), call))
             problem = faulty.get(call.call_id)
             self._store_output(failed_output(call, problem) if problem else self._run_tool(call))
         self._entries += [turn, tool_entry(turn.calls, self._outputs)]
         self._outputs = {}
 
     def _run_tool(self, call: ToolCall) -> ToolOutput:
-        if self._assignment.constraints:
+        if self._assignment.constraints and call.call_id not in self._assignment.approved:
             from agents.constraints import refusal_of  # late: few agents have any
 
-            with self._activity.during("waiting"):
+            with self._activity.during("tool"):  # `waiting` is for a task
                 refused = refusal_of(call, self._assignment.constraints, self._link)
             if refused is not None:
                 return refused

@@ -116,10 +116,18 @@ class _Life:
             patience=self._patience,
             retry_limits=self._retry_limits,
         )
-        toolbox = self._toolbox(assignment.skills, assignment.delegates)
+        toolbox = self._toolbox(
+            assignment.skills, assignment.delegates, assignment.destinations, assignment.without
+        )
         return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
 
-    def _toolbox(self, skills: Sequence[SkillCard], delegates: Sequence[AgentCard] = ()) -> Toolbox:
+    def _toolbox(
+        self,
+        skills: Sequence[SkillCard],
+        delegates: Sequence[AgentCard] = (),
+        destinations: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> Toolbox:
         return Toolbox(
             places=self._places,
             link=self._link,
@@ -127,6 +135,8 @@ class _Life:
             refusals=self._refusals,
             skill_names=frozenset(card.name for card in skills),
             delegates=delegates,
+            destinations=destinations,
+            without=without,
         )
 
     # -- the link's thread --------------------------------------------------------------------------------------

@@ -83,6 +83,26 @@ class HasMarks(Protocol):
 
 
 @runtime_checkable
+class HasEdits(Protocol):
+    """A channel whose platform lets us change what we have said."""
+
+    async def edit(self, chat: ChatKey, message: PlatformMessageId, text: str) -> None:
+        """Have a message of ours say something else (Markdown); raise DeliveryFailed."""
+
+
+@runtime_checkable
+class HasReactions(Protocol):
+    """A channel whose platform lets us put an emoji under a message."""
+
+    def why_no_reaction(self, emoji: str) -> str:
+        """Return why the platform does not take an emoji, and what it does take; empty where it does."""
+
+    async def react(self, chat: ChatKey, message: PlatformMessageId, emoji: str) -> None:
+        """Put an emoji under a message, in the place of ours there; an empty one takes that away. Raise
+        DeliveryFailed."""
+
+
+@runtime_checkable
 class HasKept(Protocol):
     """A channel that keeps what was said to a chat in files of its own."""
 

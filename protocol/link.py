@@ -77,6 +77,12 @@ class Assignment(Record):
     """Calls that a person is asked about before they are made, or that are never made."""
     delegates: tuple[AgentCard, ...] = ()
     """The agents that this one may ask."""
+    destinations: tuple[str, ...] = ()
+    """The names of the chats that it may send to, beside the one that it answers."""
+    without: tuple[str, ...] = ()
+    """The tools that it does not have here (`protocol/tools.py`)."""
+    approved: tuple[str, ...] = ()
+    """Calls of the steps that a person has said yes to since, and that have not been made: they are made first."""
 
 
 class Stop(Record):
@@ -132,6 +138,8 @@ class FileOffer(Record):
     caption: str = ""
     is_for_agent: bool = False
     """It is for another agent, which is asked next, and not for the person."""
+    to: str = ""
+    """The name of a destination; empty: the chat that the task answers."""
 
 
 class FileAccepted(Record):
@@ -140,6 +148,8 @@ class FileAccepted(Record):
 
 
 class FileRefused(Record):
+    """The answer to an offer; or in FileStored's place, where a whole file may not go where it was to."""
+
     call_id: str
     reason: str
 
@@ -171,6 +181,11 @@ class Ask(Record):
     """Then the host answers that nobody did."""
     payload: Json = None
     """What the kind's room needs."""
+
+
+def approval_id(call_id: str) -> str:
+    """Return the call id of the question whether a call may be made: the call itself may have one of its own."""
+    return f"{call_id}?"
 
 
 class Answered(Record):

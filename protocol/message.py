@@ -86,6 +86,12 @@ class OutboundMessage(Record):
     idempotency_key: str = ""
     """(task, step): platforms that take one get it."""
     labels: Mapping[str, str] | None = None
+    act: Literal["say", "edit", "react"] = "say"
+    """`edit`: `text` takes the place of what a message says; `react`: it is an emoji under one, or takes that away."""
+    about: PlatformMessageId | None = None
+    """The message that an act is about; None: the host asks its platform's receipt for `about_key`."""
+    about_key: str = ""
+    """The idempotency key of a message of ours."""
 
 
 class Receipt(Record):

@@ -15,7 +15,8 @@ from protocol.link import Ask, Delta, Finished, Progress, StepTaken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileArrived:
-    """A whole file that the agent wants a person to have. Store it, then call `session.file_stored(file_id)`."""
+    """A whole file that the agent wants a person to have. Store it, then call `session.file_stored(file_id)`, or
+    `session.file_refused`."""
 
     file_id: FileId
     call_id: str
@@ -28,6 +29,8 @@ class FileArrived:
     caption: str
     is_for_agent: bool = False
     """It is for another agent, and not for a person."""
+    to: str = ""
+    """The name of a destination; empty: the chat of the task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

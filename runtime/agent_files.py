@@ -90,6 +90,7 @@ class FileReceiver:
             size=file.received,
             caption=file.offer.caption[:MAX_CAPTION_CHARS],
             is_for_agent=file.offer.is_for_agent,
+            to=file.offer.to[:MAX_NAME_CHARS],
         )
 
     def note_stored(self, file_id: FileId) -> None:
@@ -97,6 +98,14 @@ class FileReceiver:
         file = self._incoming.pop(file_id, None)
         if file is not None:
             self._stored[file.offer.call_id] = file_id
+
+    def refuse(self, file_id: FileId) -> str:
+        """Remove an arrived file that the owner does not take; return its call, empty for one that is not known."""
+        file = self._incoming.get(file_id)
+        if file is None:
+            return ""
+        self._discard(file)
+        return file.offer.call_id
 
     def discard_unfinished(self) -> None:
         """Remove what did not arrive whole; what arrived is the owner's."""

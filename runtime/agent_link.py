@@ -29,7 +29,18 @@ from protocol.frames import (
     is_at_least,
 )
 from protocol.ids import DoorId, FileId
-from protocol.link import AGENT_FRAMES, Ack, Assignment, FileChunk, FileOffer, FileStored, Heartbeat, Hello, Welcome
+from protocol.link import (
+    AGENT_FRAMES,
+    Ack,
+    Assignment,
+    FileChunk,
+    FileOffer,
+    FileRefused,
+    FileStored,
+    Heartbeat,
+    Hello,
+    Welcome,
+)
 from runtime.agent_events import AgentBack, AgentMisbehaved, AgentSilent, AgentUnassigned, StrangerRefused
 from runtime.agent_files import FileReceiver
 from runtime.agent_link_rules import (
@@ -171,6 +182,12 @@ class AgentLink:
         self._files.note_stored(file_id)
         self._memory = replace(self._memory, stored_files=self._files.stored)
         await self.send(FileStored(file_id=file_id))
+
+    async def file_refused(self, file_id: FileId, reason: str) -> None:
+        """Tell the agent that a file that has arrived goes nowhere, and why; a lost agent offers it again."""
+        call_id = self._files.refuse(file_id)
+        if call_id:
+            await self.send(FileRefused(call_id=call_id, reason=reason))
 
     async def send(self, frame: object) -> bool:
         """Send a frame; False if the agent is not there to take it."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from protocol.ids import AttemptId, FileId
 from protocol.link import Ask, Assignment, Delta, Finished, Progress, StepTaken
-from protocol.message import OutboundMessage
 from protocol.task import Lease, Task
 from runtime.agent_events import (
     AgentBack,
@@ -43,6 +43,7 @@ from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.delegation.records import HandedFile
 from runtime.insist import insist
+from runtime.refusal import OperationRefused
 from runtime.store.delegation_rows import add_handed_file
 from runtime.store.errors import StepOutOfOrder
 from runtime.store.records import AttemptRow, LastStep, OutboxRow, TaskRow
@@ -51,7 +52,6 @@ from runtime.task_desk import AgentSession, TaskDesk
 log = logging.getLogger(__name__)
 
 MAX_CALL_ID_CHARS = 200
-MAX_CAPTION_CHARS = 1_000
 
 
 class Attempt:
@@ -83,7 +83,14 @@ class Attempt:
     async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
         self._schema = task.result_schema
-        self._gate = ToolGate(self._desk.store, task.task_id, assignment.constraints)
+        self._row = replace(self._row, spec=task)
+        self._gate = ToolGate(
+            self._desk.store,
+            task.task_id,
+            assignment.constraints,
+            without=assignment.without,
+            steps=assignment.steps,
+        )
         try:
             async with asyncio.timeout(None) as self._starting:
                 if self._stop_reason:
@@ -243,7 +250,13 @@ class Attempt:
     async def _store_file(self, session: AgentSession, event: FileArrived) -> AttemptOutcome | None:
         if len(event.call_id) > MAX_CALL_ID_CHARS:
             return Misbehaved(code="wrong_shape", detail="a call id without end")
-        if event.is_for_agent or self._row.submitter.startswith("group:"):
+        if not event.is_for_agent:
+            try:
+                await self._desk.files.file_arrived(self._row, event)
+            except OperationRefused as refused:
+                await session.file_refused(event.file_id, f"{refused.message}.")
+                return None
+        if event.is_for_agent or (self._row.submitter.startswith("group:") and not event.to):
             file = HandedFile(
                 task_id=self._row.task_id,
                 call_id=event.call_id,
@@ -252,17 +265,6 @@ class Attempt:
                 size_bytes=event.size,
             )
             await insist(lambda: self._desk.store.write(add_handed_file, file, self._row.group_id), "a file")
-        if self._row.chat is not None and not event.is_for_agent:
-            message = OutboundMessage(
-                chat=self._row.chat,
-                text=event.caption[:MAX_CAPTION_CHARS],
-                file_path=str(event.path),
-                file_name=event.name,
-                labels={"file_id": event.file_id, "call_id": event.call_id},
-            )
-            key = f"{self._row.task_id}:file:{event.call_id}"
-            await insist(lambda: self._desk.store.put_outbound(key, message, self._row.task_id), "a file")
-            self._desk.delivery.wake()
         await session.file_stored(event.file_id)
         return None
 

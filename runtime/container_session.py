@@ -207,6 +207,10 @@ class ContainerSession:
         """Say that a FileArrived is stored. Never raises for a link that is gone."""
         await self._link.file_stored(file_id)
 
+    async def file_refused(self, file_id: FileId, reason: str) -> None:
+        """Say that a FileArrived goes nowhere; it is removed. Never raises for a link that is gone."""
+        await self._link.file_refused(file_id, reason)
+
     async def stop(self, reason: str) -> None:
         """Ask the agent to end (it says Finished(stopped)), then kill: no process is left after 2 s.
 

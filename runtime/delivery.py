@@ -17,6 +17,7 @@ from channels.channel import Channel, DeliveryFailed
 from protocol.ids import ChannelId, ChatKey
 from protocol.message import OutboundMessage, Receipt
 from runtime.insist import insist
+from runtime.message_changes import change_message
 from runtime.retry import DeliveryFailure, GiveUp, decide_delivery
 from runtime.store.database import utc_now
 from runtime.store.outbox_rows import NOTICE, bring_forward
@@ -146,6 +147,8 @@ class Delivery:
         timeout_s = self._send_timeout_s + upload_s(row.message)
         try:
             async with asyncio.timeout(timeout_s):
+                if row.message.act != "say":
+                    return await change_message(self._store, channel, row.message)
                 return await channel.send(row.message)
         except DeliveryFailed as error:
             return error

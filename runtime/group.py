@@ -14,6 +14,7 @@ from typing import Literal
 from protocol.ids import GroupId, is_group_id
 from protocol.link import AgentCard
 from protocol.task import ModelRoute
+from protocol.tools import TOOLS, left_out
 from runtime.approvals.constraint_terms import (
     MAX_CONSTRAINTS,
     Constraint,
@@ -50,6 +51,12 @@ Mode = Literal["copilot", "autonomous"]
 
 def _check_delegate(name: str) -> str | None:
     return None if is_group_id(name) else f"should be the name of a folder under groups/, but it is {name[:60]!r}"
+
+
+def _check_tool(word: str) -> str | None:
+    near = nearest_name(word.removeprefix("-"), TOOLS)
+    hint = f"; did you mean {near}?" if near else ""
+    return None if word.removeprefix("-") in TOOLS else f"should be a tool's name, but it is {word[:60]!r}{hint}"
 
 
 def _check_skill(name: str) -> str | None:
@@ -96,6 +103,8 @@ class GroupSettings:
     mode: Mode = "autonomous"
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[ConstraintSettings, ...] = ()
+    tools: tuple[str, ...] = key((), check=_check_tool)
+    """Those that its agents have; with a `-` before each: all but those. None named: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,8 @@ class Group:
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[Constraint, ...] = ()
     """Those of group.yaml; more may have been added in chats (`approvals/constraints.py`)."""
+    without_tools: tuple[str, ...] = ()
+    """The tools that its agents do not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +187,9 @@ def build_group(
             message = f"there is no skill {skill!r} (known: {named})"
             near = nearest_name(skill, skills)
             problems.append(ConfigProblem(file=file, line=line, key=f"skills[{index}]", message=message, nearest=near))
+    if len({word.startswith("-") for word in own.tools}) > 1:
+        line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
+        problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
     decisions = tuple(_decision_problems(own, file, reading.lines))
     problems += decisions
     group = Group(
@@ -195,6 +209,7 @@ def build_group(
         mode=own.mode,
         review=own.review,
         constraints=() if decisions else _build_constraints(own.constraints),
+        without_tools=left_out(own.tools),
     )
     return group, tuple(problems)
 

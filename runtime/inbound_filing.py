@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from channels.channel import Channel
-from protocol.ids import ChannelId, GroupId, TaskId
+from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import (
     Admission,
@@ -46,6 +47,16 @@ Patience = Callable[[Fetching], Awaitable[Fetched | None]]
 """Waits for files; None: something more urgent came."""
 
 
+class AnswerDesk(Protocol):
+    """The part of `asks.questions.UserQuestions` that messages come to."""
+
+    def waits_in(self, chat: ChatKey) -> bool:
+        """Return whether a message of this chat may be an answer."""
+
+    async def file(self, raw_id: int, inbound: InboundMessage, group_id: GroupId, note: str) -> Filed | None:
+        """File a message to an agent as the answer that it is; None for one that is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilingDesk:
     """What filing takes from the rest of the host."""
@@ -67,6 +78,8 @@ class FilingDesk:
     """A waiting message was taken back: it is not queued any more."""
     usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None
     """The agent that a channel's settings name."""
+    answers: AnswerDesk | None = None
+    """Who takes messages that answer an agent's question; None: nobody."""
     fetch_timeout_s: float = 120.0
 
 
@@ -79,7 +92,7 @@ class Filing:
     def group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
         """Return the group that a message is queued for, None if anything else becomes of it. Waits for nothing."""
         groups = self._desk.groups()
-        if wants_spent(inbound, facts, groups):
+        if wants_spent(inbound, facts, groups) or (self._desk.answers and self._desk.answers.waits_in(inbound.chat)):
             return None
         decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=groups)
         if isinstance(decision, TryCode) or decision.state is not MessageState.QUEUED or decision.notice:
@@ -138,6 +151,10 @@ class Filing:
         note = ""
         if inbound.pending_files:
             inbound, note = await self._with_files(update.raw_id, inbound, decision, patience)
+        if decision.state is MessageState.QUEUED and decision.group_id is not None and self._desk.answers is not None:
+            answer = await self._desk.answers.file(update.raw_id, inbound, decision.group_id, note)
+            if answer is not None:
+                return answer
         if decision.state is MessageState.REFUSED:
             inbound = shorten(inbound, MAX_REFUSED_CHARS)
         notice = OutboundMessage(chat=inbound.chat, text=decision.notice) if decision.notice else None

@@ -20,7 +20,7 @@ from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
 from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
 from runtime.head_start import HeadStart, HeadStartDesk
-from runtime.inbound_filing import Filing, FilingDesk
+from runtime.inbound_filing import AnswerDesk, Filing, FilingDesk
 from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
 from runtime.insist import insist
@@ -85,6 +85,7 @@ class Intake:
         max_file_bytes: Callable[[], int],
         rehearsing: Callable[[], Collection[GroupId]],
         usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None,
+        answers: AnswerDesk | None = None,
         fetch_timeout_s: float = 120.0,
         max_in_hand: int = MAX_IN_HAND,
     ) -> None:
@@ -104,6 +105,7 @@ class Intake:
                 replaced=ends.replaced,
                 withdrawn=ends.withdrawn,
                 usual_group=usual_group,
+                answers=answers,
                 fetch_timeout_s=fetch_timeout_s,
             )
         )

@@ -123,6 +123,8 @@ def build_assignment(
     steps: Sequence[Step],
     constraints: Sequence[Constraint] = (),
     destinations: Sequence[str] = (),
+    without: Sequence[str] = (),
+    approved: Sequence[str] = (),
 ) -> Assignment:
     """Return what one attempt needs to begin, or to go on where the last one was cut off."""
     return Assignment(
@@ -136,6 +138,9 @@ def build_assignment(
         delegates=tuple(delegates),
         steps=tuple(steps),
         constraints=tool_rules(constraints),
+        destinations=tuple(destinations),
+        without=tuple(without),
+        approved=tuple(approved),
     )
 
 

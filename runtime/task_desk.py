@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from channels.channel import Channel
+from channels.channel import Channel, HasEdits, HasReactions
 from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Answered, Assignment, Finished, Steer
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Lease, Limits, ModelRoute, Purse, Task
-from runtime.agent_events import AgentEvent
+from runtime.agent_events import AgentEvent, FileArrived
 from runtime.agent_link_rules import LinkMemory
 from runtime.approvals.constraint_terms import Constraint
+from runtime.asks.absent_tools import absent_tools
 from runtime.config import ParsedSettings, Settings
 from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
@@ -53,6 +54,7 @@ class AgentSession(Protocol):
     def take_finished(self) -> Finished | None: ...
     async def ack(self, seq: int) -> None: ...
     async def file_stored(self, file_id: FileId) -> None: ...
+    async def file_refused(self, file_id: FileId, reason: str) -> None: ...
     async def send(self, frame: Answered | Steer) -> bool: ...
     async def stop(self, reason: str) -> None: ...
     async def end(self, reason: str) -> None: ...
@@ -77,6 +79,13 @@ class CallRecords(Protocol):
 
     async def usage(self, *, task_id: TaskId | None = None, day: str | None = None) -> tuple[UsageSum, ...]:
         """Return the model use of one task (or of one day); raise ProxyError."""
+
+
+class FileRoom(Protocol):
+    """The part of `asks.sending.Sending` that files of agents come to."""
+
+    async def file_arrived(self, row: TaskRow, event: FileArrived) -> None:
+        """Send a file that has arrived whole; raise OperationRefused where it may not go where it is to."""
 
 
 class HistoryRoom(Protocol):
@@ -144,6 +153,8 @@ class TaskDesk:
     """`nightyard-agent:<hash>`."""
     delivery: DeliveryRoom
     histories: HistoryRoom
+    files: FileRoom
+    """Where what agents send goes."""
     waiting: WaitingTasks
     """Where the questions of tools go."""
     pauses: Pauses
@@ -177,6 +188,17 @@ class TaskDesk:
             return ZoneInfo(self.settings.time_zone)
         except (ZoneInfoNotFoundError, ValueError):  # ValueError: a name that is no path, such as `../x`
             return UTC
+
+    def absent_tools(self, group: Group, chat: ChatKey | None) -> tuple[str, ...]:
+        """Return the tools that a group's agent does not have for a task of a chat."""
+        channel: object = self.around.channels.get(channel_of(chat)) if chat else None
+        can = {"edit_message": isinstance(channel, HasEdits), "react": isinstance(channel, HasReactions)}
+        return absent_tools(
+            group.without_tools,
+            chat=chat,
+            has_destinations=bool(self.destinations(group.group_id)),
+            can=[tool for tool, is_there in can.items() if is_there],
+        )
 
     async def show_progress(self, chat: ChatKey | None, line: str) -> None:
         """Show in a chat what is done just now, if there is something to show."""

@@ -48,7 +48,7 @@ from runtime.skill_catalogue import load_skills
 from runtime.store.database import time_text
 from runtime.store.errors import StepOutOfOrder
 from runtime.store.people_rows import people_with
-from runtime.store.question_rows import suspend, waits_for_answer
+from runtime.store.question_rows import approved_calls, suspend, waits_for_answer
 from runtime.store.records import (
     AttemptRow,
     Claim,
@@ -241,6 +241,8 @@ class TaskRun:
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
             constraints=self._desk.constraints(group.group_id),
             destinations=self._desk.destinations(group.group_id),
+            without=self._desk.absent_tools(group, self._row.chat),
+            approved=await store.read(approved_calls, task.task_id, row.number) if row.number > 1 else (),
         )
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
         self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)

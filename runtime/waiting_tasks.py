@@ -89,10 +89,15 @@ class WaitingTasks:
         any more, and nothing was changed."""
         answered = Answered(call_id=call_id, answer=answer, is_error=is_error)
         is_taken = await insist(lambda: self._store.write(question_rows.answer, task_id, answered), "an answer")
-        self._told.discard((task_id, call_id))
-        if is_taken and self._deliver is not None:
-            await self._deliver(task_id, answered)
+        if is_taken:
+            await self.deliver(task_id, answered)
         return is_taken
+
+    async def deliver(self, task_id: TaskId, answered: Answered) -> None:
+        """Bring an answer that is stored to its task."""
+        self._told.discard((task_id, answered.call_id))
+        if self._deliver is not None:
+            await self._deliver(task_id, answered)
 
     async def run(self) -> None:
         """Tell rooms of questions, and answer those whose deadline has passed, until cancelled."""

@@ -29,6 +29,8 @@ from protocol.ids import ChannelId, DoorId
 from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.approvals.house import DecisionHouse
+from runtime.asks.questions import UserQuestions
+from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
@@ -64,6 +66,7 @@ from runtime.progress.book import ProgressBook
 from runtime.progress.marks import MessageMarks
 from runtime.proxy_log import log_event
 from runtime.recovery import recover
+from runtime.schedules.zones import zone_of
 from runtime.settings_file import load_settings
 from runtime.store.errors import StoreError
 from runtime.store.records import StoredMessage
@@ -72,6 +75,7 @@ from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
 from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
+from services.asks_room import asks_room
 from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
@@ -198,6 +202,13 @@ class Host:
         self._decisions.approvals.subscribe("spending", self._money.spending.decided)
         listeners = TaskListeners()
         self._destinations = Destinations(store)
+        self._sending = Sending(store, self._destinations, lambda: self.state.channels, self._delivery.wake)
+        self._questions = UserQuestions(
+            store,
+            self._waiting,
+            wake_delivery=self._delivery.wake,
+            zone=lambda: zone_of(self.state.settings.settings.time_zone),
+        )
         self._models = ModelBook(store, self.state)
         self._progress = ProgressBook()
         self._marks = MessageMarks(store, lambda: self.state.channels)
@@ -214,6 +225,7 @@ class Host:
                 money=self._money.spending,
                 listeners=listeners,
                 destinations=self._destinations.names,
+                files=self._sending,
                 histories=self._histories,
                 waiting=self._waiting,
                 pauses=self._pauses,
@@ -285,7 +297,11 @@ class Host:
             money=self._money.spending,
             wake_delivery=self._delivery.wake,
         )
+        asks = asks_room(
+            self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends
+        )
         handlers = join_handlers(
+            asks.handlers,
             self._conversations.handlers,
             money_handlers(self._money.desk, store),
             self._lasting.handlers,
@@ -311,6 +327,7 @@ class Host:
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb * MB,
             rehearsing=lambda: self.state.groups.rehearsing,
             usual_group=self.state.usual_group,
+            answers=self._questions,
         )
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
@@ -318,6 +335,7 @@ class Host:
         self._control = ControlServer(
             home.control_socket,
             join_verbs(
+                asks.verbs,
                 self._conversations.verbs,
                 self._lasting.verbs,
                 money_verbs(self._money.desk),
@@ -335,6 +353,7 @@ class Host:
         """Run until cancelled, or until a shutdown is done."""
         await recover(self._store)
         await self._destinations.load()
+        await self._questions.load()
         await self._decisions.load()
         await self._models.load()
         await self._pauses.load()

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from protocol.ids import GroupId
 from runtime.approvals.house import DecisionHouse
+from runtime.asks.tool_sets import checked
 from runtime.commands.schedules import schedule_handlers
 from runtime.control.delegation import delegation_verbs
 from runtime.control.schedules import schedule_verbs
 from runtime.delegation.delegations import Delegations
 from runtime.delegation.records import KIND as DELEGATE
+from runtime.group import Groups
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.money.spending import Spending
@@ -46,6 +48,9 @@ def time_room(
 ) -> Room:
     """Return the room, listening to what it needs to hear of."""
 
+    def groups() -> Groups:
+        return state.groups
+
     def is_held(group_id: GroupId) -> bool:
         return bool(pauses.of(group_id)) or money.holds_background(group_id)
 
@@ -64,7 +69,7 @@ def time_room(
         submissions,
         decisions.taints,
         home,
-        groups=lambda: state.groups,
+        groups=groups,
         may_send=destinations.may_send,
         resume=waiting.resume,
     )
@@ -77,8 +82,8 @@ def time_room(
     pauses.when_changed(schedules.keeper.wake)
     money.when_changed(schedules.keeper.wake)
     operations.when_unfrozen(schedules.keeper.wake)
-    waiting.answer_kind(SCHEDULE, door.asked)
-    waiting.answer_kind(DELEGATE, delegations.asked)
+    waiting.answer_kind(SCHEDULE, checked("schedule", door.asked, groups))
+    waiting.answer_kind(DELEGATE, checked("delegate", delegations.asked, groups))
     decisions.approvals.subscribe("schedule", door.decided)
     return Room(
         verbs={**schedule_verbs(schedules.desk), **delegation_verbs(store)},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC
 from pathlib import Path
 
 from channels.channel import Channel
@@ -18,6 +19,8 @@ from protocol.ids import ChannelId, ChatKey, TaskId
 from protocol.message import Button, OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from runtime.approvals.house import DecisionHouse
+from runtime.asks.questions import UserQuestions
+from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
@@ -55,6 +58,7 @@ from runtime.submissions import Submissions
 from runtime.task_ends import TaskEnds
 from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
+from services.asks_room import asks_room
 from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
 from services.programs_room import programs_room
@@ -215,6 +219,10 @@ class House:
         self.chats = Chats(store, self.state, self.people, fork, take_up=self._take_up)
         self.destinations = Destinations(store)
         self.ends = TaskEnds()
+        self.waiting = WaitingTasks(store)
+        self.questions = UserQuestions(store, self.waiting, wake_delivery=self.delivery.wake, zone=lambda: UTC)
+        sending = Sending(store, self.destinations, lambda: self.state.channels, self.delivery.wake)
+        self.asks = asks_room(self.state, sending, self.questions, waiting=self.waiting, ends=self.ends)
         self.submissions = Submissions(store, self.state, self.agent, self.ends)
         self.schedules = Schedules(
             store,
@@ -261,6 +269,7 @@ class House:
             wake_delivery=self.delivery.wake,
         )
         handlers = join_handlers(
+            self.asks.handlers,
             self.conversations.handlers,
             money_handlers(self.money.desk, store),
             self.lasting.handlers,
@@ -279,10 +288,12 @@ class House:
             max_file_bytes=lambda: self.state.settings.settings.attachments_mb << 20,
             rehearsing=lambda: self.state.groups.rehearsing,
             usual_group=self.state.usual_group,
+            answers=self.questions,
         )
         self.control = ControlServer(
             home.control_socket,
             join_verbs(
+                self.asks.verbs,
                 self.conversations.verbs,
                 self.lasting.verbs,
                 money_verbs(self.money.desk),

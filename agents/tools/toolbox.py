@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt
 from agents.places import Places
 from agents.providers.provider import ToolCard
 from agents.refusals import Refusals
+from agents.tools import host_tools
 from agents.tools.edit_file import EditFile
 from agents.tools.read_file import ReadFile
 from agents.tools.send_file import SendFile
@@ -32,20 +33,34 @@ class Toolbox:
         refusals: Refusals,
         skill_names: frozenset[str],
         delegates: Sequence[AgentCard] = (),
+        destinations: Sequence[str] = (),
+        without: Collection[str] = (),
     ) -> None:
+        """`without`: tools that it does not have."""
         self._places = places
         self._link = link
         self._interrupt = interrupt
         self._refusals = refusals
         self._skill_names = skill_names
-        tools: Sequence[Tool] = (Shell(), ReadFile(), WriteFile(), EditFile(), SendFile())
+        tools: Sequence[Tool] = (
+            Shell(),
+            ReadFile(),
+            WriteFile(),
+            EditFile(),
+            SendFile(destinations),
+            host_tools.send_message(destinations),
+            host_tools.edit_message(),
+            host_tools.react(),
+            host_tools.AskUser(),
+            host_tools.schedule(destinations),
+        )
         if skill_names:
             tools = (*tools, OpenSkill())
         if delegates:
             from agents.tools.delegate import Delegate  # late: few agents may ask others
 
             tools = (*tools, Delegate(delegates))
-        self._tools = {tool.card.name: tool for tool in tools}
+        self._tools = {tool.card.name: tool for tool in tools if tool.card.name not in without}
 
     def cards(self) -> tuple[ToolCard, ...]:
         return tuple(tool.card for tool in self._tools.values())

@@ -10,11 +10,12 @@ from typing import Literal
 from channels.channel import DeliveryFailed, Inbox, Menus
 from channels.telegram.client import FetchSecret, TelegramClient
 from channels.telegram.decode import decode_update
-from channels.telegram.encode import build_calls, parse_place
+from channels.telegram.encode import SendText, build_calls, parse_place
 from channels.telegram.lines import Lines
 from channels.telegram.marks import Marks
 from channels.telegram.menus import MenuSetter
 from channels.telegram.presence import Presence
+from channels.telegram.reactions import REACTIONS, find_reaction
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
@@ -89,6 +90,22 @@ class TelegramChannel:
         self._presence.begin(place)
         if kind == "progress" and text:
             self._lines.want(place, text)
+
+    async def edit(self, chat: ChatKey, message: PlatformMessageId, text: str) -> None:
+        calls = build_calls(self._channel_id, OutboundMessage(chat=chat, text=text))
+        if len(calls) != 1 or not isinstance(calls[0], SendText) or not message.isdecimal():
+            raise DeliveryFailed("the new text is too long for one message of Telegram's", permanent=True)
+        await self._client.edit_text(int(message), calls[0])
+
+    def why_no_reaction(self, emoji: str) -> str:
+        return "" if not emoji or find_reaction(emoji) else f"Telegram takes only these: {' '.join(REACTIONS)}"
+
+    async def react(self, chat: ChatKey, message: PlatformMessageId, emoji: str) -> None:
+        reaction = find_reaction(emoji) if emoji else ""
+        if reaction is None or not message.isdecimal():
+            raise DeliveryFailed("Telegram has no such reaction", permanent=True)
+        await self._client.set_reaction(parse_place(self._channel_id, chat), int(message), reaction)
+        self._marks.leave(parse_place(self._channel_id, chat), int(message))
 
     def mark(self, chat: ChatKey, message: PlatformMessageId, *, is_on: bool) -> None:
         if message.isdecimal():

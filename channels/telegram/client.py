@@ -284,6 +284,21 @@ class TelegramClient:
                 )
         return message.message_id
 
+    async def edit_text(self, message_id: int, call: SendText) -> None:
+        """Have a message of ours say what the call says; raise DeliveryFailed."""
+        try:
+            async with self._connection(self._timings.send_s) as bot:
+                await bot.edit_message_text(
+                    call.text,
+                    call.place.chat_id,
+                    message_id,
+                    entities=_entities(call.entities),
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
+        except DeliveryFailed as failed:
+            if "not modified" not in failed.reason:  # it says that already
+                raise
+
     async def send_typing(self, place: Place) -> None:
         """Show `typing…` for five seconds, if Telegram takes it just now."""
         if self._bot is None:

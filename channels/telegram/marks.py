@@ -6,6 +6,7 @@ Marking never waits for the platform; what it does not take is left out: a mark 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Protocol
 
 from channels.channel import DeliveryFailed
@@ -29,16 +30,25 @@ class Marks:
     def __init__(self, calls: MarkCalls) -> None:
         self._calls = calls
         self._waiting: asyncio.Queue[tuple[Place, int, bool]] = asyncio.Queue(MAX_WAITING)
+        self._left: OrderedDict[tuple[Place, int], None] = OrderedDict()
 
     def set(self, place: Place, message_id: int, *, is_on: bool) -> None:
         """Note a mark to be made; beyond MAX_WAITING none is."""
         if not self._waiting.full():
             self._waiting.put_nowait((place, message_id, is_on))
 
+    def leave(self, place: Place, message_id: int) -> None:
+        """Mark a message no more: another reaction of ours is under it, and Telegram keeps one of each of us."""
+        self._left[(place, message_id)] = None
+        if len(self._left) > MAX_WAITING:
+            self._left.popitem(last=False)
+
     async def run(self) -> None:
         """Make marks until cancelled."""
         while True:
             place, message_id, is_on = await self._waiting.get()
+            if (place, message_id) in self._left:
+                continue
             try:
                 await self._calls.set_reaction(place, message_id, TAKEN if is_on else "")
             except DeliveryFailed as failed:

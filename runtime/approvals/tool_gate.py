@@ -1,4 +1,5 @@
-"""The host's own look at the calls that an agent announces: none that a constraint names ends well without a yes.
+"""The host's own look at the calls that an agent announces: none that a constraint names ends well without a yes to
+exactly it, and none of a tool that the agent does not have.
 
 An agent that keeps to its program asks first (`agents/constraints.py`). One that does not has been tampered with: its
 attempt ends, and its task with it.
@@ -6,12 +7,12 @@ attempt ends, and its task with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from protocol.ids import TaskId
+from protocol.link import approval_id
 from protocol.tool_rules import ToolRule, find_rule
-from protocol.transcript import Step
-from runtime.approvals.tools import APPROVED
+from protocol.transcript import Step, ToolCall
 from runtime.store import question_rows
 from runtime.store.store import Store
 
@@ -19,29 +20,49 @@ from runtime.store.store import Store
 class ToolGate:
     """Watches the steps of one attempt, by the rules that it was given."""
 
-    def __init__(self, store: Store, task_id: TaskId, rules: Sequence[ToolRule]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        task_id: TaskId,
+        rules: Sequence[ToolRule],
+        *,
+        without: Collection[str] = (),
+        steps: Sequence[Step] = (),
+    ) -> None:
+        """`without`: tools that it does not have. `steps`: of earlier attempts; what they left open is watched too."""
         self._store = store
         self._task_id = task_id
         self._rules = tuple(rules)
-        self._ruled: dict[str, ToolRule] = {}
+        self._without = frozenset(without)
+        self._watched: dict[str, ToolCall] = {}
+        for step in steps:
+            self._watch(step)
 
     async def violation(self, step: Step) -> str:
         """Return what an announced step has broken, empty for nothing."""
-        if not self._rules:
+        if not self._rules and not self._without:
             return ""
-        if step.kind == "tool_started" and step.call is not None:
-            rule = find_rule(self._rules, step.call.name, step.call.arguments)
-            if rule is not None:
-                self._ruled[step.call.call_id] = rule
-        elif step.kind == "tool_finished" and step.output is not None and not step.output.is_error:
-            rule = self._ruled.get(step.output.call_id)
-            if rule is not None and not await self._was_approved(rule, step.output.call_id):
-                return f"a call was made without the yes that {rule.rule_id} wants"
+        self._watch(step)
+        if step.kind != "tool_finished" or step.output is None or step.output.is_error:
+            return ""
+        call = self._watched.get(step.output.call_id)
+        if call is None:
+            return ""
+        if call.name in self._without:
+            return f"a tool was used that the agent does not have, {call.name[:40]}"
+        rule = find_rule(self._rules, call.name, call.arguments)
+        if rule is not None and not await self._was_approved(rule, call):
+            return f"a call was made without the yes that {rule.rule_id} wants"
         return ""
 
-    async def _was_approved(self, rule: ToolRule, call_id: str) -> bool:
+    def _watch(self, step: Step) -> None:
+        call = step.call if step.kind == "tool_started" else None
+        if call is not None and (call.name in self._without or find_rule(self._rules, call.name, call.arguments)):
+            self._watched[call.call_id] = call
+
+    async def _was_approved(self, rule: ToolRule, call: ToolCall) -> bool:
+        """Return whether exactly this call was asked about, and may be made."""
         if rule.then == "deny":
             return False
-        question = await self._store.read(question_rows.question, self._task_id, call_id)
-        answer = question.answer if question is not None else None
-        return answer is not None and not answer.is_error and answer.answer.startswith(APPROVED)
+        asked = await self._store.read(question_rows.question, self._task_id, approval_id(call.call_id))
+        return asked is not None and question_rows.is_yes_to(asked, call)

@@ -1,7 +1,7 @@
 """Tools that a constraint names: the agent asks before it runs one, and a person's word is the answer.
 
-A room of `waiting_tasks.py`: whatever an agent says about a call, the constraints are looked up here. The answer of a
-task that waited too long to keep its container is read by its model, so it says what to do.
+A room of `waiting_tasks.py`: whatever an agent says about a call, the constraints are looked up here. A no is read by
+the model, so it says what to do; after a yes the agent makes the call, in this attempt or a later one.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ from runtime.waiting_tasks import Asked, WaitingTasks
 
 APPROVED = "approved"
 """What the answer to an agent begins with where it may go on; `agents/constraints.py` knows the word."""
-YES = (
-    f"{APPROVED}: A person said yes. If this call has not run yet, make the very same call again now, unchanged; it "
-    "will go through."
-)
+YES = f"{APPROVED}: make this very call now"
 NO = "A person was asked about this call and said no. It was not made. Do not try it again or in another way"
 LATE = "Nobody decided about this call in time. It was not made. Say so in your answer."
 WITHDRAWN = "Nobody is asked about this call any more. It was not made."
@@ -70,8 +67,8 @@ class ToolApprovals:
             if is_given and approval.is_approved:
                 await self._ask_again(Asked(task=task, ask=question.ask))
                 continue
-            if approval.is_approved and task.state == "running":
-                await self._approvals.use(approval.approval_id)  # it goes on where it waits
+            if approval.is_approved:
+                await self._approvals.use(approval.approval_id)  # for this call, be it made in a later attempt
             is_given = await self._give(task.task_id, question.ask.call_id, approval) or is_given
 
     async def _ask_again(self, asked: Asked) -> None:

@@ -73,6 +73,9 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(name="approve", what="let something go that waits for a yes", asks="CODE [REACH] [TIME]"),
     CommandSpec(name="deny", what="say no to it; the same is not asked again for a day", asks="CODE [WHY]"),
     CommandSpec(
+        name="answer", what="answer what I have asked; you may as well just say it", asks="CODE WORDS", is_rare=True
+    ),
+    CommandSpec(
         name="constraint",
         what="what this agent must always ask about first (admins only)",
         asks="[add …|remove CODE]",

@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Literal
 
 from protocol.ids import AttemptId, TaskId
-from protocol.link import Answered, Ask
-from protocol.transcript import Step, ToolOutput
+from protocol.link import Answered, Ask, approval_id
+from protocol.transcript import Step, ToolCall, ToolOutput
+from runtime.approvals.rules import digest_of
 from runtime.journal import JournalKind
 from runtime.open_tool import open_tool
 from runtime.store import task_rows
@@ -22,7 +23,8 @@ from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
 from runtime.store.records import AttemptRow, Claim, TaskRow
 
-WENT_ON = "[The agent had this answer when it was interrupted: what it led to may have happened already. Look first.]"
+APPROVAL = "approval"
+"""The kind of a question whether a call may be made; the call itself follows a yes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,24 +154,50 @@ def resume(transaction: Transaction, task_id: TaskId) -> Claim:
 
 def begin_attempt(transaction: Transaction, task_id: TaskId) -> AttemptRow:
     """Add the next attempt of a running task. The answer to what an earlier one asked is its first step: nobody is
-    asked again."""
+    asked again. After a yes to a call it is the agent that goes on (`approved_calls`)."""
     attempt = task_rows.begin_attempt(transaction, task_id)
     asked = _asked_by_open_tool(transaction, task_id)
-    if asked is not None and asked.answer is not None:
-        before = next((each for each in task_rows.attempts_of(transaction, task_id)[-2:-1]), None)
-        text = asked.answer.answer
-        if before is not None and (asked.answered_at or "") <= (before.ended_at or ""):
-            text = f"{text}\n{WENT_ON}"
-        output = ToolOutput(call_id=asked.ask.call_id, text=text, is_error=asked.answer.is_error)
-        index = task_rows.next_step_index(transaction, task_id)
-        task_rows.insert_step(transaction, attempt, Step(index=index, kind="tool_finished", output=output))
+    answer = asked.answer if asked is not None else None
+    if asked is None or answer is None or (asked.ask.kind == APPROVAL and not answer.is_error):
+        return attempt
+    call_id = asked.ask.call_id.removesuffix(approval_id("")) if asked.ask.kind == APPROVAL else asked.ask.call_id
+    output = ToolOutput(call_id=call_id, text=answer.answer, is_error=answer.is_error)
+    index = task_rows.next_step_index(transaction, task_id)
+    task_rows.insert_step(transaction, attempt, Step(index=index, kind="tool_finished", output=output))
     return attempt
 
 
+def approved_calls(transaction: Transaction, task_id: TaskId, number: int) -> tuple[str, ...]:
+    """Return the call that the attempt of this number begins with: a person has said yes to exactly it, and no agent
+    had heard of that when its attempt ended, so that nobody can have made it."""
+    asked, call = _asked_by_open_tool(transaction, task_id), _open_call(transaction, task_id)
+    if asked is None or call is None or asked.ask.kind != APPROVAL or not is_yes_to(asked, call):
+        return ()
+    heard = any(
+        attempt.number < number and attempt.door_id is not None and (attempt.ended_at or "~") >= str(asked.answered_at)
+        for attempt in task_rows.attempts_of(transaction, task_id)
+    )
+    return () if heard else (call.call_id,)
+
+
+def is_yes_to(asked: Question, call: ToolCall) -> bool:
+    """Return whether a person has said yes to this very call: the tool, and every byte of its arguments."""
+    if asked.answer is None or asked.answer.is_error:
+        return False
+    made = {"tool": call.name, "arguments": call.arguments}
+    return digest_of("tool", None, asked.ask.payload) == digest_of("tool", None, made)
+
+
 def _asked_by_open_tool(transaction: Transaction, task_id: TaskId) -> Question | None:
+    """Return what the open tool call asked: itself, or whether it may be made."""
     asked = {each.ask.call_id: each for each in questions_of(transaction, task_id)}
-    tool = open_tool(task_rows.steps_of(transaction, task_id)) if asked else None
-    return asked.get(tool.call.call_id) if tool is not None and tool.call is not None else None
+    call = _open_call(transaction, task_id) if asked else None
+    return None if call is None else asked.get(call.call_id) or asked.get(approval_id(call.call_id))
+
+
+def _open_call(transaction: Transaction, task_id: TaskId) -> ToolCall | None:
+    tool = open_tool(task_rows.steps_of(transaction, task_id))
+    return tool.call if tool is not None else None
 
 
 def _question(row: sqlite3.Row) -> Question:

@@ -56,6 +56,7 @@ from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.agent_link import AgentLink, LinkPlace
 from runtime.agent_link_rules import LinkLimits, LinkMemory
 from runtime.approvals.constraint_terms import Constraint
+from runtime.asks.sending import Sending
 from runtime.config import ParsedSettings, parse_settings
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine, ContainerState
@@ -67,8 +68,10 @@ from runtime.door import DoorFolder
 from runtime.group import Group, Groups, load_groups
 from runtime.history.history import Histories
 from runtime.home import Home
+from runtime.inbound_filing import AnswerDesk
 from runtime.intake import Intake, IntakeEnds
 from runtime.pauses import Pauses
+from runtime.people.destinations import Destinations
 from runtime.store.records import FiledState, MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
@@ -506,6 +509,7 @@ class HostBench:
     submissions: Submissions = field(init=False)
     waiting: WaitingTasks = field(init=False)
     pauses: Pauses = field(init=False)
+    destinations: Destinations = field(init=False)
     suspend_after_s: float = 60.0
     rooms: dict[str, Room] = field(default_factory=dict)
     """Who answers which kind of question."""
@@ -517,6 +521,8 @@ class HostBench:
     constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
     """Who holds tasks to their money."""
     histories: Histories | None = None
+    answers: AnswerDesk | None = None
+    """Who takes messages that are answers."""
 
     @asynccontextmanager
     async def host(self) -> AsyncIterator[Dispatcher]:
@@ -529,6 +535,8 @@ class HostBench:
             for kind, answers in self.rooms.items():
                 self.waiting.answer_kind(kind, answers)
             self.pauses = Pauses(self.store)
+            self.destinations = Destinations(self.store)
+            await self.destinations.load()
             self.desk = TaskDesk(
                 store=self.store,
                 containers=self.room,
@@ -541,6 +549,8 @@ class HostBench:
                 money=self.make_money(self),
                 waiting=self.waiting,
                 pauses=self.pauses,
+                files=Sending(self.store, self.destinations, lambda: self.around.channels, self.delivery.wake),
+                destinations=self.destinations.names,
                 constraints=self.constraints,
                 crash_holds=CrashHolds(self.pauses, lambda key, text, _: self.alarms.append((key, text))),
                 histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
@@ -563,6 +573,7 @@ class HostBench:
                 inbox=self.home.inbox,
                 max_file_bytes=lambda: 1_000,
                 rehearsing=lambda: (),
+                answers=self.answers,
             )
             parts_of_it = (self.dispatcher.run(), self.intake.run(), self.delivery.run(), self.waiting.run())
             running = [parts.create_task(part) for part in parts_of_it]

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol.codec import Json
 from protocol.ids import GroupId
-from protocol.link import Answered
+from protocol.link import Answered, approval_id
+from protocol.record import replace
 from protocol.transcript import ToolCall
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.constraint_terms import parse_constraint
@@ -20,7 +22,7 @@ from runtime.waiting_tasks import Asked
 from tests.runtime.host_bench import TIMEOUT_S, HostBench, ScriptedAgent, open_bench
 
 PUSH = ToolCall(call_id="call_1", name="shell", arguments={"command": "git push"})
-AGAIN = ToolCall(call_id="call_2", name="shell", arguments={"command": "git push"})
+PULL = ToolCall(call_id="call_1", name="shell", arguments={"command": "git pull"})
 POLICY = """
 constraints:
   - {command: git push, deadline: 1h}
@@ -85,23 +87,28 @@ async def ask_about(agent: ScriptedAgent, index: int, call: ToolCall) -> Answere
     """Do what the agent's loop does with a call that a constraint names."""
     await agent.turn(index, "", call)
     await agent.tool_started(index + 1, call)
-    return await agent.ask("approval", call=call, payload={"tool": call.name, "arguments": call.arguments})
+    payload: Json = {"tool": call.name, "arguments": call.arguments}
+    gate = replace(call, call_id=approval_id(call.call_id))
+    return await agent.ask("approval", call=gate, payload=payload)
 
 
 async def push(agent: ScriptedAgent) -> None:
-    """Push with a yes; in a later attempt, read what the yes said and make the call again."""
-    steps = agent.assignment.steps
-    outputs = [step.output for step in steps if step.output is not None]
-    if not outputs:
-        answered, index, call = await ask_about(agent, 0, PUSH), 2, PUSH
-    else:
-        assert outputs[0].text.startswith(APPROVED)
-        answered, index, call = await ask_about(agent, len(steps), AGAIN), len(steps) + 2, AGAIN
-    if answered.answer.startswith(APPROVED) and not answered.is_error:
-        await agent.tool_finished(index, call, "pushed")
-        await agent.reply(f"pushed in attempt {agent.assignment.attempt_number}")
-    else:
-        await agent.reply(f"not pushed: {answered.answer}")
+    """Push with a yes; in a later attempt, make the call that was approved, or read why not."""
+    steps, number = agent.assignment.steps, agent.assignment.attempt_number
+    outputs = [step.output.text for step in steps if step.output is not None]
+    if outputs:
+        await agent.reply(f"not pushed in attempt {number}: {outputs[0]}")
+        return
+    if not steps:
+        answered = await ask_about(agent, 0, PUSH)
+        if answered.is_error or not answered.answer.startswith(APPROVED):
+            await agent.reply(f"not pushed: {answered.answer}")
+            return
+    elif agent.assignment.approved != (PUSH.call_id,):
+        await agent.reply(f"not known in attempt {number} whether it was pushed")
+        return
+    await agent.tool_finished(2, PUSH, "pushed")
+    await agent.reply(f"pushed in attempt {number}")
 
 
 async def test_yes_lets_the_call_through(tmp_path: Path) -> None:
@@ -131,8 +138,8 @@ async def test_no_is_told_with_its_reason(tmp_path: Path) -> None:
 
 
 async def test_task_that_waits_long_holds_no_container(tmp_path: Path) -> None:
-    """It is suspended; the yes, after a restart of the host, brings it back, and the call it makes again goes through
-    without another question."""
+    """It is suspended; the yes, after a restart of the host, brings it back, and the very call is made without another
+    question: the yes is used up."""
     async with desk(tmp_path, suspend_after_s=0.05) as here:
         here.bench.room.scripts = [push, push]
         async with hosting(here):
@@ -148,6 +155,86 @@ async def test_task_that_waits_long_holds_no_container(tmp_path: Path) -> None:
             await here.approvals.decide(asked.approval_id, CLI, is_yes=True)
             assert await here.bench.channel.texts(1) == ["pushed in attempt 2"]
             assert await here.approvals.waiting() == ()
+            assert (await here.approvals.find(asked.approval_id)).used_at is not None
+
+
+async def test_no_to_a_task_that_waits_long_is_its_calls_output(tmp_path: Path) -> None:
+    """The next attempt finds the no where the output would be: nobody is asked again, and nothing was made."""
+    async with desk(tmp_path, suspend_after_s=0.05) as here:
+        here.bench.room.scripts = [push, push]
+        async with hosting(here):
+            await here.bench.say("push it")
+            asked = await here.asked()
+            async with asyncio.timeout(TIMEOUT_S):
+                await here.bench.dispatcher.idle()
+            await here.approvals.decide(asked.approval_id, CLI, is_yes=False)
+            (text,) = await here.bench.channel.texts(1)
+        assert text.startswith("not pushed in attempt 2: A person was asked about this call and said no")
+        assert "Do not try it again" in text
+
+
+async def test_a_call_that_may_have_been_made_is_not_made_again(tmp_path: Path) -> None:
+    """The agent had its yes and died: whether the call was made is not known, so that the next attempt is not told to
+    make it."""
+
+    async def die_with_the_yes(agent: ScriptedAgent) -> None:
+        await ask_about(agent, 0, PUSH)
+
+    async with desk(tmp_path) as here:
+        here.bench.room.scripts = [die_with_the_yes, push]
+        async with hosting(here):
+            await here.bench.say("push it")
+            asked = await here.asked()
+            await here.approvals.decide(asked.approval_id, CLI, is_yes=True)
+            assert await here.bench.channel.texts(1) == ["not known in attempt 2 whether it was pushed"]
+
+
+async def test_a_yes_is_for_exactly_that_call(tmp_path: Path) -> None:
+    """An agent that asks about one call and makes another is ended, in this attempt and in a later one."""
+
+    async def ask_about_another(agent: ScriptedAgent) -> None:
+        steps = agent.assignment.steps
+        if not steps:
+            await agent.turn(0, "", PUSH)
+            await agent.tool_started(1, PUSH)
+            payload: Json = {"tool": "shell", "arguments": {"command": "git push --dry-run"}}
+            await agent.ask("approval", call=replace(PUSH, call_id=approval_id(PUSH.call_id)), payload=payload)
+        assert agent.assignment.approved == ()
+        await agent.tool_finished(2, PUSH, "pushed")
+        await agent.reply("done")
+
+    for suspend_after_s in (60.0, 0.05):
+        folder = tmp_path / str(suspend_after_s)
+        folder.mkdir()
+        async with desk(folder, suspend_after_s=suspend_after_s) as here:
+            here.bench.room.scripts = [ask_about_another] * 3
+            async with hosting(here):
+                await here.bench.say("push it")
+                asked = await here.asked()
+                if suspend_after_s < 1:
+                    async with asyncio.timeout(TIMEOUT_S):
+                        await here.bench.dispatcher.idle()
+                await here.approvals.decide(asked.approval_id, CLI, is_yes=True)
+                (text,) = await here.bench.channel.texts(1)
+            assert "constraint_bypassed" in text
+
+
+async def test_a_tool_that_the_agent_does_not_have_ends_it(tmp_path: Path) -> None:
+    """Its group's settings say which it has; whoever announces another one as done is none of ours."""
+
+    async def pull(agent: ScriptedAgent) -> None:
+        await agent.turn(0, "", PULL)
+        await agent.tool_started(1, PULL)
+        await agent.tool_finished(2, PULL, "pulled")
+        await agent.reply("done")
+
+    async with desk(tmp_path, policy="tools: [-shell]\n") as here:
+        here.bench.room.scripts = [pull] * 3
+        async with hosting(here):
+            await here.bench.say("pull it")
+            (text,) = await here.bench.channel.texts(1)
+        assert "shell" in here.bench.room.assignments[0].without
+        assert "constraint_bypassed" in text
 
 
 async def sneak(agent: ScriptedAgent) -> None:

@@ -1,0 +1,95 @@
+"""The emoji that Telegram takes as a reaction (Bot API 9, ReactionTypeEmoji). Pure."""
+
+from __future__ import annotations
+
+REACTIONS: tuple[str, ...] = (
+    *(
+        "❤",
+        "👍",
+        "👎",
+        "🔥",
+        "🥰",
+        "👏",
+        "😁",
+        "🤔",
+        "🤯",
+        "😱",
+        "🤬",
+        "😢",
+        "🎉",
+        "🤩",
+        "🤮",
+        "💩",
+        "🙏",
+        "👌",
+        "🕊",
+        "🤡",
+    ),
+    *(
+        "🥱",
+        "🥴",
+        "😍",
+        "🐳",
+        "❤\u200d🔥",
+        "🌚",
+        "🌭",
+        "💯",
+        "🤣",
+        "⚡",
+        "🍌",
+        "🏆",
+        "💔",
+        "🤨",
+        "😐",
+        "🍓",
+        "🍾",
+        "💋",
+    ),
+    *(
+        "🖕",
+        "😈",
+        "😴",
+        "😭",
+        "🤓",
+        "👻",
+        "👨\u200d💻",
+        "👀",
+        "🎃",
+        "🙈",
+        "😇",
+        "😨",
+        "🤝",
+        "✍",
+        "🤗",
+        "🫡",
+        "🎅",
+        "🎄",
+    ),
+    *(
+        "☃",
+        "💅",
+        "🤪",
+        "🗿",
+        "🆒",
+        "💘",
+        "🙉",
+        "🦄",
+        "😘",
+        "💊",
+        "🙊",
+        "😎",
+        "👾",
+        "🤷\u200d♂",
+        "🤷",
+        "🤷\u200d♀",
+        "😡",
+    ),
+)
+_SIGNS = str.maketrans("", "", "\ufe0f")
+"""What only says that a sign is to be drawn as an emoji: people's keyboards add it, Telegram's list does not."""
+
+
+def find_reaction(emoji: str) -> str | None:
+    """Return the reaction that an emoji is, None for one that Telegram does not take."""
+    plain = emoji.translate(_SIGNS)
+    return plain if plain in REACTIONS else None

@@ -1,0 +1,1 @@
+"""What agents ask of the host itself: to say something, to change it, to be answered by a person."""

@@ -1,0 +1,26 @@
+"""Which tools an agent has not: those that its group's settings leave out, and those that can do nothing for its task.
+
+Pure. The agent is told, and the host holds it to that (`tool_sets.py`, `approvals/tool_gate.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from protocol.ids import ChatKey
+
+CHANGES = ("edit_message", "react")
+
+
+def absent_tools(
+    left_out: Collection[str], *, chat: ChatKey | None, has_destinations: bool, can: Collection[str]
+) -> tuple[str, ...]:
+    """Return the tools that a task's agent does not have. `can`: which of CHANGES the platform of its chat knows."""
+    absent = set(left_out)
+    if chat is None:
+        absent.add("ask_user")
+    if chat is None and not has_destinations:
+        absent |= {"send_message", *CHANGES}
+    if not has_destinations:
+        absent |= {tool for tool in CHANGES if tool not in can}
+    return tuple(sorted(absent))

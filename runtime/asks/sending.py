@@ -1,0 +1,189 @@
+"""What agents say of their own accord: messages and files, here or to a destination; changes and reactions.
+
+Rooms of `waiting_tasks.py`, and where files that arrive go (`attempt.py`). Whatever an agent writes, it reaches the
+chat of its task and the destinations of its group, nobody else; each call goes out once, over any number of attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar
+
+from channels.channel import Channel, HasEdits, HasReactions
+from protocol.codec import ShapeError, from_json
+from protocol.ids import ChannelId, ChatKey, GroupId, PlatformMessageId
+from protocol.message import OutboundMessage
+from runtime.agent_events import FileArrived
+from runtime.asks.send_rules import (
+    EditAsk,
+    ReactAsk,
+    SendAsk,
+    SendKind,
+    checked_emoji,
+    checked_text,
+    read_ref,
+    unknown_ref,
+)
+from runtime.asks.tool_sets import check_live
+from runtime.insist import insist
+from runtime.refusal import OperationRefused
+from runtime.store import send_rows
+from runtime.store.records import TaskRow
+from runtime.store.send_rows import Sent
+from runtime.store.store import Store
+from runtime.task_desk import channel_of
+from runtime.waiting_tasks import Asked
+
+MAX_CAPTION_CHARS = 1_000
+T = TypeVar("T")
+_WHY_NOT_THERE = {"held": "waits for a person's review", "dead": "could not be delivered"}
+
+
+class AddressBook(Protocol):
+    """The part of `people.destinations.Destinations` that says where groups may send."""
+
+    def names(self, group_id: GroupId) -> tuple[str, ...]: ...
+    def may_send(self, group_id: GroupId, chat: ChatKey) -> bool: ...
+    async def resolve(self, group_id: GroupId, name: str) -> ChatKey: ...
+
+
+class Sending:
+    """One for the whole host."""
+
+    def __init__(
+        self,
+        store: Store,
+        addresses: AddressBook,
+        channels: Callable[[], Mapping[ChannelId, Channel]],
+        wake_delivery: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._addresses = addresses
+        self._channels = channels
+        self._wake_delivery = wake_delivery
+
+    async def send(self, asked: Asked) -> str:
+        """Say something; return what the agent is told. Raises OperationRefused."""
+        wish = _read(SendAsk, asked)
+        text = checked_text(wish.text)
+        chat = await self._place(asked.task, wish.to)
+        return await self._put(asked, "text", OutboundMessage(chat=chat, text=text), wish.to)
+
+    async def edit(self, asked: Asked) -> str:
+        """Have something that was said say something else."""
+        wish = _read(EditAsk, asked)
+        text, ref = checked_text(wish.text), read_ref(wish.message)
+        if ref.whose == "m":
+            raise OperationRefused("not_yours", f"{wish.message} is somebody else's message: you change your own only")
+        sent = await self._sent(asked.task, ref.number, wish.message)
+        if sent.kind != "text" or len(sent.platform_ids) > 1:
+            what = "no text" if sent.kind != "text" else f"{len(sent.platform_ids)} messages there"
+            raise OperationRefused("cannot_edit", f"{sent.ref} is {what}, and cannot be changed: send another one")
+        if not isinstance(self._channel(sent.chat), HasEdits):
+            raise _not_there(sent.chat, "changes nothing that was said: send another message")
+        target, key = sent.platform_ids[0] if sent.platform_ids else None, sent.outbox_key
+        change = OutboundMessage(chat=sent.chat, text=text, act="edit", about=target, about_key=key)
+        return await self._put(asked, "edit", change)
+
+    async def react(self, asked: Asked) -> str:
+        """Put an emoji under a message."""
+        wish = _read(ReactAsk, asked)
+        emoji, ref = checked_emoji(wish.emoji), read_ref(wish.message)
+        target: PlatformMessageId | None
+        if ref.whose == "m":
+            chat, target = await self._received(asked.task, ref.number, wish.message)
+            key = ""
+        else:
+            sent = await self._sent(asked.task, ref.number, wish.message)
+            chat, key = sent.chat, sent.outbox_key
+            target = sent.platform_ids[-1] if sent.platform_ids else None
+        channel = self._channel(chat)
+        if not isinstance(channel, HasReactions):
+            raise _not_there(chat, "has no reactions: say it")
+        why_not = channel.why_no_reaction(emoji)
+        if why_not:
+            raise OperationRefused("no_reaction", why_not)
+        reaction = OutboundMessage(chat=chat, text=emoji, act="react", about=target, about_key=key)
+        return await self._put(asked, "react", reaction)
+
+    async def file_arrived(self, row: TaskRow, event: FileArrived) -> None:
+        """Send a file that has arrived whole; raise OperationRefused where it may not go where it is to."""
+        if row.spec is not None:
+            check_live(row.spec.effects)
+        if row.chat is None and row.submitter.startswith("group:") and not event.to:
+            return  # it goes back to the agent that asks, with the answer
+        message = OutboundMessage(
+            chat=await self._place(row, event.to),
+            text=event.caption[:MAX_CAPTION_CHARS],
+            file_path=str(event.path),
+            file_name=event.name,
+            labels={"file_id": event.file_id, "call_id": event.call_id},
+        )
+        key = f"{row.task_id}:file:{event.call_id}"
+        await self._write(row, event.call_id, "file", message, key)
+
+    async def _put(self, asked: Asked, kind: SendKind, message: OutboundMessage, to: str = "") -> str:
+        task, call_id = asked.task, asked.ask.call_id
+        sent = await self._write(task, call_id, kind, message, f"{task.task_id}:send:{call_id}")
+        where = f" to {to}" if to else ""
+        if sent.state == "held":
+            return f"A person looks at it before it goes{where} ({sent.ref}). You will not hear of it: go on."
+        return f"Sent{where}, as {sent.ref}." if kind == "text" else "Done."
+
+    async def _write(self, task: TaskRow, call_id: str, kind: SendKind, message: OutboundMessage, key: str) -> Sent:
+        job = partial(send_rows.send, kind=kind, message=message, outbox_key=key)
+        writing = partial(self._store.write, job, task.task_id, task.group_id, call_id)
+        sent = await insist(writing, "what an agent sends")
+        if sent.state == "refused":
+            raise OperationRefused("constraint_denied", "a constraint of your owner's rules this out: it was not sent")
+        self._wake_delivery()
+        return sent
+
+    async def _place(self, task: TaskRow, name: str) -> ChatKey:
+        """Return where something goes; refuse what is no place of the group's."""
+        if name:
+            return await self._addresses.resolve(task.group_id, name)
+        if task.chat is None:
+            known = ", ".join(self._addresses.names(task.group_id)) or "none"
+            raise OperationRefused("no_chat", f"this task has no chat: name a destination (known: {known})")
+        return task.chat
+
+    async def _sent(self, task: TaskRow, number: int, shown: str) -> Sent:
+        """Return what the group's agents have said under a number, where they may still speak."""
+        sent = await self._store.read(send_rows.sent, task.group_id, number)
+        if sent is None or sent.kind not in ("text", "file") or not self._may_speak(task, sent.chat):
+            raise unknown_ref(shown)
+        if sent.state in ("held", "refused", "dead", "gone"):
+            raise OperationRefused("not_there", f"{sent.ref} {_WHY_NOT_THERE.get(sent.state, 'was not sent')}")
+        return sent
+
+    async def _received(self, task: TaskRow, number: int, shown: str) -> tuple[ChatKey, PlatformMessageId]:
+        """Return where somebody's message is, if it has reached an agent of the group."""
+        message = await self._store.read(send_rows.received, number)
+        inbound = message.inbound if message is not None else None
+        if message is None or inbound is None or message.group_id != task.group_id or message.session_id is None:
+            raise unknown_ref(shown)
+        if inbound.kind != "message" or not self._may_speak(task, inbound.chat):
+            raise unknown_ref(shown)
+        return inbound.chat, inbound.platform_message_id
+
+    def _may_speak(self, task: TaskRow, chat: ChatKey) -> bool:
+        return chat == task.chat or self._addresses.may_send(task.group_id, chat)
+
+    def _channel(self, chat: ChatKey) -> object:
+        channel = self._channels().get(channel_of(chat))
+        if channel is None:
+            raise OperationRefused("channel_away", f"the channel {channel_of(chat)} is not running now")
+        return channel
+
+
+def _not_there(chat: ChatKey, lack: str) -> OperationRefused:
+    return OperationRefused("not_on_this_platform", f"the platform of the channel {channel_of(chat)} {lack}")
+
+
+def _read(record: type[T], asked: Asked) -> T:
+    try:
+        return from_json(record, asked.ask.payload, "arguments")
+    except ShapeError as error:
+        raise OperationRefused("wrong_request", f"the call is not understood: {error}") from error

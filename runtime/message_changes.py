@@ -1,0 +1,30 @@
+"""Carries out what changes a message that is there: an edit, a reaction. Where it can be done is its channel's word."""
+
+from __future__ import annotations
+
+from channels.channel import Channel, DeliveryFailed, HasEdits, HasReactions
+from protocol.ids import PlatformMessageId
+from protocol.message import OutboundMessage, Receipt
+from runtime.store import send_rows
+from runtime.store.store import Store
+
+
+async def change_message(store: Store, channel: Channel, message: OutboundMessage) -> Receipt:
+    """Do it and return what it was done to; raise DeliveryFailed."""
+    target = message.about or await _find(store, message.about_key)
+    if message.act == "edit" and isinstance(channel, HasEdits):
+        await channel.edit(message.chat, target, message.text)
+    elif message.act == "react" and isinstance(channel, HasReactions):
+        await channel.react(message.chat, target, message.text)
+    else:
+        raise DeliveryFailed("its platform changes nothing that was said", permanent=True)
+    return Receipt(platform_message_ids=(target,))
+
+
+async def _find(store: Store, key: str) -> PlatformMessageId:
+    """Return what the platform calls the message of a key: a chat's messages go out in order, so it is there by now."""
+    _, ids = await store.read(send_rows.where_is, key)
+    if len(ids) != 1:
+        reason = "the message that it changes was not delivered" if not ids else "the message that it changes has parts"
+        raise DeliveryFailed(reason, permanent=True)
+    return ids[0]
