@@ -17,6 +17,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from runtime.history.manifest import (
     Change,
     Entry,
     Manifest,
+    lost_by_restoring,
     manifest_id,
     manifest_text,
     parse_manifest,
@@ -70,6 +72,10 @@ class Keep:
         """Return what must change for the folders to be again as a manifest says. Raises KeyError for one that is
         not kept any more, TreeRefused, OSError."""
         return plan_restore(self._now(), self._load(identity))
+
+    def lost(self, identity: str) -> tuple[str, ...]:
+        """Return what of a manifest a restore would not bring back, a sentence each. Raises as `plan`."""
+        return lost_by_restoring(self._now(), self._load(identity))
 
     def restore(self, identity: str) -> tuple[Change, ...]:
         """Make the folders again what they were; return what was changed, and what could not be. Raises as `plan`."""
@@ -125,6 +131,8 @@ class Keep:
     def _read_folders(self, seen: Seen, take: Callable[[int, int], str]) -> tuple[dict[str, Entry], Seen]:
         manifest: dict[str, Entry] = {}
         new: dict[str, list[int | str]] = {}
+        names: dict[tuple[int, int], str] = {}
+        """The first name of each file that has several."""
         for name in FOLDERS:
             path = self._group / name
             if not path.is_dir():
@@ -132,8 +140,10 @@ class Keep:
             with tree.opened_folder(path) as root:
                 for found in tree.walk(root, name):
                     entry = self._entry(found, seen, new, take)
-                    if entry is not None:
-                        manifest[found.path] = entry
+                    if entry.kind == "file" and found.state.st_nlink > 1:
+                        first = names.setdefault((found.state.st_dev, found.state.st_ino), found.path)
+                        entry = replace(entry, twin=first if first != found.path else "")
+                    manifest[found.path] = entry
         return manifest, new
 
     def _entry(
@@ -142,7 +152,7 @@ class Keep:
         seen: Seen,
         new: dict[str, list[int | str]],
         take: Callable[[int, int], str],
-    ) -> Entry | None:
+    ) -> Entry:
         state = found.state
         mode = stat.S_IMODE(state.st_mode)
         if stat.S_ISDIR(state.st_mode):
@@ -150,7 +160,7 @@ class Keep:
         if stat.S_ISLNK(state.st_mode):
             return Entry("link", 0, found.target())
         if not stat.S_ISREG(state.st_mode):
-            return None
+            return Entry("special", 0, _special(state.st_mode))
         mark = [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
         if state.st_size > MAX_FILE_BYTES:
             return Entry("file", mode, LARGE + ":".join(map(str, mark)), state.st_size)
@@ -244,6 +254,13 @@ class Keep:
         with contextlib.suppress(FileNotFoundError):
             for shelf in (self._folder / "blobs").iterdir():
                 yield from shelf.iterdir()
+
+
+def _special(mode: int) -> str:
+    """Return what something is that is no file, folder or link."""
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _digest(descriptor: int) -> str:

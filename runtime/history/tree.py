@@ -1,6 +1,7 @@
 """Reads and writes a tree that somebody hostile may have filled: no link is ever followed, no name trusted.
 
-Every step goes through the descriptor of the folder before it. Sockets, pipes and devices are no part of a history.
+Every step goes through the descriptor of the folder before it. Of sockets, pipes and devices it is
+known only that they were there.
 """
 
 from __future__ import annotations

@@ -113,6 +113,7 @@ class UndoDesk:
 
     async def _look(self, moment: Snapshot, keep: Keep) -> Undoing:
         changes = await self._try(lambda: keep.plan(moment.manifest), moment)
+        lost = await self._try(lambda: keep.lost(moment.manifest), moment)
         later = await self._store.read(history_rows.snapshots_since, moment)
         now = await self._try(keep.take, moment) if later else ""
         return Undoing(
@@ -121,7 +122,7 @@ class UndoDesk:
             taken_at=moment.taken_at,
             changes=changes,
             later=_changing(later, now),
-            lasting=await self._lasting((moment, *later)),
+            lasting=(*_first(lost), *await self._lasting((moment, *later))),
         )
 
     async def _lasting(self, moments: Sequence[Snapshot]) -> tuple[str, ...]:
@@ -139,9 +140,7 @@ class UndoDesk:
             except ProxyError as error:
                 lines.append(f"{task_id}: what it called outside is not known: {error}.")
                 continue
-            lines += [f"{task_id}: {call.target} ({_answer(call)})." for call in calls[:MAX_NAMED]]
-            if len(calls) > MAX_NAMED:
-                lines.append(f"{task_id}: {len(calls) - MAX_NAMED} more calls.")
+            lines += _first([f"{task_id}: {call.target} ({_answer(call)})." for call in calls])
         return tuple(lines)
 
     @staticmethod
@@ -170,6 +169,12 @@ def _changing(later: Sequence[Snapshot], now: str) -> tuple[str, ...]:
         for each, after in zip(later, held[1:], strict=True)
         if each.manifest != after and each.undone_by is None and each.reference not in undos
     )
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """Return what is named one by one, and how much is not."""
+    left = len(lines) - MAX_NAMED
+    return [*lines[:MAX_NAMED], *([f"… and {left} more."] if left > 0 else [])]
 
 
 def _answer(call: ProxyCall) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime.history import keep, tree
 from runtime.history.keep import Keep
-from runtime.history.manifest import parse_manifest, plan_restore
+from runtime.history.manifest import Change, parse_manifest, plan_restore
 from runtime.history.tree import TreeRefused
 
 
@@ -133,11 +133,42 @@ def test_links_are_never_followed(group: Path, history: Keep, tmp_path: Path) ->
     assert (outside / "secret").read_text() == "secret"
 
 
-def test_pipes_and_sockets_are_left_out(group: Path, history: Keep) -> None:
-    """A named pipe holds nobody up and is no part of the history."""
-    os.mkfifo(group / "workspace" / "pipe")
+def test_pipes_and_sockets_are_not_made_again(group: Path, history: Keep) -> None:
+    """A named pipe holds nobody up; one that is gone is among what a restore does not bring back, what came since is
+    removed."""
+    pipe = group / "workspace" / "pipe"
+    before = history.take()
+    os.mkfifo(pipe)
     kept = history.take()
+    assert (history.plan(kept), history.lost(kept)) == ((), ())
+    assert history.plan(before) == (Change("workspace/pipe", "remove"),)
+    pipe.unlink()
     assert history.plan(kept) == ()
+    assert history.lost(kept) == ("workspace/pipe was a pipe, and is not made again.",)
+    os.mkfifo(pipe)
+    assert history.restore(before) == (Change("workspace/pipe", "remove"),)
+    assert not pipe.exists()
+
+
+def test_names_of_one_file_come_back_as_files_and_that_is_said(group: Path, history: Keep) -> None:
+    """The bytes are what they were under each name; that they were one file is lost where any was written anew."""
+    one, two = group / "workspace" / "one", group / "workspace" / "two"
+    one.write_text("said")
+    os.link(one, two)
+    kept = history.take()
+    assert history.lost(kept) == ()
+    two.unlink()
+    two.write_text("said")
+    (line,) = history.lost(kept)
+    assert line.startswith("workspace/one, workspace/two were names of one file")
+    assert history.plan(kept) == ()
+    two.unlink()
+    os.link(one, two)
+    one.write_text("other")
+    assert history.lost(kept) == (line,)
+    assert len(history.restore(kept)) == 2
+    assert (one.read_text(), two.read_text()) == ("said", "said")
+    assert one.stat().st_ino != two.stat().st_ino
 
 
 def test_a_file_too_large_to_keep_is_said(group: Path, history: Keep) -> None:
