@@ -6,6 +6,8 @@ attempt can go on from there. The conversation is `conversation.py`'s, one model
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from agents.activity import Activity
 from agents.conversation import (
     MAY_HAVE_HAPPENED,
@@ -18,12 +20,13 @@ from agents.conversation import (
 from agents.host_link import HostLink
 from agents.model_call import ModelCall, ModelFailed
 from agents.providers.failure import Failure, misbehaved
-from agents.providers.provider import Question, StopReason, ToolCard, Turn
+from agents.providers.provider import NO_FILES, Question, StopReason, ToolCard, Turn
 from agents.skillbook import instructions_with_skills
 from agents.tools.toolbox import Toolbox, failed_output
 from protocol.frames import FrameError
 from protocol.link import Assignment, Progress, SteerMessage
 from protocol.pre_check import CALL_ID, find_output, prompt_with_output
+from protocol.record import replace
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 
@@ -106,6 +109,8 @@ class Loop:
             for message in told:  # not before: now the model has seen it
                 self._link.hold_step(self._told_step(message))
             result = self._final_result(turn)
+            if result is not None and result.status == TaskStatus.REPLY and self._model.fallback_note:
+                result = replace(result, text=f"{result.text}\n\n*{self._model.fallback_note}*")
             if result is not None:
                 # Not waited for: the last word goes with it.
                 self._link.hold_step(self._model_step(turn))
@@ -138,8 +143,21 @@ class Loop:
         return (*self._toolbox.cards(), result_card(schema))
 
     def _ask(self) -> Turn:
-        question = Question(instructions=self._instructions, entries=tuple(self._entries), tools=self._tools())
+        question = Question(
+            instructions=self._instructions,
+            entries=tuple(self._entries),
+            tools=self._tools(),
+            files=self._files(),
+        )
         return with_new_ids(self._model.ask(question), self._entries, self._next_index)
+
+    def _files(self) -> Mapping[str, str]:
+        """Return the images and documents of the conversation."""
+        if not any(entry.files or any(output.files for output in entry.outputs) for entry in self._entries):
+            return NO_FILES
+        from agents.seen_files import load_files  # late: few conversations have any
+
+        return load_files(self._entries, self._toolbox.places)
 
     def _run_calls(self, turn: Entry, faulty: dict[str, str]) -> None:
         """Run the calls of a turn that have no output yet, in order, and add turn and outputs to the conversation."""

@@ -6,22 +6,26 @@ What to send and how to read it is the provider's (`providers/`), when to retry 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agents.activity import Activity
 from agents.host_link import HostLink
 from agents.http import Answer, HttpFault, Patience, post
 from agents.interrupt import Interrupt
+from agents.providers import provider_for
 from agents.providers.failure import Failure, failure_of_answer, failure_of_connection, misbehaved
-from agents.providers.provider import ModelRequest, Provider, Question, StreamFault, Turn, TurnReader
+from agents.providers.provider import ModelRequest, Question, StreamFault, Turn, TurnReader
 from agents.providers.retry import RetryLimits, retry_wait
 from agents.sse import EventDecoder, EventTooLarge
 from protocol.link import Delta, Progress
+from protocol.record import replace
 from protocol.task import ModelRoute
 
 MAX_ANSWER_BYTES = 64 << 20
 """Of one streamed answer, framing included; it is not held."""
 _MAX_ERROR_BYTES = 16 << 10
+_WAIT_WITH_FALLBACK_S = 10.0
+"""How long one service may be waited for where another one can answer."""
 _HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "anthropic-version": "2023-06-01"}
 
 
@@ -34,13 +38,12 @@ class ModelFailed(Exception):
 
 
 class ModelCall:
-    """Asks questions on one route, one at a time."""
+    """Asks questions one at a time, on the first of the routes whose service is well."""
 
     def __init__(
         self,
         *,
-        route: ModelRoute,
-        provider: Provider,
+        routes: Sequence[ModelRoute],
         proxy_socket: str,
         link: HostLink,
         interrupt: Interrupt,
@@ -48,18 +51,36 @@ class ModelCall:
         patience: Patience,
         retry_limits: RetryLimits,
     ) -> None:
-        self._route = route
-        self._provider = provider
+        self._route, *self._fallbacks = routes
+        self._provider = provider_for(self._route)
         self._proxy_socket = proxy_socket
         self._link = link
         self._interrupt = interrupt
         self._activity = activity
         self._patience = patience
         self._limits = retry_limits
+        self.fallback_note = ""
+        """Who answers instead of whom, and why; empty while the first route does."""
 
     def ask(self, question: Question) -> Turn:
         """Return the model's answer; raise ModelFailed, Interrupted."""
+        while True:
+            try:
+                return self._ask_route(question)
+            except ModelFailed as failed:
+                if not self._fallbacks or not failed.failure.is_of_the_service:
+                    raise
+                self._fall_back(failed.failure)
+
+    def _fall_back(self, failure: Failure) -> None:
+        self._route = self._fallbacks.pop(0)
+        self._provider = provider_for(self._route)
+        self.fallback_note = f"{failure.reason}. {self._route.full_name} answers instead."
+        self._link.say(Progress(kind="note", text=self.fallback_note))
+
+    def _ask_route(self, question: Question) -> Turn:
         request = self._provider.request(question)
+        limits = replace(self._limits, service_s=_WAIT_WITH_FALLBACK_S) if self._fallbacks else self._limits
         tries, waited_s = 0, 0.0
         while True:
             tries += 1
@@ -69,7 +90,7 @@ class ModelCall:
                     return self._ask_once(request)
             except StreamFault as fault:
                 failure = fault.failure
-            wait_s = retry_wait(failure, self._limits, tries=tries, waited_s=waited_s, chance=random.random())
+            wait_s = retry_wait(failure, limits, tries=tries, waited_s=waited_s, chance=random.random())
             if wait_s is None:
                 raise ModelFailed(failure)
             self._tell(failure, wait_s)

@@ -23,7 +23,6 @@ from agents.interrupt import Interrupt, Interrupted
 from agents.loop import Loop
 from agents.model_call import ModelCall
 from agents.places import Places
-from agents.providers import provider_for
 from agents.providers.retry import RetryLimits
 from agents.refusals import Refusals
 from agents.tools.toolbox import Toolbox
@@ -107,8 +106,7 @@ class _Life:
 
     def _loop(self, assignment: Assignment) -> Loop:
         model = ModelCall(
-            route=assignment.model,
-            provider=provider_for(assignment.model),
+            routes=(assignment.model, *assignment.fallbacks),
             proxy_socket=self._places.proxy_socket,
             link=self._link,
             interrupt=self._interrupt,
@@ -117,7 +115,11 @@ class _Life:
             retry_limits=self._retry_limits,
         )
         toolbox = self._toolbox(
-            assignment.skills, assignment.delegates, assignment.destinations, assignment.without
+            assignment.skills,
+            assignment.delegates,
+            assignment.model.sees,
+            assignment.destinations,
+            assignment.without,
         )
         return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
 
@@ -125,6 +127,7 @@ class _Life:
         self,
         skills: Sequence[SkillCard],
         delegates: Sequence[AgentCard] = (),
+        sees: Sequence[str] = (),
         destinations: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> Toolbox:
@@ -135,6 +138,7 @@ class _Life:
             refusals=self._refusals,
             skill_names=frozenset(card.name for card in skills),
             delegates=delegates,
+            sees=sees,
             destinations=destinations,
             without=without,
         )

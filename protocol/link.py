@@ -68,6 +68,8 @@ class Assignment(Record):
     instructions: str
     """The system prompt: product base, the group's AGENTS.md."""
     model: ModelRoute
+    fallbacks: tuple[ModelRoute, ...] = ()
+    """Who answers, in this order, where the service of `model` fails for good; the same one to the task's end then."""
     transcript: tuple[Entry, ...] = ()
     """The session before this task."""
     skills: tuple[SkillCard, ...] = ()

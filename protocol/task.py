@@ -79,6 +79,12 @@ class Usage(Record):
     output_tokens: int = 0
     cost_usd: float | None = None
     """None where a model's price is not known."""
+    cache_read_tokens: int = 0
+    """Of the input: read from the provider's cache."""
+    cache_write_tokens: int = 0
+    """Of the input: written into it."""
+    reasoning_tokens: int = 0
+    """Of the output: thought, not said. 0 where the API does not tell them apart."""
 
 
 class TaskResult(Record):
@@ -98,10 +104,23 @@ class ModelRoute(Record):
     """Which model answers, and over which of the proxy's named routes (`/m/<route>/…`)."""
 
     route: str
-    api: Literal["anthropic", "openai"]
-    """`anthropic`: Messages API; `openai`: OpenAI-compatible chat completions."""
+    api: Literal["anthropic", "openai", "responses"]
+    """`anthropic`: Messages API; `openai`: OpenAI-compatible chat completions; `responses`: OpenAI's Responses API."""
     model: str
     max_output_tokens: int = 8192
+    context_tokens: int = 128_000
+    """How much the model can hold, question and answer together."""
+    sees: tuple[str, ...] = ()
+    """What it reads beside text: `image`, `pdf`."""
+    thinks: Literal["never", "budget", "adaptive", "effort"] = "never"
+    """How it is asked to think first: `budget`: by tokens; `adaptive`: it decides, guided by an effort; `effort`."""
+    effort: Literal["", "low", "medium", "high"] = ""
+    """How hard it should think; empty: as the provider does by itself."""
+
+    @property
+    def full_name(self) -> str:
+        """`route/model`: who said something."""
+        return f"{self.route}/{self.model}"
 
 
 class Purse(Record):

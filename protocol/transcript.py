@@ -18,10 +18,35 @@ class ToolCall(Record):
     arguments: Json
 
 
+class SeenFile(Record):
+    """An image or a PDF that the model looks at, by its place in the container: no transcript holds its bytes."""
+
+    path: str
+    media_type: str
+    """`image/png`, `image/jpeg`, `image/gif`, `image/webp` or `application/pdf`."""
+    sha256: str
+    """Hexadecimal. A file that has another one now is not what was looked at, and is not shown."""
+
+    @property
+    def is_image(self) -> bool:
+        return self.media_type.startswith("image/")
+
+
 class ToolOutput(Record):
     call_id: str
     text: str
     is_error: bool = False
+    files: tuple[SeenFile, ...] = ()
+    """What a tool has the model look at."""
+
+
+class Thought(Record):
+    """What a model thought on the way to a turn, as its API gave it: sent back to that model unchanged, never shown."""
+
+    block: Json
+    """The API's own block or item, often encrypted or signed."""
+    place: int = 0
+    """0: before the text; n: before the turn's n-th call."""
 
 
 class Entry(Record):
@@ -31,6 +56,11 @@ class Entry(Record):
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     outputs: tuple[ToolOutput, ...] = ()
+    files: tuple[SeenFile, ...] = ()
+    """Images and documents beside the text."""
+    thoughts: tuple[Thought, ...] = ()
+    thinker: str = ""
+    """`route/model` whose thoughts these are: no other model can read them."""
 
 
 class Step(Record):

@@ -1,23 +1,30 @@
 """The Anthropic Messages API, streamed. Pure.
 
 Request, events and errors after https://docs.anthropic.com/en/api/messages-streaming; the key and the host are the
-proxy's. The whole conversation is marked for prompt caching: each round of tools sends it again.
+proxy's. Three places are marked for prompt caching: the instructions, the last thing a person said and the end. A round
+of tools sends everything again, and finds it in the cache up to where the last round ended.
+Thinking after https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking: a turn's blocks go back as they
+came, ahead of its calls, while the same model goes on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 from agents.providers.failure import failure_of_error_event
+from agents.providers.past import can_see, not_shown, thoughts_by_place
 from agents.providers.provider import ModelRequest, Question, StopReason, StreamFault, ToolCard, Turn
 from agents.providers.shape import JsonObject, count_at, object_at, parse_event, text_at
-from agents.providers.turn_builder import TurnBuilder
+from agents.providers.turn_builder import MAX_THOUGHT_BYTES, TurnBuilder
 from agents.sse import ServerEvent
 from protocol.task import ModelRoute
-from protocol.transcript import Entry
+from protocol.transcript import Entry, SeenFile
 
 _CACHE = {"type": "ephemeral"}
+_THINKING_TOKENS = {"low": 2_048, "medium": 8_192, "high": 24_576}
+"""Of models that think by a budget; at least 1,024, and inside `max_tokens`."""
+_LEAST_THINKING_TOKENS = 1_024
 _STOPS: dict[str, StopReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -36,7 +43,8 @@ class Anthropic:
             "model": self._route.model,
             "max_tokens": self._route.max_output_tokens,
             "stream": True,
-            "messages": _messages(question.entries),
+            **_thinking(self._route),
+            "messages": _messages(question, self._route),
         }
         if question.instructions:
             body["system"] = [{"type": "text", "text": question.instructions, "cache_control": _CACHE}]
@@ -53,8 +61,9 @@ class AnthropicReader:
 
     def __init__(self, route: ModelRoute) -> None:
         self._route = route
-        self._turn = TurnBuilder(route.route)
+        self._turn = TurnBuilder(route)
         self._inputs: dict[int, JsonObject] = {}
+        self._thoughts: dict[int, JsonObject] = {}
         self._complete = False
 
     def take(self, event: ServerEvent) -> str:
@@ -66,6 +75,9 @@ class AnthropicReader:
                 return self._begin_block(count_at(value, "index"), object_at(value, "content_block"))
             case "content_block_delta":
                 return self._add(count_at(value, "index"), object_at(value, "delta"))
+            case "content_block_stop":
+                if thought := self._thoughts.pop(count_at(value, "index"), None):
+                    self._turn.add_thought(thought)
             case "message_delta":
                 self._read_usage(object_at(value, "usage"))
                 self._turn.stop = _STOPS.get(text_at(object_at(value, "delta"), "stop_reason"), "end")
@@ -75,7 +87,7 @@ class AnthropicReader:
                 error = object_at(value, "error")
                 kind, message = text_at(error, "type"), text_at(error, "message")
                 raise StreamFault(failure_of_error_event(self._route.route, self._route.model, kind, message))
-        return ""  # ping, content_block_stop, thinking, and what later versions add
+        return ""  # ping, and what later versions add
 
     def is_complete(self) -> bool:
         return self._complete
@@ -92,6 +104,8 @@ class AnthropicReader:
             self._turn.begin_call(index, text_at(block, "id"), text_at(block, "name"))
             if given := object_at(block, "input"):  # some compatible servers give it whole, with no deltas
                 self._inputs[index] = given
+        elif block.get("type") in ("thinking", "redacted_thinking"):
+            self._thoughts[index] = dict(block)
         return ""
 
     def _add(self, index: int, delta: JsonObject) -> str:
@@ -100,32 +114,62 @@ class AnthropicReader:
         if delta.get("type") == "input_json_delta":
             self._inputs.pop(index, None)
             self._turn.add_arguments(index, text_at(delta, "partial_json"))
+        elif index in self._thoughts:
+            self._think(self._thoughts[index], delta)
         return ""
 
+    def _think(self, thought: JsonObject, delta: JsonObject) -> None:
+        """Add to a block of thinking. Its size is looked at here too: nothing may grow without a limit."""
+        for kind, key in _THOUGHT_DELTAS.items():
+            if delta.get("type") == kind:
+                thought[key] = text_at(thought, key) + text_at(delta, key)
+                if len(text_at(thought, key)) > MAX_THOUGHT_BYTES:
+                    self._turn.add_thought(thought)
+
     def _read_usage(self, usage: JsonObject) -> None:
-        """Keep the highest counts: later events repeat and complete the first one's."""
-        read = sum(count_at(usage, key) for key in _INPUT_COUNTS)
-        self._turn.input_tokens = max(self._turn.input_tokens, read)
-        self._turn.output_tokens = max(self._turn.output_tokens, count_at(usage, "output_tokens"))
+        read, written = count_at(usage, "cache_read_input_tokens"), count_at(usage, "cache_creation_input_tokens")
+        self._turn.use.at_least(
+            input=count_at(usage, "input_tokens") + read + written,
+            output=count_at(usage, "output_tokens"),
+            cache_read=read,
+            cache_write=written,
+        )
 
 
-_INPUT_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_THOUGHT_DELTAS = {"thinking_delta": "thinking", "signature_delta": "signature"}
+
+
+def _thinking(route: ModelRoute) -> JsonObject:
+    """Return how the request asks for thinking, if it does."""
+    if not route.effort:
+        return {}
+    if route.thinks == "adaptive":
+        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": route.effort}}
+    budget = min(_THINKING_TOKENS[route.effort], route.max_output_tokens // 2)
+    if route.thinks == "budget" and budget >= _LEAST_THINKING_TOKENS:
+        return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+    return {}
 
 
 def _tool(card: ToolCard) -> JsonObject:
     return {"name": card.name, "description": card.description, "input_schema": card.schema}
 
 
-def _messages(entries: Sequence[Entry]) -> list[JsonObject]:
+def _messages(question: Question, route: ModelRoute) -> list[JsonObject]:
     messages: list[JsonObject] = []
-    for entry in entries:
-        role, blocks = "assistant" if entry.role == "assistant" else "user", list(_blocks(entry))
+    said: JsonObject | None = None
+    for entry in question.entries:
+        role = "assistant" if entry.role == "assistant" else "user"
+        blocks = list(_blocks(entry, route, question.files))
         if blocks and messages and messages[-1]["role"] == role:  # servers want the roles in turn
             _content(messages[-1]).extend(blocks)
         elif blocks:
             messages.append({"role": role, "content": blocks})
-    if messages:
-        _content(messages[-1])[-1]["cache_control"] = _CACHE
+        if blocks and entry.role == "user":
+            said = blocks[-1]
+    for block in (said, _content(messages[-1])[-1] if messages else None):
+        if block is not None:
+            block["cache_control"] = _CACHE
     return messages
 
 
@@ -135,17 +179,32 @@ def _content(message: JsonObject) -> list[JsonObject]:
     return content
 
 
-def _blocks(entry: Entry) -> Iterator[JsonObject]:
+def _blocks(entry: Entry, route: ModelRoute, files: Mapping[str, str]) -> Iterator[JsonObject]:
     for output in entry.outputs:
         block: JsonObject = {"type": "tool_result", "tool_use_id": output.call_id, "content": output.text or "(empty)"}
+        if output.files:
+            seen = [_file_block(file, route, files) for file in output.files]
+            block["content"] = [{"type": "text", "text": output.text or "(empty)"}, *seen]
         if output.is_error:
             block["is_error"] = True
         yield block
+    yield from (_file_block(file, route, files) for file in entry.files)
+    thoughts = thoughts_by_place(entry, route)
+    yield from thoughts.get(0, ())
     if entry.text.strip():
         # The API refuses an assistant's text that ends in white space.
         yield {"type": "text", "text": entry.text.rstrip() if entry.role == "assistant" else entry.text}
-    for call in entry.calls:
+    for number, call in enumerate(entry.calls, start=1):
+        yield from thoughts.get(number, ())
         yield {"type": "tool_use", "id": call.call_id, "name": call.name, "input": call.arguments}
+
+
+def _file_block(file: SeenFile, route: ModelRoute, files: Mapping[str, str]) -> JsonObject:
+    data = files.get(file.sha256)
+    if data is None or not can_see(file, route):
+        return {"type": "text", "text": not_shown(file, route)}
+    source: JsonObject = {"type": "base64", "media_type": file.media_type, "data": data}
+    return {"type": "image" if file.is_image else "document", "source": source}
 
 
 def _json_bytes(value: JsonObject) -> bytes:

@@ -15,8 +15,22 @@ if TYPE_CHECKING:
 MAX_DETAIL_CHARS = 300
 _NOTICED_S = 60
 
+_OF_THE_SERVICE = frozenset(
+    (
+        "model_misbehaved",
+        "model_quota_used_up",
+        "model_rate_limited",
+        "model_refused_key",
+        "model_silent",
+        "model_stream_broken",
+        "model_unavailable",
+        "model_unknown",
+        "secret_missing",
+    )
+)
 _PROXY_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+_USED_UP_MARKS = ("insufficient_quota", "credit balance is too low")
 _TOO_LONG_MARKS = ("prompt is too long", "context_length_exceeded", "maximum context length", "context window")
 
 
@@ -32,6 +46,11 @@ class Failure(Record):
     retry_after_s: float | None = None
     """What the service asked for."""
     max_tries: int = 8
+
+    @property
+    def is_of_the_service(self) -> bool:
+        """Whether another service could answer the same question. What our own proxy refuses it refuses for all."""
+        return self.code in _OF_THE_SERVICE or self.code.startswith("upstream_")
 
 
 def failure_of_answer(route: str, model: str, status: int, headers: Mapping[str, str], body: str) -> Failure:
@@ -50,6 +69,11 @@ def failure_of_answer(route: str, model: str, status: int, headers: Mapping[str,
         return Failure(
             code="model_unknown",
             reason=f"The model service of route {route} does not know model {model} (HTTP 404){said}",
+        )
+    if any(mark in detail.lower() for mark in _USED_UP_MARKS):
+        return Failure(
+            code="model_quota_used_up",
+            reason=f"The account at the model service of route {route} is used up (HTTP {status}){said}",
         )
     if status == 429:
         return Failure(
@@ -83,6 +107,9 @@ def failure_of_error_event(route: str, model: str, kind: str, message: str) -> F
         "permission_error": 403,
         "not_found_error": 404,
         "rate_limit_error": 429,
+        "rate_limit_exceeded": 429,
+        "invalid_api_key": 401,
+        "model_not_found": 404,
         "request_too_large": 413,
         "invalid_request_error": 400,
     }

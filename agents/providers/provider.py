@@ -32,6 +32,9 @@ class ToolCard(Record):
     """A JSON Schema of an object: the arguments."""
 
 
+NO_FILES: Mapping[str, str] = {}
+
+
 class Question(Record):
     """One model call: everything said so far."""
 
@@ -39,6 +42,8 @@ class Question(Record):
     entries: Sequence[Entry]
     """Begins with a user entry; each call has its output (`conversation.py`)."""
     tools: Sequence[ToolCard]
+    files: Mapping[str, str] = NO_FILES
+    """sha256 → base64 of the images and documents among the entries; one that is not here is gone."""
 
 
 class ModelRequest(Record):

@@ -12,13 +12,15 @@ import re
 
 from agents.providers.failure import misbehaved
 from agents.providers.provider import StopReason, StreamFault, Turn
-from protocol.task import Usage
-from protocol.transcript import Entry, ToolCall
+from protocol.task import ModelRoute, Usage
+from protocol.transcript import Entry, Thought, ToolCall
 
 MAX_TEXT_BYTES = 256 << 10
 """Of one answer, as JSON."""
 MAX_ARGUMENT_BYTES = 256 << 10
-"""Of all calls of one turn together, as JSON: with the text at its largest still one frame of the link."""
+"""Of all calls of one turn together, as JSON: with text and thoughts at their largest still one frame of the link."""
+MAX_THOUGHT_BYTES = 192 << 10
+"""Of one turn, as JSON: such a block is of use only whole, so a turn with more is refused."""
 MAX_CALLS = 32
 MAX_ARGUMENT_DEPTH = 32
 
@@ -28,6 +30,21 @@ _NOT_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 class BadArguments(ValueError):
     """A tool call's arguments are not a JSON object."""
+
+
+class TokenCounts:
+    """What one call used, as far as the stream has told. Later events repeat and complete earlier ones: the highest
+    count holds."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(("input", "output", "cache_read", "cache_write", "reasoning"), 0)
+
+    def at_least(self, **counts: int) -> None:
+        for name, count in counts.items():
+            self.counts[name] = max(self.counts[name], count)
+
+    def usage(self) -> Usage:
+        return Usage(model_calls=1, **{f"{name}_tokens": count for name, count in self.counts.items()})
 
 
 class _Call:
@@ -40,14 +57,16 @@ class _Call:
 class TurnBuilder:
     """One answer as it grows. Calls are told apart by the API's own index."""
 
-    def __init__(self, route: str) -> None:
-        self._route = route
+    def __init__(self, route: ModelRoute) -> None:
+        self._route = route.route
+        self._thinker = route.full_name
+        self._thoughts: list[Thought] = []
+        self._thought_bytes = 0
         self._text: list[str] = []
         self._text_bytes = 0
         self._argument_bytes = 0
         self._calls: dict[int, _Call] = {}
-        self.input_tokens = 0
-        self.output_tokens = 0
+        self.use = TokenCounts()
         self.stop: StopReason = "end"
 
     def add_text(self, text: str) -> str:
@@ -58,6 +77,14 @@ class TurnBuilder:
             raise StreamFault(misbehaved(self._route, f"an answer of more than {MAX_TEXT_BYTES} bytes"))
         self._text.append(text)
         return text
+
+    def add_thought(self, block: object) -> None:
+        """Keep what the model thought just now."""
+        self._thought_bytes += json_bytes(block)
+        if self._thought_bytes > MAX_THOUGHT_BYTES:
+            raise StreamFault(misbehaved(self._route, f"thoughts of more than {MAX_THOUGHT_BYTES} bytes"))
+        place = len(self._calls) + 1 if self._calls or self._text_bytes else 0
+        self._thoughts.append(Thought(block=block, place=place))
 
     def begin_call(self, index: int, call_id: str, name: str) -> None:
         """Begin the call at an index, or complete what was not known of it before."""
@@ -94,8 +121,14 @@ class TurnBuilder:
             name = _NOT_NAME.sub("_", call.name)[:64] or "unnamed"
             calls.append(ToolCall(call_id=call_id, name=name, arguments=arguments))
         return Turn(
-            entry=Entry(role="assistant", text="".join(self._text), calls=tuple(calls)),
-            usage=Usage(model_calls=1, input_tokens=self.input_tokens, output_tokens=self.output_tokens),
+            entry=Entry(
+                role="assistant",
+                text="".join(self._text),
+                calls=tuple(calls),
+                thoughts=tuple(self._thoughts),
+                thinker=self._thinker if self._thoughts else "",
+            ),
+            usage=self.use.usage(),
             stop="tools" if calls and self.stop == "end" else self.stop,
             faulty_calls=faulty,
         )

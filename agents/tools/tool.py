@@ -14,6 +14,7 @@ from agents.places import Places
 from agents.providers.provider import ToolCard
 from agents.refusals import Refusals
 from protocol.record import Record
+from protocol.transcript import SeenFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,10 +44,17 @@ class ToolContext(Record):
     call_id: str
 
 
+class Looked(Record):
+    """An output with files that the model looks at."""
+
+    text: str
+    files: tuple[SeenFile, ...]
+
+
 class Tool(Protocol):
     card: ToolCard
 
-    def run(self, arguments: Arguments, context: ToolContext) -> str:
+    def run(self, arguments: Arguments, context: ToolContext) -> str | Looked:
         """Do it and return what the model should read; raise ToolError, Interrupted."""
 
 

@@ -33,11 +33,12 @@ class Toolbox:
         refusals: Refusals,
         skill_names: frozenset[str],
         delegates: Sequence[AgentCard] = (),
+        sees: Sequence[str] = (),
         destinations: Sequence[str] = (),
         without: Collection[str] = (),
     ) -> None:
         """`without`: tools that it does not have."""
-        self._places = places
+        self.places = places
         self._link = link
         self._interrupt = interrupt
         self._refusals = refusals
@@ -56,6 +57,10 @@ class Toolbox:
         )
         if skill_names:
             tools = (*tools, OpenSkill())
+        if sees:
+            from agents.tools.view_image import ViewImage  # late: many models see nothing
+
+            tools = (*tools, ViewImage())
         if delegates:
             from agents.tools.delegate import Delegate  # late: few agents may ask others
 
@@ -68,7 +73,7 @@ class Toolbox:
     def context(self, call_id: str) -> ToolContext:
         """Return what a call may use of the agent."""
         return ToolContext(
-            places=self._places,
+            places=self.places,
             interrupt=self._interrupt,
             link=self._link,
             refusals=self._refusals,
@@ -84,9 +89,11 @@ class Toolbox:
         context = self.context(call.call_id)
         arguments: Arguments = call.arguments if isinstance(call.arguments, dict) else {}
         try:
-            return ToolOutput(call_id=call.call_id, text=storable(tool.run(arguments, context)))
+            taken = tool.run(arguments, context)
         except ToolError as error:
             return failed_output(call, str(error))
+        text, files = (taken, ()) if isinstance(taken, str) else (taken.text, taken.files)
+        return ToolOutput(call_id=call.call_id, text=storable(text), files=files)
 
 
 def failed_output(call: ToolCall, problem: str) -> ToolOutput:

@@ -37,7 +37,8 @@ def feed(reader: TurnReader, *values: object) -> str:
 
 
 def test_anthropic_request() -> None:
-    """The Messages body: system and last block marked for caching, results before text, no trailing white space."""
+    """The Messages body: system, last words and last block marked for caching, results before text, no white space
+    at an end."""
     request = provider_for(CLAUDE).request(QUESTION)
     body = json.loads(request.body)
     mark = {"type": "ephemeral"}
@@ -46,7 +47,7 @@ def test_anthropic_request() -> None:
     assert body["system"] == [{"type": "text", "text": "Be kind.", "cache_control": mark}]
     assert body["tools"] == [{"name": "shell", "description": "Runs.", "input_schema": CARD.schema}]
     assert body["messages"] == [
-        {"role": "user", "content": [{"type": "text", "text": "do it"}]},
+        {"role": "user", "content": [{"type": "text", "text": "do it", "cache_control": mark}]},
         {
             "role": "assistant",
             "content": [

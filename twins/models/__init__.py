@@ -1,4 +1,5 @@
-"""A behavioural twin of model providers: the Anthropic Messages API and OpenAI-compatible chat completions.
+"""A behavioural twin of model providers: the Anthropic Messages API, OpenAI-compatible chat
+completions and OpenAI's Responses API.
 
 It answers by a script instead of a model (script.py), so a rehearsal costs nothing and a test knows what comes.
 """

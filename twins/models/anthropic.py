@@ -1,10 +1,12 @@
 """The Anthropic Messages API: a request's conversation, a turn's answer, errors. Pure.
 
-Shapes from the public API reference (Messages, streaming, errors).
+Shapes from the public API reference (Messages, streaming, extended thinking, errors). As the service does, it refuses
+a call's result whose turn has lost its thinking, and thinking that somebody has changed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -18,9 +20,10 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     outputs: list[str] = []
     said, turns_since = "", 0
     unanswered: list[str] = []
-    for message in messages:
+    for number, message in enumerate(messages):
         if message["role"] == "assistant":
             turns_since += 1
+            _check_thinking(message["content"], number, is_last=number == len(messages) - 2, body=body)
             if not _blocks(message["content"], "tool_use"):
                 unanswered = []
             continue
@@ -39,6 +42,24 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     )
 
 
+def _check_thinking(content: Any, number: int, *, is_last: bool, body: dict[str, Any]) -> None:
+    """Raise ValueError for thinking that is missing or not what the model thought."""
+    for index, block in enumerate(_blocks(content, "thinking")):
+        if block["signature"] != _signature(block["thinking"]):
+            raise ValueError(f"messages.{number}.content.{index}: Invalid `signature` in `thinking` block")
+    thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    if thinks and is_last and _blocks(content, "tool_use") and content[0]["type"] != "thinking":
+        raise ValueError(
+            f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
+            f"`{content[0]['type']}`. When `thinking` is enabled, a final `assistant` message must start with a "
+            "thinking block."
+        )
+
+
+def _signature(thought: str) -> str:
+    return f"twin-{hashlib.sha256(thought.encode()).hexdigest()}"
+
+
 def _blocks(content: Any, kind: str) -> list[dict[str, Any]]:
     return [block for block in content if block["type"] == kind] if isinstance(content, list) else []
 
@@ -51,7 +72,10 @@ def _text_of(content: Any) -> str:
 
 def whole_answer(turn: Turn, conversation: Conversation, number: int, request_bytes: int) -> dict[str, Any]:
     """Return the body of an answer that is not streamed."""
-    content: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
+    content: list[dict[str, Any]] = []
+    if turn.think:
+        content.append({"type": "thinking", "thinking": turn.think, "signature": _signature(turn.think)})
+    content += [{"type": "text", "text": turn.text}] if turn.text else []
     content += [
         {"type": "tool_use", "id": _call_id(number, index), "name": call.tool, "input": dict(call.arguments)}
         for index, call in enumerate(turn.calls)
@@ -62,10 +86,13 @@ def whole_answer(turn: Turn, conversation: Conversation, number: int, request_by
         "role": "assistant",
         "model": conversation.model,
         "content": content,
-        "stop_reason": "tool_use" if turn.calls else "end_turn",
+        "stop_reason": _STOPS.get(turn.stop) or ("tool_use" if turn.calls else "end_turn"),
         "stop_sequence": None,
         "usage": {"input_tokens": request_bytes // 4, "output_tokens": _output_tokens(turn)},
     }
+
+
+_STOPS = {"length": "max_tokens", "refused": "refusal"}
 
 
 def stream_events(turn: Turn, conversation: Conversation, number: int, request_bytes: int) -> Iterator[bytes]:
@@ -91,6 +118,12 @@ def _block_events(index: int, block: dict[str, Any]) -> Iterator[bytes]:
         yield _event({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}})
         for word in words(block["text"]):
             yield _delta(index, {"type": "text_delta", "text": word})
+    elif block["type"] == "thinking":
+        empty = {"type": "thinking", "thinking": "", "signature": ""}
+        yield _event({"type": "content_block_start", "index": index, "content_block": empty})
+        for word in words(block["thinking"]):
+            yield _delta(index, {"type": "thinking_delta", "thinking": word})
+        yield _delta(index, {"type": "signature_delta", "signature": block["signature"]})
     else:
         opened = {**block, "input": {}}
         yield _event({"type": "content_block_start", "index": index, "content_block": opened})

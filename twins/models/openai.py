@@ -1,6 +1,6 @@
 """OpenAI-compatible chat completions: a request's conversation, a turn's answer, errors. Pure.
 
-Shapes from the public API reference (chat completions, streaming, errors).
+Shapes from the public API reference (chat completions, streaming, errors); thoughts as vLLM and DeepSeek stream them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     said, turns_since = "", 0
     unanswered: list[str] = []
     for message in body["messages"]:
-        if message["role"] == "user":
-            said, turns_since, outputs = _text_of(message["content"]), 0, []
+        if message["role"] == "user" and (text := _text_of(message["content"])):
+            said, turns_since, outputs = text, 0, []
             unanswered.append(said)
         elif message["role"] == "assistant":
             turns_since += 1
@@ -47,6 +47,8 @@ def _text_of(content: Any) -> str:
 def whole_answer(turn: Turn, conversation: Conversation, number: int, request_bytes: int) -> dict[str, Any]:
     """Return the body of an answer that is not streamed."""
     message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
+    if turn.think:
+        message["reasoning_content"] = turn.think
     if turn.calls:
         message["tool_calls"] = _tool_calls(turn, number)
     choice = {"index": 0, "message": message, "finish_reason": _finish_reason(turn)}
@@ -74,6 +76,8 @@ def stream_events(turn: Turn, conversation: Conversation, number: int, request_b
         "model": conversation.model,
     }
     yield chunk({"role": "assistant", "content": ""})
+    for word in words(turn.think):
+        yield chunk({"reasoning_content": word})
     for word in words(turn.text):
         yield chunk({"content": word})
     for index, call in enumerate(_tool_calls(turn, number)):
@@ -103,7 +107,8 @@ def _tool_calls(turn: Turn, number: int) -> list[dict[str, Any]]:
 
 
 def _finish_reason(turn: Turn) -> str:
-    return "tool_calls" if turn.calls else "stop"
+    stop = {"length": "length", "refused": "content_filter"}.get(turn.stop)
+    return stop or ("tool_calls" if turn.calls else "stop")
 
 
 def _usage(turn: Turn, request_bytes: int) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What the rehearsal model says: rules that match the last thing a person said, and turns that answer it. Pure.
 
-A script is JSON: {"rules": [{"when": REGEX, "turns": [{"text": …, "calls": [{"tool": …, "arguments": {…}}]}]}]}.
+A script is JSON: {"rules": [{"when": REGEX, "turns": [{"text": …, "calls": [{"tool": …, "arguments": {…}}]}]}]}; what
+else a turn may hold is said at `Turn`.
 The first rule whose regex is found in the person's last words answers; its n-th turn is the n-th model call since.
 Last words are the content of the last `<message …>` element where the prompt has such, else all of it. In texts and
 arguments, {1}, {2}… are the regex's groups, {output} the last tool's output, {outputs} all of them, {said} the last
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 MAX_OUTPUT_CHARS = 2000
@@ -36,7 +37,11 @@ class Call:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     text: str = ""
+    think: str = ""
+    """What it thinks first: a signed block, which has to come back before the turn's calls."""
     calls: tuple[Call, ...] = ()
+    stop: str = ""
+    """Why it stops, if not because it is done: `length` (its output limit) or `refused`."""
     delay_s: float = 0.0
     """Silence before the first byte."""
     pace_s: float = 0.0
@@ -90,7 +95,9 @@ def _parse_turn(turn: Mapping[str, Any]) -> Turn:
     calls = tuple(Call(tool=call["tool"], arguments=dict(call["arguments"])) for call in turn.get("calls", ()))
     return Turn(
         text=turn.get("text", ""),
+        think=turn.get("think", ""),
         calls=calls,
+        stop=turn.get("stop", ""),
         delay_s=float(turn.get("delay_s", 0)),
         pace_s=float(turn.get("pace_s", 0)),
     )
@@ -119,7 +126,7 @@ def _fill(rule: Rule, match: re.Match[str], conversation: Conversation) -> Turn:
         return Turn(text=f"(The rehearsal would use {', '.join(missing)} here, but this agent has no such tool.)")
     values = _values(rule, match, conversation)
     calls = tuple(Call(tool=call.tool, arguments=_substitute(call.arguments, values)) for call in turn.calls)
-    return Turn(text=_substitute(turn.text, values), calls=calls, delay_s=turn.delay_s, pace_s=turn.pace_s)
+    return replace(turn, text=_substitute(turn.text, values), calls=calls)
 
 
 def _values(rule: Rule, match: re.Match[str], conversation: Conversation) -> dict[str, str]:

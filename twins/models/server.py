@@ -1,4 +1,4 @@
-"""The twin's server: both APIs, faults on demand, a log of what arrived.
+"""The twin's server: three APIs, faults on demand, a log of what arrived.
 
 Beside the providers' paths it has a side for tests and bench: POST /twin/script (a script for the model `scripted`),
 POST /twin/fault, GET and DELETE /twin/log.
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from twins.http_server import Exchange, Request, serve_http
-from twins.models import anthropic, openai
+from twins.models import anthropic, openai, responses
 from twins.models.script import Conversation, Rule, ScriptError, Turn, decide_turn, parse_script
 
 WALKTHROUGH = Path(__file__).parent / "walkthrough.json"
 LOG_LENGTH = 10_000
 SILENCE_S = 3600.0
 FAULT_KINDS = ("status", "reset", "half_stream", "silence", "delay", "garbage")
-APIS = {"/v1/messages": anthropic, "/v1/chat/completions": openai}
+APIS = {"/v1/messages": anthropic, "/v1/chat/completions": openai, "/v1/responses": responses}
 
 
 @dataclass(slots=True, kw_only=True)
