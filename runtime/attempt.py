@@ -124,11 +124,12 @@ class Attempt:
         elif self._starting is not None:
             self._starting.reschedule(asyncio.get_running_loop().time())
 
-    async def close(self, reason: str, last_seq: int | None = None) -> None:
-        """Let the agent know that its last word is stored, and free its container."""
+    async def close(self, reason: str, last_seq: int | None = None, *, at_once: bool = False) -> None:
+        """Let the agent know that its last word is stored, and free its container. `at_once`: nothing of it is left on
+        return."""
         if self._session is None:
             return
-        if last_seq is not None and not self._stop_reason:
+        if last_seq is not None and not self._stop_reason and not at_once:
             self._session.dismiss(last_seq)
             return
         if last_seq is not None:

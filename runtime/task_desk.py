@@ -95,6 +95,16 @@ class HistoryRoom(Protocol):
         """Return when what the group's folders hold is kept: a tool of the task may change them now."""
 
 
+class MemoryRoom(Protocol):
+    """The part of `approvals.memory.MemoryGuard` that tasks need."""
+
+    async def is_watched(self, task_id: TaskId) -> bool:
+        """Return whether what a task has noted is to be looked at when nothing of it runs any more."""
+
+    async def look(self, task_id: TaskId, group_id: GroupId) -> None:
+        """Look at it: what it may not note is taken back."""
+
+
 class MoneyRoom(Protocol):
     """The part of `money.spending.Spending` that tasks need."""
 
@@ -153,6 +163,7 @@ class TaskDesk:
     """`nightyard-agent:<hash>`."""
     delivery: DeliveryRoom
     histories: HistoryRoom
+    memory: MemoryRoom
     files: FileRoom
     """Where what agents send goes."""
     waiting: WaitingTasks

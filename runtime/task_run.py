@@ -174,7 +174,7 @@ class TaskRun:
                 return
             await self._finish(end)
             await self._let_the_answer_go_first()
-            await self._close_attempt("finished", end.seq)
+            await self._leave_container("finished", end.seq)
         except asyncio.CancelledError:
             if self._attempt is not None:
                 self._attempt.leave()
@@ -188,7 +188,7 @@ class TaskRun:
                 mend="`nightyard logs host` tells more",
             )
             await self._finish(end)
-            await self._close_attempt("host_error")
+            await self._leave_container("host_error")
         finally:
             self._desk.progress.end(self.task_id)
             await self._desk.show(self._row.chat, "done", "")
@@ -318,7 +318,7 @@ class TaskRun:
         """Have the task wait without a container; return its end if it was stopped meanwhile."""
         self.is_suspended = True
         await insist(lambda: self._desk.store.write(suspend, self.task_id, reason), "a suspended task")
-        await self._close_attempt(reason)
+        await self._leave_container(reason)
         extra = {"action": "task_suspended", "task_id": self.task_id, "group_id": self.group_id}
         log.info("a task waits for a person without a container", extra=extra)
         return self._stopped_end() if self._stopped.is_set() and not self._is_interrupted else None
@@ -333,7 +333,7 @@ class TaskRun:
         code, attempt_id = outcome.result.code, self._attempt.attempt_id
         self.is_suspended = await self._desk.money.suspend(self._row, task, attempt_id, code)
         if self.is_suspended:
-            await self._close_attempt("spent", outcome.seq)
+            await self._leave_container("spent", outcome.seq)
         return self.is_suspended
 
     def _stopped_end(self) -> EndTask:
@@ -382,10 +382,17 @@ class TaskRun:
             async with asyncio.timeout(ANSWER_FIRST_S):
                 await self._desk.delivery.settled()
 
-    async def _close_attempt(self, reason: str, last_seq: int | None = None) -> None:
+    async def _leave_container(self, reason: str, last_seq: int | None = None) -> None:
+        """Free the container where another task of the group may be next: what this one noted is looked at before."""
+        is_watched = await self._desk.memory.is_watched(self.task_id)
+        await self._close_attempt(reason, last_seq, at_once=is_watched)
+        if is_watched:
+            await self._desk.memory.look(self.task_id, self.group_id)
+
+    async def _close_attempt(self, reason: str, last_seq: int | None = None, *, at_once: bool = False) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
-            await attempt.close(reason, last_seq)
+            await attempt.close(reason, last_seq, at_once=at_once)
 
     # --- The beginning
 

@@ -29,6 +29,7 @@ from protocol.ids import ChannelId, DoorId
 from protocol.proxy_admin import ProxyEvent
 from runtime.agent_link import LinkLimits
 from runtime.approvals.house import DecisionHouse
+from runtime.approvals.memory import MemoryGuard
 from runtime.asks.questions import UserQuestions
 from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse, MakeChannel
@@ -189,6 +190,8 @@ class Host:
         self._waiting = WaitingTasks(store)
         self._pauses = Pauses(store)
         self._decisions = DecisionHouse(store, self._proxy, home, self.state, self._waiting, self._delivery.wake)
+        decisions = self._decisions
+        self._memory = MemoryGuard(home, store, self._histories, decisions.approvals, decisions.taints)
         self._money = MoneyHouse(
             store,
             self._proxy,
@@ -227,6 +230,7 @@ class Host:
                 destinations=self._destinations.names,
                 files=self._sending,
                 histories=self._histories,
+                memory=self._memory,
                 waiting=self._waiting,
                 pauses=self._pauses,
                 crash_holds=CrashHolds(self._pauses, self._alarm.tell),
@@ -355,6 +359,7 @@ class Host:
         await self._destinations.load()
         await self._questions.load()
         await self._decisions.load()
+        await self._memory.recover()
         await self._models.load()
         await self._pauses.load()
         await self._money.load()

@@ -76,12 +76,21 @@ class Taints:
         return await self._store.read(taint_rows.taint_of, task_id)
 
     async def guard(
-        self, kind: LastingKind, *, task_id: TaskId, group_id: GroupId, payload: Json, summary: str, key: str = ""
+        self,
+        kind: LastingKind,
+        *,
+        task_id: TaskId,
+        group_id: GroupId,
+        payload: Json,
+        summary: str,
+        key: str = "",
+        lines: tuple[str, ...] = (),
     ) -> Approval | None:
         """Return None where nothing untrusted was read: go on. Else ask the owners, and return what they are asked:
         what is decided comes to the subscriber of `kind`, or is in the approval already where it was remembered.
 
-        `payload` is exactly what would last; `summary` says in the host's words what it is."""
+        `payload` is exactly what would last, `lines` what the card shows of it; `summary` says in the host's words what
+        it is."""
         taint = await self.taint_of(task_id)
         if not taint.is_tainted:
             return None
@@ -95,6 +104,7 @@ class Taints:
                 who="owner",
                 deadline_s=GUARD_DEADLINE_S,
                 key=key,
+                lines=lines,
             )
         )
 

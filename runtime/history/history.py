@@ -41,9 +41,12 @@ class Histories:
         """Keep what the group's folders hold, if that was not done for this task. Where it cannot be kept, the task
         goes on, and an undo says why it is not possible."""
         async with self._locks[group_id]:
-            if await self._store.read(history_rows.snapshot_of, task_id) is not None:
+            memory_from = await self._store.read(history_rows.memory_from, task_id)
+            if memory_from is not None:
+                if not memory_from:
+                    await self._go_on(task_id, group_id)
                 return
-            manifest, reason = "", ""
+            manifest, reason, memory_from = "", "", await self._take_memory(task_id, group_id)
             try:
                 manifest = await asyncio.to_thread(self.keep_of(group_id).take)
             except TreeRefused as refused:
@@ -53,8 +56,21 @@ class Histories:
             if reason:
                 extra = {"action": "folders_not_kept", "task_id": task_id, "group_id": group_id}
                 log.warning("a task cannot be undone: %s", reason, extra=extra)
-            added = (task_id, group_id, manifest, reason)
+            added = (task_id, group_id, manifest, reason, memory_from)
             await insist(lambda: self._store.write(history_rows.add_snapshot, *added), "a moment of the folders")
+
+    async def _go_on(self, task_id: TaskId, group_id: GroupId) -> None:
+        """Note what the memory holds before another part of a task, whose last part was looked at."""
+        manifest = await self._take_memory(task_id, group_id)
+        await insist(lambda: self._store.write(history_rows.set_memory_from, task_id, manifest), "a memory's moment")
+
+    async def _take_memory(self, task_id: TaskId, group_id: GroupId) -> str:
+        try:
+            return await asyncio.to_thread(self.keep_of(group_id).take_memory)
+        except (TreeRefused, OSError) as error:
+            extra = {"action": "memory_not_kept", "task_id": task_id, "group_id": group_id}
+            log.warning("what a task notes cannot be compared with what was there: %s", error, extra=extra)
+            return ""
 
     @asynccontextmanager
     async def held(self, group_id: GroupId) -> AsyncIterator[Keep]:
@@ -85,10 +101,11 @@ class Histories:
                 if moment.manifest
             ]
             wanted, dropped = moments[:MAX_MOMENTS], moments[MAX_MOMENTS:]
-            await asyncio.to_thread(keep.prune, {moment.manifest for moment in wanted})
+            needed = await self._store.read(history_rows.memory_bases, group_id)
+            await asyncio.to_thread(keep.prune, needed | {moment.manifest for moment in wanted})
             while wanted and await asyncio.to_thread(keep.held_bytes) > self._max_bytes():
                 half = len(wanted) // 2
                 wanted, dropped = wanted[:half], wanted[half:]
-                await asyncio.to_thread(keep.prune, {moment.manifest for moment in wanted})
+                await asyncio.to_thread(keep.prune, needed | {moment.manifest for moment in wanted})
             if dropped:
                 await self._store.write(history_rows.drop_snapshots, dropped[0], PRUNED)

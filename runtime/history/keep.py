@@ -25,6 +25,7 @@ from runtime.history import tree
 from runtime.history.manifest import (
     LARGE,
     Change,
+    Difference,
     Entry,
     Manifest,
     lost_by_restoring,
@@ -36,12 +37,16 @@ from runtime.history.manifest import (
 
 FOLDERS = ("workspace", "memory")
 """What of a group has a history: the agent's own home holds tools and caches, the inbox what people sent."""
+MEMORY = "memory"
 MAX_FILE_BYTES = 256 << 20
 """A larger file is noted, its bytes are not kept."""
 _PIECE_BYTES = 1 << 20
 
 SETTLED_NS = 100_000_000
 """A file that changed so recently may change again without another time stamp: its digest is taken again next time."""
+
+MAX_COMPARED_BYTES = 256 << 10
+"""A larger file is not shown to anybody: its bytes are no part of a `Difference`."""
 
 Seen = Mapping[str, list[int | str]]
 """By path: what the kernel says of a file (`_mark`), and the digest that it had then."""
@@ -59,14 +64,29 @@ class Keep:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         old = self._load_seen()
         manifest, new = self._read_folders(old, self._keep)
-        text = manifest_text(manifest)
-        identity = manifest_id(text)
-        path = self._manifest_path(identity)
-        if not path.exists():
-            _write_whole(path, text.encode("ascii"))
         if new != old:
             _write_whole(self._folder / "seen", json.dumps(new).encode("ascii"))
-        return identity
+        return self._write_manifest(manifest)
+
+    def take_memory(self) -> str:
+        """Keep what the memory alone holds now; return the manifest's id. Raises as `take`."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._write_manifest(self._read_folders(self._load_seen(), self._keep, (MEMORY,))[0])
+
+    def memory_differences(self, identity: str) -> tuple[Difference, ...]:
+        """Return what the memory holds otherwise than a manifest says; modes and empty folders do not count. Raises as
+        `plan`."""
+        then = _of_memory(self._load(identity))
+        now = self._read_folders(self._load_seen(), self._keep, (MEMORY,))[0]
+        found = []
+        for path in sorted(then.keys() | now.keys()):
+            have, want = then.get(path), now.get(path)
+            before, after = _content(have), _content(want)
+            if before != after:
+                found.append(
+                    Difference(path, self._small(have), self._small(want), before is not None, after is not None)
+                )
+        return tuple(found)
 
     def plan(self, identity: str) -> tuple[Change, ...]:
         """Return what must change for the folders to be again as a manifest says. Raises KeyError for one that is
@@ -77,10 +97,11 @@ class Keep:
         """Return what of a manifest a restore would not bring back, a sentence each. Raises as `plan`."""
         return lost_by_restoring(self._now(), self._load(identity))
 
-    def restore(self, identity: str) -> tuple[Change, ...]:
+    def restore(self, identity: str, *, only_memory: bool = False) -> tuple[Change, ...]:
         """Make the folders again what they were; return what was changed, and what could not be. Raises as `plan`."""
         then = self._load(identity)
-        now = self._now()
+        now = self._now((MEMORY,) if only_memory else FOLDERS)
+        then = _of_memory(then) if only_memory else then
         changes = plan_restore(now, then)
         acting = [change for change in changes if change.kind != "cannot"]
         # Where something changes the host must be let in; each folder gets its mode when all in it is as it was.
@@ -99,6 +120,12 @@ class Keep:
             if entry is not None and entry.kind == "folder":
                 self._in_folder(path, partial(tree.make_folder, mode=entry.mode))
         return changes
+
+    def empty_memory(self) -> None:
+        """Remove all that the memory holds, whatever that is."""
+        with tree.opened_folder(self._group / MEMORY) as root:
+            for name in sorted(os.listdir(root)):  # noqa: PTH208  # a descriptor: nobody can move the folder away
+                tree.remove(root, name)
 
     def held_bytes(self) -> int:
         """Return how much disk the history takes."""
@@ -125,15 +152,17 @@ class Keep:
 
     # --- Reading the folders
 
-    def _now(self) -> Manifest:
-        return self._read_folders(self._load_seen(), lambda descriptor, _: _digest(descriptor))[0]
+    def _now(self, folders: tuple[str, ...] = FOLDERS) -> Manifest:
+        return self._read_folders(self._load_seen(), lambda descriptor, _: _digest(descriptor), folders)[0]
 
-    def _read_folders(self, seen: Seen, take: Callable[[int, int], str]) -> tuple[dict[str, Entry], Seen]:
+    def _read_folders(
+        self, seen: Seen, take: Callable[[int, int], str], folders: tuple[str, ...] = FOLDERS
+    ) -> tuple[dict[str, Entry], Seen]:
         manifest: dict[str, Entry] = {}
         new: dict[str, list[int | str]] = {}
         names: dict[tuple[int, int], str] = {}
         """The first name of each file that has several."""
-        for name in FOLDERS:
+        for name in folders:
             path = self._group / name
             if not path.is_dir():
                 continue
@@ -223,6 +252,20 @@ class Keep:
 
     # --- The folder's own files
 
+    def _small(self, entry: Entry | None) -> bytes | None:
+        """Return the bytes of a file that is small enough to be shown."""
+        if entry is None or entry.kind != "file" or entry.size > MAX_COMPARED_BYTES:
+            return None
+        return self._blob(entry.content).read_bytes()
+
+    def _write_manifest(self, manifest: Manifest) -> str:
+        text = manifest_text(manifest)
+        identity = manifest_id(text)
+        path = self._manifest_path(identity)
+        if not path.exists():
+            _write_whole(path, text.encode("ascii"))
+        return identity
+
     def _load(self, identity: str) -> Manifest:
         try:
             text = self._manifest_path(identity).read_text("ascii")
@@ -254,6 +297,15 @@ class Keep:
         with contextlib.suppress(FileNotFoundError):
             for shelf in (self._folder / "blobs").iterdir():
                 yield from shelf.iterdir()
+
+
+def _of_memory(manifest: Manifest) -> Manifest:
+    return {path: entry for path, entry in manifest.items() if path.startswith(f"{MEMORY}/")}
+
+
+def _content(entry: Entry | None) -> tuple[str, str] | None:
+    """Return what a thing says to whoever reads the folder; a folder says nothing, nor does a pipe."""
+    return None if entry is None or entry.kind in ("folder", "special") else (entry.kind, entry.content)
 
 
 def _special(mode: int) -> str:

@@ -73,6 +73,18 @@ class Change:
     `cannot`: it was too large to keep."""
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file or link that is not what it was."""
+
+    path: str
+    before: bytes | None
+    """None: it was not there, or is nothing that can be shown."""
+    after: bytes | None
+    was_there: bool
+    is_there: bool
+
+
 def plan_restore(now: Manifest, then: Manifest) -> tuple[Change, ...]:
     """Return what must change for the folders to be again what they were, by path."""
     changes = []

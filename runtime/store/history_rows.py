@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from protocol.ids import ChatKey, GroupId
+from protocol.ids import ChatKey, GroupId, TaskId
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append
@@ -25,9 +25,12 @@ class Snapshot:
     undone_by: str | None = None
 
 
-def add_snapshot(transaction: Transaction, reference: str, group_id: GroupId, manifest: str, reason: str) -> None:
+def add_snapshot(
+    transaction: Transaction, reference: str, group_id: GroupId, manifest: str, reason: str, memory_from: str = ""
+) -> None:
+    """Note a moment. `memory_from`: the manifest that the task's memory is compared with at its end."""
     values = {"reference": reference, "group_id": group_id, "manifest": manifest, "reason": reason}
-    if transaction.run("insert_snapshot", **values, taken_at=transaction.now_text()):
+    if transaction.run("insert_snapshot", **values, taken_at=transaction.now_text(), memory_from=memory_from):
         append(transaction, JournalKind.FOLDERS_KEPT, reason, task=reference, group=group_id)
 
 
@@ -67,6 +70,26 @@ def drop_snapshots(transaction: Transaction, last: Snapshot, reason: str) -> Non
 
 def snapshot_groups(transaction: Transaction) -> tuple[GroupId, ...]:
     return tuple(GroupId(row["group_id"]) for row in transaction.all("snapshot_groups"))
+
+
+def memory_from(transaction: Transaction, reference: str) -> str | None:
+    """Return what a task's memory is to be compared with, '' if it was looked at; None: it has used no tool."""
+    row = transaction.one("memory_from", reference=reference)
+    return row["memory_from"] if row else None
+
+
+def set_memory_from(transaction: Transaction, reference: str, manifest: str) -> None:
+    transaction.run("set_memory_from", reference=reference, memory_from=manifest)
+
+
+def memory_bases(transaction: Transaction, group_id: GroupId) -> frozenset[str]:
+    """Return the manifests of a group that are still to be compared with."""
+    return frozenset(row["memory_from"] for row in transaction.all("memory_bases", group_id=group_id))
+
+
+def unlooked_tasks(transaction: Transaction) -> tuple[tuple[TaskId, GroupId], ...]:
+    """Return the tasks that do not run any more, and whose memory nobody has looked at."""
+    return tuple((TaskId(row["reference"]), GroupId(row["group_id"])) for row in transaction.all("unlooked_tasks"))
 
 
 def _snapshot(row: sqlite3.Row) -> Snapshot:

@@ -2,8 +2,8 @@
 
 -- name: insert_snapshot
 -- A moment that was kept; one that a task has already stays the first.
-INSERT INTO snapshots (reference, group_id, manifest, reason, taken_at)
-VALUES (:reference, :group_id, :manifest, :reason, :taken_at) ON CONFLICT (reference) DO NOTHING;
+INSERT INTO snapshots (reference, group_id, manifest, reason, taken_at, memory_from)
+VALUES (:reference, :group_id, :manifest, :reason, :taken_at, :memory_from) ON CONFLICT (reference) DO NOTHING;
 
 -- name: snapshot_of
 -- One moment.
@@ -34,3 +34,20 @@ WHERE group_id = :group_id AND taken_at <= :taken_at AND manifest <> '';
 -- name: snapshot_groups
 -- The groups that have kept moments.
 SELECT DISTINCT group_id FROM snapshots;
+
+-- name: memory_from
+-- What memory held before the part of a task that is still to be looked at.
+SELECT memory_from FROM snapshots WHERE reference = :reference;
+
+-- name: set_memory_from
+-- The next part of a task begins, or this one was looked at: ''.
+UPDATE snapshots SET memory_from = :memory_from WHERE reference = :reference;
+
+-- name: memory_bases
+-- The manifests of a group that are still to be compared with.
+SELECT DISTINCT memory_from FROM snapshots WHERE group_id = :group_id AND memory_from <> '';
+
+-- name: unlooked_tasks
+-- Tasks that do not run any more, and whose memory nobody has looked at.
+SELECT s.reference, s.group_id FROM snapshots AS s JOIN tasks AS t ON t.task_id = s.reference
+WHERE s.memory_from <> '' AND t.state <> 'running' ORDER BY s.taken_at;
