@@ -12,7 +12,16 @@ from typing import Any
 
 from runtime.schedules.calendar import Every
 from runtime.schedules.records import Schedule
-from tests.runtime.house_model import BACKGROUND_CALLS, CHATS, DAY_CALLS, SIDE, TASK_CALLS, ModelHouse
+from tests.runtime.house_model import (
+    BACKGROUND_CALLS,
+    CHATS,
+    DAY_CALLS,
+    MACHINE,
+    PARALLEL,
+    SIDE,
+    TASK_CALLS,
+    ModelHouse,
+)
 from tests.runtime.puppets import SAID
 
 MESSAGE_ENDS = ("message_answered", "message_dead", "message_refused")
@@ -41,6 +50,7 @@ def check_always(house: ModelHouse) -> None:
     assert not house.ledger.unheld, "a model was called without a lease"
     _check_budgets(house)
     _check_lanes(house)
+    _check_caps(house)
     _check_decisions(house)
     _check_schedules(house)
 
@@ -86,15 +96,23 @@ def _check_lanes(house: ModelHouse) -> None:
         " GROUP BY session_id HAVING count(*) > 1",
     )
     assert not busy, f"two tasks of one session run: {busy}"
-    order = ask(
+    claims = ask(
         house,
-        "SELECT m.session_id, m.seq, j.seq FROM v_messages AS m JOIN v_journal AS j"
-        " ON j.kind = 'task_started' AND j.refs ->> '$.task' = m.task_id ORDER BY m.session_id, m.seq",
+        "SELECT m.session_id, m.seq, min(j.seq) FROM v_messages AS m JOIN v_journal AS j"
+        " ON j.kind = 'message_claimed' AND j.refs ->> '$.message' = m.message_id"
+        " GROUP BY m.message_id ORDER BY m.session_id, m.seq",
     )
     newest: dict[str, int] = defaultdict(int)
-    for session_id, seq, task in order:
-        assert task >= newest[session_id], f"message {seq} went to an older task than one before it"
-        newest[session_id] = task
+    for session_id, seq, claim in claims:
+        assert claim > newest[session_id], f"message {seq} was taken on before one that came before it"
+        newest[session_id] = claim
+
+
+def _check_caps(house: ModelHouse) -> None:
+    running = Counter(group for (group,) in ask(house, "SELECT \"group\" FROM v_tasks WHERE state = 'running'"))
+    assert running.total() <= MACHINE, f"{running.total()} tasks run on a machine of {MACHINE}"
+    for group_id, most in PARALLEL.items():
+        assert running[group_id] <= most, f"{running[group_id]} tasks of {group_id} run at once, and {most} may"
 
 
 def _check_decisions(house: ModelHouse) -> None:

@@ -30,7 +30,7 @@ from runtime.schedules.desk import ScheduleDesk
 from runtime.schedules.keeper import ScheduleKeeper
 from runtime.schedules.records import Schedule
 from runtime.schedules.zones import zone_of
-from runtime.store.records import Binding, Role
+from runtime.store.records import Binding, QueueMode, Role
 from runtime.store.store import Store, open_store
 from runtime.submissions import NewSubmission
 from runtime.task_desk import MoneyRoom
@@ -39,21 +39,26 @@ from tests.runtime.puppets import Deeds, Ledger, puppet_script
 
 MAIN, SIDE = GroupId("main"), GroupId("side")
 CHATS = {ChatKey("stage:1"): MAIN, ChatKey("stage:2"): MAIN, ChatKey("stage:3"): SIDE, ChatKey("stage:4"): SIDE}
+ONE_BY_ONE = (ChatKey("stage:2"), ChatKey("stage:4"))
+"""Chats whose messages are answered each by itself, so that several wait in one lane; in the others they go into the
+task that runs."""
 OLGA, ADA, MAX, STRANGER = (PersonKey(f"stage:{name}") for name in ("olga", "ada", "max", "stranger"))
 PEOPLE: dict[PersonKey, Role] = {OLGA: "owner", ADA: "admin", MAX: "member"}
 TASK_CALLS = 2
 """Model calls that one task may make."""
+PARALLEL, MACHINE = {MAIN: 1, SIDE: 2}, 3
+"""Tasks at once: of a group, and of all."""
 DAY_CALLS, BACKGROUND_CALLS = 8, 2
 """And all tasks of SIDE in one day, and of these in the background."""
 GROUPS = {
     MAIN: f"limits:\n  model_calls: {TASK_CALLS}\nconstraints:\n  - tool: shell\n    who: [admin]\n",
     SIDE: (
-        f"limits:\n  calls_per_day: {DAY_CALLS}\nparallel: 2\n"
+        f"limits:\n  calls_per_day: {DAY_CALLS}\nparallel: {PARALLEL[SIDE]}\n"
         f"budget:\n  background_percent: {100 * BACKGROUND_CALLS // DAY_CALLS}\n"
         "constraints:\n  - tool: shell\n    who: [owner]\n"
     ),
 }
-SETTINGS = "containers:\n  max_running: 3\n  memory_floor_mb: 0\n  disk_floor_mb: 0\n"
+SETTINGS = f"containers:\n  max_running: {MACHINE}\n  memory_floor_mb: 0\n  disk_floor_mb: 0\n"
 SUSPEND_AFTER_S = 0.05
 SETTLE_TIMEOUT_S = 25.0
 QUIET_LOOKS, LOOK_EVERY_S = 4, 0.002
@@ -330,7 +335,8 @@ async def open_house(path: Path) -> AsyncIterator[ModelHouse]:
         for person, role in PEOPLE.items():
             await store.save_person(person, person, role, "cli")
         for chat, group_id in CHATS.items():
-            await store.bind(Binding(chat=chat, chat_kind="direct", group_id=group_id))
+            mode: QueueMode = "follow_up" if chat in ONE_BY_ONE else "steer"
+            await store.bind(Binding(chat=chat, chat_kind="direct", group_id=group_id, mode=mode))
         room.group = agents
         bench = HostBench(
             home=home,
