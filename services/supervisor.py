@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -43,6 +44,8 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = {"host": 45.0, "credproxy": 10.0, "rehearsal": 5.0}
 OUTPUT_CAP_BYTES = 4 << 20
 OUTPUT_CHECK_S = 600.0
+STATE_RETRY_S = 1.0
+"""What runs is noted again so often where that failed: a full disk must not end who starts things again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Supervisor:
     holding: bool = False
     """SIGUSR1 was seen: nothing is started again."""
     output_check_due: float = 0.0
+    state_due: float = float("inf")
+    """When to note again what runs, because it could not be."""
     wake: tuple[int, int] = field(default_factory=os.pipe)
 
     def run(self) -> None:
@@ -88,7 +93,9 @@ class Supervisor:
         while not self.stopping:
             due = self._start_due()
             self._cap_outputs()
-            self._wait(min(due, self.output_check_due))
+            if time.monotonic() >= self.state_due:
+                self._write_state()
+            self._wait(min(due, self.output_check_due, self.state_due))
             self._reap()
         self._stop_all()
 
@@ -119,17 +126,24 @@ class Supervisor:
         ready, given = os.pipe()
         os.set_blocking(ready, False)
         environment = os.environ | {"NIGHTYARD_READY_FD": str(given)}
-        with output_file(self.home, process.name).open("ab") as output:
-            child = subprocess.Popen(
-                process.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(given,),
-                env=environment,
-                start_new_session=True,
-            )
-        os.close(given)
+        try:
+            with output_file(self.home, process.name).open("ab") as output:
+                child = subprocess.Popen(
+                    process.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(given,),
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:  # no disk, memory or descriptor left just now
+            os.close(ready)
+            log(f"{process.name} could not be started: {error}; again in {LONGEST_WAIT_S:g} s")
+            process.due = time.monotonic() + LONGEST_WAIT_S
+            return
+        finally:
+            os.close(given)
         child.returncode = 0  # reaped by _reap: Popen must not wait for it too, nor warn that nobody did
         process.pid, process.ticks, process.ready_fd = child.pid, start_ticks(child.pid), ready
         process.state, process.began = "starting", time.monotonic()
@@ -200,19 +214,24 @@ class Supervisor:
             self.announce_fd = -1
 
     def _write_state(self) -> None:
-        write_state(
-            self.home,
-            [
-                NotedProcess(
-                    name=process.name,
-                    pid=process.pid,
-                    started=process.ticks,
-                    state=process.state,
-                    restarts=process.restarts,
-                )
-                for process in self.processes
-            ],
-        )
+        """Note what runs; where that fails it is tried again before long."""
+        noted = [
+            NotedProcess(
+                name=process.name,
+                pid=process.pid,
+                started=process.ticks,
+                state=process.state,
+                restarts=process.restarts,
+            )
+            for process in self.processes
+        ]
+        try:
+            write_state(self.home, noted)
+        except OSError as error:
+            log(f"what runs could not be noted: {error}; again in {STATE_RETRY_S:g} s")
+            self.state_due = time.monotonic() + STATE_RETRY_S
+        else:
+            self.state_due = float("inf")
 
     def _cap_outputs(self) -> None:
         """Cut an output that has outgrown its cap; its writer appends, so it never notices."""
@@ -220,13 +239,15 @@ class Supervisor:
             return
         self.output_check_due = time.monotonic() + OUTPUT_CHECK_S
         for process in self.processes:
-            cap_output(output_file(self.home, process.name))
+            with suppress(OSError):  # the disk is full: it is cut the next time
+                cap_output(output_file(self.home, process.name))
 
 
 def log(text: str) -> None:
     """Write one line to our own log, which `up` made our standard error."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    print(f"{stamp} supervisor: {text}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # the disk is full, and this is the least of it
+        print(f"{stamp} supervisor: {text}", file=sys.stderr, flush=True)
 
 
 def output_file(home: Path, name: str) -> Path:

@@ -133,6 +133,22 @@ def test_a_killed_process_is_started_again(running: Running) -> None:
     assert running.pid_of("credproxy") == proxy
 
 
+def test_a_full_disk_ends_no_supervisor(running: Running) -> None:
+    """What dies while nothing can be written is started again, and what runs is noted once there is room."""
+    running.lines()
+    proxy = running.pid_of("credproxy")
+    blocked = running.home / "run" / "supervisor.new"
+    blocked.mkdir()  # as good as a full disk to whoever writes it
+    running.signal("host", signal.SIGKILL)
+    until(lambda: running.traced().count("started host") == 2, "a new host")
+    assert running.process.poll() is None
+    blocked.rmdir()
+    until(
+        lambda: (home := read_state(running.home)) and (host := home.process("host")) and host.restarts == 1, "a note"
+    )
+    assert running.pid_of("credproxy") == proxy
+
+
 def test_nothing_is_started_again_while_down_is_under_way(running: Running) -> None:
     """After SIGUSR1 an ended process stays ended."""
     running.lines()
