@@ -12,7 +12,7 @@ import click
 from cli.place import ask
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean
-from cli.task_wait import exit_code_of, wait_for
+from cli.task_wait import NOT_YET, exit_code_of, wait_for
 
 
 @click.command()
@@ -42,6 +42,13 @@ def send(
     sys.exit(exit_code_of(envelope))
 
 
+_STATES = {
+    "queued": "waits for its turn, or its agent is held back: ./nightyard status",
+    "running": "is at work, and goes on",
+    "suspended": "waits for a person, or for money: ./nightyard approvals",
+}
+
+
 def _text(text: str | None) -> str:
     if text is not None:
         return text
@@ -53,6 +60,12 @@ def _text(text: str | None) -> str:
 def _show(envelope: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(envelope, indent=2, ensure_ascii=False))
+        return
+    if exit_code_of(envelope) == NOT_YET:
+        name, state = envelope["submission"], _STATES.get(envelope["state"], envelope["state"])
+        click.echo(
+            f"nightyard: not answered in time: {name} {state}\n  mend: ./nightyard task show {name} --wait", err=True
+        )
         return
     result = envelope.get("result") or {}
     if result.get("text"):

@@ -89,3 +89,12 @@ async def test_a_persons_clocks_are_set_on_the_machine(nightyard: Run, house: Ho
     assert "are those of UTC" in (await nightyard("schedule", "zone", "telegram:7")).out
     assert "are those of Europe/Berlin" in (await nightyard("schedule", "zone", "telegram:7", "Europe/Berlin")).out
     assert "did you mean Europe/Berlin?" in (await nightyard("schedule", "zone", "telegram:7", "Europe/Berln")).err
+
+
+async def test_who_waits_in_vain_is_told(nightyard: Run, house: House) -> None:
+    """`send` that was not answered in time says so, why, and what helps; programs get the envelope."""
+    ran = await nightyard("send", "main", "hello", "--timeout", "0.1")
+    assert (ran.code, ran.out) == (4, "")
+    assert "not answered in time: sub_" in ran.err and "waits for its turn" in ran.err and "--wait" in ran.err
+    ran = await nightyard("send", "main", "hello", "--timeout", "0.1", "--json")
+    assert (ran.code, json.loads(ran.out)["state"], ran.err) == (4, "queued", "")
