@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from credproxy.vault.errors import SealBroken
 from credproxy.vault.rows import SealedSecret, SealedValue
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -21,7 +23,7 @@ NONCE_BYTES = 12
 
 
 def make_key() -> bytes:
-    return AESGCM.generate_key(bit_length=8 * KEY_BYTES)
+    return os.urandom(KEY_BYTES)
 
 
 def key_id_of(key: bytes) -> str:
@@ -31,12 +33,12 @@ def key_id_of(key: bytes) -> str:
 
 def seal(key: bytes, plain: bytes, context: bytes) -> bytes:
     nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, plain, context)
+    return nonce + _cipher(key).encrypt(nonce, plain, context)
 
 
 def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
-    """Raises cryptography's InvalidTag, and ValueError for what is no ciphertext."""
-    return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+    """Raises ValueError for what was not sealed so."""
+    return _open(_cipher(key), sealed, context)
 
 
 def context_1(secret_id: int, name: str, kind: str, field: str) -> bytes:
@@ -48,9 +50,12 @@ class Sealer:
     """Seals and opens values under one key of the vault."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = AESGCM(key)
         self.key = key
         self.key_id = key_id_of(key)
+
+    @cached_property
+    def _key(self) -> AESGCM:
+        return _cipher(self.key)
 
     def __repr__(self) -> str:
         return f"Sealer({self.key_id})"
@@ -64,12 +69,29 @@ class Sealer:
 
     def open_value(self, secret: SealedSecret, value: SealedValue) -> bytes:
         """Raises SealBroken."""
-        facts, wrapped = _facts(secret, value), value.wrapped_key
+        facts = _facts(secret, value)
         try:
-            data_key = self._key.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], facts + b"|wrapped_key")
+            data_key = _open(self._key, value.wrapped_key, facts + b"|wrapped_key")
             return unseal(data_key, value.sealed, facts + b"|sealed")
-        except (InvalidTag, ValueError) as error:
+        except ValueError as error:
             raise SealBroken(secret.name) from error
+
+
+def _cipher(key: bytes) -> AESGCM:
+    """Loaded with the first value that is sealed or opened: a proxy that waits for its first call needs none of the
+    7 MB that the library takes."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
+
+
+def _open(cipher: AESGCM, sealed: bytes, context: bytes) -> bytes:
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+    except InvalidTag:
+        raise ValueError("it was not sealed with this key for this place") from None
 
 
 def _facts(secret: SealedSecret, value: SealedValue) -> bytes:

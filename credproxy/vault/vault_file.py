@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-
 from credproxy.vault.errors import KeyMissing, NotWritten, VaultTooNew
 from credproxy.vault.rows import Kind, SealedSecret, SealedValue, Slot, VaultState
 from credproxy.vault.seal import context_1, unseal
@@ -267,5 +265,5 @@ def _open_1(row: Sequence[Any], key: bytes) -> str | None:
     try:
         data_key = unseal(key, wrapped, context_1(secret_id, name, kind, "wrapped_key"))
         return unseal(data_key, sealed, context_1(secret_id, name, kind, "sealed_value")).decode("ascii")
-    except (InvalidTag, ValueError):
+    except ValueError:
         return None
