@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from protocol.ids import is_group_id
 from protocol.task import Limits, ModelRoute
 from runtime.engine_address import check_engine
+from runtime.model_facts import facts_of
 from runtime.yaml_record import ConfigProblem, key, parse_record
 
 SETTINGS_FILE = "nightyard.yaml"
@@ -52,7 +53,7 @@ def check_model(model: str) -> str | None:
 class RouteSettings:
     """Where models answer: one provider, or one server."""
 
-    api: Literal["anthropic", "openai"] = "anthropic"
+    api: Literal["anthropic", "openai", "responses"] = "anthropic"
     url: str = key("", check=_check_url)
     secret: str | None = key(None, check=check_name)
     """The name of the key in the vault; None: the server wants none."""
@@ -222,7 +223,17 @@ def resolve_model(model: str, routes: Mapping[str, RouteSettings]) -> ModelRoute
     """Return the route that `route/model-name` means, None if there is no such route."""
     route, _, name = model.partition("/")
     found = routes.get(route)
-    return ModelRoute(route=route, api=found.api, model=name) if found and name else None
+    if found is None or not name:
+        return None
+    facts = facts_of(name)
+    return ModelRoute(
+        route=route,
+        api=found.api,
+        model=name,
+        context_tokens=facts.context_tokens,
+        sees=facts.sees,
+        thinks=facts.thinks,
+    )
 
 
 def unknown_route(model: str, routes: Mapping[str, RouteSettings]) -> str:

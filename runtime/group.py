@@ -82,6 +82,10 @@ class GroupSettings:
     description: str = ""
     model: str | None = key(None, check=check_model)
     """`route/model-name`; None: as nightyard.yaml says."""
+    fallbacks: tuple[str, ...] = key((), check=check_model)
+    """Who answers in chats, in this order, where the service of `model` fails for good."""
+    effort: Literal["", "low", "medium", "high"] = ""
+    """How hard the model is to think before it answers; empty: as its provider does by itself."""
     skills: tuple[str, ...] = key((), check=_check_skill)
     """Folders under skills/; the group sees these and no others."""
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -115,6 +119,8 @@ class Group:
     instructions: str
     """AGENTS.md as it stands."""
     model: ModelRoute
+    fallbacks: tuple[ModelRoute, ...] = ()
+    effort: Literal["", "low", "medium", "high"] = ""
     description: str = ""
     skills: tuple[str, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -181,6 +187,11 @@ def build_group(
     if model is None:
         message = unknown_route(own.model or settings.model, settings.routes)
         problems.append(ConfigProblem(file=file, line=reading.lines.get("model", 1), key="model", message=message))
+    fallbacks = [resolve_model(name, settings.routes) for name in own.fallbacks]
+    for index, fallback in enumerate(fallbacks):
+        if fallback is None:
+            place, message = f"fallbacks[{index}]", unknown_route(own.fallbacks[index], settings.routes)
+            problems.append(ConfigProblem(file=file, line=reading.lines.get(place, 1), key=place, message=message))
     for index, skill in enumerate(own.skills):
         if skills is not None and skill not in skills:
             line, named = reading.lines.get(f"skills[{index}]", 1), ", ".join(sorted(skills)) or "none"
@@ -196,6 +207,8 @@ def build_group(
         group_id=group_id,
         instructions=instructions,
         model=model or ModelRoute(route="", api="anthropic", model=""),
+        fallbacks=tuple(each for each in fallbacks if each is not None),
+        effort=own.effort,
         description=own.description,
         skills=own.skills,
         limits=own.limits,

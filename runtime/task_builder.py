@@ -132,7 +132,8 @@ def build_assignment(
         attempt_number=attempt.number,
         task=task,
         instructions=build_instructions(group, destinations),
-        model=model,
+        model=replace(model, effort=group.effort),
+        fallbacks=tuple(replace(each, effort=group.effort) for each in fallbacks_of(task, group, model)),
         transcript=tuple(recent_entries(transcript, MAX_TRANSCRIPT_CHARS)),
         skills=tuple(recent_cards(cards)),
         delegates=tuple(delegates),
@@ -147,22 +148,29 @@ def build_assignment(
 def build_lease(
     task: Task,
     attempt: AttemptRow,
-    model: ModelRoute,
+    models: Sequence[ModelRoute],
     purses: tuple[Purse, ...] = (),
     constraints: Sequence[Constraint] = (),
 ) -> Lease:
-    """Return what the attempt's sockets may do: this task, under its limits, over its one model route."""
+    """Return what the attempt's sockets may do: this task, under its limits, over the routes of its models."""
     return Lease(
         task_id=task.task_id,
         attempt_id=attempt.attempt_id,
         group_id=task.group_id,
         effects=task.effects,
         limits=task.limits,
-        routes=(model.route,),
+        routes=tuple(dict.fromkeys(model.route for model in models)),
         labels=task.labels,
         purses=purses,
         constraints=egress_rules(constraints),
     )
+
+
+def fallbacks_of(task: Task, group: Group, model: ModelRoute) -> tuple[ModelRoute, ...]:
+    """Return who answers where a task's model fails: nobody, for structured work, whose result says who made it."""
+    if task.result_schema is not None:
+        return ()
+    return tuple(each for each in group.fallbacks if each.full_name != model.full_name)
 
 
 def model_of(task: Task, usual: ModelRoute, routes: Mapping[str, RouteSettings]) -> ModelRoute:

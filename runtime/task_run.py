@@ -59,7 +59,7 @@ from runtime.store.records import (
     TaskRow,
 )
 from runtime.task_beginning import build_task, write_long_texts
-from runtime.task_builder import build_assignment, build_lease, build_told, model_of, speakers
+from runtime.task_builder import build_assignment, build_lease, build_told, fallbacks_of, model_of, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
 from runtime.task_words import failure_text, suspended_text
@@ -255,7 +255,8 @@ class TaskRun:
     def _lease(self, task: Task, attempt: AttemptRow, group: Group, model: ModelRoute) -> Lease:
         desk = self._desk
         purses = desk.money.purses_of(group, self._row.submitter)
-        return build_lease(task, attempt, model, purses, desk.constraints(group.group_id))
+        models = (model, *fallbacks_of(task, group, model))
+        return build_lease(task, attempt, models, purses, desk.constraints(group.group_id))
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
         """Find where an earlier host left the task: follow its container again, or say how its last attempt ended."""

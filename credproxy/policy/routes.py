@@ -10,7 +10,9 @@ from credproxy.policy.verdict import Route
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, TargetRefused, parse_authority, parse_path
 
 
-def build_route(name: str, api: Literal["anthropic", "openai"], url: str, secret: str | None) -> Route | str:
+def build_route(
+    name: str, api: Literal["anthropic", "openai", "responses"], url: str, secret: str | None
+) -> Route | str:
     """Return the route that an address such as `https://api.anthropic.com` or `http://127.0.0.1:11434/v1` makes, or
     what is wrong with it."""
     scheme_text, separator, rest = url.partition("://")
@@ -27,7 +29,7 @@ def build_route(name: str, api: Literal["anthropic", "openai"], url: str, secret
         return f"routes.{name}: the address must end in a plain path"
     return Route(
         name=name,
-        api=api,
+        api="anthropic" if api == "anthropic" else "openai",
         scheme=scheme,
         host=authority.host,
         port=authority.port,
@@ -37,6 +39,6 @@ def build_route(name: str, api: Literal["anthropic", "openai"], url: str, secret
     )
 
 
-def _injection(api: Literal["anthropic", "openai"], host: str) -> Injection:
+def _injection(api: str, host: str) -> Injection:
     """Return how the provider that a preset knows takes its key; else how the API says."""
     return default_inject(host) or (SetHeader(name="x-api-key") if api == "anthropic" else Bearer())

@@ -44,6 +44,14 @@ def test_a_skill_must_be_a_folder_name() -> None:
     assert problem.key == "skills[1]"
 
 
+def test_a_fallback_without_a_route_is_named() -> None:
+    """A fallback must lie on a route that there is; the good ones are kept in order."""
+    text = "fallbacks: [rehearsal/echo, nowhere/m]\neffort: high\n"
+    group, problems = build_group(GroupId("main"), text, "", parse_settings("").settings)
+    assert [(problem.key, "nowhere" in problem.message) for problem in problems] == [("fallbacks[1]", True)]
+    assert ([each.full_name for each in group.fallbacks], group.effort) == (["rehearsal/echo"], "high")
+
+
 def test_one_wrong_group_is_suspended_and_the_others_run(tmp_path: Path) -> None:
     """A fault concerns the group that it stands in."""
     fork = make_fork(tmp_path, main="", other="modle: x/y\n", example="nonsense: 1\n")

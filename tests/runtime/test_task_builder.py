@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from protocol.ids import AttemptId, GroupId, SessionId, TaskId
 from protocol.link import SkillCard
-from protocol.task import Effects, Limits, Task
+from protocol.record import replace
+from protocol.task import Effects, Limits, ModelRoute, Task
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.config import parse_settings
 from runtime.envelope import Envelope
@@ -21,6 +23,7 @@ from runtime.task_builder import (
     build_instructions,
     build_lease,
     build_task,
+    fallbacks_of,
     recent_cards,
     recent_entries,
 )
@@ -54,10 +57,24 @@ def test_the_instructions_are_short_and_end_with_the_owners() -> None:
 
 def test_the_lease_is_for_this_task_and_its_one_route() -> None:
     """What the sockets may do is what the task says, no more."""
-    lease = build_lease(task(), ATTEMPT, GROUP.model)
+    lease = build_lease(task(), ATTEMPT, [GROUP.model])
     assert (lease.task_id, lease.attempt_id, lease.routes) == ("task_1", "att_1", ("rehearsal",))
     assert lease.limits.model_calls == 7
     assert lease.effects is Effects.LIVE
+
+
+def test_fallbacks_are_leased_for_chats_and_never_for_structured_work() -> None:
+    """Another service may answer a person; a structured result is made by the model that was asked for, or not."""
+    second = ModelRoute(route="second", api="openai", model="m")
+    group = dataclasses.replace(GROUP, fallbacks=(GROUP.model, second), effort="high")
+    structured = replace(task(), result_schema={"type": "object"})
+    assert fallbacks_of(task(), group, GROUP.model) == (second,)
+    assert fallbacks_of(structured, group, GROUP.model) == ()
+    lease = build_lease(task(), ATTEMPT, [GROUP.model, second])
+    assert lease.routes == ("rehearsal", "second")
+    assignment = build_assignment(task(), ATTEMPT, group, GROUP.model, transcript=(), cards=(), steps=())
+    assert assignment.fallbacks == (replace(second, effort="high"),)
+    assert assignment.model.effort == "high"
 
 
 def test_an_assignment_for_hi_is_small() -> None:
