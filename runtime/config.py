@@ -93,6 +93,8 @@ class BudgetSettings:
 
     usd_per_day: float | None = key(None, least=0)
     """Counts calls whose price is known."""
+    tokens_per_day: int | None = key(None, least=0)
+    """Into and out of models, together; counts where no price is known."""
     calls_per_day: int | None = key(None, least=0)
     """Counts all."""
 

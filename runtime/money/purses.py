@@ -55,7 +55,7 @@ def purses_of(
 
 def all_purses(groups: Iterable[Group], budgets: BudgetSettings, rows: Mapping[str, PurseRow]) -> tuple[Purse, ...]:
     """Return every purse that has an end: the machine's first, then each group's and its one for background work."""
-    found = [_raised(Purse(name=MACHINE, model_calls=budgets.calls_per_day, cost_usd=budgets.usd_per_day), rows)]
+    found = [_raised(_machine(budgets), rows)]
     for group in groups:
         found += [purse_of(name(group.group_id), group, budgets, rows) for name in (group_purse, background_purse)]
     return tuple(purse for purse in found if has_limit(purse))
@@ -64,7 +64,7 @@ def all_purses(groups: Iterable[Group], budgets: BudgetSettings, rows: Mapping[s
 def purse_of(name: str, group: Group, budgets: BudgetSettings, rows: Mapping[str, PurseRow]) -> Purse:
     """Return one purse as it is today, with what it was given besides."""
     if name == MACHINE:
-        return _raised(Purse(name=name, model_calls=budgets.calls_per_day, cost_usd=budgets.usd_per_day), rows)
+        return _raised(_machine(budgets), rows)
     own = group.budget
     whole = Purse(
         name=name,
@@ -75,6 +75,15 @@ def purse_of(name: str, group: Group, budgets: BudgetSettings, rows: Mapping[str
     if name == background_purse(group.group_id):
         return _raised(_scaled(whole, own.background_percent / 100), rows)
     return _raised(whole, rows)
+
+
+def _machine(budgets: BudgetSettings) -> Purse:
+    return Purse(
+        name=MACHINE,
+        model_calls=budgets.calls_per_day,
+        tokens=budgets.tokens_per_day,
+        cost_usd=budgets.usd_per_day,
+    )
 
 
 def has_limit(purse: Purse) -> bool:

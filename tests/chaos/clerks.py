@@ -26,6 +26,8 @@ JOB_GROUPS = ("agent-0", "agent-1", "agent-2")
 TICK_GROUP, CAREFUL_GROUP, POOR_GROUP = "agent-3", "agent-4", "agent-5"
 POOR_CALLS = 4
 POOR_JOBS = 9
+AT_ONCE = 48
+"""Programs that wait at once, beside the poor ones: the host takes 64 connections."""
 BETWEEN_TICKS_S = 4.0
 MINUTE_S = 60
 AGAIN_S = 0.2
@@ -44,6 +46,7 @@ class Clerks:
     ended: Counter[str] = field(default_factory=Counter)
     """By key: how often an end was told to who waits for it."""
     minutes: int = 0
+    _counter: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _pressed: set[tuple[int, str]] = field(default_factory=set)
 
     async def open(self) -> None:
@@ -63,8 +66,9 @@ class Clerks:
             deciding = parts.create_task(self._decide())
             ticking = parts.create_task(self._tick())
             raging = parts.create_task(self._rage(kills))
-            work = [parts.create_task(self._job(f"job-{n}", JOB_GROUPS[n % 3])) for n in range(self.jobs)]
-            work += [parts.create_task(self._job(f"act-{n}", CAREFUL_GROUP)) for n in range(self.acts)]
+            handed_in = [*((f"job-{n}", JOB_GROUPS[n % 3]) for n in range(self.jobs))]
+            handed_in += [(f"act-{n}", CAREFUL_GROUP) for n in range(self.acts)]
+            work = [parts.create_task(self._job_in_turn(*each)) for each in handed_in]
             poor = [parts.create_task(self._job(f"poor-{n}", POOR_GROUP)) for n in range(POOR_JOBS)]
             killed = await raging
             ticking.cancel()
@@ -74,6 +78,10 @@ class Clerks:
             for part in (deciding, *poor):
                 part.cancel()
         return killed
+
+    async def _job_in_turn(self, key: str, group: str) -> None:
+        async with self._counter:
+            await self._job(key, group)
 
     async def _job(self, key: str, group: str) -> None:
         """Submit under a key until somebody says that it is taken, and once more; then wait for its end."""

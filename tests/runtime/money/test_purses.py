@@ -41,6 +41,17 @@ def test_a_person_pays_from_group_and_machine() -> None:
     assert [purse.name for purse in both] == ["machine", "group:main"]
 
 
+def test_the_machine_has_a_limit_in_each_measure() -> None:
+    """Money, tokens and calls of all groups in one day; whichever is used up first empties it."""
+    budgets = BudgetSettings(usd_per_day=9.0, tokens_per_day=5_000, calls_per_day=50)
+    machine = purses_of(MAIN, budgets, {}, in_background=False)[0]
+    assert machine == Purse(name="machine", model_calls=50, tokens=5_000, cost_usd=9.0)
+    assert all_purses([], budgets, {"machine": row("machine", 1)})[0].tokens == 10_000
+    used = UsedSum(model_calls=3, input_tokens=4_000, output_tokens=1_000)
+    assert what_is_spent(machine, used) == "tokens"
+    assert limit_text(machine, used) == "5,000 tokens"
+
+
 def test_background_work_pays_from_a_part_too() -> None:
     """A fifth of each measure, rounded up, unless the group says otherwise."""
     small = purses_of(MAIN, NONE, {}, in_background=True)[-1]

@@ -83,6 +83,16 @@ async def test_the_machines_budget_holds_all_groups(tmp_path: Path) -> None:
         assert card.group_id is None and "the budget of all agents" in card.summary
 
 
+async def test_the_machines_tokens_hold_all_groups(tmp_path: Path) -> None:
+    """Where no price is known, tokens bound what all groups use together."""
+    async with till(tmp_path, group(), group(SIDE), budgets=BudgetSettings(tokens_per_day=40)) as one:
+        one.used("task_1", tokens=20)
+        one.used("task_2", group=SIDE, tokens=20)
+        await one.until(lambda: one.is_paused() and one.is_paused(SIDE))
+        card = await one.approvals.find(await one.card())
+        assert any("40 tokens" in line for line in card.lines)
+
+
 async def test_a_higher_limit_in_the_settings_lets_work_go_on(tmp_path: Path) -> None:
     """Whoever edits the file instead of pressing the button is followed, and the card goes."""
     async with till(tmp_path, budgets=BudgetSettings(calls_per_day=1)) as one:
