@@ -22,7 +22,7 @@ from cli.style import BOLD, DIM, paint
 T = TypeVar("T")
 
 INDENT = "    "
-SCOPES = ("exact", "command", "folder", "host", "tool")
+SCOPES = ("exact", "command", "folder", "host", "tool", "chat")
 TIMES = ("once", "hour", "day", "tonight", "week", "always")
 
 

@@ -1,7 +1,7 @@
 """What people said, as the one text that the model reads. Pure.
 
-Each message stands in a `<message>` element whose attributes are facts of the host's: who, how far trusted, when. What
-a person wrote can never open, close or imitate an element: `<` before one of our own names is written `&lt;`, and
+Each message stands in a `<message>` element whose attributes are facts of the host's: who, how far trusted, when, and
+how an agent names it. What a person wrote can never open, close or imitate an element: `<` before one of our own names is written `&lt;`, and
 everything else stays as it was typed, because agents edit code. What would fill the model's window goes to a file.
 """
 
@@ -114,6 +114,7 @@ def _element(element: str, message: StoredMessage, text: str, role: Role | None,
         f'from="{clean_name(inbound.sender_name) or "unknown"}"',
         f'trust="{role or "none"}"',
         f'at="{local_time(inbound.sent_at, zone)}"',
+        f'ref="m{message.seq}"',
     ]
     if inbound.chat_kind == "many":
         facts.append('chat="many people"')

@@ -11,7 +11,7 @@ from protocol.ids import ChatKey
 from protocol.message import Button, OutboundMessage
 from protocol.plain_text import escape
 from runtime.approvals.effect_text import cut_lines, effect_lines
-from runtime.approvals.records import Approval, Kind, ScopeWord
+from runtime.approvals.records import OUTPUT_KINDS, Approval, Kind, ScopeWord
 from runtime.approvals.rules import decided_text
 from runtime.approvals.scopes import zone_of
 
@@ -36,6 +36,7 @@ _OFFERS: dict[ScopeWord, str] = {
     "folder": "this folder",
     "host": "this host",
     "tool": "this tool",
+    "chat": "this chat",
 }
 
 
@@ -51,7 +52,7 @@ def build_card(
     ]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
-    if approval.kind == "review" and approval.quorum == 1:
+    if approval.kind in OUTPUT_KINDS and approval.quorum == 1:
         lines.append(f"`/approve {approval.approval_id} = other words` sends those instead.")
     if shown.left_out:
         where = "The file above has it whole" if file_path else "Not all of it is shown"

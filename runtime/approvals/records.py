@@ -19,8 +19,11 @@ State = Literal["waiting", "approved", "denied", "expired", "withdrawn"]
 CLI = "cli"
 """Who decides at the machine itself: may decide everything, and counts as one person."""
 
-ScopeWord = Literal["exact", "command", "folder", "host", "tool"]
-"""How far a decision reaches: this very thing, this command, this folder, this host and method, this tool."""
+OUTPUT_KINDS: tuple[Kind, ...] = ("review", "send")
+"""What is held back until it is decided, and then goes, or does not."""
+ScopeWord = Literal["exact", "command", "folder", "host", "tool", "chat"]
+"""How far a decision reaches: this very thing, this command, this folder, this host and method, this tool, what is sent
+to this chat."""
 Until = Literal["once", "hour", "day", "tonight", "week", "always"]
 
 

@@ -93,8 +93,10 @@ def build_review(
         if is_sent
         else f"What {about} would say in {where}. Yes sends it, no drops it."
     )
+    # A constraint, or what the task has read, asks about this sending; a mode asks about all that is said.
+    is_send = constraint is not None or (rule.mode == "autonomous" and not is_sent)
     return NewApproval(
-        kind="review",
+        kind="send" if is_send else "review",
         group_id=rule.group_id,
         task_id=task_id,
         payload=output_of(message),
@@ -102,6 +104,7 @@ def build_review(
         who=asked.who,
         quorum=asked.quorum,
         deadline_s=asked.deadline_s,
+        scope_offers=("chat",) if is_send else (),
         key=f"{'sample' if is_sent else 'review'}:{key}",
     )
 
@@ -109,6 +112,8 @@ def build_review(
 def output_of(message: OutboundMessage) -> Json:
     """Return what is reviewed."""
     output: dict[str, Json] = {"chat": message.chat, "text": message.text}
+    if message.act != "say":
+        output |= {"act": message.act, "message": message.about or message.about_key}
     if message.file_path is not None:
         output["file"] = message.file_name
     if message.buttons:

@@ -42,6 +42,8 @@ def keys_of(kind: str, group_id: str | None, payload: Json) -> dict[ScopeWord, s
         reaches["host"] = f"{method} {host}"
     if isinstance(tool, str):
         reaches["tool"] = tool
+    if kind == "send" and isinstance(chat := payload.get("chat"), str):
+        reaches["chat"] = chat
     return reaches
 
 

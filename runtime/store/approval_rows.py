@@ -19,7 +19,18 @@ from typing import Any
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
 from runtime.access import TERMINAL, reaches
 from runtime.approvals import cards, rules
-from runtime.approvals.records import CLI, Approval, Decision, NewApproval, Remembered, Scope, State, Vote, Who
+from runtime.approvals.records import (
+    CLI,
+    OUTPUT_KINDS,
+    Approval,
+    Decision,
+    NewApproval,
+    Remembered,
+    Scope,
+    State,
+    Vote,
+    Who,
+)
 from runtime.approvals.scopes import expires_at, keys_of
 from runtime.journal import JournalKind
 from runtime.refusal import OperationRefused
@@ -109,7 +120,7 @@ def _is_flooded(transaction: Transaction, new: NewApproval) -> bool:
     waiting = row["waiting"] if row else 0
     if waiting < rules.MAX_WAITING_IN_GROUP:
         return False
-    if new.kind == "review":
+    if new.kind in OUTPUT_KINDS:
         return True
     message = f"{waiting} questions of {new.group_id or 'this house'} wait for a decision already"
     raise OperationRefused("too_many_approvals", message, "./nightyard approvals")
@@ -208,7 +219,7 @@ def decide(
     asked = approval(transaction, approval_id)
     if asked is None:
         raise unknown(approval_id)
-    if edited is not None and (asked.kind != "review" or asked.quorum > 1 or not is_yes):
+    if edited is not None and (asked.kind not in OUTPUT_KINDS or asked.quorum > 1 or not is_yes):
         message = f"{approval_id} is no output of which one person could change the words"
         raise OperationRefused("cannot_edit", message)
     decider = _decider(transaction, by, asked.group_id)
@@ -278,7 +289,7 @@ def _end(transaction: Transaction, asked: Approval, state: State, reason: str, *
     )
     refs = {"approval": asked.approval_id, "group": asked.group_id, "task": asked.task_id}
     append(transaction, ENDS[state], reason, **refs)
-    if asked.kind == "review":
+    if asked.kind in OUTPUT_KINDS:
         from runtime.store.hold_rows import settle  # late: it knows of asking, too
 
         settle(transaction, _again(transaction, asked.approval_id), edited=edited)

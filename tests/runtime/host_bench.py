@@ -184,11 +184,12 @@ class ScriptedAgent:
             if isinstance(frame, Answered):
                 return frame
 
-    async def send_file(self, call_id: str, name: str, data: bytes) -> None:
-        await self.send(FileOffer(call_id=call_id, name=name, size=len(data), caption="here"))
+    async def send_file(self, call_id: str, name: str, data: bytes, to: str = "") -> object:
+        """Send a file; return the host's last word on it."""
+        await self.send(FileOffer(call_id=call_id, name=name, size=len(data), caption="here", to=to))
         accepted = await self.receive()
         await self.send(FileChunk(file_id=accepted.file_id, data=data, last=True))  # type: ignore[attr-defined]
-        await self.receive()
+        return await self.receive()
 
     async def wait_for_stop(self) -> None:
         while not isinstance(await self.receive(), Stop):

@@ -63,9 +63,9 @@ def said(
 
 
 def test_a_message_stands_in_its_element() -> None:
-    """Who, how far trusted, when in the owner's zone; then the words."""
+    """Who, how far trusted, when in the owner's zone, how an agent names it; then the words."""
     envelope = build_envelope([said("hi")], [], {ADA: "owner"}, ZoneInfo("Europe/Berlin"))
-    assert envelope.text == '<message from="Ada" trust="owner" at="2026-01-31 10:00 Sat">\nhi\n</message>'
+    assert envelope.text == '<message from="Ada" trust="owner" at="2026-01-31 10:00 Sat" ref="m1">\nhi\n</message>'
     assert envelope.long_texts == ()
 
 

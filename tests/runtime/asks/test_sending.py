@@ -1,0 +1,374 @@
+"""What agents send of their own accord: where to, how often, and once over any number of attempts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from protocol.codec import Json
+from protocol.ids import ChatKey, GroupId, PlatformMessageId
+from protocol.link import FileRefused, FileStored
+from protocol.message import OutboundMessage
+from protocol.task import Effects
+from protocol.transcript import Step, ToolCall, ToolOutput
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.policy_book import PolicyBook
+from runtime.approvals.records import CLI, Approval, Scope
+from runtime.approvals.reviews import output_of
+from runtime.asks.send_rules import MAX_PER_MINUTE, MAX_TEXT_CHARS
+from runtime.asks.sending import Sending
+from runtime.asks.tool_sets import checked
+from runtime.people.records import Destination
+from runtime.submission import NewSubmission
+from runtime.waiting_tasks import Asked
+from tests.runtime.host_bench import CHANNEL, MAIN, HostBench, ScriptedAgent, StageChannel, open_bench
+
+TEAM = ChatKey("stage:team")
+TOOLS = {"send": "send_message", "edit": "edit_message", "react": "react"}
+
+
+class ChangingStage(StageChannel):
+    """A platform where messages can be changed and reacted to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: list[tuple[str, ChatKey, PlatformMessageId, str]] = []
+
+    async def edit(self, chat: ChatKey, message: PlatformMessageId, text: str) -> None:
+        await self._note("edit", chat, message, text)
+
+    def why_no_reaction(self, emoji: str) -> str:
+        return "" if emoji in ("👍", "") else "only 👍"
+
+    async def react(self, chat: ChatKey, message: PlatformMessageId, emoji: str) -> None:
+        await self._note("react", chat, message, emoji)
+
+    async def _note(self, what: str, chat: ChatKey, message: PlatformMessageId, text: str) -> None:
+        self.changes.append((what, chat, message, text))
+        async with self.changed:
+            self.changed.notify_all()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[HostBench]:
+    async with open_bench(tmp_path, groups={"main": "", "side": ""}) as opened:
+        opened.channel = opened.around.channels[CHANNEL] = ChangingStage()
+        add_rooms(opened)
+        yield opened
+
+
+def add_rooms(bench: HostBench) -> None:
+    """Have the rooms of sending answer, as services/asks_room.py wires them."""
+
+    def room(kind: str) -> Callable[[Asked], Awaitable[str | None]]:
+        async def asked(asked: Asked) -> str | None:
+            files = bench.desk.files
+            assert isinstance(files, Sending)
+            return await checked(TOOLS[kind], getattr(files, kind), lambda: bench.around.groups)(asked)
+
+        return asked
+
+    bench.rooms |= {kind: room(kind) for kind in TOOLS}
+
+
+async def add_team(bench: HostBench, group: GroupId = MAIN) -> None:
+    await bench.destinations.add(Destination(group_id=group, name="team", chat=TEAM, added_by=CLI))
+
+
+def calling(*payloads: tuple[str, Json]) -> Callable[[ScriptedAgent], Awaitable[None]]:
+    """Return an agent that makes these calls one after the other, and replies with what it was told."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        told: list[str] = []
+        for number, (kind, payload) in enumerate(payloads):
+            call = ToolCall(call_id=f"call_{number}", name=TOOLS[kind], arguments=payload)
+            await agent.turn(3 * number, "", call)
+            await agent.tool_started(3 * number + 1, call)
+            answered = await agent.ask(kind, call=call, payload=payload)
+            output = ToolOutput(call_id=call.call_id, text=answered.answer, is_error=answered.is_error)
+            await agent.step(Step(index=3 * number + 2, kind="tool_finished", output=output))
+            told.append(f"{'error: ' if answered.is_error else ''}{answered.answer}")
+        await agent.reply("\n".join(told))
+
+    return script
+
+
+async def replies(bench: HostBench, *payloads: tuple[str, Json], said: str = "do it") -> list[str]:
+    """Have an agent make these calls; return what it was told."""
+    bench.room.scripts = [calling(*payloads)]
+    before = len(bench.channel.sent)
+    await bench.say(said)
+    await bench.channel.until(lambda: any(each.chat == "stage:1" for each in bench.channel.sent[before:]))
+    await bench.idle()
+    return [each for each in bench.channel.sent if each.chat == "stage:1"][-1].text.split("\n")
+
+
+async def test_a_message_goes_to_a_destination_and_here(bench: HostBench) -> None:
+    """The name is the group's, the chat the host's; the answer still goes where somebody asked."""
+    async with bench.host():
+        await add_team(bench)
+        told = await replies(bench, ("send", {"text": "hello *team*", "to": "team"}), ("send", {"text": "wait"}))
+        assert told == ["Sent to team, as s1.", "Sent, as s2."]
+        assert {(each.chat, each.text) for each in bench.channel.sent[:2]} == {
+            (TEAM, "hello *team*"),
+            (ChatKey("stage:1"), "wait"),
+        }
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"text": "x", "to": "customers"}, "no destination 'customers' (known: team)"),
+        ({"text": "x", "to": "stage:team"}, "no destination 'stage:team' (known: team)"),
+        ({"text": "   "}, "the text is empty"),
+        ({"text": "x" * (MAX_TEXT_CHARS + 1)}, f"the most is {MAX_TEXT_CHARS}: send a file"),
+        ({"to": "team"}, "arguments.text: is missing"),
+        ({"text": ["x"]}, "arguments.text: expected text"),
+        ("words", "arguments: expected an object"),
+    ],
+)
+async def test_what_cannot_be_sent_is_told_in_plain_words(bench: HostBench, payload: Json, words: str) -> None:
+    """Nothing goes out, and the error says what is wrong, with the names that there are."""
+    async with bench.host():
+        await add_team(bench)
+        await add_team(bench, GroupId("side"))
+        (told,) = await replies(bench, ("send", payload))
+        assert told.startswith("error: ")
+        assert words in told
+        assert len(bench.channel.sent) == 1
+
+
+async def test_another_groups_destination_is_none(bench: HostBench) -> None:
+    """What side may reach, main does not know of."""
+    async with bench.host():
+        await add_team(bench, GroupId("side"))
+        (told,) = await replies(bench, ("send", {"text": "x", "to": "team"}))
+        assert "no destination 'team' (known: none)" in told
+
+
+async def test_a_call_sends_once_over_any_number_of_attempts(bench: HostBench) -> None:
+    """The agent asks, dies with the answer, and the next attempt finds what it was told."""
+    call = ToolCall(call_id="call_0", name="send_message", arguments={})
+
+    async def die(agent: ScriptedAgent) -> None:
+        await agent.turn(0, "", call)
+        await agent.tool_started(1, call)
+        await agent.ask("send", call=call, payload={"text": "once"})
+
+    async def go_on(agent: ScriptedAgent) -> None:
+        (output,) = [step.output for step in agent.assignment.steps if step.output is not None]
+        await agent.reply(output.text)
+
+    async with bench.host():
+        bench.room.scripts = [die, go_on]
+        await bench.say("do it")
+        assert sorted(await bench.channel.texts(2)) == ["Sent, as s1.", "once"]
+        await bench.idle()
+        assert len(bench.channel.sent) == 2
+
+
+async def test_too_much_within_a_minute_is_not_sent(bench: HostBench) -> None:
+    """The group's agents are held to a number, and told it."""
+    async with bench.host():
+        told = await replies(bench, *[("send", {"text": str(n)}) for n in range(MAX_PER_MINUTE + 1)])
+        assert told[-2] == f"Sent, as s{MAX_PER_MINUTE}."
+        assert told[-1].startswith(f"error: {MAX_PER_MINUTE} messages within a minute are the most")
+
+
+async def test_what_was_said_can_be_changed(bench: HostBench) -> None:
+    """By its ref, also before the platform has it; nobody else's message, and no group's but its own."""
+    stage = bench.channel
+    assert isinstance(stage, ChangingStage)
+    async with bench.host():
+        await add_team(bench)
+        told = await replies(
+            bench,
+            ("send", {"text": "one", "to": "team"}),
+            ("edit", {"message": "s1", "text": "two"}),
+            ("edit", {"message": "m1", "text": "mine now"}),
+            ("edit", {"message": "s9", "text": "x"}),
+            ("edit", {"message": "hello", "text": "x"}),
+        )
+        assert told[1] == "Done."
+        assert "somebody else's message" in told[2]
+        assert all("there is no message" in each for each in told[3:])
+        await stage.until(lambda: bool(stage.changes))
+        sent = next(n for n, each in enumerate(stage.sent, 1) if each.chat == TEAM)
+        assert stage.changes == [("edit", TEAM, PlatformMessageId(f"out{sent}"), "two")]
+
+
+async def test_a_reaction_goes_to_what_reached_the_agent(bench: HostBench) -> None:
+    """The message that began the task has the ref m1; a platform's own list of emoji is told."""
+    stage = bench.channel
+    assert isinstance(stage, ChangingStage)
+    async with bench.host():
+        told = await replies(
+            bench,
+            ("react", {"message": "m1", "emoji": "👍"}),
+            ("react", {"message": "m1", "emoji": "🦆"}),
+            ("react", {"message": "m1", "emoji": "good work"}),
+            ("react", {"message": "m7", "emoji": "👍"}),
+        )
+        assert told[0] == "Done."
+        assert "only 👍" in told[1]
+        assert "is no single emoji" in told[2]
+        assert "there is no message 'm7'" in told[3]
+        await stage.until(lambda: bool(stage.changes))
+        ((what, chat, _, emoji),) = stage.changes
+        assert (what, chat, emoji) == ("react", "stage:1", "👍")
+
+
+async def test_a_message_of_another_group_is_not_reacted_to(bench: HostBench) -> None:
+    """Numbers can be guessed; what is behind them is looked at."""
+    async with bench.host():
+        await bench.file("for side", group=GroupId("side"))
+        (told,) = await replies(bench, ("react", {"message": "m1", "emoji": "👍"}))
+        assert "there is no message 'm1'" in told
+
+
+async def test_a_platform_without_changes_says_so(bench: HostBench) -> None:
+    """The agent does not have the tools there; for one that asks all the same it is an error in plain words."""
+    bench.channel = bench.around.channels[CHANNEL] = StageChannel()
+    async with bench.host():
+        told = await replies(
+            bench,
+            ("send", {"text": "one"}),
+            ("edit", {"message": "s1", "text": "two"}),
+            ("react", {"message": "m1", "emoji": "👍"}),
+        )
+        assert told[1:] == [
+            "error: the platform of the channel stage changes nothing that was said: send another message.",
+            "error: the platform of the channel stage has no reactions: say it.",
+        ]
+        assert {"edit_message", "react"} <= set(bench.room.assignments[0].without)
+
+
+async def test_a_task_that_rehearses_sends_nothing(bench: HostBench) -> None:
+    """What it would have said is on record, as its question."""
+    async with bench.host():
+        bench.room.scripts = [calling(("send", {"text": "for real"}))]
+        new = NewSubmission(
+            submitter="cli", group_id=MAIN, prompt="try", chat=ChatKey("stage:1"), effects=Effects.SHADOW
+        )
+        await bench.submissions.submit(new)
+        (text,) = await bench.channel.texts(1)
+        assert text == "error: this task only rehearses (effects: shadow), so that was noted and not done; go on."
+
+
+async def test_a_task_without_a_chat_must_say_where(bench: HostBench) -> None:
+    """Its agent does not have the tool while there is no destination; with one it is told the names."""
+    async with bench.host():
+        await add_team(bench)
+        bench.room.scripts = [calling(("send", {"text": "x"}), ("send", {"text": "y", "to": "team"}))]
+        submission = await bench.submissions.submit(NewSubmission(submitter="cli", group_id=MAIN, prompt="go"))
+        task = await bench.submissions.wait_ended(submission.submission_id)
+        assert task.result is not None
+        assert task.result.text.split("\n") == [
+            "error: this task has no chat: name a destination (known: team).",
+            "Sent to team, as s1.",
+        ]
+
+
+async def file_to(agent: ScriptedAgent, to: str) -> object:
+    """Send a small file; return the host's last word on it."""
+    return await agent.send_file("call_f", "a.txt", b"hello", to=to)
+
+
+async def test_a_file_goes_to_a_destination_or_nowhere(bench: HostBench) -> None:
+    """A wrong name is refused when the file is there, and nothing of it is kept."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        first, second = await file_to(agent, "nobody"), await file_to(agent, "team")
+        assert isinstance(first, FileRefused) and "no destination 'nobody' (known: team)" in first.reason
+        assert isinstance(second, FileStored)
+        await agent.reply("done")
+
+    async with bench.host():
+        await add_team(bench)
+        bench.room.scripts = [script]
+        await bench.say("do it")
+        await bench.channel.texts(2)
+        assert {(each.chat, each.file_name) for each in bench.channel.sent} == {(TEAM, "a.txt"), ("stage:1", "")}
+        assert len(list((bench.home.group(MAIN) / "outbox").iterdir())) == 1
+
+
+async def test_what_a_copilot_says_elsewhere_waits_for_a_review(tmp_path: Path) -> None:
+    """It is told so, and the message goes when a reviewer says yes; changing what waits is an error."""
+    async with open_bench(tmp_path, groups={"main": "mode: copilot\n"}) as bench:
+        bench.channel = bench.around.channels[CHANNEL] = ChangingStage()
+        add_rooms(bench)
+        await load_policy(bench)
+        async with bench.host():
+            await add_team(bench)
+            told = await replies(
+                bench, ("send", {"text": "hello", "to": "team"}), ("edit", {"message": "s1", "text": "bye"})
+            )
+            assert told[0].startswith("A person looks at it before it goes to team (s1).")
+            assert "waits for a person's review" in told[1]
+            assert [each.chat for each in bench.channel.sent] == ["stage:1"]
+            (approval,) = await waiting(bench)
+            assert approval.kind == "review"
+            await decide(bench, approval)
+            await bench.channel.until(lambda: len(bench.channel.sent) == 2)
+            assert (bench.channel.sent[1].chat, bench.channel.sent[1].text) == (TEAM, "hello")
+
+
+async def test_a_constraint_on_a_destination_asks_for_the_send(tmp_path: Path) -> None:
+    """The question is of the kind `send`; a yes for the chat until tonight lets the next one go at once."""
+    async with open_bench(tmp_path, groups={"main": "constraints:\n  - destination: team\n"}) as bench:
+        add_rooms(bench)
+        await load_policy(bench)
+        async with bench.host():
+            await add_team(bench)
+            (told,) = await replies(bench, ("send", {"text": "one", "to": "team"}))
+            assert told.startswith("A person looks at it")
+            (approval,) = await waiting(bench)
+            assert (approval.kind, approval.scope_offers) == ("send", ("chat",))
+            await decide(bench, approval, word="chat")
+            await bench.channel.until(lambda: len(bench.channel.sent) == 2)
+            assert await replies(bench, ("send", {"text": "two", "to": "team"})) == ["Sent to team, as s2."]
+            assert await waiting(bench) == ()
+
+
+async def test_a_destination_that_is_ruled_out_is_an_error(tmp_path: Path) -> None:
+    """Nobody is asked, and nothing goes."""
+    policy = "constraints:\n  - {destination: team, then: deny}\n"
+    async with open_bench(tmp_path, groups={"main": policy}) as bench:
+        add_rooms(bench)
+        await load_policy(bench)
+        async with bench.host():
+            await add_team(bench)
+            (told,) = await replies(bench, ("send", {"text": "one", "to": "team"}))
+            assert "a constraint of your owner's rules this out" in told
+
+
+async def load_policy(bench: HostBench) -> None:
+    book = PolicyBook(bench.store, lambda: bench.around.groups, lambda: "UTC")
+    await book.load()
+
+
+def approvals_of(bench: HostBench) -> Approvals:
+    return Approvals(
+        bench.store,
+        wake_delivery=lambda: bench.delivery.wake(),
+        zone_name=lambda: "UTC",
+        files=lambda group: bench.home.path,
+    )
+
+
+async def waiting(bench: HostBench) -> tuple[Approval, ...]:
+    return await approvals_of(bench).waiting()
+
+
+async def decide(bench: HostBench, approval: Approval, word: str = "exact") -> None:
+    scope = Scope(word="chat", until="day") if word == "chat" else None
+    await approvals_of(bench).decide(approval.approval_id, CLI, is_yes=True, remember=scope)
+
+
+def test_an_output_that_waits_says_what_it_does() -> None:
+    """A reviewer sees that it is an edit, or a reaction, and of what."""
+    message = OutboundMessage(chat=TEAM, text="two", act="edit", about=PlatformMessageId("17"))
+    shown = output_of(message)
+    assert shown == {"chat": TEAM, "text": "two", "act": "edit", "message": "17"}
