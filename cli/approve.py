@@ -53,13 +53,15 @@ def approvals(words: tuple[str, ...], full: bool, ended: bool, forget: int | Non
 @click.option("--scope", type=click.Choice(SCOPES), default="exact", help="How far your yes reaches.")
 @click.option("--until", type=click.Choice(TIMES), help="How long it is remembered; not at all, if you say nothing.")
 @click.option("--text", metavar="TEXT", help="For an output that waits for review: say this instead.")
-def approve(approval: str | None, scope: str, until: str | None, text: str | None) -> None:
+@click.argument("choice", nargs=-1)
+def approve(approval: str | None, scope: str, until: str | None, text: str | None, choice: tuple[str, ...]) -> None:
     """Let something go that waits, once, exactly as `nightyard approvals` shows it.
 
-    Without APPROVAL: shows what waits, one after another, and asks.
+    Without APPROVAL: shows what waits, one after another, and asks. CHOICE: for a chat, which agent (`main`, `new
+    NAME`); for a person, in as what, to which agent (`member main`).
     """
     if approval is not None:
-        _decide(approval, is_yes=True, scope=scope, until=until, text=text)
+        _decide(approval, is_yes=True, scope=scope, until=until, text=text, choice=" ".join(choice))
         return
     if not sys.stdin.isatty():
         raise CliProblem("say what to let go", "./nightyard approvals")
@@ -102,10 +104,11 @@ def deny(approval: str, because: str, scope: str, until: str | None) -> None:
 
 def _decide(
     approval: str, *, is_yes: bool, scope: str = "exact", until: str | None = None, text: str | None = None,
-    because: str = "",
+    because: str = "", choice: str = "",
 ) -> None:  # fmt: skip
     def by_host() -> str:
-        arguments = {"approval": approval, "scope": scope, "until": until, "text": text, "because": because}
+        arguments: dict[str, str | None] = {"approval": approval, "scope": scope, "until": until, "text": text}
+        arguments |= {"because": because, "choice": choice}
         answer = ask("approval_approve" if is_yes else "approval_deny", arguments)
         name = clean_line(str(answer["approval"]))
         if not answer["is_final"]:

@@ -302,16 +302,25 @@ def _decide_change(inbound: InboundMessage, facts: SenderFacts, original: Origin
     none. It never makes a task of its own, so that it needs no more rights than the message had: to take something back
     none at all, to change it the same person and still some role."""
     is_edit = inbound.kind == "edit"
-    if is_edit and (
-        original.person != inbound.person or role_of(inbound, facts.person, _role_with(facts, original)) is None
-    ):
+    if is_edit and original.person != inbound.person:
+        return None
+    if original.waits_for_owner:
+        return Admission(
+            state=MessageState.COMMAND,
+            reason=_changed(original, is_edit=is_edit),
+            change="replace" if is_edit else "withdraw",
+        )
+    if is_edit and role_of(inbound, facts.person, _role_with(facts, original)) is None:
         return None
     kept = Admission(state=MessageState.CONTEXT, group_id=original.group_id, reason="kept as context")
     match original.state:
         case MessageState.QUEUED:
-            done = f"replaced {original.message_id}" if is_edit else f"took back {original.message_id}"
-            change: Literal["replace", "withdraw"] = "replace" if is_edit else "withdraw"
-            return Admission(state=MessageState.COMMAND, group_id=original.group_id, reason=done, change=change)
+            return Admission(
+                state=MessageState.COMMAND,
+                group_id=original.group_id,
+                reason=_changed(original, is_edit=is_edit),
+                change="replace" if is_edit else "withdraw",
+            )
         case MessageState.CLAIMED:
             return replace(kept, change="tell")
         case MessageState.ANSWERED | MessageState.DEAD | MessageState.CONTEXT:
@@ -319,6 +328,10 @@ def _decide_change(inbound: InboundMessage, facts: SenderFacts, original: Origin
         case _:
             reason = f"it is about a message that was {original.state}"
             return Admission(state=MessageState.REFUSED, group_id=original.group_id, reason=reason)
+
+
+def _changed(original: Original, *, is_edit: bool) -> str:
+    return f"replaced {original.message_id}" if is_edit else f"took back {original.message_id}"
 
 
 def _role_with(facts: SenderFacts, original: Original) -> Role | None:

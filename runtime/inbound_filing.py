@@ -7,7 +7,6 @@ too, and is decided on as if it were new.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,26 +18,24 @@ from channels.channel import Channel
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.access import (
+    STRANGER,
     Admission,
     TryCode,
     decide_access,
     decide_after_code,
-    make_pairing_code,
-    normalize_code,
     wants_spent,
 )
 from runtime.inbound_files import Fetched, fetch_files
 from runtime.inbound_text import shorten
 from runtime.insist import insist
-from runtime.people.records import AccessRequest, AskOwner
-from runtime.store import access_rows, change_rows, inbound_rows, people_rows, request_rows
+from runtime.people.cards import OTHERS_THERE, TOO_MANY_WAITED
+from runtime.people.records import AccessRequest, AskOwner, Waiting
+from runtime.store import access_rows, admit_rows, change_rows, inbound_rows, people_rows, request_rows
 from runtime.store.records import Filed, MessageState, Original, PersonLimits, RawUpdate, SenderFacts, StoredMessage
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
 
-MAX_REFUSED_CHARS = 1_000
-"""What is kept of a refused text: enough to see what it was, too little for a stranger to fill the disk with."""
 QUOTED_CHARS = 300
 """What an edit or a deletion shows the agent of the message that it is about."""
 
@@ -80,6 +77,8 @@ class FilingDesk:
     """The agent that a channel's settings name."""
     answers: AnswerDesk | None = None
     """Who takes messages that answer an agent's question; None: nobody."""
+    zone_name: Callable[[], str] = lambda: "UTC"
+    """Of the times on owners' cards."""
     fetch_timeout_s: float = 120.0
 
 
@@ -131,9 +130,7 @@ class Filing:
             return outcome.filed
         groups = self._desk.groups()
         decision = decide_after_code(outcome.kind, inbound, facts, now=datetime.now(UTC), groups=groups)
-        filed = await self._carry_out(update, inbound, facts, decision, patience)
-        assert filed is not None  # a code is no edit
-        return filed
+        return await self._carry_out(update, inbound, facts, decision, patience) or await self.file(update, inbound)
 
     async def _carry_out(
         self,
@@ -156,7 +153,7 @@ class Filing:
             if answer is not None:
                 return answer
         if decision.state is MessageState.REFUSED:
-            inbound = shorten(inbound, MAX_REFUSED_CHARS)
+            inbound = shorten(inbound, request_rows.MAX_REFUSED_CHARS)
         notice = OutboundMessage(chat=inbound.chat, text=decision.notice) if decision.notice else None
         filed = await insist(
             lambda: self._desk.store.file_message(
@@ -197,6 +194,8 @@ class Filing:
         )
         if filed is None or not filed.first:
             return filed
+        if original.waits_for_owner:
+            return filed
         if decision.change == "replace":
             self._desk.replaced(original)
         elif decision.change == "withdraw":
@@ -205,17 +204,17 @@ class Filing:
             self._desk.changed(original.task_id, filed.message)
         return filed
 
-    async def _ask(self, update: RawUpdate, inbound: InboundMessage, decision: Admission) -> Filed:
-        """File a refused message and ask the owners about it. Its files stay with the platform until there is a yes."""
+    async def _ask(self, update: RawUpdate, inbound: InboundMessage, decision: Admission) -> Filed | None:
+        """File a refused message and ask the owners about it; None: they have said yes meanwhile. Its files stay with
+        the platform until there is a yes."""
         assert decision.asks is not None
-        code = normalize_code(make_pairing_code(os.urandom(5)))
-        assert code is not None
-        ask = AskOwner(kind=decision.asks, code=code, groups=self._choices(inbound.channel_id))
-        asking = await insist(
+        groups = self._choices(inbound.channel_id)
+        ask = AskOwner(kind=decision.asks, groups=groups, zone_name=self._desk.zone_name())
+        filed = await insist(
             lambda: self._desk.store.write(
                 request_rows.file_and_ask,
                 update.raw_id,
-                shorten(inbound, MAX_REFUSED_CHARS),
+                inbound,
                 ask,
                 group_id=decision.group_id,
                 end_reason=decision.reason,
@@ -225,33 +224,42 @@ class Filing:
             "a message",
         )
         self._desk.outbox()
-        return asking.filed
+        return filed
 
     def _choices(self, channel_id: ChannelId) -> tuple[GroupId, ...]:
         """Return the agents that there are, the one that the channel's settings name first."""
         usual = self._desk.usual_group(channel_id)
         return tuple(sorted(self._desk.groups(), key=lambda group_id: (group_id != usual, group_id)))
 
-    async def take_up(self, request: AccessRequest) -> StoredMessage | None:
-        """Decide anew on the message of a request that was granted, and file it so; return it if it is queued now.
+    async def take_up(self, request: AccessRequest) -> tuple[StoredMessage, ...]:
+        """Decide anew on the messages that waited for a request that was granted, and file them so, oldest first;
+        return those that are queued now.
 
         Harmless to do twice. The request is over with it.
         """
         store = self._desk.store
-        message = await store.message(request.message_id)
-        taken_up = None
-        if message is not None and message.state is MessageState.REFUSED:
-            facts = await self._facts(message.inbound)
-            decision = decide_access(
-                message.inbound,
-                replace(facts, pairing_pending=False, refused_at=None),
-                now=datetime.now(UTC),
-                groups=self._desk.groups(),
-            )
-            if isinstance(decision, Admission) and decision.state in (MessageState.QUEUED, MessageState.CONTEXT):
-                taken_up = await self._requeue(message, decision, request.raw_id)
-        await store.write(access_rows.drop_request, request.code)
-        return taken_up if taken_up is not None and taken_up.state is MessageState.QUEUED else None
+        queued, refused = [], ""
+        for waiting in await store.read(access_rows.waiting_of, request.code):
+            decision = await self._decide_again(waiting)
+            if decision.state in (MessageState.QUEUED, MessageState.CONTEXT):
+                taken_up = await self._requeue(waiting.message, decision, waiting.raw_id)
+                queued += [taken_up] if taken_up is not None and taken_up.state is MessageState.QUEUED else []
+            elif decision.state is MessageState.REFUSED:
+                refused = refused or decision.refusal
+        words = TOO_MANY_WAITED.format(count=request.beyond) if request.beyond else ""
+        if refused == STRANGER:
+            words = f"{words}\n{OTHERS_THERE}".strip()
+        told = OutboundMessage(chat=request.chat, text=words) if words else None
+        await insist(partial(store.write, admit_rows.end_request, request, told), "a request")
+        self._desk.outbox()
+        return tuple(queued)
+
+    async def _decide_again(self, waiting: Waiting) -> Admission:
+        inbound = waiting.message.inbound
+        facts = replace(await self._facts(inbound), pairing_pending=False, refused_at=None)
+        decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._desk.groups())
+        assert isinstance(decision, Admission)  # a code needs a pending one
+        return decision
 
     async def _requeue(self, message: StoredMessage, decision: Admission, raw_id: int) -> StoredMessage | None:
         inbound, note = message.inbound, ""

@@ -86,6 +86,7 @@ class Intake:
         rehearsing: Callable[[], Collection[GroupId]],
         usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None,
         answers: AnswerDesk | None = None,
+        zone_name: Callable[[], str] = lambda: "UTC",
         fetch_timeout_s: float = 120.0,
         max_in_hand: int = MAX_IN_HAND,
     ) -> None:
@@ -106,6 +107,7 @@ class Intake:
                 withdrawn=ends.withdrawn,
                 usual_group=usual_group,
                 answers=answers,
+                zone_name=zone_name,
                 fetch_timeout_s=fetch_timeout_s,
             )
         )
@@ -221,15 +223,22 @@ class Intake:
             finally:
                 self._work = None
 
-    async def take_up(self, request: AccessRequest) -> None:
-        """File the message of a request that was granted anew, as it is decided now. Harmless to do twice."""
-        queued = await self._filing.take_up(request)
-        if queued is not None:
-            self._ends.queued(queued)
+    def take_up(self, request: AccessRequest) -> None:
+        """Have the messages of a request that was granted filed anew, as they are decided now, before what is said in
+        that chat from now on. Returns at once; harmless to do twice. While the host stops, the next start does it."""
+        if self._work is not None:
+            turn = self._lane(request.chat, self._work).hold_turn()
+            self._work.create_task(self._take_up(request, turn))
+
+    async def _take_up(self, request: AccessRequest, turn: Turn) -> None:
+        await turn.come.wait()
+        for message in await self._filing.take_up(request):
+            self._ends.queued(message)
+        turn.over.set()
 
     async def _file_all(self, work: asyncio.TaskGroup) -> None:
         for request in await self._store.read(granted_requests):
-            work.create_task(self.take_up(request))
+            self.take_up(request)
         for command in await self._store.open_commands():
             if has_turn(command.inbound):
                 work.create_task(self._command_in_turn(command, self._lane(command.inbound.chat, work).hold_turn()))

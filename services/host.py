@@ -36,13 +36,11 @@ from runtime.channel_house import ChannelHouse, MakeChannel
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.money import money_handlers
-from runtime.commands.people import people_handlers
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers, ContainersSetup
 from runtime.control.approvals import approval_verbs
 from runtime.control.money import money_verbs
-from runtime.control.people import people_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.crash_holds import CrashHolds
@@ -58,10 +56,7 @@ from runtime.money.house import MoneyHouse
 from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
 from runtime.pauses import Pauses
-from runtime.people.chats import Chats
-from runtime.people.desk import People
 from runtime.people.destinations import Destinations
-from runtime.people.records import AccessRequest
 from runtime.placeholder_variables import PlaceholderVariables
 from runtime.progress.book import ProgressBook
 from runtime.progress.marks import MessageMarks
@@ -80,6 +75,7 @@ from services.asks_room import asks_room
 from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
+from services.people_room import people_room
 from services.programs_room import programs_room
 from services.ready import say_ready
 from services.time_room import time_room
@@ -285,8 +281,15 @@ class Host:
             wake_delivery=self._delivery.wake,
             wake_intake=lambda: self._intake.recover(),
         )
-        self._people = People(store, self.state, take_up=self._take_up, wake=self._delivery.wake)
-        self._chats = Chats(store, self.state, self._people, fork, take_up=self._take_up)
+        self._people = people_room(
+            fork,
+            store,
+            self.state,
+            self._decisions.approvals,
+            self._destinations,
+            take_up=lambda request: self._intake.take_up(request),
+            wake_delivery=self._delivery.wake,
+        )
         self._time = time_room(
             home,
             store,
@@ -301,15 +304,13 @@ class Host:
             money=self._money.spending,
             wake_delivery=self._delivery.wake,
         )
-        asks = asks_room(
-            self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends
-        )
+        asks = asks_room(self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends)
         handlers = join_handlers(
             asks.handlers,
             self._conversations.handlers,
             money_handlers(self._money.desk, store),
             self._lasting.handlers,
-            people_handlers(self._people, self._chats),
+            self._people.handlers,
             self._time.handlers,
             approval_handlers(self._decisions.desk),
         )
@@ -332,6 +333,7 @@ class Host:
             rehearsing=lambda: self.state.groups.rehearsing,
             usual_group=self.state.usual_group,
             answers=self._questions,
+            zone_name=lambda: self.state.settings.settings.time_zone,
         )
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
@@ -344,7 +346,7 @@ class Host:
                 self._lasting.verbs,
                 money_verbs(self._money.desk),
                 self._programs.verbs,
-                people_verbs(self._people, self._chats, self._destinations),
+                self._people.verbs,
                 self._time.verbs,
                 approval_verbs(self._decisions.desk),
             ),
@@ -416,9 +418,6 @@ class Host:
         self._money.note(event)
         self._decisions.note(event)
         self._alarm.note(event)
-
-    async def _take_up(self, request: AccessRequest) -> None:
-        await self._intake.take_up(request)
 
     def _queued(self, message: StoredMessage) -> None:
         self._marks.taken((message,))

@@ -25,13 +25,11 @@ from runtime.channel_house import ChannelHouse
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.commands.money import money_handlers
-from runtime.commands.people import people_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.approvals import approval_verbs
 from runtime.control.delegation import delegation_verbs
 from runtime.control.money import money_verbs
-from runtime.control.people import people_verbs
 from runtime.control.schedules import schedule_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
@@ -44,11 +42,8 @@ from runtime.model_book import ModelBook
 from runtime.money.house import MoneyHouse
 from runtime.operations import Operations, Stopped
 from runtime.pauses import Pauses
-from runtime.people.chats import Chats
-from runtime.people.desk import People
 from runtime.people.destinations import Destinations
 from runtime.people.owners import Owners
-from runtime.people.records import AccessRequest
 from runtime.schedules.room import Schedules
 from runtime.store import submission_rows
 from runtime.store.records import MessageState, NewOutbound, StoredMessage
@@ -61,6 +56,7 @@ from runtime.waiting_tasks import WaitingTasks
 from services.asks_room import asks_room
 from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
+from services.people_room import people_room
 from services.programs_room import programs_room
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202etxt"
@@ -215,8 +211,6 @@ class House:
             wake_delivery=self.delivery.wake,
             wake_intake=lambda: self.intake.recover(),
         )
-        self.people = People(store, self.state, take_up=self._take_up, wake=self.delivery.wake)
-        self.chats = Chats(store, self.state, self.people, fork, take_up=self._take_up)
         self.destinations = Destinations(store)
         self.ends = TaskEnds()
         self.waiting = WaitingTasks(store)
@@ -245,6 +239,15 @@ class House:
             wake_delivery=self.delivery.wake,
         )
         self.decisions.approvals.subscribe("spending", self.money.spending.decided)
+        self.people = people_room(
+            fork,
+            store,
+            self.state,
+            self.decisions.approvals,
+            self.destinations,
+            take_up=lambda request: self.intake.take_up(request),
+            wake_delivery=self.delivery.wake,
+        )
         self.programs = programs_room(
             home,
             fork,
@@ -273,7 +276,7 @@ class House:
             self.conversations.handlers,
             money_handlers(self.money.desk, store),
             self.lasting.handlers,
-            people_handlers(self.people, self.chats),
+            self.people.handlers,
             schedule_handlers(self.schedules.desk, store),
             approval_handlers(self.decisions.desk),
         )
@@ -298,7 +301,7 @@ class House:
                 self.lasting.verbs,
                 money_verbs(self.money.desk),
                 self.programs.verbs,
-                people_verbs(self.people, self.chats, self.destinations),
+                self.people.verbs,
                 schedule_verbs(self.schedules.desk),
                 delegation_verbs(store),
                 approval_verbs(self.decisions.desk),
@@ -307,9 +310,6 @@ class House:
             self.channel,
             max_connections=8,
         )
-
-    async def _take_up(self, request: AccessRequest) -> None:
-        await self.intake.take_up(request)
 
     async def _command(self, message: StoredMessage) -> None:
         await self.commands.perform(message)

@@ -41,6 +41,8 @@ MAX_LISTED = 50
 
 OnDecided = Callable[[Approval], Awaitable[None]]
 """Told of an approval's end: approved, denied, expired or withdrawn. It may be told of the same end twice."""
+Chooser = Callable[[Approval, str, str], Awaitable[approval_rows.CarryOut]]
+"""Makes what a yes does of the words behind it, such as an agent's name, and of who says them; OperationRefused."""
 
 
 class Approvals:
@@ -60,6 +62,7 @@ class Approvals:
         self._zone_name = zone_name
         self._files = files
         self._subscribers: dict[Kind, OnDecided] = {}
+        self._choosers: dict[Kind, Chooser] = {}
         self._awake = asyncio.Event()
 
     def subscribe(self, kind: Kind, on_decided: OnDecided) -> None:
@@ -68,6 +71,13 @@ class Approvals:
         if kind in self._subscribers:
             raise ValueError(f"approvals of the kind {kind} have a subscriber already")
         self._subscribers[kind] = on_decided
+
+    def choose(self, kind: Kind, chooser: Chooser) -> None:
+        """Have a yes to this kind say what it chooses."""
+        self._choosers[kind] = chooser
+
+    def has_choice(self, kind: Kind) -> bool:
+        return kind in self._choosers
 
     async def ask(self, new: NewApproval) -> Approval:
         """Ask people, and return at once: waiting; or decided already, where the same is remembered or was approved and
@@ -91,12 +101,21 @@ class Approvals:
         remember: Scope | None = None,
         edited: str | None = None,
         because: str = "",
+        choice: str = "",
+        carry_out: approval_rows.CarryOut | None = None,
     ) -> Decision:
         """Count somebody's word; `by` is a person's key or `cli`. `edited`: what a reviewer wants said instead.
-        `because`: why not. Raises OperationRefused: unknown, not theirs, decided (by whom, when), run out, said
-        already, a reach that it has not.
+        `because`: why not. `choice`: what is chosen with a yes, in words, of a kind that has a choice; `carry_out`:
+        the same as what the yes does. Raises OperationRefused: unknown, not theirs, decided (by whom, when), run out,
+        said already, a reach that it has not.
         """
         found = await self.find(reference)
+        chooser = self._choosers.get(found.kind)
+        if chooser is None and choice:
+            raise OperationRefused("no_choice", f"{found.approval_id} is yes or no: there is nothing to choose")
+        if chooser is not None and is_yes and carry_out is None:
+            await self._store.read(approval_rows.check_vote, found.approval_id, by)
+            carry_out = await chooser(found, choice.strip(), by)
         decision = await self._store.write(
             approval_rows.decide,
             found.approval_id,
@@ -106,6 +125,7 @@ class Approvals:
             edited=edited,
             because=because,
             zone_name=self._zone_name(),
+            carry_out=carry_out,
         )
         if decision.is_final:
             ids = {"approval_id": found.approval_id, "kind": found.kind, "group_id": found.group_id}

@@ -11,9 +11,10 @@ from protocol.ids import ChatKey
 from protocol.message import Button, OutboundMessage
 from protocol.plain_text import escape
 from runtime.approvals.effect_text import cut_lines, effect_lines
-from runtime.approvals.records import OUTPUT_KINDS, Approval, Kind, ScopeWord
+from runtime.approvals.records import DOOR_KINDS, OUTPUT_KINDS, Approval, Kind, Scope, ScopeWord, Until
 from runtime.approvals.rules import decided_text
 from runtime.approvals.scopes import zone_of
+from runtime.people.cards import door_buttons
 
 MAX_OFFERS = 2
 _TITLES: dict[Kind, str] = {
@@ -23,7 +24,8 @@ _TITLES: dict[Kind, str] = {
     "package": "A package is wanted",
     "mcp": "An MCP server is wanted",
     "agent": "Another agent is wanted",
-    "chat": "A chat wants to be connected",
+    "chat": "A chat wants an agent",
+    "person": "Somebody wants to be let in",
     "spending": "More money is wanted",
     "review": "An output waits for review",
     "memory": "Untrusted text wants to be remembered",
@@ -40,19 +42,29 @@ _OFFERS: dict[ScopeWord, str] = {
 }
 
 
+_TIMES: dict[Until, str] = {
+    "once": "this once",
+    "hour": "for an hour",
+    "day": "for a day",
+    "tonight": "until tonight",
+    "week": "for a week",
+    "always": "from now on",
+}
+
+
 def build_card(
     approval: Approval, chat: ChatKey, zone_name: str, file_path: str | None = None
 ) -> tuple[OutboundMessage, ...]:
     """Return what is put into a chat: the whole effect as a file where it is long, then the card with its buttons."""
     shown = cut_lines(effect_lines(approval.payload, approval.lines))
     lines = [
-        f"**{_TITLES[approval.kind]}: {approval.approval_id}**",
+        f"**{'A sample to look at' if is_sent(approval) else _TITLES[approval.kind]}: {approval.approval_id}**",
         escape(approval.summary),
         _facts(approval, zone_name),
     ]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
-    if approval.kind in OUTPUT_KINDS and approval.quorum == 1:
+    if approval.kind in OUTPUT_KINDS and approval.quorum == 1 and not is_sent(approval):
         lines.append(f"`/approve {approval.approval_id} = other words` sends those instead.")
     if shown.left_out:
         where = "The file above has it whole" if file_path else "Not all of it is shown"
@@ -74,15 +86,24 @@ def build_buttons(approval: Approval) -> tuple[Button, ...]:
     name = approval.approval_id
     if approval.kind == "spending":
         return _money_buttons(approval)
+    if approval.kind in DOOR_KINDS:
+        return door_buttons(approval)
     offers = tuple(
         Button(label=f"Yes, {_OFFERS[word]} until tonight", value=f"/approve {name} {word} tonight")
         for word in approval.scope_offers[:MAX_OFFERS]
+        if approval.quorum == 1
     )
+    yes, no = ("It was right", "It was not") if is_sent(approval) else ("Yes", "No")
     return (
-        Button(label="Yes", value=f"/approve {name}"),
+        Button(label=yes, value=f"/approve {name}"),
         *offers,
-        Button(label="No", value=f"/deny {name}"),
+        Button(label=no, value=f"/deny {name}"),
     )
+
+
+def is_sent(approval: Approval) -> bool:
+    """Return whether it is a sample: an output that has gone out, and is looked at afterwards."""
+    return isinstance(approval.payload, dict) and approval.kind == "review" and approval.payload.get("is_sent") is True
 
 
 def _money_buttons(approval: Approval) -> tuple[Button, ...]:
@@ -99,6 +120,11 @@ def _money_buttons(approval: Approval) -> tuple[Button, ...]:
         Button(label="Wait until tomorrow", value=f"/deny {name}"),
         Button(label="Stop", value=f"/budget stop {purse}"),
     )
+
+
+def reach_text(scope: Scope) -> str:
+    """Say how far a decision is remembered, and how long."""
+    return f"{_OFFERS[scope.word]} {_TIMES[scope.until]}"
 
 
 def build_reminder(approval: Approval, chat: ChatKey, zone_name: str) -> OutboundMessage:

@@ -9,10 +9,13 @@ from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
 
 Kind = Literal[
-    "tool", "egress", "send", "package", "mcp", "agent", "chat", "spending", "review", "memory", "skill", "schedule"
-]
+    "tool", "egress", "send", "package", "mcp", "agent", "chat", "person", "spending", "review", "memory", "skill",
+    "schedule",
+]  # fmt: skip
 """What is decided: a tool's call, a request out, a message to elsewhere, a package, an MCP server, another agent, a
-chat's connection, money, an output before it goes, and what was made of untrusted text."""
+chat's connection, who may speak, money, an output before it goes, and what was made of untrusted text."""
+DOOR_KINDS: tuple[Kind, ...] = ("chat", "person")
+"""What strangers bring about: capped by itself, so that no flood of theirs keeps an agent's questions away."""
 Who = Literal["owner", "admin", "member"] | tuple[PersonKey, ...]
 """Everybody with the rights of a role, or these persons alone."""
 State = Literal["waiting", "approved", "denied", "expired", "withdrawn"]
@@ -61,6 +64,8 @@ class NewApproval:
     """The asker's own: the same key again is the same approval."""
     origin: str = ""
     """What another process knows it by."""
+    subject: str = ""
+    """Whose words these are, so that they can be forgotten; empty: the group's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,8 @@ class Decision:
     """False: more persons must agree."""
     missing: int = 0
     """So many more."""
+    remembered: Scope | None = None
+    """How far it holds besides this once."""
 
 
 TaintSource = Literal["web", "grant", "person", "program", "unknown"]

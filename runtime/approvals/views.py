@@ -8,9 +8,10 @@ from datetime import datetime
 from protocol.codec import Json
 from protocol.ids import GroupId
 from protocol.plain_text import escape
+from runtime.approvals.cards import reach_text
 from runtime.approvals.constraint_terms import USAGE, Constraint, constraint_text
 from runtime.approvals.effect_text import cut_lines, effect_lines
-from runtime.approvals.records import Approval, Decision, Remembered
+from runtime.approvals.records import DOOR_KINDS, Approval, Decision, Remembered
 from runtime.approvals.rules import decided_text, who_text
 from runtime.approvals.scopes import zone_of
 from runtime.store.constraint_rows import AddedConstraint
@@ -88,8 +89,12 @@ def decision_text(decision: Decision) -> str:
     approval = decision.approval
     if not decision.is_final:
         return f"{approval.approval_id}: yes. {decision.missing} more must agree."
+    if not approval.is_approved and approval.kind in DOOR_KINDS:
+        return f"{approval.approval_id}: no. They are not answered, and nobody is asked about them again."
     if not approval.is_approved:
         return f"{approval.approval_id}: no. The same will not be asked again today."
+    if decision.remembered is not None:
+        return f"{approval.approval_id}: yes, and {reach_text(decision.remembered)}."
     return f"{approval.approval_id}: yes."
 
 

@@ -24,6 +24,9 @@ def approval_handlers(desk: ApprovalDesk) -> HandlerTable:
 
     async def approve(given: Given) -> Answer:
         code, rest = _code_of(given, "/approve CODE [command, folder, host, tool] [hour, day, tonight, week, always]")
+        if desk.approvals.has_choice((await desk.approvals.find(code)).kind):
+            chosen = await desk.approvals.decide(code, _by(given), is_yes=True, choice=rest)
+            return Answer(text=decision_text(chosen))
         words, has_words, edited = rest.partition("=")
         word, until = parse_scope(words)
         # A reach without a time holds until tonight: the narrowest that makes it worth saying.

@@ -35,6 +35,8 @@ class DecideArguments:
     text: str | None = None
     """With a yes to an output: what is said instead."""
     because: str = ""
+    choice: str = ""
+    """With a yes to a chat or a person: which agent, in as what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,13 @@ def approval_verbs(desk: ApprovalDesk) -> VerbTable:
         is_yes = word == "yes"
         scope = Scope(word=given.scope, until=given.until or ("once" if is_yes else "day"))
         decision = await desk.approvals.decide(
-            given.approval, CLI, is_yes=is_yes, remember=scope, edited=given.text, because=given.because
+            given.approval,
+            CLI,
+            is_yes=is_yes,
+            remember=scope,
+            edited=given.text,
+            because=given.because,
+            choice=given.choice,
         )
         return view_decision(decision)
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from protocol.ids import GroupId
+from protocol.ids import ChatKey, GroupId, MessageId
 from protocol.message import Button, InboundMessage
-from runtime.people.records import AccessRequest
+from protocol.plain_text import escape
+from runtime.approvals.effect_text import OURS
+from runtime.approvals.records import Approval, NewApproval
+from runtime.people.records import AccessRequest, RequestKind
 
 MAX_AGENTS = 8
 """Agents that a card has buttons for; others are named by typing."""
-SHOWN_CHARS = 200
+TOO_MANY_WAITED = "{count} messages before those were more than I keep while my owner decides. Please send them again."
+OTHERS_THERE = "I answer here now. Whom I do not know I do not answer: write to me in a direct chat to ask for it."
 ASK_LATER = "I do not know you, and too many others ask to be let in right now. Try again in an hour."
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
@@ -39,16 +43,66 @@ def stranger_notice(request: AccessRequest, *, has_owner: bool) -> str:
     )
 
 
-def person_card(
-    request: AccessRequest, inbound: InboundMessage, groups: tuple[GroupId, ...]
-) -> tuple[str, tuple[Button, ...]]:
-    """Return the card that asks an owner whether to let somebody in."""
-    text = (
-        f"{shown(request.name) or 'Somebody'} (`{request.person}`) wants to talk to an agent of yours.\n"
-        f"Wrote: {shown(inbound.text, SHOWN_CHARS) or '(a file)'}\n\n"
-        f"In as what? Code `{shown_code(request.code)}`, for an hour."
+def door_question(
+    kind: RequestKind,
+    inbound: InboundMessage,
+    message_id: MessageId,
+    groups: tuple[GroupId, ...],
+    *,
+    is_known: bool,
+    deadline_s: float,
+    chats: tuple[ChatKey, ...],
+) -> NewApproval:
+    """Return what owners are asked about somebody who wants to be let in, or a chat that wants an agent."""
+    name = shown(inbound.sender_name) or "Somebody"
+    who = f"{name} ({inbound.person}, {'known' if is_known else 'not known'})"
+    if kind == "person":
+        summary = f"{name} ({inbound.person}) wants to talk to an agent of yours."
+        effect = "Yes lets them speak to the agent that you choose, in as much as you choose."
+    else:
+        where = "a direct chat" if inbound.chat_kind == "direct" else "a chat of many people"
+        summary = f"{who} spoke to me in {where} that has no agent: {inbound.chat}"
+        effect = "Yes has the agent that you choose answer there" + (
+            "."
+            if is_known
+            else f". {name} becomes a guest of it: heard in that chat, and in others that answer guests."
+        )
+    wrote = [f"{OURS}{escape(line)}" for line in (inbound.text or "(a file)").splitlines()]
+    return NewApproval(
+        kind=kind,
+        group_id=None,
+        payload={
+            "kind": kind,
+            "chat": inbound.chat,
+            "chat_kind": inbound.chat_kind,
+            "person": inbound.person,
+            "name": inbound.sender_name,
+            "is_known": is_known,
+            "message": message_id,
+            "wrote": inbound.text,
+            "agents": list(groups),
+        },
+        summary=summary,
+        lines=(*wrote, effect),
+        deadline_s=deadline_s,
+        chats=chats,
+        subject=inbound.person,
     )
-    return text, role_buttons(request.code, groups)
+
+
+def door_buttons(approval: Approval) -> tuple[Button, ...]:
+    """Return the choices of such a question."""
+    payload = approval.payload if isinstance(approval.payload, dict) else {}
+    agents = payload.get("agents")
+    groups = tuple(GroupId(str(each)) for each in agents) if isinstance(agents, list) else ()
+    code = approval.approval_id
+    if approval.kind == "person":
+        return role_buttons(code, groups)
+    return (
+        *(Button(label=group, value=f"/chat yes {code} {group}") for group in groups[:MAX_AGENTS]),
+        Button(label="A new agent", value=f"/chat new {code}"),
+        Button(label="Refuse", value=f"/chat no {code}"),
+    )
 
 
 def role_buttons(code: str, groups: tuple[GroupId, ...]) -> tuple[Button, ...]:
@@ -65,24 +119,6 @@ def role_buttons(code: str, groups: tuple[GroupId, ...]) -> tuple[Button, ...]:
 def agent_buttons(code: str, role: str, groups: tuple[GroupId, ...]) -> tuple[Button, ...]:
     """Return buttons for the agent that somebody is let in to."""
     return tuple(Button(label=group, value=f"/person yes {code} {role} {group}") for group in groups[:MAX_AGENTS])
-
-
-def chat_card(
-    request: AccessRequest, inbound: InboundMessage, groups: tuple[GroupId, ...], *, is_known: bool
-) -> tuple[str, tuple[Button, ...]]:
-    """Return the card that asks an owner which agent a chat gets."""
-    who = f"{shown(request.name) or 'Somebody'} (`{request.person}`, {'known' if is_known else 'not known'})"
-    where = "a direct chat" if request.chat_kind == "direct" else "a chat of many people"
-    text = (
-        f"{who} spoke to me in {where} that has no agent: `{request.chat}`\n"
-        f"Wrote: {shown(inbound.text, SHOWN_CHARS) or '(a file)'}\n\n"
-        f"Which agent answers there? Code `{shown_code(request.code)}`, for an hour."
-    )
-    return text, (
-        *(Button(label=group, value=f"/chat yes {request.code} {group}") for group in groups[:MAX_AGENTS]),
-        Button(label="A new agent", value=f"/chat new {request.code}"),
-        Button(label="Refuse", value=f"/chat no {request.code}"),
-    )
 
 
 def shown_code(code: str) -> str:

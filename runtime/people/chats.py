@@ -6,13 +6,13 @@ One async method for each verb of control.sock and each chat command.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId, PersonKey
+from runtime.approvals.records import Approval
 from runtime.people.desk import HostFacts, People
 from runtime.people.new_group import make_group
 from runtime.people.pattern import check_pattern
@@ -20,12 +20,15 @@ from runtime.people.records import AccessRequest, BindingChange
 from runtime.people.views import view_binding
 from runtime.refusal import OperationRefused
 from runtime.store import access_rows, admit_rows, people_rows
+from runtime.store.approval_rows import CarryOut
 from runtime.store.inbound_rows import parent_chat
-from runtime.store.records import ROLES, Binding
+from runtime.store.records import ROLES, Binding, Role
 from runtime.store.store import Store
 
 MAX_AGENTS_IN_CHAT = 20
 MAX_WHOM_NAMES = 100
+GUESTS_TOO: tuple[Role, ...] = ("admin", "member", "guest")
+"""Whom an agent answers in a chat that it was given at a stranger's wish."""
 MOST_STICKY_MINUTES = 24 * 60
 
 
@@ -38,14 +41,11 @@ class Chats:
         host: HostFacts,
         people: People,
         fork: Path,
-        *,
-        take_up: Callable[[AccessRequest], Awaitable[None]],
     ) -> None:
         self._store = store
         self._host = host
         self._people = people
         self._fork = fork
-        self._take_up = take_up
 
     async def list_all(self, group: GroupId | None = None, chat: ChatKey | None = None) -> Json:
         """Return the bindings: all, or those of an agent, or those that hold in a chat."""
@@ -75,6 +75,21 @@ class Chats:
         The first agent of a chat is its default one; another becomes it only if it is said.
         """
         request = await self._request_for(where)
+        binding = await self._bound(request, where, group, change, by, kind)
+        await self._people.grant(request, await self._connecting(binding, request, by), by)
+        bound = await self._store.read(people_rows.bindings_of, binding.chat)
+        return view_binding(next((each for each in bound if each.group_id == binding.group_id), binding))
+
+    async def _bound(
+        self,
+        request: AccessRequest | None,
+        where: str,
+        group: GroupId,
+        change: BindingChange,
+        by: str,
+        kind: Literal["direct", "many"] | None = None,
+    ) -> Binding:
+        """Return the binding that this makes of the one that there is, or a fresh one."""
         chat = request.chat if request is not None else self._people.checked_chat(where)
         group_id = self._people.chosen_group(group, chat)
         found = await self._store.read(people_rows.bindings_of, chat)
@@ -82,11 +97,41 @@ class Chats:
         if before is None and len(found) >= MAX_AGENTS_IN_CHAT:
             raise OperationRefused("too_many_agents", f"the chat {chat} has {MAX_AGENTS_IN_CHAT} agents already")
         base = before or await self._fresh(chat, group_id, kind, is_first=not found)
-        binding = await self._changed(base, change, by)
-        bound = await self._store.write(admit_rows.connect, binding, request, by)
-        if request is not None:
-            await self._take_up(request)
-        return view_binding(bound)
+        if request is not None and before is None and await self._is_guest(request, group_id):
+            base = replace(base, whom="roles", whom_names=GUESTS_TOO)
+        return await self._changed(base, change, by)
+
+    async def _connecting(self, binding: Binding, request: AccessRequest | None, by: str) -> CarryOut:
+        is_guest = request is not None and await self._is_guest(request, binding.group_id)
+        guest = request if is_guest else None
+        return lambda transaction: admit_rows.connect(transaction, binding, guest, by)
+
+    async def _is_guest(self, request: AccessRequest, group_id: GroupId) -> bool:
+        """Return whether who asked for an agent in a chat may ask it nothing anywhere else."""
+        found = await self._store.read(people_rows.people_with, (request.person,), group_id)
+        return request.person not in found or found[request.person].role == "guest"
+
+    async def choose(self, approval: Approval, choice: str, by: str) -> CarryOut:
+        """Return what a yes to a chat's request does: `AGENT`, the only one if unsaid, or `new NAME`."""
+        request = await self._people.request(approval.approval_id, "chat")
+        match choice.lower().split():
+            case ["new", name]:
+                group_id = await self._make(name)
+            case [name]:
+                group_id = GroupId(name)
+            case [] if len(self._people.choices(request.chat)) == 1:
+                group_id = self._people.choices(request.chat)[0]
+            case _:
+                known = ", ".join(self._people.choices(request.chat)) or "none"
+                mend = f"/approve {request.code} AGENT · /approve {request.code} new NAME"
+                raise OperationRefused("usage", f"which agent answers there? (known: {known})", mend)
+        binding = await self._bound(request, request.chat, group_id, BindingChange(), by)
+        return await self._connecting(binding, request, by)
+
+    async def _make(self, name: str) -> GroupId:
+        group_id = await asyncio.to_thread(make_group, self._fork, name)
+        await self._host.reload()
+        return group_id
 
     async def _request_for(self, where: str) -> AccessRequest | None:
         if ":" not in where:
@@ -147,10 +192,9 @@ class Chats:
 
     async def connect_new(self, code: str, name: str, by: str) -> Json:
         """Make a new agent and give it the chat of a request."""
-        await self._people.request(code, "chat")
-        group_id = await asyncio.to_thread(make_group, self._fork, name)
-        await self._host.reload()
-        return await self.bind(code, group_id, BindingChange(), by)
+        request = await self._people.request(code, "chat")
+        await self._people.check_vote(request, by)
+        return await self.bind(code, await self._make(name), BindingChange(), by)
 
 
 _FIELDS = ("when", "pattern", "sticky_minutes", "whom", "whom_names", "rest", "session", "mode")

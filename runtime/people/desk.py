@@ -7,14 +7,17 @@ their agents are chats.py's business, the decision on each message access.py's.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
 from protocol.codec import Json
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
 from runtime.access import TERMINAL, admitted_notice, make_pairing_code, normalize_code
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.records import Approval
 from runtime.group import Groups
+from runtime.people.command_words import parse_group, parse_role
 from runtime.people.limits import merge_limits, person_limits
 from runtime.people.records import AccessRequest, KnownPerson, Refusals
 from runtime.people.views import (
@@ -26,7 +29,8 @@ from runtime.people.views import (
     view_used,
 )
 from runtime.refusal import OperationRefused
-from runtime.store import access_rows, admit_rows, people_rows
+from runtime.store import access_rows, admit_rows, approval_rows, people_rows
+from runtime.store.approval_rows import CarryOut
 from runtime.store.records import ROLES, PersonLimits, Role, SenderFacts
 from runtime.store.store import Store
 
@@ -46,19 +50,21 @@ class HostFacts(Protocol):
 
 
 class People:
-    """The people's desk. `take_up` files a message anew whose request was granted; `wake` says that something is in the
-    outbox."""
+    """The people's desk. What was asked is decided as an approval; `take_up` has the messages that waited for a granted
+    request filed anew, `wake` says that something is in the outbox. Both return at once."""
 
     def __init__(
         self,
         store: Store,
         host: HostFacts,
+        approvals: Approvals,
         *,
-        take_up: Callable[[AccessRequest], Awaitable[None]],
+        take_up: Callable[[AccessRequest], None],
         wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._host = host
+        self._approvals = approvals
         self._take_up = take_up
         self._wake = wake
 
@@ -104,7 +110,9 @@ class People:
         return await self._store.read(access_rows.refusals, limit)
 
     def limits_of(self, facts: SenderFacts) -> PersonLimits:
-        """Return what a person may use of the default agent of a chat."""
+        """Return what a person may use of the default agent of a chat; nobody unknown may use anything."""
+        if facts.person is None:
+            return PersonLimits()
         groups = self._host.groups.person_limits
         return person_limits(
             facts, groups.get(facts.binding.group_id, PersonLimits()) if facts.binding else PersonLimits()
@@ -139,17 +147,56 @@ class People:
         key = request.person if request is not None else self._checked_key(who)
         chosen = role or ("member" if await self._store.read(people_rows.has_owner) else "owner")
         group_id = self.chosen_group(group, key)
-        admitted = await self._store.write(admit_rows.let_in, key, request, chosen, group_id, by, admitted_notice)
-        await self._granted(request)
-        return view_admitted(admitted.person, chosen, None if chosen == "owner" else group_id)
+        await self.grant(request, self._letting_in(key, request, chosen, group_id, by), by)
+        admitted = await self._store.read(people_rows.person, key)
+        return view_admitted(admitted.person if admitted else key, chosen, None if chosen == "owner" else group_id)
+
+    def _letting_in(
+        self, key: PersonKey, request: AccessRequest | None, role: Role, group_id: GroupId, by: str
+    ) -> CarryOut:
+        return lambda transaction: admit_rows.let_in(transaction, key, request, role, group_id, by, admitted_notice)
+
+    async def choose(self, approval: Approval, choice: str, by: str) -> CarryOut:
+        """Return what a yes to somebody's request does: `[ROLE] [AGENT]`, `member` and the usual agent if unsaid."""
+        request = await self.request(approval.approval_id, "person")
+        words = choice.lower().split()
+        role = parse_role(words.pop(0)) if words and words[0] in ROLES else None
+        if len(words) > 1:
+            raise OperationRefused("usage", f"{choice[:60]!r} is no choice: [ROLE] [AGENT]")
+        role = role or ("member" if await self._store.read(people_rows.has_owner) else "owner")
+        group_id = self.chosen_group(parse_group(words), request.person)
+        return self._letting_in(request.person, request, role, group_id, by)
+
+    async def grant(self, request: AccessRequest | None, carry_out: CarryOut, by: str) -> None:
+        """Do what a yes does: as the decision on what waits, or by itself where nothing does any more."""
+        if request is not None and request.state == "pending":
+            await self._approvals.decide(request.code, by, is_yes=True, carry_out=carry_out)
+            return
+        await self._store.write(admit_rows.grant, request, carry_out, by)
+        if request is not None:
+            self._take_up(request)
+        self._wake()
+
+    async def decided(self, approval: Approval) -> None:
+        """Hear of the end of what strangers asked; what waited for a yes is answered now."""
+        request = await self._store.read(access_rows.request_by_code, approval.approval_id)
+        if request is not None and request.state == "granted":
+            self._take_up(request)
+            self._wake()
 
     async def deny(self, who: str, by: str) -> Json:
         """Deny what was asked by a code, or about a person or chat: nobody is asked about it again."""
         request = await self._request(who, None)
         if request is None:
             raise self._unknown(who)
-        await self._store.write(admit_rows.deny, request, by)
+        if request.state == "pending":
+            await self._approvals.decide(request.code, by, is_yes=False)
         return view_request(request)
+
+    async def check_vote(self, request: AccessRequest, by: str) -> None:
+        """Raise OperationRefused unless somebody's yes to a request would count now."""
+        if request.state == "pending":
+            await self._store.read(approval_rows.check_vote, request.code, by)
 
     async def request(self, code: str, kind: str) -> AccessRequest:
         """Return what waits under a code; OperationRefused."""
@@ -172,11 +219,6 @@ class People:
     def _unknown(self, who: str) -> OperationRefused:
         text = f"nothing waits under {who[:40]!r}: it was decided already, or its hour is over"
         return OperationRefused("unknown_request", text, "./nightyard access log")
-
-    async def _granted(self, request: AccessRequest | None) -> None:
-        self._wake()
-        if request is not None:
-            await self._take_up(request)
 
     def chosen_group(self, group: GroupId | None, key: str) -> GroupId:
         """Return the agent that was named, or the one that the settings of a person's or chat's channel name."""

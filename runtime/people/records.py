@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from protocol.ids import ChatKey, GroupId, MessageId, PersonKey
-from runtime.store.records import Filed, Person, PersonLimits, QueueMode, Rest, Role, SessionScope, When, Whom
+from runtime.store.records import (
+    Person,
+    PersonLimits,
+    QueueMode,
+    Rest,
+    Role,
+    SessionScope,
+    StoredMessage,
+    When,
+    Whom,
+)
 
 RequestKind = Literal["person", "chat"]
 RequestState = Literal["pending", "granted", "denied"]
@@ -17,7 +27,7 @@ class AccessRequest:
     """Somebody who wants to be let in, or a chat that wants an agent: an owner decides."""
 
     code: str
-    """Names the request (8 characters); opens nothing by itself."""
+    """Names the request, as an approval of the kind `kind`; opens nothing by itself."""
     kind: RequestKind
     person: PersonKey
     """Who spoke."""
@@ -26,9 +36,9 @@ class AccessRequest:
     chat: ChatKey
     chat_kind: Literal["direct", "many"]
     message_id: MessageId
-    """What was said: it is taken up again after a yes."""
-    raw_id: int
-    """Of its update; files that are fetched for it are named by this."""
+    """What was said first; it and what followed are taken up again after a yes."""
+    beyond: int
+    """Messages that were too many to keep for that."""
     state: RequestState
     created_at: str
     expires_at: str
@@ -39,19 +49,19 @@ class AskOwner:
     """A refused message whose sender, or chat, an owner is asked about."""
 
     kind: RequestKind
-    code: str
-    """As `access.make_pairing_code` gives it."""
     groups: tuple[GroupId, ...]
     """The agents that can be chosen, the likeliest first."""
+    zone_name: str
+    """Of the times on its card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """What became of such a message."""
+class Waiting:
+    """A refused message that is taken up again after a yes."""
 
-    filed: Filed
-    request: AccessRequest | None
-    """The one that was made; None: there was one before, one was denied before, or too many wait."""
+    message: StoredMessage
+    raw_id: int
+    """Of its update; files that are fetched for it are named by this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

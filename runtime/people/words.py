@@ -75,8 +75,12 @@ def _is_worth_telling(name: str, used: Mapping[str, Json], limits: PersonLimits)
 def limit_line(name: str, used: Mapping[str, Json], limits: PersonLimits) -> str:
     """Return what was used of one limit."""
     limit: float | int | None = getattr(limits, name)
-    of = f" of {limit:g}" if limit is not None else ""
-    return f"Used: {used.get(name, 0)}{of} {LIMIT_WORDS[name]}."
+    number = used.get(name, 0)
+    if limit is not None:
+        return f"Used: {number} of {limit:g} {LIMIT_WORDS[name]}."
+    *what, _, window = LIMIT_WORDS[name].split()
+    unit = " ".join(what)
+    return f"Used: {number} {unit.removesuffix('s') if number == 1 else unit}, last {window}."
 
 
 def build_people(known: Sequence[KnownPerson], requests: Sequence[AccessRequest]) -> str:

@@ -7,20 +7,32 @@ refused is access.py's business; a request with its cards is filed by request_ro
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import timedelta
 
 from protocol.ids import ChatKey, GroupId, MessageId, PersonKey
+from protocol.message import InboundMessage
+from runtime.approvals.records import Approval
 from runtime.journal import JournalKind
-from runtime.people.records import AccessRequest, Destination, Refusal, Refusals, RequestKind, RequestState
+from runtime.people.records import AccessRequest, Destination, Refusal, Refusals, RequestKind, RequestState, Waiting
+from runtime.store import inbound_rows
 from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
+from runtime.store.payload_text import to_text
+from runtime.store.records import StoredMessage
 
 MAX_REFUSAL_LINES = 10_000
 """Lines of refusals that are kept: one for each person, chat and reason."""
 MAX_SHOWN = 200
-REQUEST_LIFE = timedelta(hours=1)
+REQUEST_LIFE: Mapping[RequestKind, timedelta] = {"person": timedelta(hours=1), "chat": timedelta(hours=24)}
 MAX_PENDING_REQUESTS = 10
-"""More than these do not reach an owner: a flood of strangers must not become a flood of cards."""
+"""More than these of a kind do not reach an owner: a flood of strangers must not become a flood of cards."""
+MAX_KEPT_CHARS = 8_000
+"""What is kept whole of a message that waits for an owner's word: more than most platforms let people write."""
+MAX_WAITING_MESSAGES = 20
+"""So many messages of a request are kept for a yes, the last ones; those beyond are counted."""
+WAITING_LIFE = timedelta(hours=24)
+"""What was said longer ago than this is not answered after a yes."""
 
 
 def count_refusal(transaction: Transaction, person: PersonKey, chat: ChatKey, code: str) -> None:
@@ -66,41 +78,34 @@ def request_of(transaction: Transaction, kind: RequestKind, subject: PersonKey |
     return _request(row) if row else None
 
 
-def has_room(transaction: Transaction) -> bool:
+def has_room(transaction: Transaction, kind: RequestKind) -> bool:
     """Return whether one more request may wait; those that nobody decided in time go."""
     now = transaction.now_text()
     transaction.run("drop_expired_requests", now=now)
-    row = transaction.one("count_requests", now=now)
+    row = transaction.one("count_requests", kind=kind, now=now)
     return row is None or row["pending"] < MAX_PENDING_REQUESTS
 
 
 def add_request(
-    transaction: Transaction,
-    code: str,
-    kind: RequestKind,
-    *,
-    person: PersonKey,
-    name: str,
-    chat: ChatKey,
-    chat_kind: str,
-    message_id: MessageId,
+    transaction: Transaction, asked: Approval, inbound: InboundMessage, message_id: MessageId
 ) -> AccessRequest:
-    now = transaction.now()
+    """Add what an owner was asked; the approval's code is the request's."""
     transaction.run(
         "insert_request",
-        code=code,
-        kind=kind,
-        subject=person if kind == "person" else chat,
-        person=person,
-        name=name,
-        chat=chat,
-        chat_kind=chat_kind,
+        code=asked.approval_id,
+        kind=asked.kind,
+        subject=inbound.person if asked.kind == "person" else inbound.chat,
+        person=inbound.person,
+        name=inbound.sender_name,
+        chat=inbound.chat,
+        chat_kind=inbound.chat_kind,
         message_id=message_id,
-        created_at=time_text(now),
-        expires_at=time_text(now + REQUEST_LIFE),
+        created_at=asked.asked_at,
+        expires_at=asked.deadline_at,
     )
-    append(transaction, JournalKind.ACCESS_ASKED, f"{kind} {person} {chat}", message=message_id)
-    request = request_by_code(transaction, code)
+    payload = f"{asked.kind} {inbound.person} {inbound.chat}"
+    append(transaction, JournalKind.ACCESS_ASKED, payload, message=message_id, approval=asked.approval_id)
+    request = request_by_code(transaction, asked.approval_id)
     assert request is not None  # inserted above
     return request
 
@@ -112,8 +117,54 @@ def decide_request(transaction: Transaction, request: AccessRequest, state: Requ
     append(transaction, kind, f"{request.kind} {request.person} {request.chat} {by}", message=request.message_id)
 
 
+def settle_request(transaction: Transaction, approval: Approval) -> None:
+    """Note the end of the approval that a request is decided by; one that nobody decided may be made again."""
+    row = transaction.one("request_by_code", code=approval.approval_id)
+    if row is None:
+        return
+    if approval.state in ("approved", "denied"):
+        state: RequestState = "granted" if approval.is_approved else "denied"
+        decide_request(transaction, _request(row), state, approval.decided_by)
+    else:
+        drop_request(transaction, approval.approval_id)
+
+
 def drop_request(transaction: Transaction, code: str) -> None:
     transaction.run("drop_request", code=code)
+
+
+def drop_granted(transaction: Transaction, code: str) -> bool:
+    """End a request that was granted; False if it had ended."""
+    return transaction.run("drop_granted", code=code) > 0
+
+
+def wait_for(transaction: Transaction, code: str, message_id: MessageId) -> tuple[StoredMessage, ...]:
+    """Have a refused message wait for a request's yes; return those that do not any more, because too many do."""
+    transaction.run("insert_wait", code=code, message_id=message_id)
+    beyond = transaction.all("waits_beyond", code=code, keep=MAX_WAITING_MESSAGES)
+    for row in beyond:
+        transaction.run("drop_wait", message_id=row["message_id"])
+    if beyond:
+        transaction.run("count_beyond", code=code, more=len(beyond))
+    return tuple(inbound_rows.read_message(row) for row in beyond)
+
+
+def drop_wait(transaction: Transaction, message_id: MessageId) -> None:
+    transaction.run("drop_wait", message_id=message_id)
+
+
+def rewrite(transaction: Transaction, message: StoredMessage, inbound: InboundMessage) -> None:
+    """Have a refused message say something else."""
+    body = to_text({"inbound": inbound, "note": message.note})
+    transaction.run("replace_payload", message_id=message.message_id, body=body)
+    append(transaction, JournalKind.MESSAGE_REPLACED, body, message=message.message_id)
+
+
+def waiting_of(transaction: Transaction, code: str) -> tuple[Waiting, ...]:
+    """Return the messages that wait for a request's yes, oldest first."""
+    after = time_text(transaction.now() - WAITING_LIFE)
+    rows = transaction.all("waiting_of_request", code=code, after=after)
+    return tuple(Waiting(message=inbound_rows.read_message(row), raw_id=row["raw_id"]) for row in rows)
 
 
 def save_destination(transaction: Transaction, destination: Destination) -> Destination:
@@ -168,7 +219,7 @@ def _request(row: sqlite3.Row) -> AccessRequest:
         chat=ChatKey(row["chat"]),
         chat_kind=row["chat_kind"],
         message_id=MessageId(row["message_id"]),
-        raw_id=row["raw_id"],
+        beyond=row["beyond"],
         state=row["state"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from runtime.access import TERMINAL, reaches
 from runtime.approvals import cards, rules
 from runtime.approvals.records import (
     CLI,
+    DOOR_KINDS,
     OUTPUT_KINDS,
     Approval,
     Decision,
@@ -46,6 +47,10 @@ ENDS: Mapping[State, JournalKind] = {
     "expired": JournalKind.APPROVAL_EXPIRED,
     "withdrawn": JournalKind.APPROVAL_WITHDRAWN,
 }
+
+
+CarryOut = Callable[[Transaction], object]
+"""Does what was approved; raises where that cannot be, and then nothing is decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ def ask(transaction: Transaction, new: NewApproval, zone_name: str, file_path: s
     if known is not None:
         return known
     remembered = remembered_for(transaction, new.kind, new.group_id, new.payload)
-    is_flooded = remembered is None and _is_flooded(transaction, new)
+    is_flooded = remembered is None and new.kind not in DOOR_KINDS and _is_flooded(transaction, new)
     approval = _insert(transaction, new, digest, remembered)
     if remembered is None and not is_flooded:
         for chat in new.chats or chats_to_ask(transaction, approval):
@@ -141,7 +146,7 @@ def _insert(transaction: Transaction, new: NewApproval, digest: str, remembered:
         group_id=new.group_id or "",
         task_id=new.task_id,
         digest=digest,
-        payload_id=transaction.insert("insert_payload", subject=new.group_id or "house", body=body),
+        payload_id=transaction.insert("insert_payload", subject=new.subject or new.group_id or "house", body=body),
         who=json.dumps(new.who),
         quorum=new.quorum,
         scopes=json.dumps(new.scope_offers),
@@ -160,6 +165,9 @@ def _insert(transaction: Transaction, new: NewApproval, digest: str, remembered:
     append(transaction, JournalKind.APPROVAL_ASKED, body, **refs)
     if remembered is not None:
         append(transaction, ENDS[state], remembered.by, **refs, remembered_of=remembered.approval_id)
+        first = approval(transaction, remembered.approval_id)
+        if first is not None and first.because and state == "denied":
+            transaction.run("approval_because", approval_id=approval_id, because=first.because)
     stored = approval(transaction, approval_id)
     assert stored is not None  # stored above
     return stored
@@ -213,22 +221,25 @@ def decide(
     edited: str | None,
     because: str,
     zone_name: str,
+    carry_out: CarryOut | None = None,
 ) -> Decision:
     """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed. `edited`:
-    what a reviewer wants said instead."""
-    asked = approval(transaction, approval_id)
-    if asked is None:
-        raise unknown(approval_id)
+    what a reviewer wants said instead. `carry_out`: what a last yes does, in the same transaction."""
+    asked = _asked(transaction, approval_id)
     if edited is not None and (asked.kind not in OUTPUT_KINDS or asked.quorum > 1 or not is_yes):
         message = f"{approval_id} is no output of which one person could change the words"
         raise OperationRefused("cannot_edit", message)
-    decider = _decider(transaction, by, asked.group_id)
+    decider, judged = _judge(transaction, asked, by, is_yes=is_yes)
     now = transaction.now_text()
-    judged = rules.judge_vote(asked, by, decider.voter, decider.role, decider.identities, is_yes=is_yes, now=now)
-    if isinstance(judged, rules.Refused):
-        raise OperationRefused(judged.code, judged.message, "./nightyard approvals")
     scope = remember or Scope(until="once" if is_yes else "day")
     reach = _reach(asked, scope)
+    if edited is not None and cards.is_sent(asked):
+        raise OperationRefused("cannot_edit", f"{approval_id} has been sent: other words come too late")
+    if is_yes and asked.quorum > 1 and scope.until != "once":
+        message = (
+            f"{approval_id} wants {asked.quorum} persons each time: one's yes cannot be remembered for all of them"
+        )
+        raise OperationRefused("scope_unknown", message, f"/approve {approval_id}")
     transaction.run("insert_vote", approval_id=approval_id, voter=decider.voter, by=by, is_yes=is_yes, voted_at=now)
     refs = {"approval": approval_id, "group": asked.group_id, "task": asked.task_id}
     append(transaction, JournalKind.APPROVAL_VOTED, f"{by} {'yes' if is_yes else 'no'}", **refs)
@@ -237,6 +248,8 @@ def decide(
     if isinstance(judged, rules.Counted):
         return Decision(approval=_again(transaction, approval_id), is_final=False, missing=judged.missing)
     _end(transaction, asked, "approved" if judged.is_approved else "denied", "", edited=edited)
+    if judged.is_approved and carry_out is not None:
+        carry_out(transaction)
     until = expires_at(scope.until, transaction.now(), zone_name)
     if until is not None:
         transaction.run(
@@ -252,7 +265,30 @@ def decide(
             expires_at=time_text(until),
         )
         append(transaction, JournalKind.DECISION_REMEMBERED, f"{scope.word} {reach}", **refs)
-    return Decision(approval=_again(transaction, approval_id), is_final=True)
+    remembered = scope if until is not None else None
+    return Decision(approval=_again(transaction, approval_id), is_final=True, remembered=remembered)
+
+
+def check_vote(transaction: Transaction, approval_id: str, by: str) -> None:
+    """Raise OperationRefused unless somebody's yes would count now."""
+    _judge(transaction, _asked(transaction, approval_id), by, is_yes=True)
+
+
+def _asked(transaction: Transaction, approval_id: str) -> Approval:
+    asked = approval(transaction, approval_id)
+    if asked is None:
+        raise unknown(approval_id)
+    return asked
+
+
+def _judge(
+    transaction: Transaction, asked: Approval, by: str, *, is_yes: bool
+) -> tuple[_Decider, rules.Counted | rules.Ended]:
+    decider, now = _decider(transaction, by, asked.group_id), transaction.now_text()
+    judged = rules.judge_vote(asked, by, decider.voter, decider.role, decider.identities, is_yes=is_yes, now=now)
+    if isinstance(judged, rules.Refused):
+        raise OperationRefused(judged.code, judged.message, "./nightyard approvals")
+    return decider, judged
 
 
 def withdraw(transaction: Transaction, approval_id: str, reason: str) -> bool:
@@ -293,6 +329,10 @@ def _end(transaction: Transaction, asked: Approval, state: State, reason: str, *
         from runtime.store.hold_rows import settle  # late: it knows of asking, too
 
         settle(transaction, _again(transaction, asked.approval_id), edited=edited)
+    elif asked.kind in DOOR_KINDS:
+        from runtime.store.access_rows import settle_request  # late: people's rows know of approvals, too
+
+        settle_request(transaction, _again(transaction, asked.approval_id))
 
 
 # --- The clock

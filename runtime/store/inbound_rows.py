@@ -200,11 +200,12 @@ def original_of(transaction: Transaction, inbound: InboundMessage) -> Original |
         session_id=found.session_id,
         task_id=found.task_id,
         text=found.inbound.text,
+        waits_for_owner=bool(row["waits_for_owner"]) and found.state is MessageState.REFUSED,
     )
 
 
 def replace_waiting(transaction: Transaction, message_id: MessageId, text: str) -> bool:
-    """Have a waiting message say something else; False if it does not wait any more."""
+    """Have a message that waits for a task say something else; False if it does not wait any more."""
     return _rewrite_waiting(transaction, message_id, lambda inbound: replace(inbound, text=text))
 
 

@@ -353,6 +353,8 @@ class Original:
     session_id: SessionId | None
     task_id: TaskId | None
     text: str
+    waits_for_owner: bool = False
+    """Refused, and taken up again if an owner lets its sender or its chat in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from protocol.ids import ChatKey, GroupId, PersonKey, PlatformMessageId, TaskId
 from protocol.message import InboundMessage
 from runtime import access
 from runtime.store import access_rows, admit_rows, people_rows
+from runtime.store.database import Transaction
 from runtime.store.inbound_rows import find_or_make_session
 from runtime.store.records import Binding, MessageState, Original, PersonLimits, SessionScope, StoredMessage
 from runtime.store.store import Store, open_store
@@ -234,7 +235,11 @@ async def test_what_was_granted_is_taken_up_after_a_crash(house: TalkingHouse) -
     assert house.wire.fetched == []
     (request,) = await house.store.read(access_rows.requests)
     eve = PersonKey("wire:eve")
-    await house.store.write(admit_rows.let_in, eve, request, "member", MAIN, "cli", access.admitted_notice)
+
+    def let_in(transaction: Transaction) -> None:
+        admit_rows.let_in(transaction, eve, request, "member", MAIN, "cli", access.admitted_notice)
+
+    await house.store.write(admit_rows.grant, request, let_in, "cli")
     after = TalkingHouse(house.home, house.store, house.wire)
     async with after.running():
         await after.until(lambda: len(after.queued) == 1)
@@ -252,15 +257,19 @@ async def test_what_was_granted_is_taken_up_after_a_crash(house: TalkingHouse) -
 
 
 async def test_what_is_taken_up_is_decided_anew(house: TalkingHouse) -> None:
-    """A yes to a chat does not let a stranger in who spoke there."""
+    """A binding that names nobody who waited lets nobody in who spoke there."""
     async with house.running():
         await house.say("1", "hi", person="wire:eve", chat=YARD, chat_kind="many", mentions_me=True)
         await house.message()
         (request,) = await house.store.read(access_rows.requests)
         assert request.kind == "chat"
         binding = Binding(chat=YARD, chat_kind="many", group_id=MAIN)
-        await house.store.write(admit_rows.connect, binding, request, "cli")
-        await house.intake.take_up(request)
+        await house.store.write(
+            admit_rows.grant, request, lambda transaction: people_rows.bind(transaction, binding), "cli"
+        )
+        house.intake.take_up(request)
+        await house.say("2", "hi again", person="wire:eve", chat=YARD, chat_kind="many", mentions_me=True)
+        await house.message(1)
     assert house.queued == []
     assert (await house.message()).state is MessageState.REFUSED
 

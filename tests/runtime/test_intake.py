@@ -16,6 +16,7 @@ from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessage
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime import access
 from runtime.intake import Intake, IntakeEnds
+from runtime.store import access_rows
 from runtime.store.records import Binding, MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store
 
@@ -472,12 +473,14 @@ async def test_a_strangers_files_are_not_fetched(house: House) -> None:
 
 
 async def test_a_stranger_cannot_fill_the_disk(house: House) -> None:
-    """Of a refused text only the beginning is kept, and of its raw update nothing."""
+    """Of a refused text only the beginning is kept, a little more of the last ones that wait for an owner's yes, and of
+    their raw updates nothing."""
     async with house.running():
-        await house.say("1", "x" * 1_000_000, person="wire:eve")
-        message = await house.message()
-    assert len(message.inbound.text) < 1_100
-    assert message.inbound.text.endswith("[cut here: 999000 more characters]")
+        for number in range(access_rows.MAX_WAITING_MESSAGES + 1):
+            await house.say(str(number), "x" * 1_000_000, person="wire:eve")
+        messages = [await house.message(number) for number in range(access_rows.MAX_WAITING_MESSAGES + 1)]
+    ends = [message.inbound.text[-40:].partition("[")[2] for message in messages]
+    assert ends == ["cut here: 999000 more characters]", *20 * ["cut here: 992000 more characters]"]]
     assert await house.store.pending_raws([CHANNEL]) == ()
 
 

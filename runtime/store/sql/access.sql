@@ -2,24 +2,23 @@
 
 -- name: request_by_subject
 -- What was asked for a person or a chat.
-SELECT r.*, m.raw_id FROM access_requests AS r JOIN messages AS m USING (message_id) WHERE r.kind = :kind AND r.subject = :subject;
+SELECT * FROM access_requests WHERE kind = :kind AND subject = :subject;
 
 -- name: request_by_code
 -- One request.
-SELECT r.*, m.raw_id FROM access_requests AS r JOIN messages AS m USING (message_id) WHERE r.code = :code;
+SELECT * FROM access_requests WHERE code = :code;
 
 -- name: requests
 -- All requests, newest first.
-SELECT r.*, m.raw_id FROM access_requests AS r JOIN messages AS m USING (message_id) ORDER BY r.created_at DESC, r.code;
+SELECT * FROM access_requests ORDER BY created_at DESC, code;
 
 -- name: granted_requests
--- Requests that were granted and whose message has not been taken up again.
-SELECT r.*, m.raw_id FROM access_requests AS r JOIN messages AS m USING (message_id) WHERE r.state = 'granted'
-ORDER BY r.created_at, r.code;
+-- Requests that were granted and whose messages have not been taken up again.
+SELECT * FROM access_requests WHERE state = 'granted' ORDER BY created_at, code;
 
 -- name: count_requests
--- How many requests wait for an owner.
-SELECT count(*) AS pending FROM access_requests WHERE state = 'pending' AND expires_at > :now;
+-- How many requests of a kind wait for an owner.
+SELECT count(*) AS pending FROM access_requests WHERE kind = :kind AND state = 'pending' AND expires_at > :now;
 
 -- name: insert_request
 -- Somebody asks to be let in, or a chat to be given an agent.
@@ -34,9 +33,35 @@ UPDATE access_requests SET state = :state WHERE code = :code;
 -- A request is over.
 DELETE FROM access_requests WHERE code = :code;
 
+-- name: drop_granted
+-- A request that was granted is over.
+DELETE FROM access_requests WHERE code = :code AND state = 'granted';
+
 -- name: drop_expired_requests
 -- Requests that nobody decided in time: they may be made again.
 DELETE FROM access_requests WHERE state = 'pending' AND expires_at <= :now;
+
+-- name: insert_wait
+-- A refused message waits for an owner's yes.
+INSERT OR IGNORE INTO access_waits (message_id, code) VALUES (:message_id, :code);
+
+-- name: waits_beyond
+-- More messages than are kept for a yes: the oldest.
+SELECT m.*, p.body FROM access_waits AS w JOIN messages AS m USING (message_id) JOIN payloads AS p USING (payload_id)
+WHERE w.code = :code ORDER BY m.seq DESC LIMIT -1 OFFSET :keep;
+
+-- name: drop_wait
+-- A message waits for no yes any more.
+DELETE FROM access_waits WHERE message_id = :message_id;
+
+-- name: count_beyond
+-- So many more messages could not be kept.
+UPDATE access_requests SET beyond = beyond + :more WHERE code = :code;
+
+-- name: waiting_of_request
+-- What waits for a request's yes, oldest first.
+SELECT m.*, p.body FROM access_waits AS w JOIN messages AS m USING (message_id) JOIN payloads AS p USING (payload_id)
+WHERE w.code = :code AND m.state = 'refused' AND m.received_at > :after ORDER BY m.seq;
 
 -- name: count_refusal
 -- Somebody was refused again, for the same reason in the same chat.

@@ -33,8 +33,9 @@ SELECT a.*, p.body FROM approvals AS a JOIN payloads AS p USING (payload_id)
 WHERE a.state = 'waiting' ORDER BY a.asked_at;
 
 -- name: waiting_in_group
--- How many of a group's questions wait.
-SELECT count(*) AS waiting FROM approvals WHERE state = 'waiting' AND group_id = :group_id;
+-- How many of a group's questions wait; what strangers ask of the house is counted by itself.
+SELECT count(*) AS waiting FROM approvals
+WHERE state = 'waiting' AND group_id = :group_id AND kind NOT IN ('chat', 'person');
 
 -- name: waiting_of_task
 -- A task's questions that its end takes along: about its tools, and if it was stopped, about its requests out. What

@@ -45,7 +45,8 @@ WHERE m.platform_message_id = :platform_message_id ORDER BY m.seq DESC LIMIT 1;
 
 -- name: original_of
 -- The newest message of a chat with the platform's own id that is not itself an edit or a deletion.
-SELECT m.*, p.body FROM messages AS m JOIN payloads AS p USING (payload_id)
+SELECT m.*, p.body, EXISTS (SELECT 1 FROM access_waits AS w WHERE w.message_id = m.message_id) AS waits_for_owner
+FROM messages AS m JOIN payloads AS p USING (payload_id)
 WHERE m.platform_message_id = :platform_message_id AND m.chat = :chat AND m.kind = 'message' ORDER BY m.seq DESC LIMIT 1;
 
 -- name: replace_payload

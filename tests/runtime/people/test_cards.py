@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, PersonKey, PlatformMessageId
-from protocol.message import InboundMessage
+from protocol.message import InboundMessage, OutboundMessage
+from runtime.approvals.cards import build_card
+from runtime.approvals.records import Approval
 from runtime.commands.table import parse_command
 from runtime.people.cards import (
     agent_buttons,
-    chat_card,
-    person_card,
+    door_question,
     role_buttons,
     shown,
-    shown_code,
     stranger_notice,
 )
-from runtime.people.records import AccessRequest
+from runtime.people.records import AccessRequest, RequestKind
 from runtime.people.words import describe_destinations, settings_buttons
 from runtime.store.records import Binding
 
@@ -34,7 +34,7 @@ REQUEST = AccessRequest(
     chat=ChatKey("telegram:7"),
     chat_kind="direct",
     message_id=MessageId("msg_1"),
-    raw_id=1,
+    beyond=0,
     state="pending",
     created_at="",
     expires_at="",
@@ -52,6 +52,33 @@ INBOUND = InboundMessage(
 )
 
 
+def card_of(kind: RequestKind, groups: tuple[GroupId, ...]) -> OutboundMessage:
+    """What an owner sees of such a request."""
+    new = door_question(
+        kind, INBOUND, MessageId("msg_1"), groups, is_known=False, deadline_s=60.0, chats=(ChatKey("telegram:1"),)
+    )
+    approval = Approval(
+        approval_id=REQUEST.code,
+        kind=new.kind,
+        group_id=None,
+        task_id=None,
+        digest="",
+        payload=new.payload,
+        summary=new.summary,
+        lines=new.lines,
+        who=new.who,
+        quorum=1,
+        scope_offers=(),
+        origin="",
+        state="waiting",
+        reason="",
+        asked_at="2026-11-21T10:00:00",
+        deadline_at="2026-11-21T11:00:00+00:00",
+    )
+    (card,) = build_card(approval, new.chats[0], "UTC")
+    return card
+
+
 @pytest.mark.parametrize("groups", [(LONGEST,), (LONGEST, GroupId("main")), ()])
 def test_every_button_is_a_command_that_fits(groups: tuple[GroupId, ...]) -> None:
     """A button's value is a command of ours and has at most 64 bytes, however long an agent's name is."""
@@ -59,8 +86,8 @@ def test_every_button_is_a_command_that_fits(groups: tuple[GroupId, ...]) -> Non
     buttons = (
         *role_buttons("7K3M9QXA", groups),
         *agent_buttons("7K3M9QXA", "member", groups),
-        *chat_card(REQUEST, INBOUND, groups, is_known=False)[1],
-        *person_card(REQUEST, INBOUND, groups)[1],
+        *card_of("chat", groups).buttons,
+        *card_of("person", groups).buttons,
         *settings_buttons((binding, replace(binding, chat_kind="direct")), alone=False),
     )
     for button in buttons:
@@ -71,11 +98,17 @@ def test_every_button_is_a_command_that_fits(groups: tuple[GroupId, ...]) -> Non
 
 def test_a_strangers_words_are_only_shown() -> None:
     """A name or text of a stranger can neither steer a screen, nor shape the card, nor fill it."""
-    text, _ = person_card(REQUEST, INBOUND, (LONGEST,))
-    assert len(text) < 600
-    for unwanted in ("\x1b", "\u202e", "`/freeze`", "[x]", "**"):
-        assert unwanted not in text
-    assert shown_code(REQUEST.code) in text
+    for kind in ("chat", "person"):
+        ours, _, theirs = card_of(kind, (LONGEST,)).text.partition("```")
+        assert len(theirs) < 30 * 250
+        for unwanted in ("\x1b", "\u202e"):
+            assert unwanted not in ours + theirs
+        for unwanted in ("`/freeze`", "[x]", "**b**"):
+            assert unwanted not in ours
+        words, _, after = theirs.partition("```\n")
+        assert all(line.startswith("| ") or "agent that you choose" in line for line in words.strip().splitlines())
+        assert "Not all of it is shown" in after
+        assert REQUEST.code in ours
 
 
 @pytest.mark.parametrize(

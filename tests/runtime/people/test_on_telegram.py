@@ -15,7 +15,7 @@ async def test_a_stranger_gets_one_reply_and_the_owner_a_card(there: TelegramHou
     notice = await there.reads(BEN, "I do not know you yet")
     assert "telegram:1002" in notice["text"]
     card = await there.reads(ADA, "wants to talk")
-    assert code_in(card) == code_in(notice)
+    assert code_in(notice).replace("-", "") in card["text"]
     assert "hello there" in card["text"]
     assert buttons_of(card) == ["Member", "Admin", "Only listen", "Refuse"]
     await there.phone.type("are you there?", person=BEN)

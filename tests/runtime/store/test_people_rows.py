@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from protocol.ids import ChatKey, GroupId, PersonKey
+from protocol.ids import ChatKey, GroupId, PersonKey, mint
 from protocol.message import InboundMessage
 from runtime import access
-from runtime.people.records import AccessRequest
-from runtime.store import access_rows, people_rows
+from runtime.people.records import AccessRequest, AskOwner
+from runtime.store import access_rows, approval_rows, people_rows, request_rows
 from runtime.store.records import Asked, Binding, MessageState, PairingOutcome, PersonLimits
 from runtime.store.store import Store, open_store
-from tests.runtime.store.support import ANNA, CHAT, MAIN, filed, said
+from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, filed, said
 
 OTHER = PersonKey("discord:8")
 CODES = ("AAAA-0001", "AAAA-0002", "AAAA-0003", "AAAA-0004")
@@ -305,27 +306,24 @@ async def test_refusals_are_kept_up_to_a_cap(store: Store, clock: Clock) -> None
 
 async def test_a_request_waits_for_an_hour(store: Store, clock: Clock) -> None:
     """One that nobody decided in time may be made again; one that was denied stays denied."""
-    message = await filed(store, said(), MessageState.REFUSED, None)
 
-    async def ask(code: str) -> AccessRequest:
-        return await store.write(
-            access_rows.add_request,
-            code,
-            "person",
-            person=ANNA,
-            name="Anna",
-            chat=CHAT,
-            chat_kind="direct",
-            message_id=message.message_id,
-        )
+    async def ask() -> AccessRequest:
+        update = await store.store_raw(CHANNEL, mint("event"), b"{}")
+        assert update is not None
+        question = AskOwner(kind="person", groups=(MAIN,), zone_name="UTC")
+        words = {"group_id": None, "end_reason": "a stranger", "notice": "no", "refusal": "stranger"}
+        await store.write(partial(request_rows.file_and_ask, **words), update.raw_id, said(), question)  # type: ignore[arg-type]
+        return (await store.read(access_rows.requests))[0]
 
-    await ask("7K3M9QXA")
-    assert len(await store.read(access_rows.requests)) == 1
-    clock.now += access_rows.REQUEST_LIFE
+    first = await ask()
+    assert (await ask()).code == first.code
+    assert len(await store.read(access_rows.waiting_of, first.code)) == 2
+    clock.now += access_rows.REQUEST_LIFE["person"]
     assert await store.read(access_rows.requests) == ()
-    assert await store.read(access_rows.request_by_code, "7K3M9QXA") is None
-    assert await store.write(access_rows.has_room)
-    request = await ask("7K3M9QXB")
-    await store.write(access_rows.decide_request, request, "denied", "cli")
-    clock.now += access_rows.REQUEST_LIFE
+    assert await store.read(access_rows.request_by_code, first.code) is None
+    assert await store.write(access_rows.has_room, "person")
+    request = await ask()
+    word = {"is_yes": False, "remember": None, "edited": None, "because": "", "zone_name": "UTC"}
+    await store.write(partial(approval_rows.decide, **word), request.code, "cli")  # type: ignore[arg-type]
+    clock.now += access_rows.REQUEST_LIFE["person"]
     assert [each.state for each in await store.read(access_rows.requests)] == ["denied"]
