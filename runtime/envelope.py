@@ -1,8 +1,9 @@
 """What people said, as the one text that the model reads. Pure.
 
 Each message stands in a `<message>` element whose attributes are facts of the host's: who, how far trusted, when, and
-how an agent names it. What a person wrote can never open, close or imitate an element: `<` before one of our own names is written `&lt;`, and
-everything else stays as it was typed, because agents edit code. What would fill the model's window goes to a file.
+how an agent names it. What a person wrote can never open, close or imitate an element: `<` before one of our own names
+is written `&lt;`, and everything else stays as it was typed, because agents edit code. What would fill the model's
+window goes to a file.
 """
 
 from __future__ import annotations

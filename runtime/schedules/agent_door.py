@@ -36,10 +36,10 @@ SHOWN_RUNS = 10
 class AgentAsk(Record):
     """What an agent asks: one action, and what it needs."""
 
-    action: Literal["create", "list", "history", "pause", "resume", "cancel"]
+    action: Literal["create", "list", "history", "pause", "resume", "run", "cancel"]
     when: str = ""
     text: str = ""
-    destination: str = ""
+    to: str = ""
     """The name of a destination; empty: the chat of the task that asks, if it has one."""
     pre_check: str = ""
     schedule: int | None = None
@@ -108,6 +108,13 @@ class AgentDoor:
             case "resume":
                 schedule = await self._desk.resume(await self._made(ask, task.group_id), f"group:{task.group_id}")
                 return f"Schedule {schedule.schedule_id} goes on."
+            case "run":
+                if task.submitter.startswith("schedule:"):
+                    message = "the run of a schedule begins no other run: nobody would end that"
+                    raise OperationRefused("run_of_a_run", message)
+                schedule = await self._made(ask, task.group_id)
+                await self._desk.run_now(schedule)
+                return f"Schedule {schedule.schedule_id} runs as soon as nothing else of it does."
             case "cancel":
                 schedule = await self._made(ask, task.group_id)
                 await self._desk.remove(schedule, f"group:{task.group_id}")
@@ -117,7 +124,7 @@ class AgentDoor:
         self, ask: AgentAsk, group_id: GroupId, task_id: TaskId, chat: ChatKey | None, call_id: str
     ) -> str | None:
         """Make a schedule; None where an owner is asked first: what they say comes to `decided`."""
-        place = await self._desk.destination(group_id, ask.destination) if ask.destination else chat
+        place = await self._desk.destination(group_id, ask.to) if ask.to else chat
         pending = _Pending(
             group=group_id,
             chat=place,

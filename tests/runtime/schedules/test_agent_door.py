@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -138,10 +139,10 @@ async def test_an_agent_reaches_no_chat_that_it_was_not_given(agent: Agent) -> N
     task = await agent.task()
     for name in ("news", ELSEWHERE, OWNER_CHAT):
         with pytest.raises(OperationRefused) as caught:
-            await agent.asks(task, **CREATE, destination=name)
+            await agent.asks(task, **CREATE, to=name)
         assert caught.value.code == "unknown_destination"
     await agent.bench.destinations.add(Destination(group_id=MAIN, name="news", chat=ELSEWHERE, added_by="cli"))
-    await agent.asks(task, **CREATE, destination="news")
+    await agent.asks(task, **CREATE, to="news")
     assert (await agent.bench.desk.find(1)).chat == ELSEWHERE
 
 
@@ -170,3 +171,14 @@ async def test_a_request_out_of_shape_is_refused(agent: Agent, payload: dict[str
     with pytest.raises(OperationRefused) as caught:
         await agent.asks(await agent.task(), **payload)
     assert caught.value.code in ("wrong_request", "unknown_schedule")
+
+
+async def test_an_agent_has_its_schedule_run_now(agent: Agent) -> None:
+    """One that an agent made, and once at a time; a schedule's own run begins no other."""
+    task = await agent.task()
+    await agent.asks(task, **CREATE)
+    said = await agent.asks(task, action="run", schedule=1)
+    assert said == "Schedule 1 runs as soon as nothing else of it does."
+    with pytest.raises(OperationRefused) as caught:
+        await agent.asks(replace(task, submitter="schedule:1"), action="run", schedule=1)
+    assert caught.value.code == "run_of_a_run"
