@@ -148,9 +148,10 @@ def decide_after_code(
     now: datetime,
     groups: Mapping[GroupId, PersonLimits],
 ) -> Admission:
-    """Return what becomes of a message that looked like a code and was not one (`wrong` or `locked`)."""
+    """Return what becomes of a message that looked like a code and was not one (`wrong`, `locked` or `silent`)."""
     if role_of(inbound, facts.person) is None:
-        notice, reason = LOCKED_OUT if outcome == "locked" else WRONG_CODE, f"pairing code {outcome}"
+        notice = {"locked": LOCKED_OUT, "silent": ""}.get(outcome, WRONG_CODE)
+        reason = "pairing code wrong" if outcome == "wrong" else "pairing code locked"
         return Admission(state=MessageState.REFUSED, reason=reason, notice=notice, refusal=WRONG_PAIRING)
     decision = decide_access(inbound, replace(facts, pairing_pending=False), now=now, groups=groups)
     assert isinstance(decision, Admission)  # TryCode needs a pending code

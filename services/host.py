@@ -383,6 +383,7 @@ class Host:
                     *(part() for part in self._lasting.parts),
                     *(part() for part in self._time.parts),
                     *(part() for part in self._conversations.parts),
+                    *(part() for part in self._people.parts),
                     self._progress.run(self._dispatcher.show_progress),
                     self._marks.run(),
                     self._control.run(),

@@ -12,6 +12,7 @@ from runtime.host_state import HostState
 from runtime.people.chats import Chats
 from runtime.people.desk import People
 from runtime.people.destinations import Destinations
+from runtime.people.own_terminal import OwnTerminal
 from runtime.people.records import AccessRequest
 from runtime.store.store import Store
 from services.room import Room
@@ -34,4 +35,10 @@ def people_room(
     approvals.choose("chat", chats.choose)
     approvals.subscribe("person", people.decided)
     approvals.subscribe("chat", people.decided)
-    return Room(verbs=people_verbs(people, chats, destinations), handlers=people_handlers(people, chats))
+    terminal = OwnTerminal(store, lambda: state.groups, state.usual_group)
+    state.when_reloaded(terminal.wake)
+    return Room(
+        verbs=people_verbs(people, chats, destinations),
+        handlers=people_handlers(people, chats),
+        parts=(terminal.run,),
+    )

@@ -342,6 +342,7 @@ async def scripted_house(
                     house.control.run(),
                     house.decisions.approvals.run(),
                     *(part() for part in house.conversations.parts),
+                    *(part() for part in house.people.parts),
                 )
             ]
             await house.control.listening.wait()

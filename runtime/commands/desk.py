@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ from credproxy.admin_client.link import ProxyError
 from protocol.message import Button, OutboundMessage
 from runtime.commands.table import COMMANDS, Command, parse_command
 from runtime.refusal import OperationRefused
+from runtime.store.errors import StoreError
 from runtime.store.records import StoredMessage
 from runtime.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +92,8 @@ class CommandDesk:
             )
         except ProxyError as error:
             return Answer(text=f"That was not done: {error}. What helps: ./nightyard status")
+        except StoreError:
+            raise  # the disk: the message is done again when that is mended
+        except Exception:  # a handler's bug must not end the host, and end it again at each start
+            log.exception("a command broke", extra={"action": "command_broke", "command": given.command.name})
+            return Answer(text=f"/{given.command.name} broke, and may not be done. What helps: ./nightyard logs host")

@@ -59,6 +59,9 @@ def redeem_pairing_code(
     transaction.run("drop_old_guesses", before=time_text(now - access.LOCK_OUT))
     wrong = transaction.one("count_guesses", person=inbound.person)
     if wrong and (wrong["by_person"] >= access.MAX_WRONG_PER_PERSON or wrong["in_all"] >= access.MAX_WRONG_IN_ALL):
+        if wrong["words"]:
+            return PairingOutcome(kind="silent")
+        transaction.insert("insert_guess", person=inbound.person, guessed_at=time_text(now), is_word=1)
         return PairingOutcome(kind="locked")
     code_hash = _code_hash(transaction, code)
     row = transaction.one("code_by_hash", code_hash=code_hash, now=time_text(now))
@@ -121,7 +124,7 @@ def _rank(role: Role | None) -> int:
 def _count_wrong(transaction: Transaction, key: PersonKey, now: datetime) -> None:
     """Count a wrong guess; a known person's are ordinary words that happen to look like a code."""
     if person(transaction, key) is None:
-        transaction.insert("insert_guess", person=key, guessed_at=time_text(now))
+        transaction.insert("insert_guess", person=key, guessed_at=time_text(now), is_word=0)
         append(transaction, JournalKind.PAIRING_REFUSED, key)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from protocol.ids import ChatKey, GroupId, PersonKey
+from runtime.config import TERMINAL
 from runtime.journal import JournalKind
 from runtime.people.records import KnownPerson
 from runtime.store import inbound_rows
@@ -200,6 +201,21 @@ def owner_chats(transaction: Transaction) -> tuple[ChatKey, ...]:
     one, the terminals': who can open a terminal owns the home."""
     newest = {row["person"]: ChatKey(row["chat"]) for row in reversed(transaction.all("owner_chats"))}
     return tuple(newest.values()) or tuple(ChatKey(row["chat"]) for row in transaction.all("terminal_chats"))[:1]
+
+
+def open_terminal(transaction: Transaction, group_id: GroupId) -> None:
+    """Have the owner's terminal chat with an agent be there, whether or not somebody ever opened it."""
+    chat = ChatKey(f"{TERMINAL}:{group_id}")
+    if not bindings_of(transaction, chat):
+        bind(transaction, Binding(chat=chat, chat_kind="direct", group_id=group_id, added_by="host"))
+    transaction.run(
+        "see_chat",
+        chat=chat,
+        channel_id=TERMINAL,
+        chat_kind="direct",
+        person=f"{TERMINAL}:owner",
+        seen_at=transaction.now_text(),
+    )
 
 
 def bind(transaction: Transaction, binding: Binding) -> Binding:

@@ -207,9 +207,9 @@ def test_a_code_is_tried_only_while_one_waits_in_a_direct_chat() -> None:
     assert state_of(said("my code is 7k3m-9qxa"), facts("member", code=True)) == "queued"
 
 
-@pytest.mark.parametrize(("outcome", "notice"), [("wrong", WRONG_CODE), ("locked", LOCKED_OUT)])
+@pytest.mark.parametrize(("outcome", "notice"), [("wrong", WRONG_CODE), ("locked", LOCKED_OUT), ("silent", "")])
 def test_a_wrong_code_of_a_stranger_is_answered(outcome: str, notice: str) -> None:
-    """Who typed a code wrong is told so, and when pairing is locked, that."""
+    """Who typed a code wrong is told so, and when pairing is locked, that, once."""
     decision = decide_after_code(outcome, said("7k3m-9qxa"), facts(None, code=True), now=NOW, groups=GROUPS)
     assert (decision.state, decision.notice) == ("refused", notice)
 

@@ -219,9 +219,11 @@ DELETE FROM pairing_codes WHERE code_hash = :code_hash;
 DELETE FROM pairing_guesses WHERE guessed_at < :before;
 
 -- name: count_guesses
--- Wrong codes of late: from one person, and in all.
-SELECT coalesce(sum(person = :person), 0) AS by_person, count(*) AS in_all FROM pairing_guesses;
+-- Wrong codes of late: from one person, and in all; and whether the person was told that pairing is locked.
+SELECT coalesce(sum(person = :person AND is_word = 0), 0) AS by_person, coalesce(sum(is_word = 0), 0) AS in_all,
+    coalesce(sum(person = :person AND is_word = 1), 0) AS words
+FROM pairing_guesses;
 
 -- name: insert_guess
--- A wrong code.
-INSERT INTO pairing_guesses (person, guessed_at) VALUES (:person, :guessed_at);
+-- A wrong code; or the word that pairing is locked.
+INSERT INTO pairing_guesses (person, guessed_at, is_word) VALUES (:person, :guessed_at, :is_word);

@@ -160,3 +160,31 @@ async def test_more_than_are_kept_are_told(there: TelegramHouse) -> None:
     assert [text for text in await heard(there) if text.startswith("number")] == [
         f"number {number}" for number in range(3, total)
     ]
+
+
+async def test_pairing_is_locked_with_one_word(there: TelegramHouse) -> None:
+    """After too many wrong codes somebody is told once that pairing is locked, and then nothing; all are counted."""
+    await there.ask("pair", channel="telegram")
+    for number in range(9):
+        await there.phone.type(f"0000-000{number}", person=BEN)
+    await wait_for_rows(there, "SELECT 1 FROM messages", 9)
+    await there.reads(BEN, "pairing is locked for an hour")
+    await there.phone.type("hello", person=BEN)
+    await there.reads(BEN, "I do not know you yet")
+    told = [each["text"] for each in await there.phone.sees(BEN) if "text" in each]
+    assert sum("That code is wrong" in text for text in told) == 5
+    assert sum("pairing is locked" in text for text in told) == 1
+    (line,) = [each for each in (await there.ask("access_log"))["refusals"] if each["code"] == "wrong_code"]
+    assert line["count"] == 9
+
+
+async def test_a_no_in_one_chat_silences_no_other(there: TelegramHouse) -> None:
+    """Who was just refused in a direct chat is told in a chat of many why they are not answered, and so is the next."""
+    await there.pair()
+    there.twin.world.add_person(CYD, "Cyd")
+    await there.ask("bind", chat=f"telegram:{YARD}", group="main", kind="many")
+    await there.phone.type("hello", person=BEN)
+    await there.reads(BEN, "I do not know you yet")
+    for person in (BEN, CYD):
+        await there.phone.type(f"{BOT} hi", chat=YARD, person=person)
+    await wait_for_rows(there, "SELECT 1 FROM outbox WHERE chat LIKE '%-100%'", 2)
