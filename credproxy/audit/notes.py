@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SEPARATOR = "; "
 _TAINTED = "tainted "
+WITHHELD_TRAILERS = "withheld trailers"
+"""What came behind the answer's body held the secret; the agent got none of it."""
 
 
 def would_deny(code: str) -> str:

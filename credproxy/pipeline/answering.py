@@ -9,6 +9,7 @@ import hashlib
 
 import h11
 
+from credproxy.audit import notes
 from credproxy.audit.model_use import ModelUseReader
 from credproxy.injection.outgoing import only_signs
 from credproxy.pipeline.call import Call
@@ -141,9 +142,12 @@ class Answering:
         await inbound.send(wire + inbound.end_response(trailers))
 
     def _trailers(self, end: h11.EndOfMessage, needles: Needles) -> Headers:
+        """Return what may be said behind the body: nothing where the secret is in it. The body has been searched, so
+        the answer is whole without."""
         received = trailers_of(end)
         if needles and needles.holds(b"\n".join(part for trailer in received for part in trailer)):
-            raise self._reflected()
+            self._call.note(notes.WITHHELD_TRAILERS)
+            return []
         return trailer_headers(received, had_secret=self._call.allow.secret is not None)
 
     def _head_wire(self) -> bytes:

@@ -1,39 +1,17 @@
-"""Finds a secret in a stream of bytes, across any split, in the forms that services send it back in. Pure.
+"""Finds a secret in a stream of bytes, across any split, in each of its forms (`needle_forms.py`). Pure.
 
-What could be the beginning of a needle is held back until it is known; the rest goes on at once. Needles shorter than
-`MIN_CHARS` are not looked for: they would be found in anything.
+What could be the beginning of a needle is held back until it is known; the rest goes on at once.
 """
 
 from __future__ import annotations
 
-import base64
 import ctypes
-import json
 import re
-import urllib.parse
-from collections.abc import Callable, Iterable, Iterator
+import string
+from collections.abc import Callable, Iterable
 
-MIN_CHARS = 8
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
-"""What neither URLs nor JSON nor HTML escape."""
-_PERCENT = re.compile(r"%[0-9A-F]{2}")
+from credproxy.pipeline.needle_forms import Form, forms_of
 
-_HTML_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_HTML_ESCAPES = tuple(
-    str.maketrans({**_HTML_TEXT, **quotes})
-    for quotes in ({}, {'"': "&quot;", "'": "&#x27;"}, {'"': "&quot;", "'": "&#39;"}, {'"': "&#34;", "'": "&#39;"})
-)
-"""In text, and as common libraries escape quotes besides. `html.escape` would bring a third of a megabyte along."""
-_LEFT_BY_ENCODERS = ("", "/", "!'()*", "!'()*;,/?:@&=+$#", "$&+=:@", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?", "=", "+=", "+")
-"""What encoders leave as it is: of everything, Python's, JavaScript's for a part and for an address, Go's for a path's
-part, RFC 3986's for a part, a path and a query, and what people write by hand for a form."""
-_BY_TEMPLATES = (
-    str.maketrans({sign: f"\\u{ord(sign):04X}" for sign in "+<>&'`\""}),
-    str.maketrans({**_HTML_TEXT, '"': "&#34;", "'": "&#39;", "+": "&#43;"}),
-    str.maketrans({**_HTML_TEXT, '"': "&quot;", "'": "&#39;", "/": "&#x2F;", "=": "&#x3D;", "`": "&#x60;"}),
-    str.maketrans({**_HTML_TEXT, '"': "&quot;", "'": "&#x27;", "=": "&#x3D;", "`": "&#x60;"}),
-)
-""".NET's JSON; the pages of Go, Mustache and Handlebars."""
 LONG_TEXT_BYTES = 2048
 """From here on the C library's own search is the faster one: up to a hundred times, where a text has the needle's
 characters without the needle (2.8 and 0.02 ns a byte)."""
@@ -55,15 +33,33 @@ class Reflected(Exception):
     """The upstream sent the secret back."""
 
 
+_MIN_RUN = 24
+"""So many characters of an encoding in a row are rare enough in short texts to be asked for first."""
+_RUN_CHARS = (string.ascii_letters + string.digits + "+/=").encode("ascii")
+_RUN = re.compile(rb"[A-Za-z0-9+/=]{%d,}" % _MIN_RUN)
+_TO_RUNS = bytes(ord("a") if byte in _RUN_CHARS else ord(" ") for byte in range(256))
+_TAIL_BYTES = 4
+
+
 class Needles:
     """What must not come back. Made once for a secret and used for every response to it."""
 
-    __slots__ = ("_first_bytes", "_reach", "forms")
+    __slots__ = ("_begins", "_encoded", "_first_bytes", "_joined", "_others", "_reach", "_run", "_starts", "forms")
 
-    def __init__(self, forms: Iterable[bytes] = ()) -> None:
-        self.forms = tuple(sorted(set(forms)))
-        self._first_bytes = {form[:1] for form in self.forms}
-        self._reach = max((len(form) for form in self.forms), default=1) - 1
+    def __init__(self, forms: Iterable[Form] = ()) -> None:
+        self.forms = frozenset(forms)
+        sought = frozenset(piece for form in self.forms for piece in form.pieces)
+        self._encoded = tuple(piece for piece in sought if _RUN.fullmatch(piece) is not None)
+        """What is one run of an encoding's characters: looked for only where there is such a run, which costs a short
+        text a sixth of looking for each."""
+        self._others = tuple(sought.difference(self._encoded))
+        self._run = b"a" * min((len(piece) for piece in self._encoded), default=0)
+        self._starts = tuple(sought.union(form.whole for form in self.forms))
+        """What is held back where the end of a text begins it."""
+        self._first_bytes = {start[:1] for start in self._starts}
+        self._begins = frozenset(start[:size] for start in self._starts for size in range(1, _TAIL_BYTES))
+        self._joined = b"\0".join(self._starts)
+        self._reach = max((len(start) for start in self._starts), default=1) - 1
 
     def __bool__(self) -> bool:
         return bool(self.forms)
@@ -75,14 +71,27 @@ class Needles:
         """Whether any form is in the text."""
         if _find_in is not None and len(text) >= LONG_TEXT_BYTES:
             length = len(text)
-            return any(_find_in(text, length, form, len(form)) is not None for form in self.forms)
-        for form in self.forms:  # noqa: SIM110  # half of what `any` costs; one expression for all costs more than both
-            if form in text:
+            sought = (*self._others, *self._encoded)
+            return any(_find_in(text, length, piece, len(piece)) is not None for piece in sought)
+        for piece in self._others:  # half of what `any` costs; one expression for all costs more than both
+            if piece in text:
                 return True
+        if self._encoded and self._run in text.translate(_TO_RUNS):
+            for piece in self._encoded:
+                if piece in text:
+                    return True
         return False
 
     def begin_in(self, text: bytes) -> int:
         """Return where a form may begin that the text's end cuts off; the text's length if none does."""
+        if len(text) < _TAIL_BYTES or text[-_TAIL_BYTES:] in self._joined:
+            return self._long_begin_in(text)
+        for size in range(_TAIL_BYTES - 1, 0, -1):  # what is longer would have the text's last bytes in it
+            if text[-size:] in self._begins:
+                return len(text) - size
+        return len(text)
+
+    def _long_begin_in(self, text: bytes) -> int:
         begin = len(text)
         for first in self._first_bytes:
             at = text.find(first, max(0, len(text) - self._reach), begin)
@@ -94,8 +103,8 @@ class Needles:
         return begin
 
     def _begins_with(self, tail: bytes) -> bool:
-        for form in self.forms:  # noqa: SIM110  # as above
-            if form.startswith(tail):
+        for start in self._starts:  # noqa: SIM110  # as above
+            if start.startswith(tail):
                 return True
         return False
 
@@ -105,44 +114,7 @@ NO_NEEDLES = Needles()
 
 def needles_of(values: Iterable[str]) -> Needles:
     """Return the forms that values may come back in."""
-    return Needles(form for value in values for form in _forms_of(value))
-
-
-def _forms_of(value: str) -> Iterator[bytes]:
-    """Yield a value as it is, URL-, JSON- and HTML-escaped, and in base64 at each of three phases."""
-    if len(value) < MIN_CHARS:
-        return
-    raw = value.encode("ascii")
-    yield raw
-    if _PLAIN.fullmatch(value) is None:
-        yield from _escaped_forms(value)
-    for phase in range(3):
-        encoded = base64.b64encode(b"\0" * phase + raw)
-        core = encoded[(0, 2, 3)[phase] : len(encoded) - (0 if (phase + len(raw)) % 3 == 0 else 4)]
-        if len(core) >= MIN_CHARS:
-            yield core
-            yield core.replace(b"+", b"-").replace(b"/", b"_")
-
-
-def _escaped_forms(value: str) -> Iterator[bytes]:
-    for quoted in (
-        urllib.parse.quote_plus(value),
-        *(urllib.parse.quote(value, safe=safe) for safe in _LEFT_BY_ENCODERS),
-    ):
-        yield quoted.encode("ascii")
-        yield _PERCENT.sub(lambda found: found[0].lower(), quoted).encode("ascii")
-    escaped = json.dumps(value)[1:-1]
-    for text in (escaped, escaped.replace("/", "\\/"), escaped.replace("/", "\\u002f")):
-        yield text.encode("ascii")
-        # What some encoders escape besides, so that a page may hold it: < > & as < > &.
-        for_pages = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        yield for_pages.encode("ascii")
-        yield for_pages.replace("+", "\\u002b").replace("=", "\\u003d").replace("'", "\\u0027").encode("ascii")
-    yield urllib.parse.quote(urllib.parse.quote(value, safe=""), safe="").encode("ascii")
-    for escapes in _BY_TEMPLATES:
-        yield value.translate(escapes).encode("ascii")
-    for entities in _HTML_ESCAPES:
-        yield value.translate(entities).encode("ascii")
+    return Needles(form for value in values for form in forms_of(value))
 
 
 class Searcher:

@@ -175,7 +175,7 @@ class Sending:
             outgoing = await self._injected(outgoing, injection, credential)
             needles = NO_NEEDLES if credential is None else call.proxy.needles(credential.name)
         if client is not None:
-            needles = Needles((*needles.forms, *needles_of((client.client_secret,)).forms))
+            needles = Needles(needles.forms | needles_of((client.client_secret,)).forms)
         return outgoing, needles
 
     async def _injected(self, outgoing: Outgoing, injection: Injection, credential: Credential | None) -> Outgoing:

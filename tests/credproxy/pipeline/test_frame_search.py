@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credproxy.pipeline.frame_search import FrameSearcher
+from credproxy.pipeline.needle_forms import Form
 from credproxy.pipeline.scrub import Needles, Reflected
 from credproxy.wire.websocket import BadFrames
 
@@ -38,7 +39,7 @@ def message(fragments: list[bytes], pings: list[bytes]) -> bytes:
 
 
 def run(wire: bytes, sizes: list[int]) -> bytes:
-    searcher, passed, at = FrameSearcher(Needles([NEEDLE])), b"", 0
+    searcher, passed, at = FrameSearcher(Needles([Form(NEEDLE, (NEEDLE,))])), b"", 0
     for size in sizes:
         passed += searcher.feed(wire[at : at + size])
         at += size
@@ -95,5 +96,5 @@ def test_what_cannot_be_searched_is_refused(wire: bytes) -> None:
 
 def test_message_end_lets_go_of_a_beginning() -> None:
     """A message that ends like the needle begins is not held back for the next one."""
-    searcher = FrameSearcher(Needles([NEEDLE]))
+    searcher = FrameSearcher(Needles([Form(NEEDLE, (NEEDLE,))]))
     assert searcher.feed(frame(b"xx abc")) == frame(b"xx abc")

@@ -39,6 +39,12 @@ REFLECTIONS = {
     "base64 in the middle of more": base64.b64encode(b"user:" + RAW + b":more"),
     "base64 for URLs": base64.urlsafe_b64encode(b"Bearer " + RAW),
     "base64 without its end": base64.b64encode(RAW).rstrip(b"="),
+    "base64 in lines": base64.encodebytes(b"user:" * 9 + RAW),
+    "base64 of base64": base64.b64encode(b"key " + base64.b64encode(b"x" + RAW)),
+    "base32": base64.b32encode(b"xyz" + RAW),
+    "hex": RAW.hex().encode(),
+    "hex in capitals": RAW.hex().upper().encode(),
+    "UTF-16": CANARY.encode("utf-16"),
     "in single quotes of Python": repr({"k": CANARY}).encode(),
     "twice": RAW + RAW,
 }
@@ -156,7 +162,7 @@ async def test_upstream_that_breaks_off_with_the_secret_underway(scene: Scene) -
     assert not answer.endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("at", [0, 1, 7, len(RAW) - 1])
+@pytest.mark.parametrize("at", [0, 1, 7, len(RAW) // 2 - 1])
 async def test_answer_that_ends_inside_a_needle_is_whole(scene: Scene, at: int) -> None:
     """What was held back and turned out to be harmless arrives: searching loses no byte (32)."""
     body = b"begin " + RAW[:at]
