@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import socket
 import sqlite3
 import ssl
@@ -75,7 +76,7 @@ class Porch:
 
     def rows(self, kind: str) -> list[tuple[str, str, str]]:
         """Return (door, group, detail) of the audit's rows of a kind."""
-        with sqlite3.connect(self.street.folder / "audit.db") as audit:
+        with contextlib.closing(sqlite3.connect(self.street.folder / "audit.db")) as audit, audit:
             found = audit.execute("SELECT door_id, group_id, detail FROM entries WHERE kind = ? ORDER BY seq", (kind,))
             return [(str(door), str(group), str(detail)) for door, group, detail in found]
 

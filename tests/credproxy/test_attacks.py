@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import json
 import socket
@@ -653,14 +654,14 @@ async def test_hanging_upstream_ends_at_its_deadline(short_folder: Path) -> None
 async def test_audit_that_cannot_be_written_stops_everything(scene: Scene) -> None:
     """Without its row a request is not sent (57)."""
     await scene.street.admin.health()
-    with sqlite3.connect(scene.street.folder / "audit.db", timeout=5) as connection:
+    with contextlib.closing(sqlite3.connect(scene.street.folder / "audit.db", timeout=5)) as connection, connection:
         connection.execute("ALTER TABLE entries RENAME TO hidden")
     connection.close()
     async with scene.inside() as client:
         response = await client.ask("GET", "/x", host=scene.host)
     assert (response.status, response.headers["x-nightyard"]) == (503, "audit_failed")
     assert scene.a.inbox == []
-    with sqlite3.connect(scene.street.folder / "audit.db", timeout=5) as connection:
+    with contextlib.closing(sqlite3.connect(scene.street.folder / "audit.db", timeout=5)) as connection, connection:
         connection.execute("ALTER TABLE hidden RENAME TO entries")
     connection.close()
 

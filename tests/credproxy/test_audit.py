@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
@@ -46,7 +47,7 @@ async def test_chain_holds_over_restarts(tmp_path: Path) -> None:
     await fill(path)
     await fill(path)
     assert verify_chain(path).rows == 2 * 22
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         kinds = [kind for (kind,) in connection.execute("SELECT kind FROM entries WHERE kind != 'begin' ORDER BY seq")]
     connection.close()
     assert kinds == ["start", "stop", "start", "stop"]
@@ -65,7 +66,7 @@ async def test_changed_row_is_found(tmp_path: Path, change: str) -> None:
     """Verifying names the first row that does not follow from the one before it."""
     path = tmp_path / "audit.db"
     await fill(path)
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(change)
     connection.close()
     with pytest.raises(ChainBroken):
@@ -124,7 +125,7 @@ async def test_killed_run_is_marked_and_its_open_calls_count(tmp_path: Path) -> 
         async with Audit(killed) as audit:
             assert (await audit.task_use(TaskId("task_1"))).model_calls == 3
     assert verify_chain(killed).rows == 10
-    with sqlite3.connect(killed) as connection:
+    with contextlib.closing(sqlite3.connect(killed)) as connection, connection:
         (told,) = connection.execute("SELECT detail FROM entries WHERE kind = 'unclean'").fetchall()
         assert told[0].endswith("; calls without an end: 2")
     connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import sqlite3
@@ -110,7 +111,7 @@ def test_swapped_rows_do_not_open(tmp_path: Path, swap: str) -> None:
     vault.add("one", VALUE, "key")
     vault.add("two", "other-value", "key")
     vault.close()
-    with sqlite3.connect(tmp_path / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "vault.db")) as connection, connection:
         connection.execute(swap)
     connection.close()
     again = open_vault(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -201,7 +202,7 @@ async def test_secret_replaced_during_a_renewal_wins(house: House) -> None:
 async def test_disk_that_fails_loses_no_login(house: House) -> None:
     """New tokens that cannot be stored are used from memory, and stored when the disk works again."""
     login = house.log_in()
-    with sqlite3.connect(house.folder / "vault.db") as other:
+    with contextlib.closing(sqlite3.connect(house.folder / "vault.db")) as other, other:
         other.execute(
             "CREATE TRIGGER full BEFORE UPDATE ON secret_values BEGIN SELECT RAISE(FAIL, 'the disk is full'); END"
         )
@@ -209,7 +210,7 @@ async def test_disk_that_fails_loses_no_login(house: House) -> None:
     assert house.twin.logins.is_good(first)
     assert await house.token() == first
     assert house.stored("login", "refresh_token") != login.refresh_token
-    with sqlite3.connect(house.folder / "vault.db") as other:
+    with contextlib.closing(sqlite3.connect(house.folder / "vault.db")) as other, other:
         other.execute("DROP TRIGGER full")
     other.close()
     await until(lambda: house.stored("login", "refresh_token") == login.refresh_token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -66,7 +67,7 @@ async def test_a_picture_goes_out_with_the_next_key(street: Street, form: str) -
         assert spooled(street) == 0
         assert list(street.folder.glob("spool-*")) == []
         await street.admin.usage()
-    with sqlite3.connect(street.folder / "audit.db") as audit:
+    with contextlib.closing(sqlite3.connect(street.folder / "audit.db")) as audit, audit:
         assert audit.execute("SELECT note FROM entries WHERE kind = 'end'").fetchall() == [("reserve 1",)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import resource
 import shutil
@@ -124,7 +125,7 @@ def test_refused_rekey_after_one_that_was_cut_off_keeps_the_key_in_use(filled: P
     old_key = (filled / "vault.key").read_bytes()
     vault.rekey()
     in_use = (filled / "vault.key").read_bytes()
-    with sqlite3.connect(filled / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(filled / "vault.db")) as connection, connection:
         connection.execute("UPDATE secret_values SET version = 9 WHERE slot = 'reserve'")
     connection.close()
     write_whole(filled / "vault.key.next", in_use, mode=0o600)
@@ -139,7 +140,7 @@ def test_refused_rekey_after_one_that_was_cut_off_keeps_the_key_in_use(filled: P
 
 def test_rekey_refuses_while_a_value_does_not_open(filled: Path) -> None:
     """Nothing is sealed anew over a secret that was tampered with: it would be lost, and nobody told."""
-    with sqlite3.connect(filled / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(filled / "vault.db")) as connection, connection:
         connection.execute("UPDATE secret_values SET version = 9 WHERE slot = 'reserve'")
     connection.close()
     vault = open_vault(filled)
@@ -334,7 +335,7 @@ def test_vault_of_the_first_form_is_taken_over(tmp_path: Path) -> None:
 def test_broken_row_of_the_first_form_stays_broken_and_seen(tmp_path: Path) -> None:
     """One row that was tampered with does not keep the others from being taken over, and does not vanish."""
     make_form_1(tmp_path, os.urandom(32), {"one": VALUE, "two": "other-value"})
-    with sqlite3.connect(tmp_path / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "vault.db")) as connection, connection:
         connection.execute("UPDATE secrets SET sealed_value = zeroblob(40) WHERE name = 'two'")
     connection.close()
     vault = open_vault(tmp_path)
@@ -360,7 +361,7 @@ def test_first_form_under_another_key_is_left_alone(tmp_path: Path) -> None:
 
 def test_newer_vault_is_not_touched(filled: Path) -> None:
     """A vault of a newer Nightyard is refused, with what to do."""
-    with sqlite3.connect(filled / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(filled / "vault.db")) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(VaultTooNew, match="newer Nightyard"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -258,7 +259,7 @@ def test_swapped_command_does_not_run(vault: Vault, tmp_path: Path) -> None:
     vault.add("two", Source(kind="command", command=("false",), cache_s=1))
     vault.close()
     home = tmp_path / "home"
-    with sqlite3.connect(home / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(home / "vault.db")) as connection, connection:
         connection.execute(
             "UPDATE secret_values SET (wrapped_key, sealed) = (SELECT wrapped_key, sealed FROM secret_values"
             " WHERE secret_id = (SELECT secret_id FROM secrets WHERE name = 'two'))"

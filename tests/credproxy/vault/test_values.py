@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import tempfile
 import threading
@@ -261,7 +262,7 @@ def test_one_broken_value_breaks_its_secret(tmp_path: Path, vault: Vault) -> Non
     vault.add("one", "value-first")
     vault.add_reserve("one", "spare-a")
     vault.close()
-    with sqlite3.connect(tmp_path / "vault.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "vault.db")) as connection, connection:
         connection.execute("UPDATE secret_values SET position = 2 WHERE slot = 'reserve'")
     connection.close()
     again = Vault(tmp_path / "vault.db", tmp_path / "vault.key")

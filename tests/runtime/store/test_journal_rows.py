@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -29,7 +30,7 @@ async def test_the_journal_holds_no_text(store: Store, tmp_path: Path) -> None:
     await filed(store, said("a secret sentence"))
     await answered(store, "another secret sentence")
     await store.save_person(said().person, "Anna", "owner", "cli")
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
         rows = str(connection.execute("SELECT * FROM journal").fetchall())
     connection.close()
     assert "secret" not in rows
