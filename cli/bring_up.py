@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from cli.place import ROOT
+from cli.screen import clean_line
 from cli.up_progress import step
 from runtime.home import Home
 
@@ -139,5 +140,8 @@ def _choose(lines: list[str]) -> int:
     click.echo("Who should answer?", err=True)
     for number, line in enumerate(lines, 1):
         click.echo(f"  {number}  {line}", err=True)
-    chosen: int = click.prompt("", prompt_suffix="> ", type=click.IntRange(1, len(lines)), default=len(lines), err=True)
-    return chosen - 1
+    while True:
+        said = str(click.prompt(f"1 to {len(lines)}", default=str(len(lines)), prompt_suffix=" > ", err=True)).strip()
+        if said.isdecimal() and 1 <= int(said) <= len(lines):
+            return int(said) - 1
+        click.echo(f"  {clean_line(said)[:40]!r} is none of them", err=True)

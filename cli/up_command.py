@@ -13,7 +13,11 @@ from cli.machine import Machine, find_program, search_path
 from cli.up_progress import Progress, SetupFailed, no_progress
 
 KEPT_LINES = 12
-APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q")
+QUIETLY = ("env", "DEBIAN_FRONTEND=noninteractive")
+APT_GET = (*QUIETLY, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
+"""A new machine often updates itself just now, and an interrupted `up` can have left apt at work: it is waited for."""
+INTERRUPTED = "dpkg --configure -a"
+"""What apt asks for when dpkg was ended in the middle."""
 
 
 def run_step(
@@ -79,7 +83,9 @@ def apt_install(machine: Machine, packages: Sequence[str], progress: Progress) -
     install = [*root, *APT_GET, "install", "-y", "--no-install-recommends", *packages]
     try:
         run_step(f"{names} could not be installed", install, by_hand, progress=progress)
-    except SetupFailed:
+    except SetupFailed as failed:
+        if INTERRUPTED in failed.why:
+            run_step("dpkg could not finish what was begun", [*root, *QUIETLY, *INTERRUPTED.split()], INTERRUPTED)
         # Lists of another day name versions that the mirror no longer has; once afresh, then it is the truth.
         apt_update(machine)
         run_step(f"{names} could not be installed", install, by_hand, progress=progress)

@@ -13,9 +13,11 @@ from runtime.home import Home, SocketPathTooLong
 
 EXAMPLE_SETTINGS = "nightyard.example.yaml"
 FOLDERS = ("logs", "run", "groups")
+LEAST_FREE_MB = 64
+"""For host and proxy to start. Tasks want more: `containers.disk_floor_mb`."""
 
 
-def make_home(home: Home) -> None:
+def make_home(home: Home, least_free_mb: int = LEAST_FREE_MB) -> None:
     """Make the home (0700) and its id; raise SetupFailed. What is there stays."""
     try:
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -29,8 +31,13 @@ def make_home(home: Home) -> None:
     except SocketPathTooLong as error:
         raise SetupFailed("the home's path is too long", str(error), "export NIGHTYARD_HOME=~/.nightyard") from error
     except OSError as error:
-        mend = "NIGHTYARD_HOME=<a folder of yours> ./nightyard up"
-        raise SetupFailed(f"the home {home.path} could not be made", str(error), mend) from error
+        mend = "NIGHTYARD_HOME=~/.nightyard ./nightyard up"
+        why = f"{error.filename}: {error.strerror}"
+        raise SetupFailed(f"the home {home.path} could not be made", why, mend) from error
+    free_mb = shutil.disk_usage(home.path).free >> 20
+    if free_mb < least_free_mb:
+        why = f"{free_mb} MB are free, and it starts with no less than {least_free_mb} MB"
+        raise SetupFailed(f"the disk of the home {home.path} is full", why, f"df -h {home.path}")
 
 
 def make_fork(fork: Path, root: Path) -> list[str]:

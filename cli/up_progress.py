@@ -79,12 +79,12 @@ class _Shown:
                 self._out.write("\r\033[K")
                 return
 
-    def end(self, thread: threading.Thread, *, well: bool) -> None:
+    def end(self, thread: threading.Thread, outcome: str) -> None:
         self._done.set()
         thread.join()
         took_s = time.monotonic() - self._began
         if took_s >= QUICK_S:
-            print(f"  {self._title}: {'done' if well else 'failed'} after {took_s:.0f} s", file=self._out, flush=True)
+            print(f"  {self._title}: {outcome} after {took_s:.0f} s", file=self._out, flush=True)
 
 
 @contextlib.contextmanager
@@ -93,12 +93,15 @@ def step(title: str, out: IO[str] | None = None) -> Iterator[Progress]:
     shown = _Shown(title, out or sys.stderr)
     thread = threading.Thread(target=shown.watch, name="progress", daemon=True)
     thread.start()
-    well = False
+    outcome = "failed"
     try:
         yield shown.tell
-        well = True
+        outcome = "done"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
     finally:
-        shown.end(thread, well=well)
+        shown.end(thread, outcome)
 
 
 def _width() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -31,7 +32,8 @@ class VerbGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in VERBS:
-            raise CliProblem(f"there is no verb {args[0]!r}", _nearest(args[0]), NOT_UNDERSTOOD)
+            near = _nearest(args[0], VERBS)
+            raise CliProblem(f"there is no verb {args[0]!r}", f"./nightyard {near or '--help'}", NOT_UNDERSTOOD)
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -39,9 +41,20 @@ class VerbGroup(click.Group):
         formatter.write(overview())
 
 
-def _nearest(verb: str) -> str:
-    near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
-    return f"./nightyard {near[0]}" if near else "./nightyard --help"
+def _nearest(word: str, known: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
+
+
+def _told(error: click.UsageError) -> tuple[str, str]:
+    """Return what a command line had wrong, and what mends it, in our words where click's name no remedy."""
+    context = error.ctx
+    where = f"./{context.command_path}" if context else "./nightyard"
+    if context and isinstance(error, click.exceptions.NoSuchCommand) and isinstance(context.command, click.Group):
+        known = context.command.list_commands(context)
+        near = _nearest(error.command_name, known)
+        words = f"`{context.info_name}` has no verb {error.command_name!r} (it has: {', '.join(known)})"
+        return words, f"{where} {near or '--help'}"
+    return error.format_message(), f"{where} --help"
 
 
 ROOT_GROUP = VerbGroup(name="nightyard", context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,8 +72,7 @@ def run(arguments: list[str]) -> int:
         click.echo(error.ctx.get_help() if error.ctx else overview())
         return NOT_UNDERSTOOD
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "nightyard"
-        tell_problem(error.format_message(), f"{where} --help")
+        tell_problem(*_told(error))
         return NOT_UNDERSTOOD
     except click.ClickException as error:
         error.show()

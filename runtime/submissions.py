@@ -111,7 +111,8 @@ class Submissions:
         groups, routes = self._around.groups, self._around.settings.settings.routes
         if new.group_id not in groups.ready and new.group_id not in groups.suspended:
             known = ", ".join([*groups.ready, *groups.suspended]) or "none"
-            raise OperationRefused("unknown_group", f"there is no group {new.group_id[:40]!r} (known: {known})")
+            message = f"there is no group {new.group_id[:40]!r} (known: {known})"
+            raise OperationRefused("unknown_group", message, "./nightyard group list")
         if new.model_hint is not None and resolve_model(new.model_hint, routes) is None:
             raise OperationRefused("unknown_model", f"the model {unknown_route(new.model_hint, routes)}")
         group = groups.ready.get(new.group_id)

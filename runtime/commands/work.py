@@ -64,7 +64,8 @@ async def skills_of(around: Surroundings, fork: Path, group_id: GroupId) -> tupl
     groups = around.groups
     if group_id not in groups.ready and group_id not in groups.suspended:
         known = ", ".join([*groups.ready, *groups.suspended]) or "none"
-        raise OperationRefused("unknown_group", f"there is no group {group_id[:40]!r} (known: {known})")
+        message = f"there is no group {group_id[:40]!r} (known: {known})"
+        raise OperationRefused("unknown_group", message, "./nightyard group list")
     found, _ = await asyncio.to_thread(load_skills, fork, groups.mounts.get(group_id, ()))
     return tuple(skill.card for skill in found)
 

@@ -95,7 +95,8 @@ def conversation_verbs(
     def known(group: GroupId) -> GroupId:
         if group not in around.groups.ready and group not in around.groups.suspended:
             names = ", ".join([*around.groups.ready, *around.groups.suspended]) or "none"
-            raise OperationRefused("unknown_group", f"there is no group {group[:40]!r} (known: {names})")
+            message = f"there is no group {group[:40]!r} (known: {names})"
+            raise OperationRefused("unknown_group", message, "./nightyard group list")
         return group
 
     async def session_list(given: ChatArguments) -> Json:

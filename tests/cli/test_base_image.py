@@ -153,7 +153,7 @@ def test_a_bootstrap_is_installed_where_there_is_none(system: StubSystem, client
     """mmdebstrap, by apt, once."""
     system.program("mmdebstrap", "cd /; tar -c dev/null", installed_by="apt-get")
     make_base(client, no_progress, system.machine())
-    assert "apt-get -q install -y --no-install-recommends mmdebstrap" in system.calls("apt-get")
+    assert any(call.endswith("install -y --no-install-recommends mmdebstrap") for call in system.calls("apt-get"))
 
 
 def test_a_normal_user_makes_it_by_sudo(system: StubSystem, client: docker.DockerClient) -> None:
@@ -172,7 +172,7 @@ def test_package_lists_are_read_where_apt_has_none(system: StubSystem, client: d
     assert read_recipe(machine) is None
     assert find_base(client, machine) is None
     reference = make_base(client, no_progress, machine)
-    assert "apt-get -q update" in system.calls("apt-get")
+    assert "apt-get -q -o DPkg::Lock::Timeout=300 update" in system.calls("apt-get")
     assert find_base(client, machine) == reference
 
 

@@ -62,7 +62,10 @@ def test_without_systemd_the_engine_is_installed_and_started_as_a_daemon(system:
     machine = system.machine()
     with engine_once_started(machine, system.folder / "started"):
         assert ensure_engine("", yes, no_progress, machine).answers
-    assert system.calls() == ["apt-get -q install -y --no-install-recommends docker.io", "dockerd "]
+    assert system.calls() == [
+        "apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends docker.io",
+        "dockerd ",
+    ]
     assert machine.daemon_log.exists()
 
 
@@ -102,7 +105,7 @@ def test_a_normal_user_gets_a_right_that_outlasts_the_socket(system: StubSystem)
     drop_in = machine.socket_drop_ins / f"nightyard-{user}.conf"
     assert drop_in.read_text() == f"[Socket]\nExecStartPost={setfacl} -m u:{user}:rw {machine.engine_socket}\n"
     assert system.calls("apt-get", "systemctl", "setfacl") == [
-        "apt-get -q install -y --no-install-recommends docker.io acl",
+        "apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends docker.io acl",
         "systemctl enable --now docker.socket docker.service",
         "systemctl daemon-reload",
         f"setfacl -m u:{user}:rw {machine.engine_socket}",
@@ -186,7 +189,7 @@ def test_stale_package_lists_are_read_afresh_once(system: StubSystem) -> None:
         ensure_engine("", yes, no_progress, system.machine())
     assert "404 Not Found" in failed.value.why
     assert failed.value.mend == "apt-get install docker.io"
-    assert [line.split()[2] for line in system.calls("apt-get")] == ["install", "update", "install"]
+    assert [line.split()[4] for line in system.calls("apt-get")] == ["install", "update", "install"]
 
 
 def test_a_machine_without_package_lists_reads_them_first(system: StubSystem) -> None:
@@ -196,7 +199,7 @@ def test_a_machine_without_package_lists_reads_them_first(system: StubSystem) ->
     machine = system.machine()
     with engine_once_started(machine, system.folder / "started"):
         ensure_engine("", yes, no_progress, machine)
-    assert [line.split()[2] for line in system.calls("apt-get")] == ["update", "install"]
+    assert [line.split()[4] for line in system.calls("apt-get")] == ["update", "install"]
 
 
 def test_a_daemon_that_ends_at_once_gives_its_last_words(system: StubSystem) -> None:

@@ -7,8 +7,9 @@ import tempfile
 
 import pytest
 
-from cli.up_command import run_step
-from cli.up_progress import SetupFailed
+from cli.up_command import apt_install, run_step
+from cli.up_progress import SetupFailed, no_progress
+from tests.cli.stub_system import StubSystem
 
 
 def test_a_programs_last_words_are_the_reason() -> None:
@@ -36,3 +37,17 @@ def test_a_product_is_not_taken_for_talk() -> None:
         product.seek(0)
         assert product.read() == b"bytes\n"
     assert seen == ["talk"]
+
+
+def test_what_dpkg_was_interrupted_in_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set-up that was ended in the middle of dpkg does not stop the next one; apt waits for whoever else uses it."""
+    system = StubSystem()
+    monkeypatch.setenv("PATH", str(system.programs))
+    system.program("dpkg", f"touch {system.folder}/finished")
+    words = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem."
+    system.program(
+        "apt-get", f'case "$*" in *install*) [ -e {system.folder}/finished ] || {{ echo "{words}"; exit 100; }};; esac'
+    )
+    apt_install(system.machine(), ["acl"], no_progress)
+    assert system.calls("dpkg") == ["dpkg --configure -a"]
+    assert all("DPkg::Lock::Timeout" in call for call in system.calls("apt-get"))

@@ -49,6 +49,14 @@ def test_a_home_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     assert str(tmp_path / "home") in failed.value.text()
 
 
+def test_a_full_disk_is_named_before_anything_starts(tmp_path: Path) -> None:
+    """What is free, what is needed, and where to look."""
+    with pytest.raises(SetupFailed) as failed:
+        make_home(Home(tmp_path), least_free_mb=1 << 40)
+    assert "is full" in failed.value.what
+    assert failed.value.mend == f"df -h {tmp_path}"
+
+
 def test_settings_come_from_the_examples_once(tmp_path: Path, root: Path) -> None:
     """What a person changed is never made again."""
     fork = tmp_path / "fork"

@@ -52,12 +52,22 @@ async def test_help_is_the_overview(nightyard: Run) -> None:
     assert all(f"  {verb}" in overview() for verb in VERBS)
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("stat", "status"), ("chatt", "chat"), ("zzzz", "--help")])
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("stat", "status"), ("chatt", "chat"), ("zzzz", "--help"), ("nosuch", "--help")]
+)
 async def test_unknown_verb_names_the_nearest(nightyard: Run, typed: str, meant: str) -> None:
     """A mistyped verb is answered with the nearest one."""
     ran = await nightyard(typed)
     assert ran.code == 2
     assert ran.err == f"nightyard: there is no verb {typed!r}\n  mend: ./nightyard {meant}\n"
+
+
+async def test_unknown_verb_of_a_verb_names_those_there_are(nightyard: Run) -> None:
+    """What does not exist under a verb is answered with what does, and a command that can be typed as it stands."""
+    ran = await nightyard("group", "nwe")
+    assert ran.code == 2
+    assert ran.err == "nightyard: `group` has no verb 'nwe' (it has: list, new, show)\n  mend: ./nightyard group new\n"
+    assert "mend: ./nightyard group --help" in (await nightyard("group", "zzzz")).err
 
 
 async def test_wrong_option_is_not_understood(nightyard: Run) -> None:
