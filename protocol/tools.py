@@ -16,6 +16,7 @@ TOOLS = (
     "ask_user",
     "schedule",
     "delegate",
+    "sub_agent",
 )
 """Each one's code is in `agents/tools/`."""
 

@@ -51,6 +51,7 @@ from protocol.link import (
 )
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from protocol.proxy_admin import ProxyCall
+from protocol.record import replace as replace_record
 from protocol.task import Lease, Limits, Purse, Task, TaskResult, TaskStatus, Usage
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.agent_link import AgentLink, LinkPlace
@@ -173,10 +174,20 @@ class ScriptedAgent:
             await self.step(step)
 
     async def ask(
-        self, kind: str, *, call: ToolCall, text: str = "", timeout_s: float = 3600.0, payload: Json = None
+        self,
+        kind: str,
+        *,
+        call: ToolCall,
+        text: str = "",
+        options: tuple[str, ...] = (),
+        timeout_s: float = 3600.0,
+        payload: Json = None,
     ) -> Answered:
         """Ask as a tool does, and wait for the answer."""
-        await self.send(Ask(call_id=call.call_id, kind=kind, text=text, timeout_s=timeout_s, payload=payload))
+        question = Ask(
+            call_id=call.call_id, kind=kind, text=text, options=options, timeout_s=timeout_s, payload=payload
+        )
+        await self.send(question)
         while True:
             frame = await self.receive()
             if isinstance(frame, Stop):
@@ -614,9 +625,17 @@ class HostBench:
             await self.store.new_session(message.group_id, message.inbound.chat)
         await self.store.end_command(message.message_id)
 
-    async def hear(self, text: str, *, chat: str = "stage:1", event_id: str = "", person: str = "stage:ada") -> None:
+    async def hear(
+        self,
+        text: str,
+        *,
+        chat: str = "stage:1",
+        event_id: str = "",
+        person: str = "stage:ada",
+        reply_to: PlatformMessageId | None = None,
+    ) -> None:
         """Have a message come in as its platform gives it, and be taken in."""
-        inbound = said(text, chat=chat, event_id=event_id, person=person)
+        inbound = replace_record(said(text, chat=chat, event_id=event_id, person=person), reply_to=reply_to)
         await self.intake.accept(CHANNEL, inbound.event_id, json.dumps(to_json(inbound)).encode())
 
     async def say(
