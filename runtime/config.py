@@ -116,7 +116,6 @@ class ContainerSettings:
     memory_mb: int = key(1024, least=32)
     cpus: float = key(1.0, least=0.05)
     pids: int = key(256, least=16)
-    open_files: int = key(1024, least=64)
     file_mb: int = key(2048, least=1)
     """The largest file that an agent may write."""
     tmp_mb: int = key(256, least=1)

@@ -43,7 +43,8 @@ class ContainerLimits:
     """Swap is counted in it; /tmp and /dev/shm too."""
     cpus: float = 1.0
     pids: int = 256
-    open_files: int = 4096
+    open_files: int = 1024
+    """Of one process: what systems give by themselves; no setting, since nobody has needed another."""
     file_bytes: int = 1 << 30
     """The largest single file that a process may write."""
     tmp_bytes: int = 64 << 20

@@ -18,7 +18,6 @@ def build_kind(group: Group, skills: Sequence[Skill], settings: ContainerSetting
         memory_bytes=settings.memory_mb * MB,
         cpus=settings.cpus,
         pids=settings.pids,
-        open_files=settings.open_files,
         file_bytes=settings.file_mb * MB,
         tmp_bytes=settings.tmp_mb * MB,
         disk_bytes=settings.disk_mb * MB,
