@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from channels.telegram.timings import Timings
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
 from runtime.container_session import CannotStart
 from runtime.home import Home
+from runtime.insist import insist
 from runtime.recovery import recover
 from runtime.store.records import Binding
 from runtime.store.store import open_store
@@ -58,10 +60,11 @@ async def run(home: Home, fork: Path, url: str, token: str, chats: int) -> None:
     async with open_store(home.path) as store, asyncio.TaskGroup() as agents:
         for number in range(chats):
             person = PersonKey(f"telegram:{FIRST_PERSON + number}")
-            await store.save_person(person, f"Person {number}", "owner", "cli")
+            await insist(partial(store.save_person, person, f"Person {number}", "owner", "cli"), "a person")
             group = GroupId(f"agent-{number % GROUPS}")
-            await store.bind(Binding(chat=ChatKey(person), chat_kind="direct", group_id=group))
-        await recover(store)
+            binding = Binding(chat=ChatKey(person), chat_kind="direct", group_id=group)
+            await insist(partial(store.bind, binding), "a binding")
+        await insist(partial(recover, store), "what an earlier host left")
         room.group = agents
         telegram = TelegramChannel(TELEGRAM, fetch_token, url, TIMINGS)
         around = Around(fork, stage, SETTINGS)

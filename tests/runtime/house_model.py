@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChatKey, GroupId, PersonKey
@@ -273,32 +274,40 @@ class ModelHouse:
         await self.move_clock(self.furthest - self.clock.ahead + timedelta(minutes=1))
         for puppet in tuple(self.deeds.at_work.values()):
             puppet.order("reply")
-        async with asyncio.timeout(SETTLE_TIMEOUT_S):
-            while not await self._is_settled():
-                for purse in self.spending.purses():
-                    try:
-                        await self.spending.decide(purse.name, "raise")
-                    except OperationRefused as refused:
-                        assert refused.code == "not_spent", refused
-                for approval in await self.decisions.approvals.waiting():
-                    await self.decide(approval.approval_id, OLGA, is_yes=True)
-                await asyncio.sleep(0.02)
+        left = await self._left()
+        try:
+            async with asyncio.timeout(SETTLE_TIMEOUT_S):
+                while left:
+                    await self._let_all_go_on()
+                    await asyncio.sleep(0.02)
+                    left = await self._left()
+        except TimeoutError:
+            raise AssertionError(f"not at its end after {SETTLE_TIMEOUT_S} s: {left}") from None
 
-    async def _is_settled(self) -> bool:
+    async def _let_all_go_on(self) -> None:
+        for purse in self.spending.purses():
+            try:
+                await self.spending.decide(purse.name, "raise")
+            except OperationRefused as refused:
+                assert refused.code == "not_spent", refused
+        for approval in await self.decisions.approvals.waiting():
+            await self.decide(approval.approval_id, OLGA, is_yes=True)
+
+    async def _left(self) -> list[Any]:
+        """Return what has not come to its end."""
         status = await self.store.status()
-        is_busy = status.queued or status.running_tasks or status.outbox_waiting
-        if is_busy or await self.decisions.approvals.waiting():
-            return False
-        return await self.store.read(
-            lambda transaction: (
-                transaction.connection.execute(
-                    "SELECT (SELECT count(*) FROM v_tasks WHERE state IN ('running', 'suspended'))"
-                    " + (SELECT count(*) FROM v_submissions WHERE state = 'queued')"
-                    " + (SELECT count(*) FROM v_schedule_runs WHERE state IN ('waiting', 'submitted'))"
-                ).fetchone()[0]
-                == 0
-            )
+        found: list[Any] = [("messages", status.queued, status.claimed)] if status.queued or status.claimed else []
+        found += [("outbox", status.outbox_waiting)] if status.outbox_waiting else []
+        found += [("approval", each.approval_id) for each in await self.decisions.approvals.waiting()]
+        found += await self.store.read(
+            lambda transaction: transaction.connection.execute(
+                "SELECT task_id, state, session_id FROM v_tasks WHERE state IN ('running', 'suspended')"
+                " UNION ALL SELECT submission_id, state, session_id FROM v_submissions WHERE state = 'queued'"
+                " UNION ALL SELECT schedule_id, state, due_at FROM v_schedule_runs"
+                " WHERE state IN ('waiting', 'submitted')"
+            ).fetchall()
         )
+        return [tuple(each) for each in found]
 
 
 class Clock:

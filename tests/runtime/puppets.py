@@ -24,7 +24,8 @@ from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.money.purses import day_of
 from tests.runtime.host_bench import AgentStopped, RecordingProxy, ScriptedAgent
 
-HOST_ABSENCE_S = 5.0
+HOST_ABSENCE_S = 25.0
+"""As long as a life may take to begin on a busy machine."""
 SAID = re.compile(r"\bm\d+\b")
 Order = Literal["reply", "fail", "step", "call", "spend", "ask0", "ask1"]
 
