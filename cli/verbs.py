@@ -35,6 +35,7 @@ SECTIONS = (
             ("approvals", "cli.approve:approvals", "What waits for your yes or no, and what was decided."),
             ("approve", "cli.approve:approve", "Let something go that waits, as it was shown."),
             ("deny", "cli.approve:deny", "Refuse something that waits."),
+            ("answer", "cli.answer:answer", "Answer what an agent has asked."),
             ("audit", "cli.audit:audit", "What went out and what was refused, and what it sums up to."),
             ("journal", "cli.journal:journal", "What happened, entry by entry; and is its chain whole."),
             ("verify", "cli.verify:verify", "Check that journal and audit are as they were written."),
