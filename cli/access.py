@@ -25,7 +25,7 @@ def log(lines: int, as_json: bool) -> None:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
     if answer["refusals"]:
-        rows = [["last", "times", "who", "where", "why"]]
+        rows = [["last (UTC)", "times", "who", "where", "why"]]
         for one in answer["refusals"]:
             who = f"{one['person']} {one['name']}".strip()
             rows.append([one["last_at"][:16].replace("T", " "), str(one["count"]), who, one["chat"], one["why"]])

@@ -62,7 +62,7 @@ def history(group: str, number: int, as_json: bool) -> None:
         state = f"undone by {moment['undone_by']}" if moment["undone_by"] else ""
         state = state if moment["is_kept"] else f"cannot be undone: {moment['reason']}"
         at = str(moment["taken_at"])[:19].replace("T", " ")
-        click.echo(f"{at}  {clean_line(str(moment['reference']))}  {paint(clean_line(state), DIM)}".rstrip())
+        click.echo(f"{at} UTC  {clean_line(str(moment['reference']))}  {paint(clean_line(state), DIM)}".rstrip())
 
 
 def _show(undoing: dict[str, object], title: str) -> None:

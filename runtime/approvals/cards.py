@@ -145,4 +145,4 @@ def _facts(approval: Approval, zone_name: str) -> str:
     group = f"Agent {approval.group_id} · " if approval.group_id else ""
     at = datetime.fromisoformat(approval.deadline_at).astimezone(zone_of(zone_name))
     votes = f" · {approval.quorum} persons must agree" if approval.quorum > 1 else ""
-    return f"{group}decide before {at:%Y-%m-%d %H:%M}{votes}"
+    return f"{group}decide before {at:%Y-%m-%d %H:%M %Z}{votes}"

@@ -105,7 +105,7 @@ def list_text(waiting: Sequence[Approval], zone_name: str) -> str:
     zone = zone_of(zone_name)
     lines = [
         f"**{each.approval_id}** {each.group_id or 'house'}, until "
-        f"{datetime.fromisoformat(each.deadline_at).astimezone(zone):%m-%d %H:%M}: {escape(each.summary)}"
+        f"{datetime.fromisoformat(each.deadline_at).astimezone(zone):%m-%d %H:%M %Z}: {escape(each.summary)}"
         for each in waiting[:MAX_LISTED]
     ]
     if len(waiting) > MAX_LISTED:

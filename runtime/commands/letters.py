@@ -47,9 +47,15 @@ async def _list(desk: LetterDesk, chat: str) -> Answer:
     lines, buttons = [], []
     for each in found:
         what = escape(each.what)[:MAX_WHAT_CHARS]
-        lines.append(f"{each.letter.reference} ({each.letter.kind}, {each.letter.died_at[:16]}): {what}\n  {each.why}")
+        lines.append(
+            f"{each.letter.reference} ({each.letter.kind}, {_time(each.letter.died_at)}): {what}\n  {each.why}"
+        )
         buttons.append(Button(label=f"Retry {each.letter.reference[-4:]}", value=f"/retry {each.letter.reference}"))
         buttons.append(
             Button(label=f"Close {each.letter.reference[-4:]}", value=f"/retry close {each.letter.reference}")
         )
     return Answer(text="\n".join(lines), buttons=tuple(buttons))
+
+
+def _time(at: str) -> str:
+    return f"{at[:16].replace('T', ' ')} UTC"

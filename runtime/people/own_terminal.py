@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from protocol.ids import ChannelId, GroupId
 from runtime.config import TERMINAL
@@ -35,5 +36,5 @@ class OwnTerminal:
             self._awake.clear()
             group_id = self._usual_group(ChannelId(TERMINAL))
             if group_id is not None and group_id in self._groups().person_limits:
-                await insist(lambda: self._store.write(people_rows.open_terminal, group_id), "the owner's terminal")
+                await insist(partial(self._store.write, people_rows.open_terminal, group_id), "the owner's terminal")
             await self._awake.wait()

@@ -114,7 +114,7 @@ def build_refusals(refusals: Refusals) -> str:
 
 
 def _day_and_time(at: str) -> str:
-    return f"{at[5:10]} {at[11:16]}"
+    return f"{at[5:10]} {at[11:16]} UTC"
 
 
 def build_settings(bindings: Sequence[Binding]) -> str:

@@ -224,7 +224,7 @@ class OpenAiDoor:
         failure = failure_of(result)
         if failure is not None:
             await connection.event(error_body(failure))
-            await connection.end_stream()
+            await connection.end_events()
             return
         rest = rest_of(streamed, answer_text(result))
         if rest:
@@ -232,8 +232,7 @@ class OpenAiDoor:
         await connection.event(chunk(submission, group, created, {}, is_last=True))
         if asked.has_usage:
             await connection.event(usage_chunk(envelope))
-        await connection.send(b"data: [DONE]\n\n")
-        await connection.end_stream()
+        await connection.end_events()
 
     async def _next_piece(
         self, tasks: asyncio.TaskGroup, queue: asyncio.Queue[str], ending: asyncio.Task[object]
@@ -331,7 +330,9 @@ class _Connection:
     async def send(self, data: bytes) -> None:
         await self._send(h11.Data(data=data))
 
-    async def end_stream(self) -> None:
+    async def end_events(self) -> None:
+        """End a stream of events, good or bad: clients read on until they see this."""
+        await self.send(b"data: [DONE]\n\n")
         await self._send(h11.EndOfMessage())
 
     def start_again(self) -> bool:

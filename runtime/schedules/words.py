@@ -161,7 +161,7 @@ def history_text(schedule: Schedule, runs: Sequence[tuple[Run, str]], zone: tzin
 
 def run_line(run: Run, delivery: str, zone: tzinfo) -> str:
     """Return one run on a line: when it was due, what became of it, and why."""
-    facts = [f"{local(run.due_at, zone)} {'running' if run.state == 'submitted' else run.state}"]
+    facts = [f"{run.due_at.astimezone(zone):%Y-%m-%d %H:%M %Z} {'running' if run.state == 'submitted' else run.state}"]
     if run.origin != "due":
         facts.append({"missed": "late", "manual": "asked for", "retry": f"try {run.number}"}[run.origin])
     if run.reason:

@@ -29,6 +29,10 @@ def file_name(head: SessionHead) -> str:
 
 def _turn(turn: SessionTurn, zone: tzinfo) -> Iterator[str]:
     task = turn.task
+    if turn.is_summary:
+        if task.result is not None and task.result.status is TaskStatus.REPLY:
+            yield _said("What came before, summed up", task.ended_at or task.created_at, task.result.text, zone)
+        return
     for message in turn.messages:
         yield _said(message.inbound.sender_name or message.inbound.person, message.received_at, _text(message), zone)
     if task.submission_id is not None:
@@ -59,4 +63,4 @@ def _answer(turn: SessionTurn) -> str:
 
 
 def _time(at: str, zone: tzinfo) -> str:
-    return f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M %Z}"

@@ -44,6 +44,8 @@ class SessionTurn:
     task: TaskRow
     messages: tuple[StoredMessage, ...]
     tools: tuple[str, ...]
+    is_summary: bool = False
+    """Nobody asked for it in the conversation: it sums up what came before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

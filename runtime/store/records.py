@@ -390,8 +390,8 @@ class SenderFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingOutcome:
     kind: Literal["paired", "linked", "wrong", "locked", "silent"]
-    """`wrong`: unknown, used or expired. `locked`: too many wrong codes, from this person or in all; `silent`: they have
-    been told so."""
+    """`wrong`: unknown, used or expired. `locked`: too many wrong codes, from this person or in all; `silent`: they
+    have been told so."""
     filed: Filed | None = None
     """The message with the code, filed as a command that has been carried out; only where it was right."""
 

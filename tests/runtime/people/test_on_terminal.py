@@ -54,10 +54,10 @@ async def test_each_command_is_answered(house: House, text: str, answer: str) ->
 async def test_the_owner_can_be_told_before_any_terminal_was_opened(tmp_path: Path) -> None:
     """The terminal's own chat is there from the first start on: notices wait in it, and answers may go there."""
     async with asyncio.timeout(20), scripted_house(tmp_path) as opened:
-        while not await opened.store.read(people_rows.owner_chats):
-            await asyncio.sleep(0)
-        assert await opened.store.read(people_rows.owner_chats) == ("terminal:main",)
         client = ControlClient(opened.home.control_socket)
+        while not (await client.request("bindings", {"chat": "terminal:main"}))["bindings"]:
+            continue
+        assert await opened.store.read(people_rows.owner_chats) == ("terminal:main",)
         made = await client.request(
             "schedule_add", {"group": "main", "text": "tidy", "when": "every day 08:00", "chat": "terminal:main"}
         )

@@ -150,12 +150,12 @@ async def test_a_structure_is_asked_for_and_checked(door: Door) -> None:
 
 
 async def test_a_failure_is_told(door: Door) -> None:
-    """Whole: a status and the task's code; streamed: an error in the stream."""
+    """Whole: a status and the task's code; streamed: an error in the stream, which ends as every stream does."""
     fail = [{"role": "user", "content": "fail"}]
     whole = await door.chat(messages=fail)
     assert (whole.status, whole.json["error"]["code"]) == (502, "agent_crashed")
     streamed = (await door.chat(messages=fail, stream=True)).events
-    assert streamed[-1]["error"]["code"] == "agent_crashed"
+    assert (streamed[-2]["error"]["code"], streamed[-1]) == ("agent_crashed", "[DONE]")
 
 
 async def test_a_client_that_goes_ends_its_task(door: Door) -> None:
