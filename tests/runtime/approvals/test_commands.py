@@ -24,11 +24,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def answer_to(house: House, text: str, holds: str = "") -> str:
-    """Return the first message of the terminal's chat, after the text was said, that holds something."""
+    """Return the first message of the terminal's chat, after the text was said, that holds something and is no card."""
     async with ControlClient(house.home.control_socket).chat() as chat:
         await chat.say(Say(text=text))
         async for shown in chat.shown():
-            if shown.kind == "message" and holds in shown.text:
+            if shown.kind == "message" and holds in shown.text and (holds or "decide before" not in shown.text):
                 return shown.text
     raise AssertionError("the chat was closed")
 
