@@ -6,6 +6,7 @@ regular expressions: a rule that says too much asks too often, one that says too
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
 from protocol.record import Record
@@ -65,7 +66,17 @@ def _begins(pattern: Sequence[str], words: Sequence[str], start: int) -> bool:
         if wanted == ANY:
             rest = pattern[index + 1 :]
             return any(_begins(rest, words, later) for later in range(place, len(words) + 1))
-        if place >= len(words) or wanted not in (words[place], words[place].rpartition("/")[2]):
+        if place >= len(words) or not _is_meant(wanted, words[place]):
             return False
         place += 1
     return True
+
+
+def _is_meant(wanted: str, word: str) -> bool:
+    """Return whether a word is the one that a rule names. A path names all below it, however it is written."""
+    if wanted in (word, word.rpartition("/")[2]):
+        return True
+    if not (wanted.startswith("/") and word.startswith("/")):
+        return False
+    path = posixpath.normpath(f"/{word.lstrip('/')}")
+    return f"{path}/".startswith(f"{wanted.rstrip('/')}/")

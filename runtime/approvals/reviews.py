@@ -99,7 +99,7 @@ def build_review(
         kind="send" if is_send else "review",
         group_id=rule.group_id,
         task_id=task_id,
-        payload=output_of(message),
+        payload={**output_of(message), "is_sent": True} if is_sent else output_of(message),
         summary=summary,
         who=asked.who,
         quorum=asked.quorum,
@@ -109,7 +109,7 @@ def build_review(
     )
 
 
-def output_of(message: OutboundMessage) -> Json:
+def output_of(message: OutboundMessage) -> dict[str, Json]:
     """Return what is reviewed."""
     output: dict[str, Json] = {"chat": message.chat, "text": message.text}
     if message.act != "say":

@@ -32,6 +32,12 @@ FILES = ToolRule(rule_id="3", then="ask", tool="send_file")
         (CLEAN, "rm /workspace", True),
         (CLEAN, "rm -r -f /workspace", True),
         (CLEAN, "rm -rf /tmp", False),
+        (CLEAN, "rm -rf /workspace/", True),
+        (CLEAN, "rm -rf /workspace/x/*", True),
+        (CLEAN, "rm -rf //workspace/./x", True),
+        (CLEAN, "rm -rf /tmp/../workspace", True),
+        (CLEAN, "rm -rf /workspace2", False),
+        (CLEAN, "rm -rf /workspace/../tmp", False),
         (CLEAN, "echo rm", False),
     ],
 )

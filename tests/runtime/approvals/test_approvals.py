@@ -120,6 +120,21 @@ async def test_quorum_counts_persons_not_words(here: Room) -> None:
     assert (denied.is_final, denied.approval.state) == (True, "denied")
 
 
+async def test_one_of_several_cannot_have_the_others_yes_remembered(here: Room) -> None:
+    """Where two must agree each time is asked anew: no button offers more, a word that wants more does not count."""
+    asked = await here.approvals.ask(replace(PUSH, quorum=2))
+    (card, *_) = await here.cards()
+    assert [button.label for button in card.message.buttons] == ["Yes", "No"]
+    await here.approvals.decide(asked.approval_id, OLGA, is_yes=True)
+    with pytest.raises(OperationRefused, match="2 persons each time"):
+        await here.approvals.decide(
+            asked.approval_id, OTTO, is_yes=True, remember=Scope(word="command", until="always")
+        )
+    assert (await here.approvals.find(asked.approval_id)).is_open
+    assert (await here.approvals.decide(asked.approval_id, OTTO, is_yes=True)).is_final
+    assert await here.approvals.remembered_decisions() == ()
+
+
 async def test_linked_identities_are_one_person(here: Room) -> None:
     """Who agrees on one platform cannot agree once more on another, and is known there."""
     slack = PersonKey("slack:U1")
@@ -182,11 +197,11 @@ async def test_no_means_stop_asking(here: Room) -> None:
     """What was denied is denied at once for a day, without a card; then it may be asked again."""
     asked = await here.approvals.ask(PUSH)
     await here.cards()
-    await here.approvals.decide(asked.approval_id, OLGA, is_yes=False)
+    await here.approvals.decide(asked.approval_id, OLGA, is_yes=False, because="not on a Saturday")
     assert await here.approvals.remembered("tool", MAIN, PUSH.payload) is False
     here.clock.pass_s(23 * 3600)
     again = await here.approvals.ask(PUSH)
-    assert again.state == "denied"
+    assert (again.state, again.because) == ("denied", "not on a Saturday")
     assert OLGA in again.reason
     assert await here.cards() == []
     here.clock.pass_s(2 * 3600)

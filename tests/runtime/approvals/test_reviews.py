@@ -144,7 +144,12 @@ async def test_autonomous_sends_and_shows_a_sample(here: Room) -> None:
     cards = await here.cards()
     assert to(cards, ELSEWHERE) == ["second"]
     assert all("was it right?" in card.message.text for card in of_review(cards))
+    for card in of_review(cards):
+        assert "A sample to look at" in card.message.text and "other words" not in card.message.text
+        assert [button.label for button in card.message.buttons] == ["It was right", "It was not"]
     (waiting,) = await here.approvals.waiting()
+    with pytest.raises(OperationRefused, match="has been sent"):
+        await here.approvals.decide(waiting.approval_id, OLGA, is_yes=True, edited="too late")
     await here.approvals.decide(waiting.approval_id, OLGA, is_yes=False)
     assert await here.cards() == []
 
