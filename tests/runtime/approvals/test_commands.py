@@ -57,7 +57,8 @@ async def test_yes_and_no_in_a_chat(house: House) -> None:
 async def test_a_yes_for_longer(house: House) -> None:
     """The reach and the time are typed in any order; without a time a reach holds until tonight."""
     one = await asked(house)
-    await answer_to(house, f"/approve {one.approval_id} command")
+    told = await answer_to(house, f"/approve {one.approval_id} command")
+    assert told == f"{one.approval_id}: yes, and this command until tonight."
     (remembered,) = await house.decisions.approvals.remembered_decisions()
     assert (remembered.scope, remembered.is_yes) == ("command", True)
     assert await house.decisions.approvals.remembered("tool", PUSH.group_id, PUSH.payload) is True
