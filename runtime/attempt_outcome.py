@@ -27,6 +27,10 @@ FREE_DISK = (
     "tell the agent to delete what it does not need, or raise containers.disk_mb in nightyard.yaml and restart "
     "(`nightyard down`, `nightyard up`)"
 )
+FREE_MACHINE_DISK = (
+    "tell the agent to delete what it does not need, or make room on the machine; a smaller containers.disk_mb in "
+    "nightyard.yaml ends it sooner"
+)
 WRITE_FILES = "tell the agent to write long output to a file and to send that"
 TAKEN_BY_CRASH = frozenset({"crashed", "silent", "did_not_start"})
 """The end reasons of attempts that count against `max_attempts`: the agent's own doing, not the host's going away."""
@@ -248,6 +252,8 @@ def _what_happened(outcome: Crashed | Silent | CannotStart) -> tuple[str, str, s
 def misbehaved(code: str, detail: str) -> EndTask:
     if code == "disk_full":
         return _failed("disk_full", f"The agent filled its disk and was ended ({detail}).", FREE_DISK)
+    if code == "machine_disk_full":
+        return _failed(code, f"The agent filled this machine's disk and was ended ({detail}).", FREE_MACHINE_DISK)
     if code == "too_much_output":
         return _failed("too_much_output", f"The agent sent far too much output and was ended ({detail}).", WRITE_FILES)
     return _failed(

@@ -257,9 +257,10 @@ class ContainerSession:
         """The engine has started the container: from now on not finding it means that it has ended."""
         self._launched.set()
 
-    def report_disk_full(self, detail: str) -> None:
-        """The container's folders hold more than they may."""
-        self._link.events.put_now(AgentMisbehaved(code="disk_full", detail=detail))
+    def report_disk_full(self, detail: str, *, is_machine: bool = False) -> None:
+        """The container's folders hold more than they may; `is_machine`: more than the machine has."""
+        code = "machine_disk_full" if is_machine else "disk_full"
+        self._link.events.put_now(AgentMisbehaved(code=code, detail=detail))
 
     async def run(self) -> None:
         """Serve the link until the container has ended, then tell the last of it. Cancelled: the container is left."""

@@ -33,11 +33,13 @@ def ask(house: ModelHouse, query: str, *values: object) -> list[Any]:
 
 
 def begun(house: ModelHouse, what: str) -> tuple[int, int]:
-    """Return how many tasks of a group (`freeze`: of all) ever began, and went on after they had waited."""
+    """Return how many tasks of a group (`freeze`: of all) ever began, and went on after they had waited. Work that was
+    ended while it waited is a task too, which began nothing."""
     started = ask(
         house,
         "SELECT j.kind, count(*) FROM v_journal AS j JOIN v_tasks AS t ON t.task_id = j.refs ->> '$.task'"
-        " WHERE j.kind IN ('task_started', 'task_resumed') AND ? IN ('freeze', t.\"group\") GROUP BY j.kind",
+        " WHERE j.kind IN ('task_started', 'task_resumed') AND ? IN ('freeze', t.\"group\")"
+        " AND EXISTS (SELECT 1 FROM v_attempts AS a WHERE a.task_id = t.task_id) GROUP BY j.kind",
         what,
     )
     counts = dict(started)

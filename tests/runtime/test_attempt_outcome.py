@@ -60,6 +60,7 @@ def history(crashes: int = 1, *, uncertain: bool = False, attempts: int = 1, wai
         (Silent(for_s=30), history(1, uncertain=True), "uncertain_effect"),
         (Misbehaved(code="not_json", detail=""), history(0), "agent_misbehaved"),
         (Misbehaved(code="disk_full", detail=""), history(0), "disk_full"),
+        (Misbehaved(code="machine_disk_full", detail=""), history(0), "machine_disk_full"),
         (Misbehaved(code="too_much_output", detail=""), history(0), "too_much_output"),
         (NeverStarted(), history(0), "again"),
         (NeverStarted(), history(0, attempts=MAX_ATTEMPTS_IN_ALL), "agent_did_not_start"),
