@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from agents.providers.provider import Turn
+from agents.window import after_compaction
 from protocol.link import Assignment
 from protocol.pre_check import prompt_with_output
 from protocol.record import Record, replace
@@ -36,6 +37,8 @@ class Resumption(Record):
     """Of the next step."""
     rounds: int
     """Model turns with calls so far in this task."""
+    prompt: Entry
+    """What the task asks, as it stands in the entries."""
 
 
 def resume(assignment: Assignment) -> Resumption:
@@ -46,8 +49,15 @@ def resume(assignment: Assignment) -> Resumption:
     outputs: dict[str, ToolOutput] = {}
     started: dict[str, ToolCall] = {}
     rounds = 0
+    prompt = entries[-1]
     for step in assignment.steps:
-        if step.kind == "model_turn" and step.entry is not None:
+        if step.branch:  # what a sub-agent did is in its call's output, if it came to one
+            continue
+        if step.kind == "compacted" and step.entry is not None:
+            entries.extend(_closed(turn, outputs))
+            entries = after_compaction(entries, step.entry, step.kept, prompt)
+            turn, outputs, started = None, {}, {}
+        elif step.kind == "model_turn" and step.entry is not None:
             entries.extend(_closed(turn, outputs))
             turn, outputs, started = step.entry, {}, {}
             rounds += bool(turn.calls)
@@ -69,6 +79,7 @@ def resume(assignment: Assignment) -> Resumption:
         uncertain=tuple(call for call_id, call in started.items() if turn is not None and call_id not in outputs),
         next_index=1 + max((step.index for step in assignment.steps), default=-1),
         rounds=rounds,
+        prompt=prompt,
     )
 
 

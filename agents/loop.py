@@ -6,9 +6,10 @@ attempt can go on from there. The conversation is `conversation.py`'s, one model
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 
 from agents.activity import Activity
+from agents.asking import Asker
 from agents.conversation import (
     MAY_HAVE_HAPPENED,
     finished_step,
@@ -20,9 +21,11 @@ from agents.conversation import (
 from agents.host_link import HostLink
 from agents.model_call import ModelCall, ModelFailed
 from agents.providers.failure import Failure, misbehaved
-from agents.providers.provider import NO_FILES, Question, StopReason, ToolCard, Turn
-from agents.skillbook import instructions_with_skills
+from agents.providers.provider import StopReason, Turn
+from agents.repetition import GoingInCircles, Repetition
+from agents.tools.sub_agent import SUB_AGENT
 from agents.tools.toolbox import Toolbox, failed_output
+from agents.window import after_compaction
 from protocol.frames import FrameError
 from protocol.link import Assignment, Progress, SteerMessage
 from protocol.pre_check import CALL_ID, find_output, prompt_with_output
@@ -57,7 +60,9 @@ class Loop:
         self._uncertain = state.uncertain
         self._next_index = state.next_index
         self._rounds = state.rounds
-        self._instructions = instructions_with_skills(assignment.instructions, assignment.skills)
+        self._prompt = state.prompt
+        self._asker = Asker(assignment, model=model, toolbox=toolbox)
+        self._repetition = Repetition()
 
     def run(self) -> TaskResult:
         """Return how the task ended; raise Interrupted, HostGone."""
@@ -66,6 +71,8 @@ class Loop:
             return self._pre_check() or self._go_on() or self._converse()
         except ModelFailed as error:
             return _failed(error.failure)
+        except GoingInCircles as error:
+            return TaskResult(status=TaskStatus.FAILED, code="repeating_call", reason=str(error))
         except FrameError as error:  # a turn beyond what the host takes, in spite of the caps on reading it
             return _failed(misbehaved(self._assignment.model.route, str(error)))
 
@@ -84,7 +91,7 @@ class Loop:
             return checked
         step = finished_step(self._take_index(), checked)
         self._link.store_step(step)
-        self._entries[-1] = Entry(role="user", text=prompt_with_output(task.prompt, (step,)))
+        self._entries[-1] = self._prompt = Entry(role="user", text=prompt_with_output(task.prompt, (step,)))
         return None
 
     def _go_on(self) -> TaskResult | None:
@@ -103,14 +110,13 @@ class Loop:
 
     def _converse(self) -> TaskResult:
         while self._rounds < self._assignment.task.limits.rounds:
+            if self._asker.is_full(self._entries):
+                self._make_room()
             told = self._link.take_told()
-            self._entries += [Entry(role="user", text=message.text) for message in told]
-            turn = self._ask()
+            turn = self._ask([Entry(role="user", text=message.text) for message in told])
             for message in told:  # not before: now the model has seen it
                 self._link.hold_step(self._told_step(message))
             result = self._final_result(turn)
-            if result is not None and result.status == TaskStatus.REPLY and self._model.fallback_note:
-                result = replace(result, text=f"{result.text}\n\n*{self._model.fallback_note}*")
             if result is not None:
                 # Not waited for: the last word goes with it.
                 self._link.hold_step(self._model_step(turn))
@@ -132,32 +138,29 @@ class Loop:
             found = find_result(turn)
             if found is not None:
                 return found
-        return None if turn.entry.calls else _result(turn.entry.text, turn.stop)
+        return None if turn.entry.calls else _result(turn.entry.text, turn.stop, self._model.fallback_note)
 
-    def _tools(self) -> tuple[ToolCard, ...]:
-        schema = self._assignment.task.result_schema
-        if schema is None:
-            return self._toolbox.cards()
-        from agents.structured import result_card  # late: few tasks have a schema
+    def _ask(self, told: list[Entry]) -> Turn:
+        """Ask the model, with what came meanwhile; where the service says it is too much, once more with a summary."""
+        try:
+            turn = self._asker.ask([*self._entries, *told])
+        except ModelFailed as failed:
+            if failed.failure.code != "conversation_too_long" or not self._make_room():
+                raise
+            turn = self._asker.ask([*self._entries, *told])
+        self._entries += told
+        return with_new_ids(turn, self._entries, self._next_index)
 
-        return (*self._toolbox.cards(), result_card(schema))
-
-    def _ask(self) -> Turn:
-        question = Question(
-            instructions=self._instructions,
-            entries=tuple(self._entries),
-            tools=self._tools(),
-            files=self._files(),
-        )
-        return with_new_ids(self._model.ask(question), self._entries, self._next_index)
-
-    def _files(self) -> Mapping[str, str]:
-        """Return the images and documents of the conversation."""
-        if not any(entry.files or any(output.files for output in entry.outputs) for entry in self._entries):
-            return NO_FILES
-        from agents.seen_files import load_files  # late: few conversations have any
-
-        return load_files(self._entries, self._toolbox.places)
+    def _make_room(self) -> bool:
+        """Have a summary stand for the older part of the conversation; return whether that was possible."""
+        self._link.say(Progress(kind="note", text="Summing up the conversation, which fills the model's window"))
+        step = self._asker.sum_up(self._entries, self._next_index)
+        if step is None or step.entry is None:
+            return False
+        self._take_index()
+        self._link.store_step(step)
+        self._entries = after_compaction(self._entries, step.entry, step.kept, self._prompt)
+        return True
 
     def _run_calls(self, turn: Entry, faulty: dict[str, str]) -> None:
         """Run the calls of a turn that have no output yet, in order, and add turn and outputs to the conversation."""
@@ -167,11 +170,12 @@ class Loop:
             if call.call_id not in self._assignment.approved:  # else that step is there already
                 self._link.store_step(started_step(self._take_index(), call))
             problem = faulty.get(call.call_id)
-            self._store_output(failed_output(call, problem) if problem else self._run_tool(call))
+            output = failed_output(call, problem) if problem else self._run_tool(call)
+            self._store_output(self._repetition.checked(call, output))
         self._entries += [turn, tool_entry(turn.calls, self._outputs)]
         self._outputs = {}
 
-    def _run_tool(self, call: ToolCall) -> ToolOutput:
+    def _run_tool(self, call: ToolCall, *, in_branch: bool = False) -> ToolOutput:
         if self._assignment.constraints and call.call_id not in self._assignment.approved:
             from agents.constraints import refusal_of  # late: few agents have any
 
@@ -180,8 +184,20 @@ class Loop:
             if refused is not None:
                 return refused
         self._link.say(Progress(kind="tool", text=call.name, tool=call.name))
+        if call.name == SUB_AGENT and not in_branch:
+            return self._run_branch(call)
         with self._activity.during("tool"):
             return self._toolbox.run(call)
+
+    def _run_branch(self, call: ToolCall) -> ToolOutput:
+        from agents.sub_agent import Branch  # late: few tasks have one
+
+        asker = Asker(self._assignment, model=self._model, toolbox=self._toolbox, is_branch=True)
+        run_tool = partial(self._run_tool, in_branch=True)
+        return Branch(asker=asker, run_tool=run_tool, store=self._store_numbered, outer=self._entries).run(call)
+
+    def _store_numbered(self, step: Step) -> None:
+        self._link.store_step(replace(step, index=self._take_index()))
 
     def _store_output(self, output: ToolOutput) -> None:
         self._link.store_step(finished_step(self._take_index(), output))
@@ -199,12 +215,13 @@ class Loop:
         return self._next_index - 1
 
 
-def _result(text: str, stop: StopReason) -> TaskResult:
+def _result(text: str, stop: StopReason, note: str = "") -> TaskResult:
     if not text.strip() and stop in _SILENT_ENDS:
         return TaskResult(status=TaskStatus.FAILED, code=f"model_{stop}", reason=_SILENT_ENDS[stop])
     if not text.strip():
         return TaskResult(status=TaskStatus.NOTHING_TO_SAY, reason=_NOTHING_SAID)
-    return TaskResult(status=TaskStatus.REPLY, text=text + _CUT if stop == "length" else text)
+    text += (_CUT if stop == "length" else "") + (f"\n\n*{note}*" if note else "")
+    return TaskResult(status=TaskStatus.REPLY, text=text)
 
 
 def _failed(failure: Failure) -> TaskResult:

@@ -59,11 +59,18 @@ class ModelCall:
         self._activity = activity
         self._patience = patience
         self._limits = retry_limits
+        self._is_shown = True
         self.fallback_note = ""
         """Who answers instead of whom, and why; empty while the first route does."""
 
-    def ask(self, question: Question) -> Turn:
-        """Return the model's answer; raise ModelFailed, Interrupted."""
+    @property
+    def route(self) -> ModelRoute:
+        """Who answers now."""
+        return self._route
+
+    def ask(self, question: Question, *, is_shown: bool = True) -> Turn:
+        """Return the model's answer; raise ModelFailed, Interrupted. `is_shown`: to people, as it grows."""
+        self._is_shown = is_shown
         while True:
             try:
                 return self._ask_route(question)
@@ -127,8 +134,9 @@ class ModelCall:
             raise StreamFault(misbehaved(self._route.route, "an answer that is not a stream of events"))
         reader = self._provider.reader()
         for text in self._texts(answer, reader):
-            self._shown = True
-            self._link.say(Delta(text=text))
+            if self._is_shown:
+                self._shown = True
+                self._link.say(Delta(text=text))
         if not reader.is_complete():
             raise StreamFault(failure_of_connection(self._route.route, "broken", "the stream ended before the answer"))
         return reader.turn()

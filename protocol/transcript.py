@@ -67,15 +67,20 @@ class Step(Record):
     """A fact of a running attempt that the host stores before the agent goes on.
 
     `model_turn` carries an assistant entry and its usage; `tool_started` the call; `tool_finished` its output;
-    `steered` a user entry that came while the task ran, and which messages it is made of. A second attempt is given all
-    steps of the task so far; a call that started and did not finish "may have happened".
+    `steered` a user entry that came while the task ran, and which messages it is made of; `compacted` the summary that
+    stands for the conversation from there on, but for the task's prompt and its newest entries. A second attempt is
+    given all steps of the task so far; a call that started and did not finish "may have happened".
     """
 
     index: int
     """From 0, without gaps, over all attempts of the task."""
-    kind: Literal["model_turn", "tool_started", "tool_finished", "steered"]
+    kind: Literal["model_turn", "tool_started", "tool_finished", "steered", "compacted"]
     entry: Entry | None = None
     call: ToolCall | None = None
     output: ToolOutput | None = None
     usage: Usage | None = None
     message_ids: tuple[str, ...] = ()
+    kept: int = 0
+    """Of `compacted`: how many of the newest entries the model still sees as they were."""
+    branch: str = ""
+    """The call whose sub-agent took the step; empty: the task's own conversation."""

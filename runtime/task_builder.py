@@ -13,6 +13,7 @@ from protocol.ids import PersonKey
 from protocol.link import AgentCard, Assignment, SkillCard
 from protocol.pre_check import prompt_with_output
 from protocol.record import replace
+from protocol.summary import is_summary
 from protocol.task import Lease, Limits, ModelRoute, Purse, Task
 from protocol.transcript import Entry, Step, ToolOutput
 from runtime.access import role_of
@@ -21,7 +22,6 @@ from runtime.config import RouteSettings, resolve_model, task_limits
 from runtime.envelope import Envelope, LongText, build_envelope, build_submission
 from runtime.group import Group
 from runtime.people.words import describe_destinations
-from runtime.sessions.words import is_summary
 from runtime.store.records import AttemptRow, MessageState, Person, Role, StoredMessage, TaskBeginning, TaskRow
 from runtime.submission import NewSubmission, tighten
 
@@ -212,7 +212,7 @@ def build_entries(task: Task, steps: Sequence[Step], reply: str) -> tuple[Entry,
     entries = [Entry(role="user", text=prompt_with_output(task.prompt, steps))]
     outputs = {step.output.call_id: step.output for step in steps if step.output is not None}
     for step in steps:
-        if step.entry is None:
+        if step.entry is None or step.branch or step.kind == "compacted":
             continue
         entries.append(step.entry)
         if step.entry.calls:

@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from agents.descendants import kill_descendants, living_descendants, reap_orphans
+from agents.long_output import LongOutput
 from agents.providers.provider import ToolCard
 from agents.refusals import add_refusals
 from agents.tools.tool import MAX_OUTPUT_CHARS, Arguments, ToolContext, ToolError, number_argument, object_schema
@@ -74,7 +75,7 @@ def run_command(command: str, timeout_s: float, context: ToolContext) -> Ended:
         )
     except OSError as error:  # no process left under the limit, the workspace gone, a command beyond ARG_MAX
         raise ToolError(f"the command could not be started: {error.strerror}") from error
-    output = _Output()
+    output = _Output(LongOutput(context.places, context.call_id, MAX_OUTPUT_CHARS))
     try:
         has_ended = _follow(child, output, time.monotonic() + timeout_s, context)
     finally:
@@ -83,9 +84,10 @@ def run_command(command: str, timeout_s: float, context: ToolContext) -> Ended:
             child.wait()
         assert child.stdout is not None  # asked for above
         child.stdout.close()
+        output.kept.close()
         reap_orphans()
     context.interrupt.check()
-    words = add_refusals(output.text(), context.refusals.take())
+    words = add_refusals(output.kept.text(), context.refusals.take())
     if not has_ended:
         return Ended(exit_code=None, text=words)
     return Ended(exit_code=child.returncode, text=words, left=len(living_descendants() - before))
@@ -126,13 +128,10 @@ def _waited(child: subprocess.Popen[bytes], deadline: float, context: ToolContex
 
 
 class _Output:
-    """The first and the last bytes of a command's output; the middle is only counted."""
+    """Reads what a command writes."""
 
-    def __init__(self) -> None:
-        self._half = MAX_OUTPUT_CHARS // 2
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._all_bytes = 0
+    def __init__(self, kept: LongOutput) -> None:
+        self.kept = kept
 
     def take(self, descriptor: int) -> bool:
         """Read once; return False at the end of the output."""
@@ -140,23 +139,12 @@ class _Output:
             piece = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
             return True
-        self._all_bytes += len(piece)
-        room = self._half - len(self._head)
-        self._head += piece[:room]
-        self._tail += piece[room:]
-        del self._tail[: -self._half]
+        self.kept.add(piece)
         return bool(piece)
 
     def take_rest(self, descriptor: int) -> None:
         """Read what is there already; what the background writes after that is lost."""
         for _ in range(_READS_AFTER_END):
-            before = self._all_bytes
-            if not self.take(descriptor) or self._all_bytes == before:
+            before = self.kept.all_bytes
+            if not self.take(descriptor) or self.kept.all_bytes == before:
                 return
-
-    def text(self) -> str:
-        left_out = self._all_bytes - len(self._head) - len(self._tail)
-        if not left_out:
-            return bytes(self._head + self._tail).decode("utf-8", "replace")
-        head, tail = self._head.decode("utf-8", "replace"), self._tail.decode("utf-8", "replace")
-        return f"{head}\n[… {left_out} bytes left out; the output had {self._all_bytes} …]\n{tail}"

@@ -15,6 +15,7 @@ from agents.tools.read_file import ReadFile
 from agents.tools.send_file import SendFile
 from agents.tools.shell import Shell
 from agents.tools.skill import OpenSkill
+from agents.tools.sub_agent import SubAgent
 from agents.tools.tool import Arguments, Tool, ToolContext, ToolError, cut_in_the_middle
 from agents.tools.write_file import WriteFile
 from protocol.link import AgentCard
@@ -54,6 +55,7 @@ class Toolbox:
             host_tools.react(),
             host_tools.AskUser(),
             host_tools.schedule(destinations),
+            SubAgent(),
         )
         if skill_names:
             tools = (*tools, OpenSkill())

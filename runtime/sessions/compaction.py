@@ -14,11 +14,12 @@ from functools import partial
 
 from protocol.ids import ChatKey, GroupId, SessionId
 from protocol.message import OutboundMessage
+from protocol.summary import SUMMARY_PROMPT, build_summary
 from protocol.task import Limits
 from runtime.insist import insist
 from runtime.refusal import OperationRefused
 from runtime.sessions.records import OpenCompaction
-from runtime.sessions.words import SUMMARY_PROMPT, build_compacted, build_not_compacted, build_summary
+from runtime.sessions.words import build_compacted, build_not_compacted
 from runtime.store import session_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store

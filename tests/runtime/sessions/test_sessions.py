@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from protocol.ids import ChatKey, GroupId
+from protocol.summary import SUMMARY_BEGINS, SUMMARY_PROMPT, build_summary, is_summary
 from protocol.transcript import Entry
 from runtime.refusal import OperationRefused
 from runtime.sessions.compaction import Compactor
 from runtime.sessions.desk import SessionDesk
 from runtime.sessions.keeper import SessionKeeper
-from runtime.sessions.words import SUMMARY_BEGINS, build_summary, is_summary
 from runtime.store import session_rows
 from runtime.store.store import Store
 from runtime.task_builder import recent_entries
@@ -106,6 +106,8 @@ async def test_a_summary_stands_for_what_came_before(bench: HostBench) -> None:
         path, name = await desk.export(MAIN, CHAT)
         text = path.read_text("utf-8")
         assert "I grow roses" in text and "water them on Friday" in text
+        assert SUMMARY_PROMPT[:40] not in text and "## What came before, summed up" in text
+        assert " UTC" in text.splitlines()[2]
         assert name.startswith("conversation-main-")
         running.cancel()
 
