@@ -46,6 +46,9 @@ LOCK_OUT = timedelta(hours=1)
 REFUSAL_EVERY = timedelta(hours=1)
 """A stranger is told no at most so often: a bot that answers everything can be used to flood."""
 
+FOR_HEARD_GUESTS = frozenset({"stop", "new", "status", "tasks", "skills", "retry", "answer", "start"})
+"""What guests may say where an agent answers them. Nothing that lasts, nothing that tells of others or of the house."""
+
 GONE = "The agent `{group}` of this chat is not there any more.\nTo mend it: `nightyard group new {group}`"
 EMPTY = "That message was empty, so there is nothing to answer."
 NOT_KNOWN = "I do not know you, so I may not answer. Write to me in a direct chat to ask for it."
@@ -127,9 +130,10 @@ def decide_access(
         return _refuse_stranger(inbound, facts, now, group_id)
     command = _command(inbound)
     is_heard = chosen is None or _is_heard(inbound, facts, chosen.binding, role)
-    if role == "guest" and chosen is not None and is_heard:
+    is_answered = chosen is not None and is_heard
+    if role == "guest" and is_answered and (command is None or command.name in FOR_HEARD_GUESTS):
         role = "member"  # here: who may ask may also stop what they asked for
-    if command is not None and (role != "guest" or command.spec.least == "guest"):
+    if command is not None and (role != "guest" or is_answered or command.spec.least == "guest"):
         return _decide_command(inbound, command, role, group_id, is_heard=is_heard)
     if chosen is None:
         reason = "the chat is bound to no group"

@@ -146,9 +146,13 @@ class Approvals:
             raise approval_rows.unknown(reference)
         return found
 
-    async def waiting(self) -> tuple[Approval, ...]:
-        """Return what nobody has decided yet, the oldest first."""
-        return await self._store.read(approval_rows.waiting)
+    async def waiting(self, by: str | None = None) -> tuple[Approval, ...]:
+        """Return what nobody has decided yet, the oldest first; `by`: only what this person may decide."""
+        return await self._store.read(approval_rows.waiting, by)
+
+    async def may_see(self, approval: Approval, by: str) -> bool:
+        """Return whether somebody may look at all of what is asked: who may decide it."""
+        return await self._store.read(approval_rows.may_decide, approval, by)
 
     async def ended(self, limit: int = MAX_LISTED) -> tuple[Approval, ...]:
         """Return what was decided last, the newest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocol.ids import PersonKey
+from runtime.access import DIRECT_ONLY
 from runtime.approvals.cards import build_buttons
 from runtime.approvals.constraint_terms import USAGE
 from runtime.approvals.desk import ApprovalDesk
@@ -17,10 +18,18 @@ def approval_handlers(desk: ApprovalDesk) -> HandlerTable:
     """Return the handlers of the commands of approvals and constraints."""
 
     async def approvals(given: Given) -> Answer:
+        is_direct = given.message.inbound.chat_kind == "direct"
         if given.command.rest:
             found = await desk.approvals.find(given.command.rest.split()[0])
+            if not is_direct:
+                raise OperationRefused("direct_only", DIRECT_ONLY.removesuffix("."))
+            if not await desk.approvals.may_see(found, _by(given)):
+                raise OperationRefused("approval_not_theirs", f"{found.approval_id} is not yours to see")
             return Answer(text=whole_text(found), buttons=build_buttons(found) if found.is_open else ())
-        return Answer(text=list_text(await desk.approvals.waiting(), desk.zone_name()))
+        waiting = await desk.approvals.waiting(_by(given))
+        if waiting and not is_direct:
+            return Answer(text=f"{len(waiting)} of yours to decide. /approvals in a direct chat with me shows them.")
+        return Answer(text=list_text(waiting, desk.zone_name()))
 
     async def approve(given: Given) -> Answer:
         code, rest = _code_of(given, "/approve CODE [command, folder, host, tool] [hour, day, tonight, week, always]")

@@ -387,8 +387,15 @@ def find(transaction: Transaction, reference: str) -> Approval | None:
     return read_approval(transaction, row) if row is not None else None
 
 
-def waiting(transaction: Transaction) -> tuple[Approval, ...]:
-    return tuple(read_approval(transaction, row) for row in transaction.all("waiting_approvals"))
+def waiting(transaction: Transaction, by: str | None = None) -> tuple[Approval, ...]:
+    """Return what waits; `by`: only what this person may decide."""
+    found = tuple(read_approval(transaction, row) for row in transaction.all("waiting_approvals"))
+    return found if by is None else tuple(each for each in found if may_decide(transaction, each, by))
+
+
+def may_decide(transaction: Transaction, asked: Approval, by: str) -> bool:
+    decider = _decider(transaction, by, asked.group_id)
+    return rules.may_decide(asked.who, by, decider.role, decider.identities)
 
 
 def ended(transaction: Transaction, limit: int) -> tuple[Approval, ...]:

@@ -16,6 +16,7 @@ from protocol.message import InboundMessage, PendingFile
 from runtime.access import (
     CODE_ALPHABET,
     DIRECT_ONLY,
+    FOR_HEARD_GUESTS,
     LOCKED_OUT,
     NOT_BOUND,
     NOT_KNOWN,
@@ -34,6 +35,7 @@ from runtime.access import (
     normalize_code,
     wants_spent,
 )
+from runtime.commands.table import COMMANDS
 from runtime.store.records import (
     Asked,
     Binding,
@@ -251,6 +253,18 @@ def test_commands_are_for_those_whom_the_agent_answers() -> None:
     binding = replace(ON_MENTION, whom="persons", whom_names=("telegram:8",))
     for text, state in (("/stop", "refused"), ("/whoami", "command")):
         assert state_of(said(text, chat_kind="many"), facts("member", binding)) == state
+
+
+@pytest.mark.parametrize("text", [f"/{spec.name}" for spec in COMMANDS])
+def test_a_guest_who_is_answered_gives_few_commands(text: str) -> None:
+    """They may stop and see what they began; nothing that lasts is made at their word, and it goes to no model."""
+    binding = replace(ON_MENTION, whom="roles", whom_names=("guest",))
+    spec = next(spec for spec in COMMANDS if f"/{spec.name}" == text)
+    may = spec.least == "guest" or spec.name in FOR_HEARD_GUESTS
+    decision = decided(said(text, chat_kind="many"), facts("guest", binding))
+    assert isinstance(decision, Admission)
+    assert decision.state == ("command" if may else "refused")
+    assert decision.state == "command" or decision.notice
 
 
 def test_a_role_with_one_agent_counts_where_it_is_more() -> None:

@@ -188,3 +188,23 @@ async def test_a_no_in_one_chat_silences_no_other(there: TelegramHouse) -> None:
     for person in (BEN, CYD):
         await there.phone.type(f"{BOT} hi", chat=YARD, person=person)
     await wait_for_rows(there, "SELECT 1 FROM outbox WHERE chat LIKE '%-100%'", 2)
+
+
+async def test_what_waits_is_shown_to_who_decides(there: TelegramHouse) -> None:
+    """In a chat of many nobody reads what waits for a decision; in a direct chat only who may decide it does."""
+    await there.pair()
+    await there.let_ben_in()
+    there.twin.world.add_person(CYD, "Cyd")
+    await there.ask("bind", chat=f"telegram:{YARD}", group="main", kind="many")
+    await there.phone.type("my words", person=CYD)
+    code = code_in(await there.reads(CYD, "I do not know you yet"))
+    await there.phone.type("/approvals", person=BEN)
+    await there.reads(BEN, "Nothing waits for a decision.")
+    await there.phone.type(f"/approvals {code}", person=BEN)
+    await there.reads(BEN, "is not yours to see")
+    await there.phone.type(f"/approvals@{BOT[1:]}", chat=YARD)
+    await there.reads(YARD, "1 of yours to decide")
+    await there.phone.type(f"/approvals@{BOT[1:]} {code}", chat=YARD)
+    await there.reads(YARD, "works in a direct chat with me only")
+    await there.phone.type(f"/approvals {code}")
+    await there.reads(ADA, "Waits; owners may decide.")
