@@ -276,6 +276,49 @@ async def test_a_client_that_a_tool_registers_can_log_in(street: Street, way: st
     assert street.spilled(CLIENT_SECRET.encode()) == []
 
 
+async def test_a_registered_client_logs_in_elsewhere_where_a_grant_says_so(street: Street) -> None:
+    """The issuer of tokens is another host than the one that registered the tool: without a grant of the client's
+    secret for it that is an alarm, with one the real secret goes out there, and the tool gets placeholders."""
+    async with street.upstream("mcp.test") as registrar, street.upstream("auth.test") as issuer:
+        registrar.respond = say_json(
+            json.dumps({"client_id": "tool-1", "client_secret": CLIENT_SECRET, "redirect_uris": []}).encode()
+        )
+        issuer.respond = say_json(ISSUED.encode())
+        street.addresses["auth.test"] = ["127.0.0.1"]
+        as_json = [("content-type", "application/json")]
+        async with inside(street, "mcp.test", registrar) as client:
+            host = f"mcp.test:{registrar.port}"
+            registered = await client.ask(
+                "POST", "/register", host=host, headers=as_json, body=b'{"redirect_uris": ["http://localhost/cb"]}'
+            )
+            placeholder = json.loads(registered.body)["client_secret"]
+        pair = base64.b64encode(f"tool-1:{placeholder}".encode()).decode()
+        headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", f"Basic {pair}")]
+        place = f"host: auth.test, port: {issuer.port}, addresses: [127.0.0.1]"
+        answers = []
+        for terms in ("", ", methods: [POST], paths: [/token], secret: mcp-test-main-client, inject: basic"):
+            street.grants = f"- {{{place}{terms}}}"
+            await street.lease()
+            async with street.client() as knocking:
+                client = await knocking.tunnel("auth.test", issuer.port, street.ca)
+                answers.append(
+                    await client.ask(
+                        "POST",
+                        "/token",
+                        host=f"auth.test:{issuer.port}",
+                        headers=headers,
+                        body=b"grant_type=authorization_code&code=abc",
+                    )
+                )
+    assert answers[0].headers["x-nightyard"] == "tripwire"
+    assert answers[1].status == 200
+    assert FRESH.encode() not in answers[1].body
+    (sent,) = issuer.inbox
+    assert (
+        base64.b64decode(sent.header("authorization")[0].removeprefix("Basic ")).decode() == f"tool-1:{CLIENT_SECRET}"
+    )
+
+
 async def test_other_registrations_are_nobodys_business(street: Street) -> None:
     """A site's own sign-up has such a path too: what is no client's description goes out and comes back as it is."""
     async with street.upstream("site.test") as upstream:
