@@ -263,8 +263,8 @@ def test_a_guest_who_is_answered_gives_few_commands(text: str) -> None:
     may = spec.least == "guest" or spec.name in FOR_HEARD_GUESTS
     decision = decided(said(text, chat_kind="many"), facts("guest", binding))
     assert isinstance(decision, Admission)
-    assert decision.state == ("command" if may else "refused")
-    assert decision.state == "command" or decision.notice
+    assert decision.state is (MessageState.COMMAND if may else MessageState.REFUSED)
+    assert may or decision.notice
 
 
 def test_a_role_with_one_agent_counts_where_it_is_more() -> None:

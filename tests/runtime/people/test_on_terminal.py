@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,10 +56,10 @@ async def test_the_owner_can_be_told_before_any_terminal_was_opened(tmp_path: Pa
     """The terminal's own chat is there from the first start on: notices wait in it, and answers may go there."""
     async with asyncio.timeout(20), scripted_house(tmp_path) as opened:
         client = ControlClient(opened.home.control_socket)
-        while not (await client.request("bindings", {"chat": "terminal:main"}))["bindings"]:
-            continue
+        while not await opened.store.bindings():
+            await client.request("bindings", {})
         assert await opened.store.read(people_rows.owner_chats) == ("terminal:main",)
-        made = await client.request(
+        made: Any = await client.request(
             "schedule_add", {"group": "main", "text": "tidy", "when": "every day 08:00", "chat": "terminal:main"}
         )
         assert made["chat"] == "terminal:main"
