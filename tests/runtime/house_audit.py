@@ -197,7 +197,7 @@ def _check_answers(house: ModelHouse) -> None:
     for chat in CHATS:
         texts = [m.text for m in house.bench.channel.sent if m.chat == chat and m.text.startswith("answer")]
         numbers = [[int(word[1:]) for word in SAID.findall(text)] for text in texts]
-        answered.update(f"m{number}" for group in numbers for number in group)
+        answered.update(f"w{number}" for group in numbers for number in group)
         assert all(group == sorted(group) for group in numbers), f"out of order in {chat}: {texts}"
         flat = [group[0] for group in numbers if group]
         suspended = ask(

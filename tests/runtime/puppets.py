@@ -26,7 +26,7 @@ from tests.runtime.host_bench import AgentStopped, RecordingProxy, ScriptedAgent
 
 HOST_ABSENCE_S = 25.0
 """As long as a life may take to begin on a busy machine."""
-SAID = re.compile(r"\bm\d+\b")
+SAID = re.compile(r"\bw\d+\b")
 Order = Literal["reply", "fail", "step", "call", "spend", "ask0", "ask1"]
 
 

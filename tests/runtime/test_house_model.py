@@ -92,7 +92,7 @@ class Houses(RuleBasedStateMachine):
     async def people_type(self, draw: Callable[..., Any]) -> None:
         """Now and then in haste: the next thing happens while the house still works on this one."""
         for chat in draw(st.lists(chats, min_size=1, max_size=4)) if len(self.heard) < MAX_MESSAGES else ():
-            word = f"m{len(self.heard) + 1}"
+            word = f"w{len(self.heard) + 1}"
             self.heard[word] = chat
             self.events.append((word, chat, f"event-{word}"))
             await self.house.hear(word, chat, f"event-{word}")
