@@ -26,8 +26,9 @@ JOB_GROUPS = ("agent-0", "agent-1", "agent-2")
 TICK_GROUP, CAREFUL_GROUP, POOR_GROUP = "agent-3", "agent-4", "agent-5"
 POOR_CALLS = 4
 POOR_JOBS = 9
-AT_ONCE = 48
-"""Programs that wait at once, beside the poor ones: the host takes 64 connections."""
+AT_ONCE = 24
+"""Programs that wait at once, beside the poor ones: the host takes 64 connections, and one that was held still has not
+heard yet which of them have been given up."""
 BETWEEN_TICKS_S = 4.0
 MINUTE_S = 60
 AGAIN_S = 0.2
