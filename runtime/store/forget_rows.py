@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     for chat in names:
         told = (row["payload_id"] for row in transaction.all("told_in_chat", chat=chat))
         texts += _blank(transaction, told, names)
+    texts += _blank(transaction, _cards(transaction, keys, tasks), names)
     for key in keys:
         remove_person(transaction, key)
     for chat in names:
@@ -202,6 +204,13 @@ def _payloads_of_tasks(transaction: Transaction, tasks: Iterable[TaskId]) -> lis
     return list(dict.fromkeys(found))
 
 
+def _cards(transaction: Transaction, keys: Iterable[PersonKey], tasks: Iterable[TaskId]) -> list[int]:
+    """Return what others were shown, to decide on, of somebody or of their tasks."""
+    found = [row["payload_id"] for task in tasks for row in transaction.all("cards_of_task", task_id=task)]
+    found += [row["payload_id"] for key in keys for row in transaction.all("cards_about", person=key)]
+    return list(dict.fromkeys(found))
+
+
 def _drop_conversation(transaction: Transaction, tasks: Iterable[TaskId]) -> int:
     """Take the tasks' turns out of their conversations: a model is shown no turns without words."""
     count = 0
@@ -235,10 +244,11 @@ def _rename(transaction: Transaction, names: Mapping[str, str]) -> int:
     transaction.connection.execute("PRAGMA defer_foreign_keys = ON")
     changed = 0
     for table, columns in schema.texts.items():
-        for key, name in names.items():
+        for key in names:
             for shown in columns & SHOWN_NAMES:
                 schema.clear(table, shown, columns & PERSON_COLUMNS, key)
-            changed += sum(schema.replace(table, column, key, name) for column in columns)
+        changed += sum(schema.rename(table, column, names) for column in columns)
+    schema.rename("payloads", "body", names)
     return changed
 
 
@@ -278,12 +288,17 @@ class Schema:
         for each in by:
             self._connection.execute(f"UPDATE {table} SET {column} = '' WHERE {each} = ?", (key,))
 
-    def replace(self, table: str, column: str, key: str, name: str) -> int:
-        """Put a name in the place of a key: the whole value, after `person:`, or as one text of a JSON value."""
-        statement = f"""UPDATE {table} SET {column} = CASE
-            WHEN {column} = :key THEN :name
-            WHEN {column} = 'person:' || :key THEN 'person:' || :name
-            ELSE replace({column}, :quoted, :quoted_name) END
-            WHERE {column} = :key OR {column} = 'person:' || :key OR instr({column}, :quoted) > 0"""
-        values = {"key": key, "name": name, "quoted": _quoted(key), "quoted_name": _quoted(name)}
-        return self._connection.execute(statement, values).rowcount
+    def rename(self, table: str, column: str, names: Mapping[str, str]) -> int:
+        """Put names in the place of keys, wherever one stands as a whole: alone, in a longer key, in a sentence."""
+        spellings = {text: name for key, name in names.items() for text in (key, _quoted(key)[1:-1])}
+        longest_first = sorted(spellings, key=len, reverse=True)
+        pattern = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
+        self._connection.create_function(
+            "renamed", 1, lambda text: pattern.sub(lambda found: spellings[found[0]], text), deterministic=True
+        )
+        changed = 0
+        for text in spellings:
+            statement = f"""UPDATE {table} SET {column} = renamed({column})
+                WHERE instr({column}, :text) > 0 AND renamed({column}) <> {column}"""
+            changed += self._connection.execute(statement, {"text": text}).rowcount
+        return changed

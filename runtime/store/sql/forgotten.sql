@@ -81,3 +81,15 @@ UPDATE payloads SET body = :body, subject = :subject WHERE payload_id = :payload
 -- name: payloads_of_subject
 -- All texts of somebody.
 SELECT payload_id, subject, body FROM payloads WHERE subject = :subject;
+
+-- name: cards_of_task
+-- What people were shown to decide on of a task.
+SELECT o.payload_id FROM approvals AS a JOIN outbox AS o
+ON o.idempotency_key BETWEEN 'approval:' || a.approval_id || ':' AND 'approval:' || a.approval_id || ':~'
+WHERE a.task_id = :task_id;
+
+-- name: cards_about
+-- What people were shown to decide on about somebody, or in their words.
+SELECT o.payload_id FROM approvals AS a JOIN payloads AS p USING (payload_id) JOIN outbox AS o
+ON o.idempotency_key BETWEEN 'approval:' || a.approval_id || ':' AND 'approval:' || a.approval_id || ':~'
+WHERE p.subject = :person;

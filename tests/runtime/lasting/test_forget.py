@@ -6,6 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from protocol.ids import ChatKey, GroupId, PersonKey
 from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import ToolCall
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.records import NewApproval, Scope
 from runtime.delegation.records import DelegationRequest
 from runtime.lasting.forget import ForgetDesk
 from runtime.refusal import OperationRefused
-from runtime.store import delegation_rows, submission_rows
+from runtime.store import approval_rows, delegation_rows, submission_rows
 from runtime.store.blank import blank_body
 from runtime.store.records import Binding, MessageState
 from runtime.submission import NewSubmission
@@ -222,3 +225,41 @@ async def test_what_other_agents_were_asked_goes_too(bench: HostBench) -> None:
         receipt = await ForgetDesk(bench.home, store).forget(ANNA)
         assert receipt.tasks == 2
         assert found(bench.home.path, CANARY) == set()
+
+
+async def test_what_others_were_shown_to_decide_on_goes_too(bench: HostBench) -> None:
+    """Cards about their tasks stand in owners' chats, their key in longer keys and in sentences: all of it goes, and
+    another whose key begins with theirs keeps it."""
+    other = PersonKey(f"{ANNA}0")
+    for owner in (PersonKey("stage:olga"), other):
+        await bench.store.save_person(owner, "Olga", "owner", "cli")
+        inbound = said("hello", chat=f"{owner}-chat", person=owner)
+        update = await bench.store.store_raw(inbound.channel_id, inbound.event_id, b"raw")
+        assert update is not None
+        await bench.store.file_message(update.raw_id, inbound, state=MessageState.CONTEXT, group_id=MAIN)
+    approvals = Approvals(bench.store, wake_delivery=bool, zone_name=lambda: "UTC", files=lambda _: bench.home.path)
+    async with bench.host():
+        bench.room.scripts = [repeat]
+        await say(bench, CANARY, ANNA, "stage:anna-chat")
+        await bench.channel.texts(2)
+        await bench.idle()
+        task_id = bench.room.assignments[0].task.task_id
+        new = NewApproval(
+            kind="tool", group_id=MAIN, task_id=task_id, payload={"command": CANARY}, summary=f"{ANNA} asks"
+        )
+        asked = await approvals.ask(new)
+        await approvals.decide(asked.approval_id, other, is_yes=True, remember=Scope(word="exact", until="day"))
+        again = await approvals.ask(replace(new, summary="again"))
+        assert again.is_approved
+        assert await bench.store.read(approval_rows.chats_of, asked.approval_id)
+        await bench.store.put_outbound(
+            f"notice:{ANNA}:1", OutboundMessage(chat=ChatKey("stage:olga-chat"), text=f"`{ANNA}` is new; {other} knows")
+        )
+        await bench.idle()
+        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        assert found(bench.home.path, CANARY) == set()
+    with contextlib.closing(sqlite3.connect(bench.home.path / "store.db")) as connection:
+        bodies = [row[0] for row in connection.execute("SELECT body FROM payloads WHERE instr(body, 'is new') > 0")]
+        keys = [row[0] for row in connection.execute("SELECT idempotency_key FROM outbox")]
+    assert len(bodies) == 1 and f"{other} knows" in bodies[0] and f"`{ANNA}`" not in bodies[0]
+    assert not any(f":{ANNA}:" in key for key in keys)
