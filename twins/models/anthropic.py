@@ -47,7 +47,7 @@ def _check_thinking(content: Any, number: int, *, is_last: bool, body: dict[str,
     for index, block in enumerate(_blocks(content, "thinking")):
         if block["signature"] != _signature(block["thinking"]):
             raise ValueError(f"messages.{number}.content.{index}: Invalid `signature` in `thinking` block")
-    thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    thinks = body.get("thinking", {}).get("type") == "enabled"  # else the model decides whether it does
     if thinks and is_last and _blocks(content, "tool_use") and content[0]["type"] != "thinking":
         raise ValueError(
             f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
