@@ -1,0 +1,95 @@
+"""What the host's wiring goes by, made of settings and home: channels, containers, the agent image, the home's id."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from channels.channel import Channel
+from channels.registry import UnknownPlatform, build_channel
+from channels.terminal.channel import TerminalChannel
+from credproxy.admin_client.link import ProxyAdmin
+from protocol.ids import ChannelId
+from runtime.agent_link import LinkLimits
+from runtime.channel_house import MakeChannel
+from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
+from runtime.containers import ContainersSetup
+from runtime.home import Home
+
+ROOT = Path(__file__).resolve().parent.parent
+HEARTBEAT_S = 5.0
+HEARTBEATS_IN_SILENCE = 4
+"""At least so many signs of life are missed before an agent is taken for hung, however short the owner's patience."""
+MB = 1 << 20
+
+
+def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path) -> MakeChannel:
+    """Return how a channel of the settings is made; its token is fetched from the proxy at each connection. `kept`: a
+    folder in which each has a file of its own."""
+
+    def make(channel_id: ChannelId, settings: ChannelSettings) -> Channel:
+        platform = channel_platform(channel_id, settings)
+        if platform == TERMINAL:
+            if channel_id != TERMINAL:
+                raise ValueError("there is one terminal channel, and it is called `terminal`")
+            return terminal
+        secret = settings.secret
+        if secret is None:
+            raise ValueError(f"it names no secret; `nightyard channel add {platform}` stores a token and names it")
+        try:
+            fetch = _fetcher(proxy, secret, channel_id)
+            return build_channel(channel_id, platform, fetch, settings.url, kept / f"{channel_id}.json")
+        except UnknownPlatform as error:
+            raise ValueError(str(error)) from error
+
+    return make
+
+
+def _fetcher(proxy: ProxyAdmin, secret: str, channel_id: ChannelId) -> Callable[[], Awaitable[str]]:
+    return lambda: proxy.secret_fetch(secret, f"channel {channel_id}")
+
+
+def containers_setup(home: Home, settings: Settings) -> ContainersSetup:
+    """Return what the containers room goes by."""
+    limits = settings.containers
+    return ContainersSetup(
+        home=home,
+        home_id=home_id(home),
+        repository=ROOT,
+        image=agent_image(home),
+        link=LinkLimits(
+            heartbeat_s=min(HEARTBEAT_S, limits.silence_s / HEARTBEATS_IN_SILENCE),
+            silence_s=limits.silence_s,
+            host_absence_s=limits.host_absence_s,
+            file_bytes=settings.attachments_mb * MB,
+        ),
+        spare_idle_s=limits.spare_idle_s,
+        disk_bytes=limits.disk_mb * MB,
+        free_disk_floor_mb=limits.disk_floor_mb,
+        free_memory_floor_mb=limits.memory_floor_mb,
+    )
+
+
+def home_id(home: Home) -> str:
+    """Return the id that labels this home's containers, made at its first start."""
+    try:
+        return home.home_id_file.read_text("ascii").strip()
+    except FileNotFoundError:
+        made = base64.b32encode(os.urandom(5)).decode("ascii").lower()
+        home.home_id_file.write_text(f"{made}\n", "ascii")
+        return made
+
+
+def agent_image(home: Home) -> str:
+    """Return the image that `nightyard up` noted; without its note, the one that this checkout would make."""
+    try:
+        noted = (home.run / "image").read_text("ascii").strip()
+    except FileNotFoundError:
+        noted = ""
+    if noted:
+        return noted
+    from cli.image import image_reference  # late: it brings the whole engine client along
+
+    return image_reference(ROOT)
