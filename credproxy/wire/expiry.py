@@ -41,7 +41,9 @@ class Expiry:
         self._timer = None
         # The loop lets timers ring a tick of its clock early.
         now = max(self.loop.time(), self._rings_at)
-        for waiting in [waiting for waiting, deadline in self._deadlines.items() if deadline <= now]:
+        over = [waiting for waiting, deadline in self._deadlines.items() if deadline <= now]
+        over.sort(key=self._deadlines.__getitem__)  # a loop that was late meets several at once
+        for waiting in over:
             del self._deadlines[waiting]
             if isinstance(waiting, Limit):
                 waiting.expire()
