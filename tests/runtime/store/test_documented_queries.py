@@ -36,6 +36,7 @@ from runtime.store import (
     hold_rows,
     model_rows,
     schedule_rows,
+    send_rows,
     taint_rows,
     usage_rows,
 )
@@ -94,6 +95,8 @@ async def decisions(store: Store) -> None:
     elsewhere = OutboundMessage(chat=ChatKey("telegram:900"), text="x")
     (task, *_) = await store.running_tasks()
     assert await store.put_outbound("held", elsewhere, task.task_id)
+    send = partial(send_rows.send, kind="text", message=elsewhere, outbox_key="sent")
+    await store.write(send, task.task_id, MAIN, "call_s")
     await store.write(taint_rows.mark, task.task_id, "web", "example.org")
     await store.write(constraint_rows.add, MAIN, ConstraintSettings(host="mail.example.org"), "cli")
     await store.write(constraint_rows.set_mounts, {(MAIN, "notes")}, "file")
