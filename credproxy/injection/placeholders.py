@@ -11,6 +11,7 @@ import binascii
 import hmac
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from credproxy.injection.kinds import VALUE
@@ -21,6 +22,11 @@ from credproxy.wire.target import Target
 from protocol.ids import GroupId
 
 MIN_KEY_BYTES = 32
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_NO_BASE64 = bytes(
+    byte for byte in range(256) if not (chr(byte).isascii() and (chr(byte).isalnum() or byte in b"-_+/"))
+)
+"""Servers are lenient about a pair's base64: both alphabets, with or without its end, other signs between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +140,8 @@ def searched_texts(target: Target, headers: Headers, body: bytes | None = None) 
     yield b"\n".join([value for _name, value in headers])
     for name, value in headers:
         if name in (b"authorization", b"proxy-authorization") and value[:6].lower() == b"basic ":
-            try:
-                yield base64.b64decode(value[6:].strip(), validate=True)
-            except binascii.Error:
-                continue
+            pair = value[6:].translate(_STANDARD, _NO_BASE64)
+            with suppress(binascii.Error):  # of a length that no bytes make
+                yield base64.b64decode(pair + b"=" * (-len(pair) % 4))
     if body:
         yield body

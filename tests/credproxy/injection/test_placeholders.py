@@ -117,6 +117,12 @@ WAYS = {
     "basic": lambda text: searched_texts(
         target("/"), [(b"authorization", b"basic " + base64.b64encode(b"user:" + text))]
     ),
+    "basic without its end": lambda text: searched_texts(
+        target("/"), [(b"authorization", b"Basic  " + base64.b64encode(b"user:" + text + b"~").rstrip(b"="))]
+    ),
+    "basic for URLs, with spaces": lambda text: searched_texts(
+        target("/"), [(b"authorization", b"Basic " + b" ".join((base64.urlsafe_b64encode(b"~~?>:" + text), b" \t=")))]
+    ),
     "path": lambda text: searched_texts(target("/bot" + text.decode() + "/x"), []),
     "query": lambda text: searched_texts(target("/?q=" + text.decode().replace(":", "%3A")), []),
     "body": lambda text: searched_texts(target("/"), [], b'{"a": "' + text + b'"}'),
