@@ -151,9 +151,14 @@ def _requests(street: Street, targets: Sequence[Target]) -> list[Metric]:
     def found(key: str) -> float:
         return _find(metrics, key)
 
+    def beyond_ms(name: str) -> float:
+        """Return what a request takes longer than through a proxy that only copies."""
+        return 1000 / found(f"requests_c1_{name}") - 1000 / found("requests_c1_tunnel")
+
     rate = found("requests_c1_nightyard") / found("requests_c1_mitmdump")
     added = [("p50", ADDED_P50_MS, MITM_ADDED_P50_MS), ("p99", ADDED_P99_MS, MITM_ADDED_P99_MS)]
     metrics.append(_at_least("requests_c1_over_mitmdump", rate, "x", 4.5))
+    metrics.append(figure("requests_c1_beyond_tunnel", beyond_ms("mitmdump") / beyond_ms("nightyard"), "x"))
     for name, limit_ms, reference_ms in added:
         bare = found(f"{name}_c1_direct")
         metrics.append(
