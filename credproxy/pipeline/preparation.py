@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from credproxy.approvals.approvals import MAX_BODY_BYTES as MAX_HELD_BODY_BYTES
 from credproxy.approvals.held import Approved, HeldRequest
@@ -44,8 +43,7 @@ _HEADER_KINDS = (Bearer, SetHeader)
 """The commonest, of which it is known that they need no body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A request as it may go out, but for the credential."""
 
     headers: Headers

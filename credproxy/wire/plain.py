@@ -9,7 +9,7 @@ streams of events are, is read here as long as its chunks are bare: extensions a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from credproxy.wire.heads import MAX_HEAD_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS, Headers
 
@@ -27,8 +27,9 @@ _LAST_CHUNK = re.compile(rb"0{1,8}\r\n\r\n")
 _LAST_CHUNK_BEGUN = re.compile(rb"0{1,8}\r\n\r?")
 
 
-@dataclass(frozen=True, slots=True)
-class PlainRequest:
+class PlainRequest(NamedTuple):
+    """As all that is made for each request here: a frozen dataclass takes four times as long to make."""
+
     method: str
     target: str
     host: str
@@ -37,8 +38,7 @@ class PlainRequest:
     body_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """A response's head, whoever read it."""
 
     status: int
@@ -63,8 +63,13 @@ def read_plain_request(head: bytes) -> PlainRequest | None:
     headers = _read_headers(found[3]) if found is not None else None
     if found is None or headers is None:
         return None
-    hosts = [value for name, value in headers if name == b"host"]
-    lengths = [value for name, value in headers if name == b"content-length"]
+    hosts: list[bytes] = []
+    lengths: list[bytes] = []
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"content-length":
+            lengths.append(value)
     length = _read_length(lengths) if lengths else 0
     if len(hosts) != 1 or length is None:
         return None

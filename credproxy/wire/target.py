@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Scheme = Literal["http", "https"]
 DEFAULT_PORTS: dict[Scheme, int] = {"http": 80, "https": 443}
@@ -50,8 +50,7 @@ class Authority:
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestPath:
+class RequestPath(NamedTuple):
     path: str
     """Canonical: begins with `/`, no dot segments, percent signs only where needed, in upper case."""
     query: str | None
