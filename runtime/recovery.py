@@ -7,14 +7,21 @@ carried out; the dispatcher takes up the tasks; the containers' reaper removes w
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
+from runtime.retry import MAX_RETRY_AFTER_S
+from runtime.store.outbox_rows import follow_the_clock
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
 
+LONGEST_WAIT = timedelta(seconds=MAX_RETRY_AFTER_S + 1)
+"""No delivery is put off for longer at once."""
+
 
 async def recover(store: Store) -> None:
     """Put deliveries back that were under way, and log what there is to go on with."""
+    await store.write(follow_the_clock, LONGEST_WAIT)
     cut_off = await store.recover_outbox()
     for row in cut_off:
         extra = {"action": "delivery_repeated", "outbox_id": row.outbox_id, "channel_id": row.channel_id}

@@ -14,7 +14,7 @@ from protocol.ids import ChannelId, PlatformMessageId, TaskId
 from protocol.message import OutboundMessage, Receipt
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction, time_of, time_text
-from runtime.store.journal_rows import append
+from runtime.store.journal_rows import append, journal_tail
 from runtime.store.payload_text import from_text, to_text
 from runtime.store.records import OutboxRow
 
@@ -106,6 +106,18 @@ def bring_forward(transaction: Transaction, by: timedelta) -> None:
     for row in transaction.all("waiting_outbox", now=transaction.now_text()):
         next_try_at = time_text(time_of(row["next_try_at"]) - by)
         transaction.run("move_outbox", outbox_id=row["outbox_id"], next_try_at=next_try_at)
+
+
+def follow_the_clock(transaction: Transaction, longest: timedelta) -> None:
+    """Have nothing wait for an hour that comes twice: a clock that shows an earlier time than the journal's last entry
+    was set back since. For a start, before anything is written. What would wait for more than `longest` even then is
+    due now: no wait is that long."""
+    now, last = transaction.now(), journal_tail(transaction, 1)
+    if last and (set_back := time_of(last[-1].at) - now) > timedelta(0):
+        bring_forward(transaction, set_back)
+    for row in transaction.all("waiting_outbox", now=transaction.now_text()):
+        if time_of(row["next_try_at"]) > now + longest:
+            transaction.run("move_outbox", outbox_id=row["outbox_id"], next_try_at=time_text(now))
 
 
 def outbox_dead(transaction: Transaction, outbox_id: int, reason: str) -> None:

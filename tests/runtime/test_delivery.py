@@ -14,6 +14,7 @@ from channels.channel import Channel, DeliveryFailed, Inbox
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime.delivery import Delivery, upload_s
+from runtime.recovery import recover
 from runtime.store.records import Binding
 from runtime.store.store import Store, open_store
 
@@ -135,6 +136,43 @@ async def test_a_clock_that_is_set_back_puts_no_delivery_off(tmp_path: Path) -> 
         ahead[0] = timedelta(0)
         running.delivery.wake()
         assert await platform.until(1) == ["one"]
+
+
+@pytest.mark.parametrize("set_back", [timedelta(minutes=20), timedelta(days=40)])
+async def test_a_clock_that_is_set_back_over_a_restart_puts_no_delivery_off(
+    tmp_path: Path, set_back: timedelta
+) -> None:
+    """The next host sees by the journal that the hour comes twice, and sends when the wait is over."""
+    platform = Platform("p")
+    platform.faults = {"one": [DeliveryFailed("not now", permanent=False)]}
+    async with open_store(tmp_path, clock=lambda: datetime.now(UTC) + set_back) as store:
+        async with Running(store, clock=lambda: datetime.now(UTC) + set_back) as running:
+            running.channels[platform.channel_id] = platform
+            await running.put("one")
+            async with asyncio.timeout(5):
+                while platform.faults["one"] or not await store.next_outbox_at():
+                    await running.delivery.settled()
+        platform.faults = {"one": [DeliveryFailed("not now", retry_after_s=3000.0)]}
+    async with open_store(tmp_path) as store:
+        await recover(store)
+        async with Running(store) as running:
+            running.channels[platform.channel_id] = platform
+            async with asyncio.timeout(5):
+                while platform.faults["one"]:
+                    await running.delivery.settled()
+        due_at = await store.next_outbox_at()
+        await recover(store)
+        assert await store.next_outbox_at() == due_at, "what a platform asked for is kept where no clock was set"
+
+
+async def test_no_delivery_waits_for_longer_than_any_may(store: Store) -> None:
+    """Whatever became of the clock that a due time was made by."""
+    await store.put_outbound("key", OutboundMessage(chat=ChatKey("p:1"), text="one"))
+    (row,) = await store.claim_outbox(1)
+    await store.outbox_failed(row.outbox_id, "not now", datetime.now(UTC) + timedelta(days=3))
+    await recover(store)
+    due_at = await store.next_outbox_at()
+    assert due_at is not None and due_at <= datetime.now(UTC)
 
 
 async def test_a_platform_that_does_not_answer_is_a_failure(store: Store) -> None:
