@@ -19,7 +19,7 @@ from tests.chaos.door_host import GROUPS
 from tests.chaos.oracle import MESSAGE_ID, Tally, count_chat
 from tests.chaos.people import FIRST_PERSON, TelegramPeople, wait_until
 from tests.chaos.records import is_settled, record_of
-from tests.chaos.weather import EVERYWHERE, Sky
+from tests.chaos.weather import EVERYWHERE, Sky, store_locked
 from twins.telegram.server import TelegramTwin
 
 CHATS = 50
@@ -161,6 +161,21 @@ async def check_doors(doors: Doors, messages: int) -> Tally:
         await doors.type_all(messages)
         raging.cancel()
         await asyncio.wait([raging])
+        await doors.settle()
+        alive.cancel()
+        await asyncio.wait([alive])
+    return doors.count()
+
+
+async def check_locked(doors: Doors, times: int) -> Tally:
+    """Have everybody talk while the store is locked so often; return the count."""
+    async with asyncio.TaskGroup() as parts:
+        alive = parts.create_task(doors.keep_alive())
+        for time in range(times):
+            for person in range(CHATS):
+                await doors.people.type(person, f"id-{person}-{time}", "say")
+            await store_locked(doors)
+            doors.came["store locked"] += 1
         await doors.settle()
         alive.cancel()
         await asyncio.wait([alive])

@@ -9,13 +9,14 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.doors import CHATS, check_doors, open_doors
+from tests.chaos.doors import CHATS, check_doors, check_locked, open_doors
 from tests.chaos.judge import Judge
 from tests.chaos.killers import rage
 from tests.chaos.weather import can_compile, sky, small_disk
 from tests.chaos.world import World, open_world
 
 CI_SEED, CI_MESSAGES = 171, 2_500
+LOCKED_SEED, LOCKED_TIMES = 181, 2
 LONG_SEED = int(os.environ.get("NIGHTYARD_DOORS_SEED", "5000"))
 LONG_MESSAGES = int(os.environ.get("NIGHTYARD_DOORS_MESSAGES", "100000"))
 """The long mode can be run in pieces: other seeds, each with a part of the messages."""
@@ -53,6 +54,17 @@ async def check(seed: int, messages: int, disk_mb: int, judge: Judge) -> None:
 async def test_many_messages_pass_the_doors_once_and_in_order(needed: None, judge: Judge) -> None:
     """A host without containers is killed, and has its disk, store, clock and network taken, while 50 chats talk."""
     await check(CI_SEED, CI_MESSAGES, CI_DISK_MB, judge)
+
+
+async def test_a_store_that_stays_locked_is_waited_for_at_every_door(needed: None, judge: Judge) -> None:
+    """Another program writes into the store for longer than the store's own patience, while updates come in, tasks end
+    and answers are delivered: the host lives on, and all have their answer."""
+    with sky() as own_sky, small_disk(CI_DISK_MB) as disk:
+        async with open_doors(LOCKED_SEED, own_sky, disk) as doors:
+            tally = await check_locked(doors, LOCKED_TIMES)
+            judge.tell(f"locked doors, seed {LOCKED_SEED}: {tally.line()}")
+            assert not tally.faults, tally.faults
+            assert not tally.kills["ended by itself"], "the host ended by itself"
 
 
 @pytest.mark.long
