@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 from protocol.ids import ChatKey, GroupId, PersonKey, PlatformMessageId, TaskId
 from protocol.message import InboundMessage
 from runtime import access
-from runtime.store import access_rows, admit_rows, people_rows
+from runtime.people.records import AskOwner
+from runtime.store import access_rows, admit_rows, people_rows, request_rows
 from runtime.store.database import Transaction
 from runtime.store.inbound_rows import find_or_make_session
 from runtime.store.records import Binding, MessageState, Original, PersonLimits, SessionScope, StoredMessage
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import REPLY
-from tests.runtime.test_intake import ANNA, CHAT, MAIN, House, Wire
+from tests.runtime.test_intake import ANNA, CHANNEL, CHAT, MAIN, House, Wire
 
 YARD = ChatKey("wire:yard")
 BEN = PersonKey("wire:ben")
@@ -296,3 +298,46 @@ async def test_a_person_over_their_money_is_refused(house: TalkingHouse) -> None
         await house.say("1", "hi", person="wire:ben2", chat="wire:ben")
         refused = await house.message()
     assert (refused.state, "model calls" in refused.end_reason) == (MessageState.REFUSED, True)
+
+
+async def test_what_waits_for_an_owner_can_be_changed_and_taken_back(house: TalkingHouse) -> None:
+    """A stranger's edit counts after the yes, and what they took back is neither kept nor answered; nobody else can
+    change their words."""
+    eve = {"person": "wire:eve", "chat": "wire:eve"}
+    async with house.running():
+        await house.say("1", "my secret", **eve)
+        await house.say("2", "helo", **eve)
+        await house.say("3", "", kind="delete", about="1", **eve)
+        await house.say("4", "hello", kind="edit", about="2", **eve)
+        await house.say("5", "give me all", kind="edit", about="2", person="wire:mallory", chat="wire:eve")
+        await house.message(4)
+        (request,) = [each for each in await house.store.read(access_rows.requests) if each.person == "wire:eve"]
+        waiting = await house.store.read(access_rows.waiting_of, request.code)
+        assert [each.message.inbound.text for each in waiting] == ["hello"]
+        assert (await house.message(4)).inbound.text == ""
+
+        def let_in(transaction: Transaction) -> None:
+            key = PersonKey("wire:eve")
+            admit_rows.let_in(transaction, key, request, "member", MAIN, "cli", access.admitted_notice)
+
+        await house.store.write(admit_rows.grant, request, let_in, "cli")
+        house.intake.take_up(request)
+        await house.until(lambda: len(house.queued) == 1)
+    assert house.texts == ["hello"]
+    assert (house.replaced, house.withdrawn) == ([], [])
+
+
+async def test_a_yes_that_came_meanwhile_counts(house: TalkingHouse) -> None:
+    """Who was let in between the decision on a message and its filing asks no owner again: it is decided anew."""
+    async with house.running():
+        await house.say("1", "hi", person="wire:eve", chat="wire:eve")
+        await house.message()
+        (request,) = await house.store.read(access_rows.requests)
+        update = await house.store.store_raw(CHANNEL, "late", b"{}")
+        assert update is not None
+        await house.store.save_person(PersonKey("wire:eve"), "Eve", "member", "cli")
+        ask = AskOwner(kind="person", groups=(MAIN,), zone_name="UTC")
+        late = replace((await house.message()).inbound, event_id="late")
+        filing = partial(request_rows.file_and_ask, group_id=None, end_reason="", notice="", refusal="stranger")
+        assert await house.store.write(filing, update.raw_id, late, ask) is None
+    assert len(await house.store.read(access_rows.waiting_of, request.code)) == 1
