@@ -479,7 +479,7 @@ async def test_a_stranger_cannot_fill_the_disk(house: House) -> None:
         for number in range(access_rows.MAX_WAITING_MESSAGES + 1):
             await house.say(str(number), "x" * 1_000_000, person="wire:eve")
         await house.message(access_rows.MAX_WAITING_MESSAGES)
-        messages = [await house.message(number) for number in range(access_rows.MAX_WAITING_MESSAGES + 1)]
+        messages = await house.store.recent_messages(100)
     ends = [message.inbound.text[-40:].partition("[")[2] for message in messages]
     assert ends == [*20 * ["cut here: 992000 more characters]"], "cut here: 999000 more characters]"]
     assert await house.store.pending_raws([CHANNEL]) == ()
