@@ -362,11 +362,10 @@ async def main(folder):
     async with open_scene(folder) as scene:
         async with scene.inside() as client:
             assert (await client.ask("GET", "/x", host=scene.host)).status == 200
-        filler = (folder / "filler").open("wb")
+        filler = (folder / "filler").open("wb", buffering=0)
         try:
             while True:
                 filler.write(bytes(65536))
-                filler.flush()
         except OSError:
             pass
         codes = []
