@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.approvals.approvals import Approvals
+from runtime.commands.chats import chat_handlers
 from runtime.commands.people import people_handlers
 from runtime.control.people import people_verbs
 from runtime.host_state import HostState
@@ -39,6 +40,6 @@ def people_room(
     state.when_reloaded(terminal.wake)
     return Room(
         verbs=people_verbs(people, chats, destinations),
-        handlers=people_handlers(people, chats),
+        handlers={**people_handlers(people), **chat_handlers(people, chats)},
         parts=(terminal.run,),
     )
