@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -50,10 +51,11 @@ class Recipe:
     suite: str
     sources: tuple[str, ...]
     apt_options: tuple[str, ...]
+    packages: tuple[str, ...] = PACKAGES
 
     @property
     def reference(self) -> str:
-        inputs = (RECIPE, *PACKAGES, *LEFT_OUT, self.suite, *self.sources, *self.apt_options)
+        inputs = (RECIPE, *self.packages, *LEFT_OUT, self.suite, *self.sources, *self.apt_options)
         digest = hashlib.sha256("\0".join(inputs).encode()).hexdigest()
         return f"{REPOSITORY}:{digest[:16]}"
 
@@ -88,8 +90,16 @@ def pull_base(client: docker.DockerClient, progress: Progress, answers_s: int = 
     return USUAL if has_image(client, USUAL) else None
 
 
-def make_base(client: docker.DockerClient, progress: Progress, machine: Machine | None = None) -> str:
-    """Return our own base, made from the machine's apt sources unless it is there; raise SetupFailed."""
+def make_base(
+    client: docker.DockerClient,
+    progress: Progress,
+    machine: Machine | None = None,
+    packages: Sequence[str] = PACKAGES,
+) -> str:
+    """Return our own base, made from the machine's apt sources unless it is there; raise SetupFailed.
+
+    Other `packages` make another image, under a reference of its own.
+    """
     machine = machine or Machine()
     if find_program("apt-get") is None:
         why = "no registry answers, and this system has no apt to make one from"
@@ -101,6 +111,7 @@ def make_base(client: docker.DockerClient, progress: Progress, machine: Machine 
         recipe = read_recipe(machine)
     if recipe is None:
         raise SetupFailed("no base image", "apt knows no Debian or Ubuntu source", f"docker pull {USUAL}")
+    recipe = replace(recipe, packages=tuple(packages))
     if has_image(client, recipe.reference):
         return recipe.reference
     maker = next((name for name in ("mmdebstrap", "debootstrap") if find_program(name)), None)
@@ -181,7 +192,7 @@ def _run_mmdebstrap(machine: Machine, recipe: Recipe, archive: IO[bytes], progre
         f"TMPDIR={SPACE}",
         "mmdebstrap",
         "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(recipe.packages)}",
         *(f"--aptopt={option}" for option in recipe.apt_options),
         *excludes,
         *keep,
@@ -222,7 +233,7 @@ def _run_debootstrap(machine: Machine, recipe: Recipe, archive: IO[bytes], progr
         make = [
             "debootstrap",
             "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
+            f"--include={','.join(recipe.packages)}",
             f"--components={','.join(components)}",
         ]
         left_out = [f"--exclude=./usr/share/{name}/*" for name in LEFT_OUT]

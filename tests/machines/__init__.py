@@ -1,0 +1,1 @@
+"""Whole machines, booted for a test."""
