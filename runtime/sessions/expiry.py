@@ -23,13 +23,16 @@ class Ends:
     idle: tuple[CurrentSession, ...]
     daily: tuple[CurrentSession, ...]
     next_at: datetime | None
-    """None: nothing will, as things stand."""
+    """When to look again: a conversation that begins right after this look ends no sooner. None: there is no policy."""
 
 
 def decide_ends(sessions: Iterable[CurrentSession], settings: SessionSettings, now: datetime, zone: tzinfo) -> Ends:
     """Return what ends now."""
     last_daily = daily_before(settings.daily_at, now, zone) if settings.daily_at else None
-    idle, daily, next_at = [], [], []
+    idle, daily = [], []
+    next_at = [] if settings.idle_hours is None else [now + timedelta(hours=settings.idle_hours)]
+    if settings.daily_at:
+        next_at.append(daily_after(settings.daily_at, now, zone))
     for session in sessions:
         used_at = datetime.fromisoformat(session.used_at)
         if last_daily is not None and used_at < last_daily:
@@ -41,8 +44,6 @@ def decide_ends(sessions: Iterable[CurrentSession], settings: SessionSettings, n
                 idle.append(session)
                 continue
             next_at.append(ends_at)
-        if settings.daily_at:
-            next_at.append(daily_after(settings.daily_at, now, zone))
     return Ends(idle=tuple(idle), daily=tuple(daily), next_at=min(next_at, default=None))
 
 

@@ -43,14 +43,12 @@ class SessionKeeper:
             if next_at is not None:
                 left_s = (next_at - datetime.now(UTC)).total_seconds()
                 pause_s = min(max(left_s, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
-            elif self._has_policy:
-                pause_s = LONGEST_SLEEP_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._awake.wait()
 
     async def end_due(self, now: datetime) -> datetime | None:
-        """End what is due at a time; return when to look again, None if nothing will be due as things stand."""
+        """End what is due at a time; return when to look again, None if no group has a policy."""
         zone = zone_of(self._around.settings.settings.time_zone)
         next_at = []
         for group in self._around.groups.ready.values():
@@ -67,8 +65,3 @@ class SessionKeeper:
             if ends.next_at is not None:
                 next_at.append(ends.next_at)
         return min(next_at, default=None)
-
-    @property
-    def _has_policy(self) -> bool:
-        groups = self._around.groups.ready.values()
-        return any(group.session.idle_hours is not None or group.session.daily_at for group in groups)

@@ -37,6 +37,12 @@ def test_idle_ones_end_and_the_next_is_known() -> None:
     assert ends.next_at == NOW + timedelta(hours=1)
 
 
+def test_what_begins_after_a_look_ends_in_time() -> None:
+    """Where nobody talks yet, the next look is no later than the end of a conversation that begins just now."""
+    assert decide_ends([], SessionSettings(idle_hours=0.1), NOW, UTC).next_at == NOW + timedelta(minutes=6)
+    assert decide_ends([], SessionSettings(daily_at="12:30"), NOW, UTC).next_at == NOW + timedelta(minutes=30)
+
+
 def test_daily_ones_end_at_the_time_of_the_zone() -> None:
     """What was used before the last 04:00 of Berlin's clocks ends; what was used since stays until the next."""
     ends = decide_ends([used(11), used(9)], SessionSettings(daily_at="04:00"), NOW, BERLIN)
