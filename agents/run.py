@@ -30,7 +30,7 @@ from agents.warm_up import warm_up
 from protocol.codec import ShapeError, from_json
 from protocol.frames import FrameError
 from protocol.link import Ack, AgentCard, Assignment, SkillCard, Stop
-from protocol.task import TaskResult, TaskStatus
+from protocol.task import ModelRoute, TaskResult, TaskStatus
 
 LAST_FRAMES_NAME = "last.frames"
 _CALM_S = 0.2
@@ -117,7 +117,7 @@ class _Life:
         toolbox = self._toolbox(
             assignment.skills,
             assignment.delegates,
-            assignment.model.sees,
+            assignment.model,
             assignment.destinations,
             assignment.without,
         )
@@ -127,7 +127,7 @@ class _Life:
         self,
         skills: Sequence[SkillCard],
         delegates: Sequence[AgentCard] = (),
-        sees: Sequence[str] = (),
+        model: ModelRoute | None = None,
         destinations: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> Toolbox:
@@ -138,7 +138,7 @@ class _Life:
             refusals=self._refusals,
             skill_names=frozenset(card.name for card in skills),
             delegates=delegates,
-            sees=sees,
+            model=model,
             destinations=destinations,
             without=without,
         )

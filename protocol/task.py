@@ -116,6 +116,8 @@ class ModelRoute(Record):
     """How it is asked to think first: `budget`: by tokens; `adaptive`: it decides, guided by an effort; `effort`."""
     effort: Literal["", "low", "medium", "high"] = ""
     """How hard it should think; empty: as the provider does by itself."""
+    patches: bool = False
+    """Whether it is trained to change files by patches (`agents/patch.py`)."""
 
     @property
     def full_name(self) -> str:

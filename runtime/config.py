@@ -234,6 +234,7 @@ def resolve_model(model: str, routes: Mapping[str, RouteSettings]) -> ModelRoute
         context_tokens=facts.context_tokens,
         sees=facts.sees,
         thinks=facts.thinks,
+        patches=facts.patches,
     )
 
 

@@ -7,7 +7,7 @@ it is listed with its problems and answers with them, and the others run. grants
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -135,6 +135,8 @@ class Group:
     review: ReviewSettings = field(default_factory=ReviewSettings)
     constraints: tuple[Constraint, ...] = ()
     """Those of group.yaml; more may have been added in chats (`approvals/constraints.py`)."""
+    has_grants: bool = False
+    """Whether grants.yaml grants anything, as far as its lines show: what it says is the proxy's to read."""
     without_tools: tuple[str, ...] = ()
     """The tools that its agents do not have."""
 
@@ -317,7 +319,15 @@ def load_group(fork: Path, group_id: GroupId, settings: Settings) -> tuple[Group
     for broken in load_skills(fork, [name for name in group.skills if name in skills])[1]:
         file = f"skills/{broken.name}/SKILL.md"
         problems.append(ConfigProblem(file=file, line=1, key="", message=broken.message))
-    return group, (*problems, *more)
+    return replace(group, has_grants=_grants_something(folder / "grants.yaml")), (*problems, *more)
+
+
+def _grants_something(path: Path) -> bool:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(line.lstrip().startswith("-") for line in lines)
 
 
 def _delegate_problems(group: Group, names: Collection[str]) -> list[ConfigProblem]:

@@ -23,6 +23,8 @@ class ModelFacts:
     """`image`, `pdf`."""
     thinks: Literal["never", "budget", "adaptive", "effort"] = "never"
     """As in `protocol.task.ModelRoute`."""
+    patches: bool = False
+    """The same."""
 
 
 UNKNOWN = ModelFacts(context_tokens=32_768)
@@ -44,14 +46,14 @@ FACTS: Mapping[str, ModelFacts] = {
     "claude-opus-4-8": _ADAPTIVE,
     "claude-sonnet-4-6": _ADAPTIVE,
     # https://platform.openai.com/docs/models
-    "gpt-6": ModelFacts(context_tokens=400_000, sees=BOTH, thinks="effort"),
-    "gpt-5": ModelFacts(context_tokens=400_000, sees=BOTH, thinks="effort"),
-    "gpt-5.1": ModelFacts(context_tokens=400_000, sees=BOTH, thinks="effort"),
-    "gpt-4.1": ModelFacts(context_tokens=1_000_000, sees=BOTH),
-    "gpt-4o": ModelFacts(context_tokens=128_000, sees=BOTH),
-    "o3": ModelFacts(context_tokens=200_000, sees=BOTH, thinks="effort"),
-    "o4-mini": ModelFacts(context_tokens=200_000, sees=BOTH, thinks="effort"),
-    "gpt-oss": ModelFacts(context_tokens=131_072, thinks="effort"),
+    "gpt-6": ModelFacts(context_tokens=400_000, sees=BOTH, thinks="effort", patches=True),
+    "gpt-5": ModelFacts(context_tokens=400_000, sees=BOTH, thinks="effort", patches=True),
+    "gpt-5.1": ModelFacts(context_tokens=400_000, sees=BOTH, thinks="effort", patches=True),
+    "gpt-4.1": ModelFacts(context_tokens=1_000_000, sees=BOTH, patches=True),
+    "gpt-4o": ModelFacts(context_tokens=128_000, sees=BOTH, patches=True),
+    "o3": ModelFacts(context_tokens=200_000, sees=BOTH, thinks="effort", patches=True),
+    "o4-mini": ModelFacts(context_tokens=200_000, sees=BOTH, thinks="effort", patches=True),
+    "gpt-oss": ModelFacts(context_tokens=131_072, thinks="effort", patches=True),
     # Of others, as their makers publish them; a local server may be set to less.
     "gemini-2.5": ModelFacts(context_tokens=1_000_000, sees=BOTH, thinks="effort"),
     "deepseek-chat": ModelFacts(context_tokens=128_000),

@@ -208,6 +208,7 @@ class TaskDesk:
             group.without_tools,
             chat=chat,
             has_destinations=bool(self.destinations(group.group_id)),
+            has_grants=group.has_grants,
             can=[tool for tool, is_there in can.items() if is_there],
         )
 

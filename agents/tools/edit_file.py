@@ -14,8 +14,8 @@ _MAX_FILE_BYTES = 8 << 20
 class EditFile:
     card = ToolCard(
         name="edit_file",
-        description="Replace a passage that occurs exactly once in a file.",
-        schema=object_schema({"path": "string", "old": "string: exact, white space included", "new": "string"}),
+        description="Replace a passage that occurs once in a file.",
+        schema=object_schema({"path": "string", "old": "string: exact", "new": "string"}),
     )
 
     def run(self, arguments: Arguments, context: ToolContext) -> str:

@@ -54,7 +54,7 @@ def edit_message() -> HostTool:
 
 
 def react() -> HostTool:
-    schema = object_schema({"message": "string: ref", "emoji": "string: empty takes yours away"})
+    schema = object_schema({"message": "string: ref", "emoji": "string: empty: none"})
     return HostTool("react", "react", "Put an emoji under a message.", schema)
 
 
@@ -63,7 +63,7 @@ def schedule(destinations: Sequence[str]) -> HostTool:
         "when": "string: every weekday 08:00, in 20 min, on 2026-12-01 09:00, cron 0 8 * * 1",
         "text": "string: what to do",
         **to_property(destinations),
-        "pre_check": "string: shell script; exit 78 skips",
+        "pre_check": "string: script; exit 78 skips",
         "schedule": "integer",
     }
     schema = object_schema({"action": "string: create, list, history, pause, resume, run, cancel"}, optional)

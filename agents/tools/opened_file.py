@@ -74,6 +74,23 @@ def write_whole(places: Places, path: str, data: bytes) -> None:
         os.close(folder)
 
 
+def remove_file(places: Places, path: str) -> None:
+    """Remove a file."""
+    target = full_path(places, path)
+    parent, name = os.path.split(target)
+    try:
+        folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ToolError(f"{path}: {_plain(error)}") from error
+    try:
+        _check_inside(folder, path, places.tool_folders)
+        os.unlink(name, dir_fd=folder)
+    except OSError as error:
+        raise ToolError(f"{path}: {_plain(error)}") from error
+    finally:
+        os.close(folder)
+
+
 def _replace_in(folder: int, name: str, data: bytes) -> None:
     try:
         mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)

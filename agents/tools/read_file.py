@@ -19,7 +19,7 @@ class ReadFile:
 
     card = ToolCard(
         name="read_file",
-        description="Read a text file (paths are relative to /workspace).",
+        description="Read a text file.",
         schema=object_schema(
             {"path": "string"}, {"first_line": "integer: from 1", "lines": f"integer: at most {_MAX_LINES}"}
         ),

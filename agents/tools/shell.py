@@ -30,7 +30,7 @@ _READS_AFTER_END = 64
 class Shell:
     card = ToolCard(
         name="shell",
-        description="Run a bash command in /workspace and return its output.",
+        description="Run a bash command. Paths begin in /workspace.",
         schema=object_schema({"command": "string"}, {"timeout_s": f"integer: default {DEFAULT_TIMEOUT_S}"}),
     )
 

@@ -13,7 +13,7 @@ class SubAgent:
 
     card = ToolCard(
         name=SUB_AGENT,
-        description="Have a copy of you do a task; it knows only these words and gives back its last message.",
+        description="Have a copy of you do a task; it knows these words alone.",
         schema=object_schema({"task": "string"}),
     )
 

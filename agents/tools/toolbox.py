@@ -12,6 +12,7 @@ from agents.refusals import Refusals
 from agents.tools import host_tools
 from agents.tools.edit_file import EditFile
 from agents.tools.read_file import ReadFile
+from agents.tools.search import Glob, Grep
 from agents.tools.send_file import SendFile
 from agents.tools.shell import Shell
 from agents.tools.skill import OpenSkill
@@ -19,6 +20,7 @@ from agents.tools.sub_agent import SubAgent
 from agents.tools.tool import Arguments, Tool, ToolContext, ToolError, cut_in_the_middle
 from agents.tools.write_file import WriteFile
 from protocol.link import AgentCard
+from protocol.task import ModelRoute
 from protocol.transcript import ToolCall, ToolOutput
 
 
@@ -34,11 +36,11 @@ class Toolbox:
         refusals: Refusals,
         skill_names: frozenset[str],
         delegates: Sequence[AgentCard] = (),
-        sees: Sequence[str] = (),
+        model: ModelRoute | None = None,
         destinations: Sequence[str] = (),
         without: Collection[str] = (),
     ) -> None:
-        """`without`: tools that it does not have."""
+        """`model`: whom the tools are for; `without`: tools that it does not have."""
         self.places = places
         self._link = link
         self._interrupt = interrupt
@@ -56,10 +58,20 @@ class Toolbox:
             host_tools.AskUser(),
             host_tools.schedule(destinations),
             SubAgent(),
+            Glob(),
+            Grep(),
         )
         if skill_names:
             tools = (*tools, OpenSkill())
-        if sees:
+        if "web_fetch" not in without:
+            from agents.tools.web_fetch import WebFetch  # late: many agents have no way to the web
+
+            tools = (*tools, WebFetch())
+        if model is not None and model.patches:
+            from agents.tools.apply_patch import ApplyPatch  # late: few models are trained on it
+
+            tools = (*tools, ApplyPatch())
+        if model is not None and model.sees:
             from agents.tools.view_image import ViewImage  # late: many models see nothing
 
             tools = (*tools, ViewImage())
@@ -68,9 +80,11 @@ class Toolbox:
 
             tools = (*tools, Delegate(delegates))
         self._tools = {tool.card.name: tool for tool in tools if tool.card.name not in without}
+        # Each card is paid with every question: a shell has both of these, and who calls them by habit gets them.
+        self._unsaid = frozenset(("glob", "grep")) if "shell" in self._tools else frozenset()
 
     def cards(self) -> tuple[ToolCard, ...]:
-        return tuple(tool.card for tool in self._tools.values())
+        return tuple(tool.card for name, tool in self._tools.items() if name not in self._unsaid)
 
     def context(self, call_id: str) -> ToolContext:
         """Return what a call may use of the agent."""

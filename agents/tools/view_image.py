@@ -12,7 +12,7 @@ class ViewImage:
 
     card = ToolCard(
         name="view_image",
-        description="Look at an image or PDF (paths are relative to /workspace).",
+        description="Look at an image or PDF.",
         schema=object_schema({"path": "string"}),
     )
 

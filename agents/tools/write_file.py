@@ -10,7 +10,7 @@ from agents.tools.tool import Arguments, ToolContext, object_schema, text_argume
 class WriteFile:
     card = ToolCard(
         name="write_file",
-        description="Write a file, replacing what is there; makes missing folders.",
+        description="Write a whole file.",
         schema=object_schema({"path": "string", "content": "string"}),
     )
 

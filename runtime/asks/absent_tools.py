@@ -13,10 +13,13 @@ CHANGES = ("edit_message", "react")
 
 
 def absent_tools(
-    left_out: Collection[str], *, chat: ChatKey | None, has_destinations: bool, can: Collection[str]
+    left_out: Collection[str], *, chat: ChatKey | None, has_destinations: bool, has_grants: bool, can: Collection[str]
 ) -> tuple[str, ...]:
-    """Return the tools that a task's agent does not have. `can`: which of CHANGES the platform of its chat knows."""
+    """Return the tools that a task's agent does not have. `has_grants`: whether there is any way out but to models;
+    `can`: which of CHANGES the platform of its chat knows."""
     absent = set(left_out)
+    if not has_grants:
+        absent.add("web_fetch")
     if chat is None:
         absent.add("ask_user")
     if chat is None and not has_destinations:

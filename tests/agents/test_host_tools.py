@@ -7,8 +7,9 @@ import json
 import pytest
 
 from agents.tools.toolbox import Toolbox
-from protocol.link import Answered, Ask, Assignment, FileOffer, FileRefused
+from protocol.link import AgentCard, Answered, Ask, Assignment, FileOffer, FileRefused
 from protocol.record import replace
+from protocol.task import ModelRoute
 from protocol.tool_rules import ToolRule
 from protocol.tools import TOOLS, left_out
 from protocol.transcript import Entry, Step, ToolCall
@@ -165,8 +166,12 @@ def test_a_call_that_was_not_approved_may_have_happened(agent: Agent, host: Scri
 def test_every_tool_has_its_name_in_the_list() -> None:
     """A group's settings choose by it (`protocol/tools.py`)."""
     nothing: dict[str, object] = dict.fromkeys(("places", "link", "interrupt", "refusals"))
-    toolbox = Toolbox(**nothing, skill_names=frozenset({"a"}), delegates=(), sees=("image",))  # type: ignore[arg-type]  # cards need none
-    assert {card.name for card in toolbox.cards()} <= set(TOOLS)
+    model = ModelRoute(route="r", api="openai", model="m", sees=("image",), patches=True)
+    card = AgentCard(name="b", description="")
+    for without in ((), ("shell",)):  # a shell makes some others needless
+        toolbox = Toolbox(**nothing, skill_names=frozenset({"a"}), delegates=(card,), model=model, without=without)  # type: ignore[arg-type]  # cards need none
+        assert {each.name for each in toolbox.cards()} <= set(TOOLS)
+    assert {each.name for each in toolbox.cards()} == set(TOOLS) - {"shell"}
 
 
 def test_a_choice_of_tools_names_them_or_leaves_them_out() -> None:

@@ -122,7 +122,8 @@ def test_hi_costs_less_than_five_kilobytes(agent: Agent, host: ScriptedHost, mod
     """The request for "hi", tools and a system prompt of 1.5 kB included, is under 5 kB."""
     done = stream(data({"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}), b"data: [DONE]\n\n")
     model.will(done if api == "openai" else says("hi"))
-    agent.start(assignment("hi", api=api, instructions="You are kind. " * 107))
+    given = assignment("hi", api=api, instructions="You are kind. " * 107)
+    agent.start(replace(given, without=("web_fetch",)))  # as in a group without grants
     assert host.result().text == "hi"
     assert len(model.requests[0].body) < 5000
 
