@@ -188,7 +188,7 @@ async def test_a_host_that_died_before_the_look_looks_when_it_starts(yard: Yard)
     await yard.here.store.finish_task(task_id, TaskResult(status=TaskStatus.REPLY, text="ok"))
     await yard.histories.sweep(MAIN)
     # The look itself died when it had asked, and taken back nothing.
-    base = await yard.here.store.read(history_rows.memory_from, task_id)
+    base = await yard.here.store.read(history_rows.memory_from, task_id) or ""
     await yard.guard.recover()
     (yard.memory / "evil.md").write_text("evil\n")
     await yard.here.store.write(history_rows.set_memory_from, task_id, base)
@@ -241,7 +241,9 @@ async def test_the_next_task_begins_when_the_last_one_was_looked_at(tmp_path: Pa
             return note
 
         histories = bench.histories = Histories(bench.home, bench.store, lambda: 1 << 30)
-        approvals = Approvals(bench.store, wake_delivery=bool, zone_name=lambda: "UTC", files=lambda _: tmp_path)
+        approvals = Approvals(
+            bench.store, wake_delivery=lambda: None, zone_name=lambda: "UTC", files=lambda _: tmp_path
+        )
         taints = Taints(bench.store, approvals, nothing)
         guard = MemoryGuard(bench.home, bench.store, histories, approvals, taints)
         bench.make_memory = lambda _: guard

@@ -237,7 +237,9 @@ async def test_what_others_were_shown_to_decide_on_goes_too(bench: HostBench) ->
         update = await bench.store.store_raw(inbound.channel_id, inbound.event_id, b"raw")
         assert update is not None
         await bench.store.file_message(update.raw_id, inbound, state=MessageState.CONTEXT, group_id=MAIN)
-    approvals = Approvals(bench.store, wake_delivery=bool, zone_name=lambda: "UTC", files=lambda _: bench.home.path)
+    approvals = Approvals(
+        bench.store, wake_delivery=lambda: None, zone_name=lambda: "UTC", files=lambda _: bench.home.path
+    )
     async with bench.host():
         bench.room.scripts = [repeat]
         await say(bench, CANARY, ANNA, "stage:anna-chat")
