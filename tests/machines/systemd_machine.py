@@ -64,9 +64,9 @@ class SystemdMachine:
         home = "/root" if user == "root" else f"/home/{user}"
         environment = {"HOME": home, "USER": user, "LANG": "C.UTF-8"}
         answer = self.container.exec_run(command, environment=environment, workdir=home)
-        return Ran(
-            code=answer.exit_code, text=answer.output.decode("utf-8", "replace"), took_s=time.monotonic() - began
-        )
+        assert isinstance(answer.output, bytes) and answer.exit_code is not None  # neither streamed nor detached
+        text = answer.output.decode("utf-8", "replace")
+        return Ran(code=answer.exit_code, text=text, took_s=time.monotonic() - began)
 
     def must(self, script: str, *, user: str = "root") -> str:
         """Run what has to work; return its output."""
