@@ -95,6 +95,8 @@ class ProxyAdmin:
         self._is_over = False
         self._doors: dict[DoorId, _Door] = {}
         self._leases: dict[DoorId, Lease] = {}
+        self._held: set[DoorId] = set()
+        """Doors without a lease that is released."""
         self._unclosed: set[DoorId] = set()
         self._is_freezing = False
 
@@ -125,39 +127,56 @@ class ProxyAdmin:
             delay_s = FIRST_DELAY_S
             await self._stay_connected(reader, writer, on_event)
 
-    async def open_door(self, door_id: DoorId, path: Path, uid: int | None = None, lease: Lease | None = None) -> None:
+    async def open_door(
+        self,
+        door_id: DoorId,
+        path: Path,
+        uid: int | None = None,
+        lease: Lease | None = None,
+        *,
+        is_held: bool = False,
+    ) -> None:
         """Have the proxy listen at `path` for a container; `uid` owns the socket if the proxy is root. Idempotent.
 
-        `lease` is for a container that has its task already: it holds before the first request can come. If the proxy
-        is away (ProxyUnavailable), the door is opened as soon as it is back.
+        `lease` is for a container that has its task already: it holds before the first request can come. `is_held`:
+        what the container asks for waits until it has a lease that is not held. If the proxy is away
+        (ProxyUnavailable), the door is opened as soon as it is back.
         """
         self._doors[door_id] = _Door(path=path, uid=uid)
         self._unclosed.discard(door_id)
-        if lease is not None:
-            self._leases[door_id] = lease
+        if lease is not None or is_held:
+            self._note_lease(door_id, lease, is_held=is_held)
         try:
             await self.ask("open_door", self._opening(door_id))
         except ProxyRefused:
             self._doors.pop(door_id, None)
-            self._leases.pop(door_id, None)
+            self._note_lease(door_id, None)
             raise
 
     async def close_door(self, door_id: DoorId) -> None:
         """Take the door away, its connections and its lease too. Idempotent. If the proxy is away, it is done later."""
         self._doors.pop(door_id, None)
-        self._leases.pop(door_id, None)
+        self._note_lease(door_id, None)
         self._unclosed.add(door_id)
         await self.ask("close_door", {"door_id": door_id})
         self._unclosed.discard(door_id)
 
-    async def grant(self, door_id: DoorId, lease: Lease) -> None:
-        """Let the door's container do what the lease says, in place of any lease before. Idempotent."""
-        await self.ask("grant", {"door_id": door_id, "lease": to_json(lease)})
-        self._leases[door_id] = lease
+    async def grant(self, door_id: DoorId, lease: Lease, *, is_held: bool = False) -> None:
+        """Let the door's container do what the lease says, in place of any lease before. Idempotent. `is_held`: not
+        before `release`; what it asks for meanwhile waits."""
+        held = {"is_held": True} if is_held else {}
+        await self.ask("grant", {"door_id": door_id, "lease": to_json(lease), **held})
+        self._note_lease(door_id, lease, is_held=is_held)
+
+    async def release(self, door_id: DoorId, attempt_id: AttemptId) -> None:
+        """Have a held lease hold from now on. Idempotent. Refused `lease_unknown` if the door has none of the
+        attempt's."""
+        self._held.discard(door_id)
+        await self.ask("release", {"door_id": door_id, "attempt_id": attempt_id})
 
     async def end(self, door_id: DoorId) -> Usage:
         """Take the door's lease away, calls under way included; return what its task has used so far. Idempotent."""
-        self._leases.pop(door_id, None)
+        self._note_lease(door_id, None)
         answer = await self.ask("end", {"door_id": door_id})
         return from_json(Usage, _member(answer, "usage"))
 
@@ -287,7 +306,18 @@ class ProxyAdmin:
     def _opening(self, door_id: DoorId) -> dict[str, object]:
         door, lease = self._doors[door_id], self._leases.get(door_id)
         granted = {} if lease is None else {"lease": to_json(lease)}
-        return {"door_id": door_id, "path": str(door.path), "uid": door.uid, **granted}
+        held = {"is_held": True} if door_id in self._held else {}
+        return {"door_id": door_id, "path": str(door.path), "uid": door.uid, **granted, **held}
+
+    def _note_lease(self, door_id: DoorId, lease: Lease | None, *, is_held: bool = False) -> None:
+        """Remember what is to hold at a door after a reconnect."""
+        self._held.discard(door_id)
+        if lease is None:
+            self._leases.pop(door_id, None)
+        else:
+            self._leases[door_id] = lease
+        if is_held:
+            self._held.add(door_id)
 
     async def _send_or_log(self, verb: str, arguments: Mapping[str, object]) -> None:
         try:

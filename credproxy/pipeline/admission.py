@@ -15,6 +15,7 @@ from credproxy.pipeline import answers
 from credproxy.pipeline.body import RequestBody
 from credproxy.pipeline.call import Call, utc_day
 from credproxy.pipeline.estimate import most_of
+from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import refuse
 from credproxy.policy.decide import decide
 from credproxy.policy.denials import NO_LEASE
@@ -26,6 +27,13 @@ from protocol.task import Lease
 
 MAX_MODEL_CALLS_AT_ONCE = 8
 _TASK_ENDED = Deny(code="no_lease", sentence="The task of this container has ended.")
+
+
+async def wait_for_start(proxy: CredentialProxy, door: DoorState, shown: str, *, is_route: bool) -> None:
+    """Return when a door on hold has a lease that is not held any more; for a model route, when it has one: what the
+    request needs is made ready meanwhile, and `exchange.py` holds it. Raises Refused after the longest wait."""
+    if not await door.hold.wait(lambda: is_route and door.lease is not None):
+        await refuse(proxy, door, answers.START_NOT_STORED, shown)
 
 
 async def admit(call: Call, request: Request, body: RequestBody) -> None:

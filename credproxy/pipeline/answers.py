@@ -24,6 +24,12 @@ TOO_MANY_CALLS = Answer(
     message="Too many model calls of this container are under way at once.",
     may_retry=True,
 )
+START_NOT_STORED = Answer(
+    status=503,
+    code="start_not_stored",
+    message="The host has not said yet that this task's start is stored; nothing goes out before.",
+    may_retry=True,
+)
 
 
 def bad_request(reason: str, *, status: int = 400, code: str = "bad_request") -> Answer:

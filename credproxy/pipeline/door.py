@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from credproxy.pipeline import answers
+from credproxy.pipeline.admission import wait_for_start
 from credproxy.pipeline.call import Call
 from credproxy.pipeline.entry import Misdirected, OpenTunnel, Tunnel, read_entry
 from credproxy.pipeline.exchange import ResponseCut, exchange
@@ -87,26 +88,33 @@ class Doors:
             for door_id in tuple(self._listening):
                 self.close(door_id)
 
-    async def open(self, door_id: DoorId, path: Path, uid: int | None, lease: Lease | None = None) -> None:
+    async def open(
+        self, door_id: DoorId, path: Path, uid: int | None, lease: Lease | None = None, *, is_held: bool = False
+    ) -> None:
         """Listen at `path`, again if it was already; raises DoorRefused. `lease` is granted before anybody can ask: an
-        agent at work stands at a door that is opened again; without one, the lease that is there stays."""
+        agent at work stands at a door that is opened again; without one, the lease that is there stays. `is_held`:
+        whatever is asked at the door waits, for a lease that is not held."""
         self._check_path(path)
         listening = self._listening.get(door_id)
         if listening is not None and listening[1] == path and path.is_socket():
             _give_to(path, uid)
-            if lease is not None:
-                await self._proxy.grant(self._proxy.doors[door_id], lease)
+            await self._let_in(self._proxy.doors[door_id], lease, is_held=is_held)
             return
         if listening is not None:
             self._stop_listening(door_id)
         door = self._proxy.doors.setdefault(door_id, DoorState(door_id))
-        if lease is not None:
-            await self._proxy.grant(door, lease)
+        await self._let_in(door, lease, is_held=is_held)
         try:
             self._listening[door_id] = (await self._listen(door, path, uid), path)
         except OSError as error:
             self.close(door_id)
             raise DoorRefused("door_failed", f"no socket can be made at {path}: {error.strerror}") from error
+
+    async def _let_in(self, door: DoorState, lease: Lease | None, *, is_held: bool) -> None:
+        if lease is not None:
+            await self._proxy.grant(door, lease, is_held=is_held)
+        elif is_held:
+            door.hold.put(True)
 
     def close(self, door_id: DoorId) -> None:
         """Take a door away with all that goes through it. Closing what is closed does nothing."""
@@ -233,6 +241,9 @@ class Doors:
         except Misdirected:
             reason = "the Host header names another host than the tunnel's"
             await refuse(self._proxy, door, answers.bad_request(reason, status=421, code="misdirected"), shown)
+        if door.hold.is_on:
+            is_route = not isinstance(entry, OpenTunnel) and entry.route is not None
+            await wait_for_start(self._proxy, door, shown, is_route=is_route)
         if isinstance(entry, OpenTunnel):
             return await self._open_tunnel(inbound, door, entry.authority)
         call = Call(self._proxy, door, entry, is_websocket=request.wants_websocket)

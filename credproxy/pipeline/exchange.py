@@ -42,6 +42,8 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
             await admit(call, request, body)
             if call.is_websocket or call.allow.expires_at is not None or call.allow.approval is not None:
                 limit.move(_ends_at(call))
+            if call.allow.secret is not None and call.proxy.credentials.may_renew(call.allow.secret):
+                await _wait_for_release(call)  # getting a token is a request of its own
             prepared = await prepare(call, request, body)
             if call.allow.is_model_call:
                 await admit_model_call(call, body)
@@ -67,6 +69,7 @@ async def _forward(call: Call, inbound: Inbound, request: Request, body: Request
         call.proxy.release(call.call_id)
         raise
     try:
+        await _wait_for_release(call)
         await Sending(call, inbound, request, body, prepared).run(recorded)
         call.is_whole = True
     except UpstreamFailed as failure:
@@ -79,6 +82,12 @@ async def _forward(call: Call, inbound: Inbound, request: Request, body: Request
         raise
     finally:
         call.end()
+
+
+async def _wait_for_release(call: Call) -> None:
+    """Nothing goes out while the call's lease is held."""
+    if call.door.hold.is_on and not await call.door.hold.wait():
+        raise Refused(answers.START_NOT_STORED)
 
 
 def _ends_at(call: Call) -> float:

@@ -26,6 +26,7 @@ from credproxy.injection.idempotency import IdempotencyKeys
 from credproxy.injection.placeholders import PlaceholderName, Placeholders
 from credproxy.issuers.credentials import Credentials
 from credproxy.issuers.token_client import TokenClient
+from credproxy.pipeline.hold import Hold
 from credproxy.pipeline.ledger import Ledger
 from credproxy.pipeline.scrub import Needles, needles_of
 from credproxy.pipeline.under_way import CallUnderWay
@@ -70,6 +71,8 @@ class DoorState:
 
     door_id: DoorId
     lease: Lease | None = None
+    hold: Hold = field(default_factory=Hold)
+    """On while the lease is granted and not released."""
     model_calls_under_way: int = 0
     denials: int = 0
     """In the minute that began at `denials_since` (monotonic)."""
@@ -271,8 +274,9 @@ class CredentialProxy:
         entry = entry_of("freeze", DoorId(""), None, detail="on" if on else "off")
         await self.audit.set_mark("frozen", "yes" if on else "no", entry)
 
-    async def grant(self, door: DoorState, lease: Lease) -> None:
-        """Let a door do what a lease says. A lease of another task first ends what ran before."""
+    async def grant(self, door: DoorState, lease: Lease, *, is_held: bool = False) -> None:
+        """Let a door do what a lease says. A lease of another task first ends what ran before. `is_held`: whatever is
+        asked at the door waits until the lease is released."""
         stored, day = await self.audit.task_use(lease.task_id), datetime.datetime.now(datetime.UTC).date().isoformat()
         purses = [(purse, await self._purse_use(purse.name, day)) for purse in lease.purses]
         await self.take_up_policy()
@@ -282,6 +286,7 @@ class CredentialProxy:
         for purse, used in purses:
             self.ledger.open_purse(day, purse, used)
         door.lease = lease
+        door.hold.put(is_held)
         self._wake_waiting()
 
     async def _purse_use(self, name: str, day: str) -> TaskUse:
@@ -382,6 +387,7 @@ class CredentialProxy:
 
     def _end_lease(self, door: DoorState) -> None:
         lease, door.lease = door.lease, None
+        door.hold.put(False)
         door.cut()
         if lease is not None:
             self.idempotency.forget(lease.attempt_id)
