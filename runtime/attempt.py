@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from protocol.ids import AttemptId, FileId
-from protocol.link import Ask, Assignment, Delta, Finished, Progress, StepTaken
-from protocol.task import Lease, Task
+from protocol.link import Ask, Delta, Finished, Progress, StepTaken
+from protocol.task import Lease
 from runtime.agent_events import (
     AgentBack,
     AgentEvent,
@@ -37,9 +37,9 @@ from runtime.attempt_outcome import (
     StoppedBy,
     Suspended,
 )
+from runtime.attempt_plan import AttemptPlan
 from runtime.attempt_talk import AttemptTalk
 from runtime.checked_result import checked_result
-from runtime.container_command import ContainerKind
 from runtime.container_session import CannotStart
 from runtime.delegation.records import HandedFile
 from runtime.insist import insist
@@ -80,8 +80,9 @@ class Attempt:
     def has_container(self) -> bool:
         return self._session is not None
 
-    async def start(self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment) -> AttemptOutcome:
+    async def start(self, plan: AttemptPlan) -> AttemptOutcome:
         """Take a container, hand the task over, and follow it to an outcome."""
+        task, assignment = plan.task, plan.assignment
         self._schema = task.result_schema
         self._row = replace(self._row, spec=task)
         self._gate = ToolGate(
@@ -95,7 +96,7 @@ class Attempt:
             async with asyncio.timeout(None) as self._starting:
                 if self._stop_reason:
                     return StoppedBy(reason=self._stop_reason)
-                refused = await self._hand_over(kind, task, lease, assignment)
+                refused = await self._hand_over(plan)
         except TimeoutError:
             if not self._stop_reason:
                 raise
@@ -141,15 +142,13 @@ class Attempt:
         if self._session is not None:
             self._session.leave()
 
-    async def _hand_over(
-        self, kind: ContainerKind, task: Task, lease: Lease, assignment: Assignment
-    ) -> CannotStart | None:
+    async def _hand_over(self, plan: AttemptPlan) -> CannotStart | None:
         if self._session is not None:
-            cannot = await self._session.hand_over(lease, assignment)
+            cannot = await self._session.hand_over(plan.lease, plan.assignment)
             # Shown when the task is on its way: with a container at hand that is no later than a person can see.
             await self._desk.show(self._row.chat, "accepted", "")
             return cannot
-        taken = await self._desk.containers.take(kind)
+        taken = await self._desk.containers.take(plan.kind)
         if isinstance(taken, CannotStart):
             return taken
         self._session = taken
@@ -159,11 +158,11 @@ class Attempt:
                 door_id=taken.door_id,
                 container_id=taken.container_id,
                 nonce_hash=taken.memory.nonce_hash,
-                spec=task,
+                spec=plan.task,
             ),
             "an attempt",
         )
-        return await taken.hand_over(lease, assignment, recorded=recorded)
+        return await taken.hand_over(plan.lease, plan.assignment, recorded=recorded)
 
     async def _follow(self, wall_s: float) -> AttemptOutcome:
         assert self._session is not None

@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from credproxy.admin_client.link import ProxyError
+from credproxy.admin_client.link import ProxyError, ProxyRefused
 from protocol.frames import FrameError
-from protocol.ids import DoorId, FileId, GroupId
+from protocol.ids import AttemptId, DoorId, FileId, GroupId
 from protocol.link import Answered, Assignment, Finished, Heartbeat, Steer, Stop
-from protocol.task import Lease, Usage
+from protocol.task import Lease
 from runtime.agent_events import AgentEvent, AgentMisbehaved, ContainerEnded
 from runtime.agent_link import AgentLink, LinkMemory
 from runtime.container_engine import ContainerEngine, ContainerState
@@ -71,11 +71,17 @@ class ProxyDoors(Protocol):
     """The part of `credproxy.admin_client.link.ProxyAdmin` that a container needs. Raises ProxyError."""
 
     async def open_door(
-        self, door_id: DoorId, path: Path, uid: int | None = None, lease: Lease | None = None
+        self,
+        door_id: DoorId,
+        path: Path,
+        uid: int | None = None,
+        lease: Lease | None = None,
+        *,
+        is_held: bool = False,
     ) -> None: ...
     async def close_door(self, door_id: DoorId) -> None: ...
-    async def grant(self, door_id: DoorId, lease: Lease) -> None: ...
-    async def end(self, door_id: DoorId) -> Usage: ...
+    async def grant(self, door_id: DoorId, lease: Lease, *, is_held: bool = False) -> None: ...
+    async def release(self, door_id: DoorId, attempt_id: AttemptId) -> None: ...
 
 
 class ContainerSession:
@@ -114,8 +120,9 @@ class ContainerSession:
         self._granting = asyncio.Lock()
         self._granted: Lease | None = None
         """What we pushed to the proxy ourselves."""
-        self._may_have_lease = False
-        """Also where the proxy has not said that it took it."""
+        self._is_held = False
+        """It is pushed, and nothing goes out by it yet."""
+        self._is_handed_over = False
 
     @property
     def door_id(self) -> DoorId:
@@ -140,7 +147,7 @@ class ContainerSession:
         self, lease: Lease, assignment: Assignment, *, recorded: Awaitable[None] | None = None
     ) -> CannotStart | None:
         """Push the lease to the proxy while the attempt is being `recorded` (None: it is already); with both done, send
-        the task. At most one call per session. Raises what `recorded` raises."""
+        the task, if it was not sent ahead. At most one call per session. Raises what `recorded` raises."""
         try:
             if recorded is None:
                 await self._grant(lease)
@@ -149,32 +156,46 @@ class ContainerSession:
         except ProxyError as error:
             return CannotStart(code="proxy_away", message=str(error), mend="nightyard status")
         try:
-            if await self._link.hand_over(assignment):
+            if self._is_handed_over or await self._link.hand_over(assignment):
                 return None
         except FrameError as error:
             return CannotStart(code="task_too_large", message=f"the task is too large to hand over ({error})")
         return CannotStart(code="agent_did_not_start", message="the waiting agent ended before it had its task")
 
-    async def grant_ahead(self, lease: Lease) -> None:
-        """Push the lease that a task will most likely have, while that is being stored, and have the agent awake when
-        its task comes. `hand_over` pushes its own lease if it is another one, or if this fails."""
-        await self._link.wake()
-        with suppress(ProxyError):
-            await self._grant(lease)
-
-    async def take_lease_back(self) -> None:
-        """End a lease that was pushed ahead for nothing. Raises ProxyError."""
+    async def hand_over_ahead(self, lease: Lease, assignment: Assignment) -> None:
+        """Send the task while its start is being stored, and push its lease, held: nothing that the agent asks for
+        leaves the machine before `release`, or `hand_over`, which does what was not done here. A start that is not
+        stored: the session is to be ended."""
         async with self._granting:
-            if self._may_have_lease:
-                await self._proxy.end(self.door_id)
-                self._granted, self._may_have_lease = None, False
+            with suppress(FrameError, ProxyError):
+                self._is_handed_over = await self._link.hand_over(assignment)
+                self._granted = None
+                await self._proxy.grant(self.door_id, lease, is_held=True)
+                self._granted, self._is_held = lease, True
+
+    async def release(self) -> None:
+        """Say that the start of what was handed over ahead is stored. `hand_over` follows."""
+        async with self._granting:
+            if self._is_held and self._granted is not None:
+                with suppress(ProxyError):
+                    await self._release(self._granted)
 
     async def _grant(self, lease: Lease) -> None:
         async with self._granting:
-            if self._granted != lease:
-                self._granted, self._may_have_lease = None, True
-                await self._proxy.grant(self.door_id, lease)
-                self._granted = lease
+            if self._granted == lease and (not self._is_held or await self._release(lease)):
+                return
+            self._granted = None
+            await self._proxy.grant(self.door_id, lease)
+            self._granted, self._is_held = lease, False
+
+    async def _release(self, lease: Lease) -> bool:
+        """Have the held lease hold; False if the proxy does not know it any more."""
+        try:
+            await self._proxy.release(self.door_id, lease.attempt_id)
+        except ProxyRefused:
+            return False
+        self._is_held = False
+        return True
 
     async def _grant_while(self, lease: Lease, recorded: Awaitable[None]) -> None:
         """Wait for both; what went wrong with the record comes first."""

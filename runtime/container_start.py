@@ -288,7 +288,7 @@ class ContainerStart:
 
     async def _open_door(self, door_id: DoorId, door: DoorFolder) -> CannotStart | None:
         try:
-            await self._proxy.open_door(door_id, door.proxy_socket, self.socket_uid)
+            await self._proxy.open_door(door_id, door.proxy_socket, self.socket_uid, is_held=True)
         except ProxyError as error:
             return _cannot(error)
         return None

@@ -343,7 +343,6 @@ class Containers:
         is_kept = False
         try:
             plan = await self._start.plan(kind)
-            await session.take_lease_back()
             if self._group is not None and session.is_fit_spare and isinstance(plan, Plan):
                 self._working.discard(session)
                 self._disks.forget(session)
@@ -351,8 +350,6 @@ class Containers:
                 useless = self._pool.add(kind.group_id, plan.key, session, time.monotonic())
                 is_kept = True
                 await self._remove_all(useless)
-        except ProxyError as error:
-            log.debug("a spare may still have a lease, so it goes: %s", error)
         finally:
             if not is_kept:
                 self._when_over(session)

@@ -123,22 +123,23 @@ class Dispatcher:
         self._works.add(work)
         head_start = None
         try:
-            head_start = await self._head_starts.take(group, inbound.chat)
+            head_start = await self._head_starts.take(group, lambda: work.is_stopped)
         finally:
             if head_start is None:
                 self._withdraw(group.group_id).settled.set()
         return head_start
 
     def filing(self, head_start: HeadStart) -> None:
-        """Push the lease that the task will most likely have while the store works."""
-        self._works.spawn(head_start.session.grant_ahead(head_start.likely_lease))
+        """Give the agent its task while the store works, as soon as that is known."""
+        self._works.spawn(self._head_starts.run_ahead(head_start))
 
     def settle(self, head_start: HeadStart, filed: Filed | None) -> None:
         """Run the task that began at an offered container, or have the container wait again."""
         begun = filed.begun if filed is not None else None
         work = self._withdraw(head_start.offer.group_id)
-        if begun is None or begun.task is None:
-            self._head_starts.give_back(head_start)
+        is_unused = begun is None or begun.task is None
+        if is_unused and not self._head_starts.give_back(head_start):
+            self._works.spawn(head_start.session.end("its task was not stored"))
         if filed is None and work.chat is not None:
             self._head_starts.forget(work.chat)
         if begun is None or not self._works.are_up:
@@ -150,6 +151,8 @@ class Dispatcher:
             work.lane = lane_of(row)
             self._queue.task_running(work.lane, row.group_id, row.chat)
             self._works.add(work)
+            if not work.is_stopped:
+                self._works.spawn(head_start.session.release())  # first: all that follows can wait a little
             self._works.spawn(self._go_on_with(work, begun, head_start))
         elif filed is not None:
             self.arrived(filed.message)
@@ -158,7 +161,8 @@ class Dispatcher:
         claim, row = begun.claim, replace(begun.claim.task, spec=begun.task)
         taken = head_start.session if begun.task is not None else None
         try:
-            run = TaskRun(self._desk, row, claim, taken=taken, transcript=begun.beginning.transcript)
+            transcript, plan = begun.beginning.transcript, head_start.plan
+            run = TaskRun(self._desk, row, claim, taken=taken, transcript=transcript, plan=plan)
             await self._begin(work, run, lane_of(row))
         finally:
             self._ended(work, lane_of(row))

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PAUSE_S = 1.0
+STORE_WAITS = (StoreFull, StoreBusy, StoreLocked)
+"""What a store says that cannot take a write just now. Nothing was stored then."""
 
 
 async def insist(write: Callable[[], Awaitable[T]], what: str) -> T:
@@ -25,6 +27,6 @@ async def insist(write: Callable[[], Awaitable[T]], what: str) -> T:
     while True:
         try:
             return await write()
-        except (StoreFull, StoreBusy, StoreLocked) as error:
+        except STORE_WAITS as error:
             log.error("%s waits for the disk: %s", what, error, extra={"action": "store_waits"})
         await asyncio.sleep(PAUSE_S)

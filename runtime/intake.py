@@ -23,7 +23,7 @@ from runtime.head_start import HeadStart, HeadStartDesk
 from runtime.inbound_filing import AnswerDesk, Filing, FilingDesk
 from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
-from runtime.insist import insist
+from runtime.insist import STORE_WAITS, insist
 from runtime.people.records import AccessRequest
 from runtime.store.access_rows import granted_requests
 from runtime.store.records import (
@@ -128,8 +128,11 @@ class Intake:
 
     async def accept(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
         """Store a raw update and return; it is filed by then or soon after. While the disk is full channels wait."""
-        if await self._take_in_at_once(channel_id, event_id, raw):
-            return
+        if not await self._take_in_at_once(channel_id, event_id, raw):
+            await self._store_first(channel_id, event_id, raw)
+
+    async def _store_first(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
+        """Store a raw update, and have it filed after."""
         self._storing += 1
         try:
             update = await insist(lambda: self._store.store_raw(channel_id, clean(event_id), raw), "an update")
@@ -170,7 +173,8 @@ class Intake:
             return False
         # Whoever waits here may go away, a terminal that closes: what is begun is brought to its end all the same.
         storing = partial(self._store.take_in_and_begin, channel_id, clean(event_id), raw, inbound)
-        taking_in = work.create_task(self._begin(storing, inbound, head_start, desk))
+        storing_first = partial(self._store_first, channel_id, event_id, raw)
+        taking_in = work.create_task(self._begin(storing, storing_first, inbound, head_start, desk))
         desk.filing(head_start)
         await asyncio.shield(taking_in)
         return True
@@ -189,13 +193,22 @@ class Intake:
     async def _begin(
         self,
         storing: Callable[[Callable[[SenderFacts], GroupId | None], StartOffer], Awaitable[TakenIn]],
+        storing_first: Callable[[], Awaitable[None]],
         inbound: InboundMessage,
         head_start: HeadStart,
         desk: HeadStartDesk,
     ) -> None:
         decide = partial(self._filing.group_at_once, inbound)
-        # Cut off here, the host goes, and nobody knows whether it is stored: the container is left for the next start.
-        taken_in = await insist(lambda: storing(decide, head_start.offer), "an update")
+        try:
+            # Cut off here, the host goes, and nobody knows whether it is stored: the container is left for the next
+            # start.
+            taken_in = await storing(decide, head_start.offer)
+        except STORE_WAITS:
+            # Its agent may have been told already of what was not stored, so there is no second try with it.
+            desk.settle(head_start, None)
+            await storing_first()
+            self._leave_lane(inbound.chat)
+            return
         desk.settle(head_start, taken_in.filed)
         if taken_in.update is not None and taken_in.filed is None:
             self._in_hand.add(taken_in.update.raw_id)

@@ -18,7 +18,7 @@ from functools import partial
 
 from protocol.ids import GroupId, MessageId, TaskId
 from protocol.link import SteerMessage
-from protocol.task import Lease, ModelRoute, Task, TaskResult, TaskStatus
+from protocol.task import Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
 from runtime.attempt import Attempt, link_memory
 from runtime.attempt_outcome import (
@@ -38,13 +38,12 @@ from runtime.attempt_outcome import (
     end_reason,
     misbehaved,
 )
+from runtime.attempt_plan import AttemptPlan, plan_attempt, plan_lease
 from runtime.attempt_talk import AttemptTalk
-from runtime.container_kinds import build_kind
 from runtime.container_session import CannotStart
 from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
-from runtime.skill_catalogue import load_skills
 from runtime.store.database import time_text
 from runtime.store.errors import StepOutOfOrder
 from runtime.store.people_rows import people_with
@@ -59,7 +58,7 @@ from runtime.store.records import (
     TaskRow,
 )
 from runtime.task_beginning import build_task, write_long_texts
-from runtime.task_builder import build_assignment, build_lease, build_told, fallbacks_of, model_of, speakers
+from runtime.task_builder import build_told, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
 from runtime.task_words import failure_text, suspended_text
@@ -82,14 +81,16 @@ class TaskRun:
         *,
         taken: AgentSession | None = None,
         transcript: tuple[Entry, ...] | None = None,
+        plan: AttemptPlan | None = None,
     ) -> None:
         """`claim` is what a fresh task came of; None: the store is asked where the task stands. `taken`: the container
-        at which the store knows its first attempt to run."""
+        at which the store knows its first attempt to run; `plan`: of that attempt, if it is made already."""
         self._desk = desk
         self._row = row
         self._claim = claim
         self._transcript = transcript
         """The session before this task, once it is known."""
+        self._plan = plan
         self.talk = AttemptTalk(desk.waiting, row)
         """What its agent asks and is told."""
         self._telling = asyncio.Lock()
@@ -221,42 +222,24 @@ class TaskRun:
         """Start a container for an attempt that the store knows, and follow it."""
         if self._stopped.is_set():
             return StoppedBy(reason=self._stop_reason)
-        task = replace(task, limits=self._desk.money.limits_of(task))
-        skills, problems = load_skills(self._desk.fork, group.skills)
-        for problem in problems:
-            extra = {"action": "skill_left_out", "group_id": group.group_id, "skill": problem.name}
-            log.warning("a skill is left out: %s", problem.message, extra=extra)
+        plan, self._plan = self._plan or await self._plan_attempt(row, task, group), None
+        self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
+        return await self._attempt.start(plan)
+
+    async def _plan_attempt(self, row: AttemptRow, task: Task, group: Group) -> AttemptPlan:
         store = self._desk.store
         if self._transcript is None:
             self._transcript = await store.transcript_of(task.session_id) if task.session_id else ()
-        model = self._model(task, group)
-        assignment = build_assignment(
-            task,
+        return plan_attempt(
+            self._desk,
+            self._row,
             row,
+            task,
             group,
-            model,
             transcript=self._transcript,
-            cards=[skill.card for skill in skills],
-            delegates=self._desk.around.groups.delegates_of(group),
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
-            constraints=self._desk.constraints(group.group_id),
-            destinations=self._desk.destinations(group.group_id),
-            without=self._desk.absent_tools(group, self._row.chat),
             approved=await store.read(approved_calls, task.task_id, row.number) if row.number > 1 else (),
         )
-        kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)
-        self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
-        lease = self._lease(task, row, group, model)
-        return await self._attempt.start(kind, task, lease, assignment)
-
-    def _model(self, task: Task, group: Group) -> ModelRoute:
-        return model_of(task, self._desk.usual_model(group, self._row.chat), self._desk.settings.routes)
-
-    def _lease(self, task: Task, attempt: AttemptRow, group: Group, model: ModelRoute) -> Lease:
-        desk = self._desk
-        purses = desk.money.purses_of(group, self._row.submitter)
-        models = (model, *fallbacks_of(task, group, model))
-        return build_lease(task, attempt, models, purses, desk.constraints(group.group_id))
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
         """Find where an earlier host left the task: follow its container again, or say how its last attempt ended."""
@@ -270,9 +253,8 @@ class TaskRun:
                 self._attempt = Attempt(self._desk, self._row, last, self.talk)
                 if self._stopped.is_set():
                     await self._attempt.stop(self._stop_reason)
-                model = self._model(task, group)
                 task = replace(task, limits=self._desk.money.limits_of(task))
-                lease = self._lease(task, last, group, model)
+                lease = plan_lease(self._desk, self._row, last, task, group)
                 return await self._attempt.adopt(memory, lease, _wall_left_s(task, last))
         if last.state == "ended" and last.end_reason.startswith("crashed"):
             return Crashed(exit_code=None, out_of_memory=False, stderr_tail="")

@@ -28,6 +28,10 @@ class Work:
     def task_id(self) -> TaskId | None:
         return self.run.task_id if self.run is not None else self._task_id
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop is not None or self._is_interrupted
+
     async def interrupt(self) -> None:
         """End its container, not the task."""
         self._is_interrupted = True

@@ -13,11 +13,11 @@ from protocol.ids import ChannelId, GroupId
 from protocol.message import InboundMessage
 from runtime.bursts import hold_s
 from runtime.store.database import Transaction
-from runtime.store.inbound_rows import file_message, store_raw
+from runtime.store.inbound_rows import draft_message, file_draft, store_raw
 from runtime.store.overview_rows import FROZEN
 from runtime.store.people_rows import sender_facts
-from runtime.store.records import Begun, MessageState, SenderFacts, StartOffer, StoredMessage, TakenIn
-from runtime.store.task_rows import make_task, run_attempt, set_spec
+from runtime.store.records import Begun, Filed, MessageState, SenderFacts, StartOffer, StoredMessage, TakenIn
+from runtime.store.task_rows import draft_claim, insert_claim, run_attempt, set_spec
 from runtime.store.task_views import beginning_of
 
 
@@ -34,10 +34,13 @@ def take_in_and_begin(
     group_id = decide(sender_facts(transaction, inbound.person, inbound.chat)) if update is not None else None
     if update is None or group_id is None:
         return TakenIn(update=update, filed=None)
-    filed = file_message(transaction, update.raw_id, inbound, state=MessageState.QUEUED, group_id=group_id)
-    if _may_begin(transaction, filed.message, offer):
-        filed = replace(filed, begun=_begin(transaction, filed.message, offer))
-    return TakenIn(update=update, filed=filed)
+    draft = draft_message(transaction, inbound, state=MessageState.QUEUED, group_id=group_id)
+    # All that is read comes before all that is written: the agent begins to think while the rest is stored.
+    begun = _plan(transaction, draft.message, offer) if _may_begin(transaction, draft.message, offer) else None
+    message = file_draft(transaction, update.raw_id, draft)
+    if begun is not None:
+        begun = _begin(transaction, begun, message, offer)
+    return TakenIn(update=update, filed=Filed(message=message, first=True, begun=begun))
 
 
 def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> bool:
@@ -49,13 +52,23 @@ def _may_begin(transaction: Transaction, message: StoredMessage, offer: StartOff
     return before is None
 
 
-def _begin(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> Begun:
-    claim = make_task(transaction, (message,), offer.task_id, offer.attempt_id)
+def _plan(transaction: Transaction, message: StoredMessage, offer: StartOffer) -> Begun:
+    """Return what begins with the message; whoever made the offer hears of it now, and of its storing later."""
+    claim = draft_claim(transaction, (message,), offer.task_id, offer.attempt_id)
     people = dict.fromkeys(each.inbound.person for each in (*claim.context, *claim.messages))
     beginning = beginning_of(transaction, claim.task, people)
-    task = offer.build(claim, beginning)
-    if task is not None:
+    begun = Begun(claim=claim, beginning=beginning, task=offer.build(claim, beginning))
+    if begun.task is not None:
+        offer.when_planned(begun)
+    return begun
+
+
+def _begin(transaction: Transaction, planned: Begun, message: StoredMessage, offer: StartOffer) -> Begun:
+    claimed = replace(planned.claim.messages[0], seq=message.seq)
+    claim = replace(planned.claim, messages=(claimed,))
+    insert_claim(transaction, claim)
+    if planned.task is not None:
         place = {"door_id": offer.door_id, "container_id": offer.container_id}
         run_attempt(transaction, claim.attempt, nonce_hash=offer.nonce_hash, **place)
-        set_spec(transaction, task)
-    return Begun(claim=claim, beginning=beginning, task=task)
+        set_spec(transaction, planned.task)
+    return replace(planned, claim=claim)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from protocol.codec import from_json
 from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, SessionId, TaskId, mint
@@ -27,6 +27,8 @@ SHARED_MANY = ChatKey("many")
 """The same for chats of many people: what was said directly to the agent is not theirs to hear."""
 FRESH_NOTICE = "🌱 A fresh conversation: the last one was long ago. /sessions lists the earlier ones."
 """Said where a conversation has begun by itself, to whoever speaks first in it."""
+BEHIND_ALL = (1 << 63) - 1
+"""The `seq` of a message that is not stored yet."""
 _NOWHERE: tuple[None, QueueMode, bool] = (None, "steer", False)
 
 
@@ -68,80 +70,99 @@ def file_message(
         if filed is None:
             raise UnknownRow("pending raw update", str(raw_id))
         return Filed(message=read_message(filed), first=False)
-    message_id, now = MessageId(mint("msg")), transaction.now_text()
-    stored = _insert_message(
-        transaction, message_id, raw_id, inbound, state=state, group_id=group_id, end_reason=end_reason, note=note
-    )
+    draft = draft_message(transaction, inbound, state=state, group_id=group_id, end_reason=end_reason, note=note)
+    stored = insert_message(transaction, raw_id, draft)
     if notice is not None:
-        outbox_rows.put_outbound(transaction, f"{message_id}/notice", notice, None)
+        outbox_rows.put_outbound(transaction, f"{stored.message_id}/notice", notice, None)
         if state is MessageState.REFUSED:
-            transaction.run("note_refusal", person=inbound.person, chat=inbound.chat, refused_at=now)
+            transaction.run("note_refusal", person=inbound.person, chat=inbound.chat, refused_at=transaction.now_text())
     if refusal:
         access_rows.count_refusal(transaction, inbound.person, inbound.chat, refusal)
     return Filed(message=stored, first=True)
 
 
-def _insert_message(
+def file_draft(transaction: Transaction, raw_id: int, draft: MessageDraft) -> StoredMessage:
+    """File a message of an update that waits, as it was drafted in this transaction."""
+    transaction.run("end_raw", raw_id=raw_id, state="decoded")
+    return insert_message(transaction, raw_id, draft)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDraft:
+    """A message as it will be stored, in a session that is there already."""
+
+    message: StoredMessage
+    """As it would be read, but for its `seq`: behind all that is stored."""
+    payload: str
+    is_untold: bool
+    """Its session has begun by itself, and nobody has been told."""
+
+
+def draft_message(
     transaction: Transaction,
-    message_id: MessageId,
-    raw_id: int,
     inbound: InboundMessage,
     *,
     state: MessageState,
     group_id: GroupId | None,
-    end_reason: str,
-    note: str,
-) -> StoredMessage:
-    """Return it as it would be read: who waits for an agent waits for each statement."""
-    now = transaction.now_text()
+    end_reason: str = "",
+    note: str = "",
+) -> MessageDraft:
+    """Return a message as it is to be stored: what is to be built from it can be built before."""
     joins = group_id is not None and state in (MessageState.QUEUED, MessageState.CONTEXT)
     session_id, mode, is_untold = _join(transaction, group_id, inbound.chat) if group_id and joins else _NOWHERE
-    if is_untold and session_id is not None and state is MessageState.QUEUED:
-        _tell_fresh(transaction, session_id, inbound.chat)
     payload = to_text({"inbound": inbound, "note": note})
-    payload_id = transaction.insert("insert_payload", subject=inbound.person, body=payload)
+    message = StoredMessage(
+        message_id=MessageId(mint("msg")),
+        seq=BEHIND_ALL,
+        state=state,
+        group_id=group_id,
+        session_id=session_id,
+        inbound=_read_inbound(json.loads(payload)),
+        received_at=transaction.now_text(),
+        note=note,
+        end_reason=end_reason,
+        mode=mode,
+    )
+    return MessageDraft(message=message, payload=payload, is_untold=is_untold)
+
+
+def insert_message(transaction: Transaction, raw_id: int, draft: MessageDraft) -> StoredMessage:
+    """Store a draft; return it as it would be read: who waits for an agent waits for each statement."""
+    message, inbound, is_queued = draft.message, draft.message.inbound, draft.message.state is MessageState.QUEUED
+    if draft.is_untold and message.session_id is not None and is_queued:
+        _tell_fresh(transaction, message.session_id, inbound.chat)
+    payload_id = transaction.insert("insert_payload", subject=inbound.person, body=draft.payload)
     transaction.run(
         "see_chat",
         chat=inbound.chat,
         channel_id=inbound.channel_id,
         chat_kind=inbound.chat_kind,
         person=inbound.person,
-        seen_at=now,
+        seen_at=message.received_at,
     )
     seq = transaction.insert(
         "insert_message",
-        message_id=message_id,
+        message_id=message.message_id,
         raw_id=raw_id,
-        state=state,
-        end_reason=end_reason,
+        state=message.state,
+        end_reason=message.end_reason,
         channel_id=inbound.channel_id,
         chat=inbound.chat,
         person=inbound.person,
         kind=inbound.kind,
         platform_message_id=inbound.platform_message_id,
-        group_id=group_id,
-        session_id=session_id,
-        mode=mode,
+        group_id=message.group_id,
+        session_id=message.session_id,
+        mode=message.mode,
         payload_id=payload_id,
-        received_at=now,
-        ended_at=now if end_reason else None,
+        received_at=message.received_at,
+        ended_at=message.received_at if message.end_reason else None,
     )
-    kind = JournalKind(f"message_{state}")
-    append(transaction, kind, payload, message=message_id, group=group_id, session=session_id)
-    if state is MessageState.QUEUED and inbound.chat_kind == "many":
-        _follow(transaction, inbound.chat, group_id, now)
-    return StoredMessage(
-        message_id=message_id,
-        seq=seq,
-        state=state,
-        group_id=group_id,
-        session_id=session_id,
-        inbound=_read_inbound(json.loads(payload)),
-        received_at=now,
-        note=note,
-        end_reason=end_reason,
-        mode=mode,
-    )
+    ids = {"message": message.message_id, "group": message.group_id, "session": message.session_id}
+    append(transaction, JournalKind(f"message_{message.state}"), draft.payload, **ids)
+    if is_queued and inbound.chat_kind == "many":
+        _follow(transaction, inbound.chat, message.group_id, message.received_at)
+    return replace(message, seq=seq)
 
 
 def _follow(transaction: Transaction, chat: ChatKey, group_id: GroupId | None, now: str) -> None:

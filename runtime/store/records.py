@@ -175,6 +175,9 @@ class StartOffer:
     nonce_hash: str
     build: Callable[[Claim, TaskBeginning], Task | None]
     """Pure, called in the store's thread. None: the task cannot be built from this alone."""
+    when_planned: Callable[[Begun], None] = lambda _: None
+    """Called in the store's thread with a task that is about to be stored: nothing may come of it but what can be
+    undone until the store says that it is. Returns at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

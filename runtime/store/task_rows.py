@@ -45,12 +45,21 @@ def make_task(
     transaction: Transaction, messages: Sequence[StoredMessage], task_id: TaskId, attempt_id: AttemptId
 ) -> Claim:
     """Make a task of queued messages of one session that is not busy. Nothing is read again that is known here."""
-    newest = messages[-1]
+    claim = draft_claim(transaction, messages, task_id, attempt_id)
+    insert_claim(transaction, claim)
+    return claim
+
+
+def draft_claim(
+    transaction: Transaction, messages: Sequence[StoredMessage], task_id: TaskId, attempt_id: AttemptId
+) -> Claim:
+    """Return the task that `make_task` makes of messages, with its first attempt, without storing any of it."""
+    newest, now = messages[-1], transaction.now_text()
     if newest.group_id is None:
         raise ClaimRefused("they are for no group")
-    row = insert_task(
-        transaction,
-        TaskRow(
+    context = transaction.all("waiting_context", session_id=newest.session_id, before=newest.seq)
+    return Claim(
+        task=TaskRow(
             task_id=task_id,
             group_id=newest.group_id,
             session_id=newest.session_id,
@@ -58,20 +67,24 @@ def make_task(
             chat=newest.inbound.chat,
             reply_to=newest.inbound.platform_message_id,
             state="running",
-            created_at=transaction.now_text(),
+            created_at=now,
         ),
-    )
-    for claimed in messages:
-        transaction.run("claim_message", message_id=claimed.message_id, task_id=task_id)
-        append(transaction, JournalKind.MESSAGE_CLAIMED, message=claimed.message_id, task=task_id)
-    shown = transaction.run("show_context", task_id=task_id, session_id=row.session_id, before=newest.seq)
-    context = messages_of(transaction, task_id) if shown else ()
-    return Claim(
-        task=row,
-        attempt=start_attempt(transaction, task_id, attempt_id, number=1),
+        attempt=AttemptRow(attempt_id=attempt_id, task_id=task_id, number=1, state="starting", started_at=now),
         messages=tuple(replace(each, state=MessageState.CLAIMED, task_id=task_id) for each in messages),
-        context=tuple(message for message in context if message.state is MessageState.CONTEXT),
+        context=tuple(replace(read_message(row), task_id=task_id) for row in context),
     )
+
+
+def insert_claim(transaction: Transaction, claim: Claim) -> None:
+    """Store a drafted claim of messages that are stored."""
+    row = insert_task(transaction, claim.task)
+    for claimed in claim.messages:
+        transaction.run("claim_message", message_id=claimed.message_id, task_id=row.task_id)
+        append(transaction, JournalKind.MESSAGE_CLAIMED, message=claimed.message_id, task=row.task_id)
+    if claim.context:
+        before = claim.messages[-1].seq
+        transaction.run("show_context", task_id=row.task_id, session_id=row.session_id, before=before)
+    insert_attempt(transaction, claim.attempt)
 
 
 def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
@@ -125,9 +138,16 @@ def begin_attempt(transaction: Transaction, task_id: TaskId) -> AttemptRow:
 
 def start_attempt(transaction: Transaction, task_id: TaskId, attempt_id: AttemptId, number: int) -> AttemptRow:
     now = transaction.now_text()
-    transaction.run("insert_attempt", attempt_id=attempt_id, task_id=task_id, number=number, started_at=now)
-    append(transaction, JournalKind.ATTEMPT_STARTED, attempt=attempt_id, task=task_id)
-    return AttemptRow(attempt_id=attempt_id, task_id=task_id, number=number, state="starting", started_at=now)
+    row = AttemptRow(attempt_id=attempt_id, task_id=task_id, number=number, state="starting", started_at=now)
+    insert_attempt(transaction, row)
+    return row
+
+
+def insert_attempt(transaction: Transaction, row: AttemptRow) -> None:
+    """Store an attempt that begins."""
+    ids = {"attempt_id": row.attempt_id, "task_id": row.task_id}
+    transaction.run("insert_attempt", **ids, number=row.number, started_at=row.started_at)
+    append(transaction, JournalKind.ATTEMPT_STARTED, attempt=row.attempt_id, task=row.task_id)
 
 
 def attempt_running(

@@ -18,7 +18,7 @@ from typing import Any
 from credproxy.admin_client.link import ProxyUnavailable
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId, mint
 from protocol.link import Assignment, Finished, StepTaken
-from protocol.task import Effects, Lease, Limits, ModelRoute, Task, TaskResult, Usage
+from protocol.task import Effects, Lease, Limits, ModelRoute, Task, TaskResult
 from runtime.agent_events import AgentEvent
 from runtime.agent_link_rules import LinkLimits
 from runtime.container_command import ContainerKind
@@ -106,12 +106,20 @@ class RememberingProxy:
     def __init__(self) -> None:
         self.doors: dict[DoorId, Path] = {}
         self.leases: dict[DoorId, Lease] = {}
+        self.released: list[AttemptId] = []
+        """Attempts whose lease was held, and is not any more."""
         self.away = 0
         """So many times more it is away when it is asked for a door."""
-        self.is_deaf = False
-        """Whether it does not answer who takes a lease back."""
 
-    async def open_door(self, door_id: DoorId, path: Path, uid: int | None = None, lease: Lease | None = None) -> None:
+    async def open_door(
+        self,
+        door_id: DoorId,
+        path: Path,
+        uid: int | None = None,
+        lease: Lease | None = None,
+        *,
+        is_held: bool = False,
+    ) -> None:
         if self.away:
             self.away -= 1
             raise ProxyUnavailable(path, "the test says so")
@@ -122,14 +130,12 @@ class RememberingProxy:
     async def close_door(self, door_id: DoorId) -> None:
         self.doors.pop(door_id, None)
 
-    async def grant(self, door_id: DoorId, lease: Lease) -> None:
-        self.leases[door_id] = lease
+    async def release(self, door_id: DoorId, attempt_id: AttemptId) -> None:
+        assert self.leases[door_id].attempt_id == attempt_id
+        self.released.append(attempt_id)
 
-    async def end(self, door_id: DoorId) -> Usage:
-        if self.is_deaf:
-            raise ProxyUnavailable(self.doors[door_id], "the test says so")
-        self.leases.pop(door_id, None)
-        return Usage()
+    async def grant(self, door_id: DoorId, lease: Lease, *, is_held: bool = False) -> None:
+        self.leases[door_id] = lease
 
 
 @dataclass(slots=True)

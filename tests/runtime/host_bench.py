@@ -279,28 +279,38 @@ class RecordingProxy:
         self.leases: list[Lease] = []
         self.held: dict[DoorId, Lease] = {}
         """What each door may do now."""
+        self.released: list[AttemptId] = []
+        """Attempts whose lease was held, and is not any more."""
         self.refusals = 0
         """So many times it takes a lease and then does not answer."""
         self.made: tuple[ProxyCall, ...] = ()
         self.used: dict[TaskId, int] = {}
 
-    async def open_door(self, door_id: DoorId, path: Path, uid: int | None = None, lease: Lease | None = None) -> None:
+    async def open_door(
+        self,
+        door_id: DoorId,
+        path: Path,
+        uid: int | None = None,
+        lease: Lease | None = None,
+        *,
+        is_held: bool = False,
+    ) -> None:
         if lease is not None:
             self.leases.append(lease)
 
     async def close_door(self, door_id: DoorId) -> None:
         self.held.pop(door_id, None)
 
-    async def grant(self, door_id: DoorId, lease: Lease) -> None:
+    async def release(self, door_id: DoorId, attempt_id: AttemptId) -> None:
+        assert self.held[door_id].attempt_id == attempt_id
+        self.released.append(attempt_id)
+
+    async def grant(self, door_id: DoorId, lease: Lease, *, is_held: bool = False) -> None:
         self.leases.append(lease)
         self.held[door_id] = lease
         if self.refusals:
             self.refusals -= 1
             raise ProxyUnavailable(Path("proxy.sock"), "the test says so")
-
-    async def end(self, door_id: DoorId) -> Usage:
-        self.held.pop(door_id, None)
-        return Usage()
 
     async def calls(self, task_id: TaskId, attempt_id: AttemptId | None = None) -> tuple[ProxyCall, ...]:
         return self.made
@@ -364,7 +374,6 @@ class ScriptedRoom:
         self.host_parts.create_task(self._keep_again(self.lent.pop(door_id)))
 
     async def _keep_again(self, session: ContainerSession) -> None:
-        await session.take_lease_back()
         self.waiting.append(session)
         self.given_back.append(session.door_id)
 

@@ -26,6 +26,7 @@ from tests.runtime.container_house import (
     ContainerHouse,
     RememberingProxy,
     a_lease,
+    an_assignment,
     first_event,
     follow,
     make_setup,
@@ -115,24 +116,21 @@ async def test_spare_is_taken_once_and_only_for_the_same_kind(agent_image: str) 
 
 
 async def lent_spare(house: ContainerHouse) -> ContainerSession:
-    """A spare that was lent for a task that perhaps begins, with the lease that the task would have."""
+    """A spare that was lent for a task that perhaps begins."""
     await house.containers.warm(house.kind())
     await until(lambda: house.containers.statistics().spares == 1)
     spare = await house.containers.take_spare(house.kind())
     assert spare is not None
     assert await house.containers.take_spare(house.kind()) is None, "one spare was lent twice"
-    await spare.grant_ahead(a_lease(spare.group_id))
-    assert spare.door_id in house.proxy.leases
     return spare
 
 
 async def test_spare_that_was_lent_for_nothing_waits_again(agent_image: str) -> None:
-    """It has no lease then, nobody counts it as at work, and the next task gets it and is done in it."""
+    """Nobody counts it as at work, and the next task gets it and is done in it."""
     async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
         spare = await lent_spare(house)
         house.containers.give_back(spare.door_id, house.kind())
         await until(lambda: house.containers.statistics().spares == 1)
-        assert house.proxy.leases == {}
         statistics = house.containers.statistics()
         assert (statistics.working, statistics.taken_from_spare_total, statistics.removing) == (0, 0, 0)
         session = await house.begin("answer('done')")
@@ -154,15 +152,33 @@ async def test_spare_that_died_while_it_was_lent_goes(agent_image: str) -> None:
         assert await house.engine.list_containers(house.setup.home_id) == []
 
 
-async def test_spare_that_may_still_have_a_lease_goes(agent_image: str) -> None:
-    """The proxy does not say that it took the lease back: the container and its door go."""
+async def test_spare_whose_task_was_not_stored_goes(agent_image: str) -> None:
+    """Its agent was handed a task ahead, under a lease that was never released: it is ended and everything is gone."""
     async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
         spare = await lent_spare(house)
-        house.proxy.is_deaf = True
-        house.containers.give_back(spare.door_id, house.kind())
+        lease = a_lease(spare.group_id)
+        await spare.hand_over_ahead(lease, an_assignment("answer('done')", spare.group_id))
+        assert house.proxy.leases[spare.door_id] == lease
+        await spare.end("its task was not stored")
         await until(lambda: not spare.door.path.exists())
-        assert spare.door_id not in house.proxy.doors
+        assert (house.proxy.released, spare.door_id in house.proxy.doors) == ([], False)
         assert (house.containers.statistics().spares, house.containers.statistics().working) == (0, 0)
+
+
+async def test_task_that_is_handed_over_ahead_is_done_once_released(agent_image: str) -> None:
+    """It is sent once, and its lease is released once, when its start is stored."""
+    async with open_house(agent_image, spares=2, spare_delay_s=30.0) as house:
+        spare = await lent_spare(house)
+        lease = a_lease(spare.group_id)
+        assignment = an_assignment("answer('done')", spare.group_id)
+        await spare.hand_over_ahead(lease, assignment)
+        assert house.proxy.released == []
+        await spare.release()
+        assert await spare.hand_over(lease, assignment) is None
+        assert house.proxy.released == [lease.attempt_id]
+        result, _ = await follow(spare)
+        assert result is not None and result.text == "done"
+        await spare.end("done")
 
 
 async def test_spare_of_a_kind_that_nobody_wants_any_more_is_not_lent(agent_image: str) -> None:

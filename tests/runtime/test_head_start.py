@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from protocol.ids import ChatKey, GroupId, PersonKey
 from runtime.envelope import MAX_MESSAGE_CHARS
+from runtime.store.database import Transaction
 from runtime.store.errors import StoreFull
 from runtime.store.records import Binding, MessageState, StoredMessage
 from tests.runtime.host_bench import MAIN, AgentStopped, HostBench, ScriptedAgent, echo, open_bench
@@ -76,6 +77,42 @@ def held_up(bench: HostBench) -> Iterator[tuple[threading.Event, threading.Event
         yield reached, go_on
     finally:
         go_on.set()
+
+
+@asynccontextmanager
+async def held_while_writing(bench: HostBench) -> AsyncIterator[tuple[threading.Event, threading.Event]]:
+    """Hold each task up in its transaction when all is read and half is written."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def wait() -> int:
+        reached.set()
+        assert go_on.wait(10)
+        return 0
+
+    def hold(transaction: Transaction) -> None:
+        transaction.connection.create_function("held_up", 0, wait)
+        trigger = "CREATE TEMP TRIGGER hold AFTER INSERT ON attempts BEGIN SELECT held_up(); END"
+        transaction.connection.execute(trigger)
+
+    await bench.store.write(hold)
+    try:
+        yield reached, go_on
+    finally:
+        go_on.set()
+        await bench.store.write(lambda transaction: transaction.connection.execute("DROP TRIGGER hold") and None)
+
+
+def fill_up_while_writing(transaction: Transaction) -> None:
+    """Have the disk be full for every task that is being stored, and for nothing small."""
+    (pages,) = transaction.connection.execute("PRAGMA page_count").fetchone()
+    transaction.connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+    large = "INSERT INTO payloads (subject, body) VALUES ('', hex(zeroblob(1000000)))"
+    transaction.connection.execute(f"CREATE TEMP TRIGGER fill AFTER INSERT ON attempts BEGIN {large}; END")
+
+
+def make_room(transaction: Transaction) -> None:
+    transaction.connection.execute("PRAGMA max_page_count = 1000000")
+    transaction.connection.execute("DROP TRIGGER fill")
 
 
 async def reach(reached: threading.Event) -> None:
@@ -454,7 +491,7 @@ async def test_a_new_conversation_begins_with_the_message_after_it(bench: HostBe
 
 
 async def test_a_full_disk_is_waited_for(bench: HostBench) -> None:
-    """The message is not accepted before it is stored; then it is answered, once, at the container that waited."""
+    """The message is not accepted before it is stored; then it is answered, once, and the container waits again."""
     fulls = 1
 
     def be_full() -> None:
@@ -472,7 +509,7 @@ async def test_a_full_disk_is_waited_for(bench: HostBench) -> None:
         assert len(await bench.store.recent_messages()) == 1
         await accepting
         assert await bench.channel.texts(1) == ["echo: hello"]
-        assert (bench.room.taken, bench.room.given_back) == (1, [])
+        assert len(bench.room.given_back) == 1
 
 
 async def test_a_proxy_that_did_not_answer_in_time_is_asked_again(bench: HostBench) -> None:
@@ -486,16 +523,91 @@ async def test_a_proxy_that_did_not_answer_in_time_is_asked_again(bench: HostBen
         assert first == second
 
 
-async def test_a_lease_that_was_perhaps_taken_is_taken_back(bench: HostBench) -> None:
-    """The proxy took it and did not say so: the spare that waits again has none all the same."""
+# -- The agent has its task before the start is on disk ---------------------------------------------------------------
+
+
+async def test_an_agent_has_its_task_while_its_start_is_stored(bench: HostBench) -> None:
+    """Nothing can be read of the task yet and the proxy holds the lease; both end when the start is on disk."""
     async with bench.host():
         await ready(bench)
-        bench.proxy.refusals = 1
-        async with asyncio.TaskGroup() as group:
-            group.create_task(bench.store.set_frozen(True, "cli"))
-            group.create_task(bench.hear("hello"))
-        await is_idle_spare(bench)
-        assert len(bench.proxy.leases) == 1
+        async with held_while_writing(bench) as (reached, go_on):
+            accepting = asyncio.create_task(bench.hear("hello"))
+            await reach(reached)
+            await until(lambda: bool(bench.room.assignments and bench.proxy.leases))
+            assert (accepting.done(), bench.proxy.released) == (False, [])
+            assignment = bench.room.assignments[0]
+            assert await bench.store.task(assignment.task.task_id) is None
+            go_on.set()
+            await accepting
+        assert await bench.channel.texts(1) == ["echo: hello"]
+        await bench.idle()
+        assert bench.proxy.released == [assignment.attempt_id]
+        assert (len(bench.room.assignments), len(bench.proxy.leases)) == (1, 1)
+
+
+async def test_an_agent_whose_start_is_not_stored_is_ended(bench: HostBench) -> None:
+    """The disk is full behind it: its lease is never released and its word not heard. The message is not accepted
+    before it is stored; then it is answered once, by another task."""
+    async with bench.host():
+        await ready(bench)
+        await bench.store.write(fill_up_while_writing)
+        accepting = asyncio.create_task(bench.hear("hello"))
+        await until(lambda: bool(bench.room.assignments))
+        first = bench.room.assignments[0]
+        (session,) = bench.room.lent.values()
+        await until(lambda: bench.room.engine.running[session.container_id].done())
+        assert bench.proxy.released == []
+        await bench.store.write(make_room)
+        await accepting
+        assert await bench.channel.texts(1) == ["echo: hello"]
+        await bench.idle()
+        assert await bench.store.task(first.task.task_id) is None
+        assert first.attempt_id not in bench.proxy.released
+        assert (await newest(bench)).state is MessageState.ANSWERED
+        assert (len(bench.channel.sent), len(await bench.store.recent_messages())) == (1, 2)
+        assert bench.room.given_back == []
+
+
+async def test_a_stop_after_the_agent_has_its_task_releases_nothing(bench: HostBench) -> None:
+    """Asked for while the start is written: the agent is ended, and nothing that it asked for has left."""
+    async with bench.host() as dispatcher:
+        await ready(bench)
+        async with held_while_writing(bench) as (reached, go_on):
+            accepting = asyncio.create_task(bench.hear("hello"))
+            await reach(reached)
+            await until(lambda: bool(bench.room.assignments and bench.proxy.leases))
+            stopping = asyncio.create_task(dispatcher.stop_chat(CHAT, "enough"))
+            await asyncio.sleep(0)
+            go_on.set()
+            await accepting
+        message = await newest(bench)
+        assert (await stopping).tasks == (message.task_id,)
+        await bench.idle()
+        await bench.delivery.settled()
+        assert await bench.state_of(message.message_id) == ("dead", "stopped")
+        assert (bench.proxy.released, bench.channel.sent) == ([], [])
+        assert all(agent.done() for agent in bench.room.engine.running.values())
+
+
+async def test_a_host_that_goes_while_the_start_is_written_leaves_it_to_the_next(bench: HostBench) -> None:
+    """Its agent had the task and a held lease; what is found on disk is gone on with, and answered once."""
+    async with held_while_writing(bench) as (reached, go_on):
+        go_on.set()
+        async with bench.host():
+            await ready(bench)
+            go_on.clear()
+            reached.clear()
+            accepting = asyncio.create_task(bench.hear("hello"))
+            await reach(reached)
+            await until(lambda: bool(bench.room.assignments and bench.proxy.leases))
+        await asyncio.wait({accepting})
+        assert (accepting.cancelled(), bench.proxy.released) == (True, [])
+        go_on.set()
+    async with bench.host():
+        assert await bench.channel.texts(1) == ["echo: hello"]
+        await bench.idle()
+        assert (await newest(bench)).state is MessageState.ANSWERED
+    assert len(bench.channel.sent) == 1
 
 
 async def test_a_container_that_dies_before_it_has_its_task_is_replaced(bench: HostBench) -> None:

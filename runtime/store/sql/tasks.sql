@@ -19,6 +19,11 @@ UPDATE messages SET state = iif(state = 'queued', 'claimed', state), task_id = :
 WHERE message_id = :message_id AND session_id = :session_id
     AND (state = 'queued' OR (state = 'context' AND task_id IS NULL));
 
+-- name: waiting_context
+-- What was kept as context for the next task of a session.
+SELECT m.*, p.body FROM messages AS m INDEXED BY messages_open_context JOIN payloads AS p USING (payload_id)
+WHERE m.state = 'context' AND m.task_id IS NULL AND m.session_id = :session_id AND m.seq < :before ORDER BY m.seq;
+
 -- name: show_context
 -- Kept context is shown to a task.
 UPDATE messages SET task_id = :task_id

@@ -1,0 +1,81 @@
+"""What one attempt needs before its agent can begin: which container, what its sockets may do, what it is told.
+
+Made of rows and settings, nothing waits here; `task_run.py` makes it for each attempt, `head_start.py` for a task that
+is just being stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from protocol.link import Assignment
+from protocol.task import Lease, Task
+from protocol.transcript import Entry, Step
+from runtime.container_command import ContainerKind
+from runtime.container_kinds import build_kind
+from runtime.group import Group
+from runtime.skill_catalogue import load_skills
+from runtime.store.records import AttemptRow, TaskRow
+from runtime.task_builder import build_assignment, build_lease, fallbacks_of, model_of
+from runtime.task_desk import TaskDesk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptPlan:
+    kind: ContainerKind
+    task: Task
+    """Under the limits that it has now."""
+    lease: Lease
+    assignment: Assignment
+
+
+def plan_attempt(
+    desk: TaskDesk,
+    row: TaskRow,
+    attempt: AttemptRow,
+    task: Task,
+    group: Group,
+    *,
+    transcript: Sequence[Entry],
+    steps: Sequence[Step] = (),
+    approved: Sequence[str] = (),
+) -> AttemptPlan:
+    """Return the attempt as the host's settings have it now. `transcript`: the session before the task; `steps`: what
+    its earlier attempts have stored; `approved`: which of their calls somebody has said yes to since."""
+    skills, problems = load_skills(desk.fork, group.skills)
+    for problem in problems:
+        extra = {"action": "skill_left_out", "group_id": group.group_id, "skill": problem.name}
+        log.warning("a skill is left out: %s", problem.message, extra=extra)
+    task = replace(task, limits=desk.money.limits_of(task))
+    assignment = build_assignment(
+        task,
+        attempt,
+        group,
+        model_of(task, desk.usual_model(group, row.chat), desk.settings.routes),
+        transcript=transcript,
+        cards=[skill.card for skill in skills],
+        delegates=desk.around.groups.delegates_of(group),
+        steps=steps,
+        constraints=desk.constraints(group.group_id),
+        destinations=desk.destinations(group.group_id),
+        without=desk.absent_tools(group, row.chat),
+        approved=approved,
+    )
+    return AttemptPlan(
+        kind=build_kind(group, skills, desk.settings.containers, desk.image),
+        task=task,
+        lease=plan_lease(desk, row, attempt, task, group),
+        assignment=assignment,
+    )
+
+
+def plan_lease(desk: TaskDesk, row: TaskRow, attempt: AttemptRow, task: Task, group: Group) -> Lease:
+    """Return what the attempt's sockets may do; `task` is under the limits that it has now."""
+    model = model_of(task, desk.usual_model(group, row.chat), desk.settings.routes)
+    models = (model, *fallbacks_of(task, group, model))
+    purses = desk.money.purses_of(group, row.submitter)
+    return build_lease(task, attempt, models, purses, desk.constraints(group.group_id))
