@@ -173,5 +173,5 @@ def _is_complete(step: Step) -> bool:
             return step.call is not None
         case "tool_finished":
             return step.output is not None
-        case "steered":
-            return step.entry is not None and step.entry.role == "user"
+        case "steered" | "compacted":
+            return step.kept >= 0 and step.entry is not None and step.entry.role == "user"

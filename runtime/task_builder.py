@@ -22,7 +22,16 @@ from runtime.config import RouteSettings, resolve_model, task_limits
 from runtime.envelope import Envelope, LongText, build_envelope, build_submission
 from runtime.group import Group
 from runtime.people.words import describe_destinations
-from runtime.store.records import AttemptRow, MessageState, Person, Role, StoredMessage, TaskBeginning, TaskRow
+from runtime.store.records import (
+    AttemptRow,
+    MessageState,
+    OwnSummary,
+    Person,
+    Role,
+    StoredMessage,
+    TaskBeginning,
+    TaskRow,
+)
 from runtime.submission import NewSubmission, tighten
 
 MAX_TRANSCRIPT_CHARS = 400_000
@@ -221,6 +230,19 @@ def build_entries(task: Task, steps: Sequence[Step], reply: str) -> tuple[Entry,
     if entries[-1].role != "assistant" or (reply and entries[-1].text != reply):
         entries.append(Entry(role="assistant", text=reply or "[no reply was given]"))
     return tuple(entries)
+
+
+def own_summary(steps: Sequence[Step]) -> OwnSummary | None:
+    """Return the last summary that the task's agent made, placed among the turns that `build_entries` gives."""
+    found, turns = None, 1
+    for step in steps:
+        if step.entry is None or step.branch:
+            continue
+        if step.kind == "compacted":
+            found = OwnSummary(entry=step.entry, from_offset=turns - step.kept)
+        else:
+            turns += 2 if step.entry.calls else 1
+    return found
 
 
 def _no_output(call_id: str) -> ToolOutput:

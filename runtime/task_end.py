@@ -12,7 +12,7 @@ from protocol.message import OutboundMessage
 from protocol.task import TaskStatus
 from runtime.attempt_outcome import EndTask
 from runtime.store.records import MessageState, NewOutbound, StoredMessage, TaskEnd, TaskEnding, TaskRow
-from runtime.task_builder import build_entries
+from runtime.task_builder import build_entries, own_summary
 
 
 def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding, footer: str = "") -> TaskEnd:
@@ -26,6 +26,7 @@ def build_end(row: TaskRow, end: EndTask, said: str, ending: TaskEnding, footer:
         seq=end.seq,
         outbound=_outbound(row, result.status, _with_footer(said, footer), ending.messages),
         entries=build_entries(ending.spec, ending.steps, said) if ending.spec and not is_unasked else (),
+        summary=own_summary(ending.steps) if not is_unasked else None,
         message_state=MessageState.ANSWERED if is_answer else MessageState.DEAD,
         end_reason="" if is_answer else (result.code or result.status.value),
     )

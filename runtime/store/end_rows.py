@@ -35,6 +35,7 @@ def end_task(
         seq=end.seq,
         outbound=end.outbound,
         entries=end.entries,
+        summary=end.summary,
         message_state=end.message_state,
         end_reason=end.end_reason,
     )

@@ -229,6 +229,15 @@ class LastStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSummary:
+    """A summary that a task's agent made by itself, and stands for what came before a turn of the session."""
+
+    entry: Entry
+    from_offset: int
+    """The first turn that is shown in full beside it, counted from the task's first; below 0: of earlier tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEnd:
     """All that the end of a task changes."""
 
@@ -241,6 +250,8 @@ class TaskEnd:
     message_state: Literal[MessageState.ANSWERED, MessageState.DEAD]
     end_reason: str
     """Of its messages; empty: the status."""
+    summary: OwnSummary | None = None
+    """What its agent has made of the conversation, if that filled the model's window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

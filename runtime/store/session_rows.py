@@ -74,7 +74,7 @@ def session_turns(transaction: Transaction, session_id: SessionId, past: int, li
                 task=task,
                 messages=messages_of(transaction, task.task_id),
                 tools=tuple(tool["label"] for tool in tools),
-                is_summary=transaction.one("compactions_of_task", task_id=task.task_id) is not None,
+                is_summary=transaction.one("is_summing_up", task_id=task.task_id) is not None,
             )
         )
     return tuple(turns)

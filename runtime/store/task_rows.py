@@ -30,7 +30,7 @@ from runtime.store.errors import AttemptOver, ClaimRefused, StepOutOfOrder, Unkn
 from runtime.store.inbound_rows import message, read_message
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, from_texts, to_text
-from runtime.store.records import AttemptRow, Claim, MessageState, NewOutbound, StoredMessage, TaskRow
+from runtime.store.records import AttemptRow, Claim, MessageState, NewOutbound, OwnSummary, StoredMessage, TaskRow
 
 MAX_LABEL_CHARS = 100
 
@@ -295,6 +295,7 @@ def finish_task(
     seq: int | None,
     outbound: tuple[NewOutbound, ...],
     entries: tuple[Entry, ...],
+    summary: OwnSummary | None = None,
     message_state: MessageState,
     end_reason: str,
 ) -> bool:
@@ -306,7 +307,9 @@ def finish_task(
     for claimed in transaction.all("claimed_messages", task_id=task_id):
         _end_message(transaction, MessageId(claimed["message_id"]), task_id, message_state, end_reason or result.status)
     if head["session_id"] is not None:
-        _add_entries(transaction, head["session_id"], task_id, group_id, entries)
+        first = _add_entries(transaction, head["session_id"], task_id, group_id, entries)
+        if summary is not None:
+            _add_summary(transaction, head["session_id"], task_id, group_id, summary, first)
     for new in outbound:
         outbox_rows.put_outbound(transaction, f"{task_id}/{new.step}", new.message, task_id, group_id)
     if attempt_id is not None and seq is not None:
@@ -340,7 +343,8 @@ def _end_message(
 
 def _add_entries(
     transaction: Transaction, session_id: SessionId, task_id: TaskId, group_id: GroupId, entries: tuple[Entry, ...]
-) -> None:
+) -> int:
+    """Add turns to a conversation; return the place of the first."""
     found = transaction.one("next_position", session_id=session_id)
     position = found["next_position"] if found else 0
     for offset, entry in enumerate(entries):
@@ -352,6 +356,29 @@ def _add_entries(
             role=entry.role,
             payload_id=transaction.insert("insert_payload", subject=group_id, body=to_text(entry)),
         )
+    return position
+
+
+def _add_summary(
+    transaction: Transaction,
+    session_id: SessionId,
+    task_id: TaskId,
+    group_id: GroupId,
+    summary: OwnSummary,
+    first: int,
+) -> None:
+    """Have a summary of the task's own stand for all turns before its place."""
+    text = to_text(summary.entry)
+    transaction.run(
+        "insert_own_summary",
+        summary_id=f"task:{task_id}",
+        session_id=session_id,
+        task_id=task_id,
+        from_position=max(0, first + summary.from_offset),
+        payload_id=transaction.insert("insert_payload", subject=group_id, body=text),
+        at=transaction.now_text(),
+    )
+    append(transaction, JournalKind.SESSION_COMPACTED, text, session=session_id, group=group_id)
 
 
 def _head(transaction: Transaction, task_id: TaskId) -> sqlite3.Row:

@@ -24,6 +24,7 @@ from runtime.task_builder import (
     build_lease,
     build_task,
     fallbacks_of,
+    own_summary,
     recent_cards,
     recent_entries,
 )
@@ -82,6 +83,19 @@ def test_an_assignment_for_hi_is_small() -> None:
     assignment = build_assignment(task(), ATTEMPT, GROUP, GROUP.model, transcript=(), cards=(), steps=())
     assert assignment.attempt_number == 2
     assert len(json.dumps([assignment.instructions, assignment.task.prompt])) < 2_200
+
+
+def test_an_own_summary_is_placed_where_what_it_kept_begins() -> None:
+    """The newest one counts; a sub-agent's turns are not the conversation's; what it kept may be of earlier tasks."""
+    said, summary = Entry(role="assistant", text="a"), Entry(role="user", text="s")
+    turn = Step(index=0, kind="model_turn", entry=Entry(role="assistant", calls=(CALL,)))
+    steps = [turn, replace(turn, branch="c9"), Step(index=2, kind="compacted", entry=summary, kept=2)]
+    assert own_summary([]) is None
+    found = own_summary(steps)
+    assert found is not None and (found.entry, found.from_offset) == (summary, 1)
+    earlier = own_summary([Step(index=0, kind="compacted", entry=summary, kept=4), replace(turn, entry=said)])
+    assert earlier is not None and earlier.from_offset == -3
+    assert [entry.text for entry in build_entries(task(), steps, "done")] == [task().prompt, "", "", "done"]
 
 
 def test_old_turns_are_left_out_from_the_beginning_of_a_persons_turn() -> None:

@@ -84,6 +84,16 @@ UPDATE compactions SET state = :state, task_id = :task_id, from_position = :from
 -- The summaries that a task has made.
 SELECT submission_id, payload_id FROM compactions WHERE task_id = :task_id;
 
+-- name: is_summing_up
+-- Whether a task was there only to sum its conversation up.
+SELECT 1 FROM compactions AS c JOIN tasks AS t ON t.submission_id = c.submission_id WHERE t.task_id = :task_id;
+
+-- name: insert_own_summary
+-- A task's agent has summed its conversation up by itself.
+INSERT INTO compactions
+    (submission_id, session_id, task_id, chat, asked_by, state, from_position, payload_id, asked_at, ended_at)
+VALUES (:summary_id, :session_id, :task_id, '', 'agent', 'done', :from_position, :payload_id, :at, :at);
+
 -- name: drop_compaction
 -- A summary goes: what it stood for is shown again, if it is there.
 DELETE FROM compactions WHERE submission_id = :submission_id;

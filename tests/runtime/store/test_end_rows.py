@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from protocol.ids import ChatKey, TaskId
@@ -9,7 +11,8 @@ from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Entry
 from runtime.store.errors import AttemptOver, StepOutOfOrder, UnknownRow
-from runtime.store.records import Claim, LastStep, MessageState, TaskEnd, TaskEnding
+from runtime.store.records import Claim, LastStep, MessageState, OwnSummary, TaskEnd, TaskEnding
+from runtime.store.session_rows import session_turns
 from runtime.store.store import Store
 from tests.runtime.store.support import CHAT, REPLY, model_turn, reply, running
 
@@ -48,6 +51,23 @@ async def test_a_task_ends_with_its_last_step_and_its_answer_is_taken(store: Sto
     assert [entry.text for entry in await store.transcript_of(claim.task.session_id)] == ["hi", "Hello, Anna"]
     assert [each.state for each in await store.recover_outbox()] == ["pending"]
     assert (await store.verify_journal()).broken_at is None
+
+
+async def test_an_agents_own_summary_stands_for_what_came_before_its_place(store: Store) -> None:
+    """From then on the conversation is shown as the summary and the turns from its place on; all turns are kept."""
+    claim = await running(store)
+    summary = OwnSummary(entry=Entry(role="user", text="in short"), from_offset=1)
+    await store.end_task(
+        claim.task.task_id,
+        lambda ending: dataclasses.replace(build(ending), summary=summary),
+        last_step=last_step(claim),
+        deliveries=1,
+    )
+    assert claim.task.session_id is not None
+    assert [entry.text for entry in await store.transcript_of(claim.task.session_id)] == ["in short", "Hello, Anna"]
+    (turn,) = await store.read(session_turns, claim.task.session_id, 0, 10)
+    assert not turn.is_summary
+    assert "session_compacted" in [entry.kind for entry in await store.journal_tail()]
 
 
 async def test_the_order_in_the_journal_is_the_order_of_what_happened(store: Store) -> None:
