@@ -18,7 +18,7 @@ from runtime.store.store import Store, open_store
 from runtime.submission import NewSubmission
 from tests.runtime.store.support import MAIN, claimed, filed, model_turn, running, said, tool_finished, tool_started
 
-ASK = Ask(call_id="call_1", kind="approval", text="May I?", timeout_s=60.0)
+ASK = Ask(call_id="call_1", kind="question", text="May I?", timeout_s=60.0)
 YES = Answered(call_id="call_1", answer="yes")
 
 
