@@ -60,7 +60,8 @@ class Loop:
         self._uncertain = state.uncertain
         self._next_index = state.next_index
         self._rounds = state.rounds
-        self._prompt = state.prompt
+        self._prompt = self._with_files(state.prompt)
+        self._entries = [self._prompt if entry is state.prompt else entry for entry in self._entries]
         self._asker = Asker(assignment, model=model, toolbox=toolbox)
         self._repetition = Repetition()
 
@@ -91,8 +92,17 @@ class Loop:
             return checked
         step = finished_step(self._take_index(), checked)
         self._link.store_step(step)
-        self._entries[-1] = self._prompt = Entry(role="user", text=prompt_with_output(task.prompt, (step,)))
+        self._entries[-1] = self._prompt = replace(self._prompt, text=prompt_with_output(task.prompt, (step,)))
         return None
+
+    def _with_files(self, prompt: Entry) -> Entry:
+        """Return the prompt with those of its files that the model sees."""
+        task, model = self._assignment.task, self._assignment.model
+        if not task.files or not model.sees:
+            return prompt
+        from agents.seen_files import find_seen  # late: few tasks come with files
+
+        return replace(prompt, files=find_seen(self._toolbox.places, task.files))
 
     def _go_on(self) -> TaskResult | None:
         """Finish the turn that an earlier attempt left open."""

@@ -44,6 +44,17 @@ def look_at(places: Places, path: str) -> SeenFile:
     return SeenFile(path=full_path(places, path), media_type=media_type, sha256=hashlib.sha256(data).hexdigest())
 
 
+def find_seen(places: Places, paths: Sequence[str]) -> tuple[SeenFile, ...]:
+    """Return those of the files that a model can look at; the others it opens with its tools, if it wants to."""
+    found: list[SeenFile] = []
+    for path in paths[:MAX_FILES]:
+        try:
+            found.append(look_at(places, f"{places.root}{path}"))
+        except ToolError:
+            continue
+    return tuple(found)
+
+
 def load_files(entries: Sequence[Entry], places: Places) -> dict[str, str]:
     """Return sha256 → base64 of the newest files that are still what they were."""
     found: dict[str, str] = {}

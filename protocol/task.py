@@ -69,6 +69,8 @@ class Task(Record):
     """A shell script that the agent runs before it asks a model anything (`protocol/pre_check.py`); empty: none."""
     labels: Mapping[str, str] | None = None
     """The submitter's: they go with the lease."""
+    files: tuple[str, ...] = ()
+    """The paths of what people sent along: images and PDFs among them are shown to a model that sees."""
 
 
 class Usage(Record):

@@ -112,7 +112,13 @@ def plan_task(
     else:
         asked = [message for message in messages if message.state is not MessageState.CONTEXT]
         envelope = build_envelope(asked, context, roles, zone)
-    return PlannedTask(task=build_task(row, envelope, limits, submission), long_texts=envelope.long_texts)
+    task = replace(build_task(row, envelope, limits, submission), files=_inbox_paths(messages))
+    return PlannedTask(task=task, long_texts=envelope.long_texts)
+
+
+def _inbox_paths(messages: Sequence[StoredMessage]) -> tuple[str, ...]:
+    """Return where in the container the files of messages are: context's too, which people may point at."""
+    return tuple(f"/inbox/{each.stored_name}" for message in messages for each in message.inbound.attachments)
 
 
 def build_told(message: StoredMessage, people: Mapping[PersonKey, Person], zone: tzinfo) -> Envelope:

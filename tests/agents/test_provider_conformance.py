@@ -178,6 +178,20 @@ def test_an_image_is_looked_at(agent: Agent, host: ScriptedHost, twin: TwinAtSoc
     assert data not in str(host.steps())
 
 
+def test_a_sent_image_is_seen_at_once(
+    agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path
+) -> None:
+    """What a person sent along goes with their words, if the model sees it; what it cannot see is left to the tools."""
+    (root / "inbox/f1.png").write_bytes(PNG)
+    (root / "inbox/f2.txt").write_text("words")
+    twin.script({"text": "seen"})
+    given = assignment("look")
+    task = replace(given.task, files=("/inbox/f1.png", "/inbox/f2.txt", "/inbox/gone.png"))
+    agent.start(replace(given, task=task, model=route(api, sees=("image",))))
+    assert host.result().text == "seen"
+    assert str(twin.bodies[0]).count(base64.b64encode(PNG).decode()) == 1
+
+
 def test_an_image_that_changed_is_not_shown(
     agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path
 ) -> None:
