@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from protocol.ids import GroupId
 from protocol.record import replace
 from protocol.task import Limits, Purse
 from runtime.config import BudgetSettings
 from runtime.group import Group
-from runtime.money.records import PurseRow, UsedSum
+from runtime.money.records import Measure, PurseRow, UsedSum
 
 MACHINE = "machine"
-Measure = Literal["calls", "tokens", "usd"]
 
 
 def group_purse(group_id: GroupId) -> str:
@@ -73,7 +71,8 @@ def purse_of(name: str, group: Group, budgets: BudgetSettings, rows: Mapping[str
         cost_usd=own.usd_per_day,
     )
     if name == background_purse(group.group_id):
-        return _raised(_scaled(whole, own.background_percent / 100), rows)
+        part = own.background_percent / 100
+        return _raised(_scaled(whole, part, part, part), rows)
     return _raised(whole, rows)
 
 
@@ -95,15 +94,14 @@ def is_closed(purse: Purse) -> bool:
     return 0 in (purse.model_calls, purse.tokens, purse.cost_usd)
 
 
-def what_is_spent(purse: Purse, used: UsedSum) -> Measure | None:
-    """Return by which measure a purse is empty, None if it is not."""
-    if purse.cost_usd is not None and used.cost_usd >= purse.cost_usd:
-        return "usd"
-    if purse.model_calls is not None and used.model_calls >= purse.model_calls:
-        return "calls"
-    if purse.tokens is not None and used.tokens >= purse.tokens:
-        return "tokens"
-    return None
+def what_is_spent(purse: Purse, used: UsedSum) -> tuple[Measure, ...]:
+    """Return by which measures a purse is empty; none: it is not."""
+    have: dict[Measure, tuple[float, float | None]] = {
+        "usd": (used.cost_usd, purse.cost_usd),
+        "calls": (used.model_calls, purse.model_calls),
+        "tokens": (used.tokens, purse.tokens),
+    }
+    return tuple(measure for measure, (spent, limit) in have.items() if limit is not None and spent >= limit)
 
 
 def raised_limits(limits: Limits, raises: int) -> Limits:
@@ -133,13 +131,15 @@ def day_ends(moment: datetime) -> datetime:
 
 def _raised(purse: Purse, rows: Mapping[str, PurseRow]) -> Purse:
     row = rows.get(purse.name)
-    return purse if row is None or not row.raises else _scaled(purse, row.raises + 1)
+    if row is None or not row.raises:
+        return purse
+    return _scaled(purse, row.calls_raises + 1, row.tokens_raises + 1, row.usd_raises + 1)
 
 
-def _scaled(purse: Purse, times: float) -> Purse:
+def _scaled(purse: Purse, calls: float, tokens: float, usd: float) -> Purse:
     return replace(
         purse,
-        model_calls=None if purse.model_calls is None else math.ceil(purse.model_calls * times),
-        tokens=None if purse.tokens is None else math.ceil(purse.tokens * times),
-        cost_usd=None if purse.cost_usd is None else purse.cost_usd * times,
+        model_calls=None if purse.model_calls is None else math.ceil(purse.model_calls * calls),
+        tokens=None if purse.tokens is None else math.ceil(purse.tokens * tokens),
+        cost_usd=None if purse.cost_usd is None else purse.cost_usd * usd,
     )

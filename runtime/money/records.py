@@ -11,6 +11,10 @@ from protocol.ids import GroupId, TaskId
 UsageKey = Literal["day", "group", "model", "person", "task"]
 USAGE_KEYS: tuple[UsageKey, ...] = ("day", "group", "model", "person", "task")
 
+Measure = Literal["calls", "tokens", "usd"]
+MEASURES: tuple[Measure, ...] = ("usd", "calls", "tokens")
+"""In the order in which people are told of them."""
+
 PurseState = Literal["open", "asked", "waiting", "stopped"]
 """`open`: paid from; `asked`: empty, and a person is asked; `waiting`: until tomorrow, as a person said; `stopped`: and
 what waited was ended."""
@@ -59,7 +63,11 @@ class PurseRow:
     purse: str
     state: PurseState
     raises: int = 0
-    """How often it was given as much again."""
+    """How often it was given more."""
+    calls_raises: int = 0
+    """How often as many calls again; so the next two."""
+    tokens_raises: int = 0
+    usd_raises: int = 0
     approval_id: str = ""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -37,7 +37,7 @@ from runtime.money.purses import (
     raised_limits,
     what_is_spent,
 )
-from runtime.money.records import DayUse, PurseRow, PurseState, SpentTask
+from runtime.money.records import MEASURES, DayUse, Measure, PurseRow, PurseState, SpentTask
 from runtime.money.words import ask_for_purse, ask_for_task, footer, pause_reason, waits_text
 from runtime.pauses import BUDGET, Pauses
 from runtime.refusal import OperationRefused
@@ -229,7 +229,9 @@ class Spending:
         elif payload.get("day") == day_of(datetime.now(UTC)):
             row = (await self._store.read(usage_rows.purse_rows, str(payload["day"]))).get(str(payload["purse"]))
             if row is not None and row.state == "asked" and row.approval_id == approval.approval_id:
-                await self._set(row.purse, "open" if approval.is_approved else "waiting")
+                shown = payload.get("measures")
+                measures = [each for each in MEASURES if not isinstance(shown, list) or each in shown]
+                await self._set(row.purse, "open" if approval.is_approved else "waiting", measures)
         self.wake()
 
     async def decide(self, purse: str, word: Word) -> None:
@@ -242,16 +244,22 @@ class Spending:
         row = self._rows.get(purse)
         if word != "raise" and (row is None or row.state == "open"):
             raise OperationRefused("not_spent", f"the budget {purse} of today is not used up")
-        if row is not None and row.state == "asked":
+        await self._set(purse, _STATES[word], await self._spent_of(purse) or MEASURES)
+        if row is not None and row.state == "asked":  # after the decision: what is withdrawn comes to `decided` too
             await self._approvals.withdraw(row.approval_id, f"decided otherwise: {word}")
-        await self._set(purse, _STATES[word])
         if word == "stop":
             await self._end_what_waits(purse)
         self.wake()
 
-    async def _set(self, purse: str, state: PurseState) -> None:
-        day = day_of(datetime.now(UTC))
-        job = partial(self._store.write, usage_rows.set_purse, day, purse, state, is_raised=state == "open")
+    async def _spent_of(self, name: str) -> tuple[Measure, ...]:
+        """Return by which measures a purse is empty now."""
+        use = await self._store.read(usage_rows.use_of_day, self._day)
+        return next((what_is_spent(each, use.of(name)) for each in self.purses() if each.name == name), ())
+
+    async def _set(self, purse: str, state: PurseState, measures: Sequence[Measure]) -> None:
+        """`measures`: what of it is given again, where it is open from now on."""
+        day, raised = day_of(datetime.now(UTC)), measures if state == "open" else ()
+        job = partial(self._store.write, usage_rows.set_purse, day, purse, state, raised=raised)
         await insist(job, "a decision about money")
         await self._refresh()
 
@@ -350,7 +358,7 @@ class Spending:
     async def _ask_for_purse(self, purse: Purse, use: DayUse) -> None:
         now, row = datetime.now(UTC), self._rows.get(purse.name)
         left_s = max((day_ends(now) - now).total_seconds(), LEAST_DEADLINE_S)
-        new = ask_for_purse(purse, use.of(purse.name), self._day, row.raises if row else 0, left_s)
+        new = ask_for_purse(purse, use.of(purse.name), self._day, row, left_s)
         approval = await self._ask(new)
         state: PurseState = "asked" if approval is not None else "waiting"
         approval_id = approval.approval_id if approval else ""

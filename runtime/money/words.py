@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from protocol.task import Limits, Purse
 from runtime.approvals.records import NewApproval
 from runtime.money.purses import group_of, is_closed, what_is_spent
-from runtime.money.records import TaskModelUse, UsedSum
+from runtime.money.records import Measure, PurseRow, TaskModelUse, UsedSum
 from runtime.store.records import TaskRow
 
 LIMIT_NAMES = {
@@ -28,14 +28,22 @@ def purse_name(purse: str) -> str:
     return f"{group}'s {kind}"
 
 
-def limit_text(purse: Purse, used: UsedSum, times: float = 1.0) -> str:
-    """Return the limit by which a purse is empty (or its first one): `2.00 US dollars`."""
-    measure = what_is_spent(purse, used)
-    if measure == "usd" or (measure is None and purse.cost_usd is not None):
-        return usd(purse.cost_usd * times if purse.cost_usd is not None else 0.0)
-    if measure == "tokens" or (measure is None and purse.model_calls is None):
-        return f"{round((purse.tokens or 0) * times):,} tokens"
-    return f"{round((purse.model_calls or 0) * times):,} model calls"
+def limit_text(purse: Purse, used: UsedSum) -> str:
+    """Return the limits by which a purse is empty (or its first one): `$2.00 and 100 model calls`."""
+    spent = what_is_spent(purse, used)
+    if not spent:
+        spent = ("usd",) if purse.cost_usd is not None else ("tokens",) if purse.model_calls is None else ("calls",)
+    return _amounts(purse, spent, None)
+
+
+def _amounts(purse: Purse, measures: Sequence[Measure], row: PurseRow | None) -> str:
+    """Return what a purse has by each measure; `row`: what one raise adds to that."""
+    texts: dict[Measure, str] = {
+        "usd": usd((purse.cost_usd or 0) / (row.usd_raises + 1 if row else 1)),
+        "calls": f"{round((purse.model_calls or 0) / (row.calls_raises + 1 if row else 1)):,} model calls",
+        "tokens": f"{round((purse.tokens or 0) / (row.tokens_raises + 1 if row else 1)):,} tokens",
+    }
+    return " and ".join(texts[measure] for measure in measures)
 
 
 def pause_reason(purse: Purse) -> str:
@@ -57,9 +65,10 @@ def waits_text(spent: str) -> str:
     )
 
 
-def ask_for_purse(purse: Purse, used: UsedSum, day: str, raises: int, deadline_s: float) -> NewApproval:
-    """Return the card for an empty purse: yes raises it for today, no waits until tomorrow."""
-    more = limit_text(purse, used, 1 / (raises + 1))
+def ask_for_purse(purse: Purse, used: UsedSum, day: str, row: PurseRow | None, deadline_s: float) -> NewApproval:
+    """Return the card for an empty purse: yes raises what of it is used up for today, no waits until tomorrow."""
+    measures, raises = what_is_spent(purse, used), row.raises if row else 0
+    more = _amounts(purse, measures, row)
     unknown = used.calls_without_price
     lines = [
         f"used up: {limit_text(purse, used)} of {day} (UTC)",
@@ -69,7 +78,7 @@ def ask_for_purse(purse: Purse, used: UsedSum, day: str, raises: int, deadline_s
         "wait until tomorrow: what waits goes on at 00:00 UTC",
         "stop: what waits is ended, each with a word",
     ]
-    payload = {"day": day, "purse": purse.name, "raises": raises, "more": more}
+    payload = {"day": day, "purse": purse.name, "raises": raises, "more": more, "measures": list(measures)}
     return NewApproval(
         kind="spending",
         group_id=group_of(purse.name),

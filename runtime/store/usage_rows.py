@@ -5,8 +5,9 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from protocol.ids import GroupId, TaskId
@@ -16,6 +17,7 @@ from runtime.money.records import (
     NOTHING_USED,
     DayUse,
     KeyedSum,
+    Measure,
     PurseRow,
     PurseState,
     SpentTask,
@@ -112,18 +114,24 @@ def set_purse(
     state: PurseState,
     *,
     approval_id: str = "",
-    is_raised: bool = False,
+    raised: Collection[Measure] = (),
 ) -> PurseRow:
-    """Note that a purse is empty, or what was decided about it. `is_raised`: it is given as much again."""
+    """Note that a purse is empty, or what was decided about it. `raised`: of what it is given as much again."""
     found = transaction.one("purse_of_day", day=day, purse=purse)
-    raises = (found["raises"] if found else 0) + is_raised
-    kept = approval_id or (found["approval_id"] if found else "")
-    changed_at = transaction.now_text()
-    transaction.run(
-        "put_purse", day=day, purse=purse, state=state, raises=raises, approval_id=kept, changed_at=changed_at
+    known = _purse(found) if found else PurseRow(day=day, purse=purse, state=state)
+    row = PurseRow(
+        day=day,
+        purse=purse,
+        state=state,
+        raises=known.raises + bool(raised),
+        calls_raises=known.calls_raises + ("calls" in raised),
+        tokens_raises=known.tokens_raises + ("tokens" in raised),
+        usd_raises=known.usd_raises + ("usd" in raised),
+        approval_id=approval_id or known.approval_id,
     )
-    append(transaction, JournalKind.PURSE_CHANGED, state, purse=purse, approval=kept or None)
-    return PurseRow(day=day, purse=purse, state=state, raises=raises, approval_id=kept)
+    transaction.run("put_purse", **dataclasses.asdict(row), changed_at=transaction.now_text())
+    append(transaction, JournalKind.PURSE_CHANGED, state, purse=purse, approval=row.approval_id or None)
+    return row
 
 
 def wait_for_money(transaction: Transaction, task_id: TaskId, purse: str, asked: Ask) -> bool:
@@ -178,6 +186,9 @@ def _purse(row: sqlite3.Row) -> PurseRow:
         purse=row["purse"],
         state=row["state"],
         raises=row["raises"],
+        calls_raises=row["calls_raises"],
+        tokens_raises=row["tokens_raises"],
+        usd_raises=row["usd_raises"],
         approval_id=row["approval_id"],
     )
 

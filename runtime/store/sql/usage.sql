@@ -54,9 +54,10 @@ SELECT * FROM purses WHERE day = :day ORDER BY purse;
 
 -- name: put_purse
 -- A purse was found empty, or something was decided about it.
-INSERT INTO purses (day, purse, state, raises, approval_id, changed_at)
-VALUES (:day, :purse, :state, :raises, :approval_id, :changed_at)
+INSERT INTO purses (day, purse, state, raises, calls_raises, tokens_raises, usd_raises, approval_id, changed_at)
+VALUES (:day, :purse, :state, :raises, :calls_raises, :tokens_raises, :usd_raises, :approval_id, :changed_at)
 ON CONFLICT (day, purse) DO UPDATE SET state = excluded.state, raises = excluded.raises,
+    calls_raises = excluded.calls_raises, tokens_raises = excluded.tokens_raises, usd_raises = excluded.usd_raises,
     approval_id = excluded.approval_id, changed_at = excluded.changed_at;
 
 -- name: put_spent_task

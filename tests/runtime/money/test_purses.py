@@ -31,7 +31,8 @@ NONE = BudgetSettings()
 
 
 def row(purse: str, raises: int) -> PurseRow:
-    return PurseRow(day="2026-01-31", purse=purse, state="open", raises=raises)
+    more = {"calls_raises": raises, "tokens_raises": raises, "usd_raises": raises}
+    return PurseRow(day="2026-01-31", purse=purse, state="open", raises=raises, **more)
 
 
 def test_a_person_pays_from_group_and_machine() -> None:
@@ -48,7 +49,7 @@ def test_the_machine_has_a_limit_in_each_measure() -> None:
     assert machine == Purse(name="machine", model_calls=50, tokens=5_000, cost_usd=9.0)
     assert all_purses([], budgets, {"machine": row("machine", 1)})[0].tokens == 10_000
     used = UsedSum(model_calls=3, input_tokens=4_000, output_tokens=1_000)
-    assert what_is_spent(machine, used) == "tokens"
+    assert what_is_spent(machine, used) == ("tokens",)
     assert limit_text(machine, used) == "5,000 tokens"
 
 
@@ -84,10 +85,10 @@ def test_background_is_what_no_person_waits_for(submitter: str, expected: bool) 
 def test_a_purse_is_empty_by_any_of_its_measures() -> None:
     """Money first, then calls, then tokens; below all of them it is not."""
     purse = Purse(name="p", model_calls=3, tokens=100, cost_usd=1.0)
-    assert what_is_spent(purse, UsedSum(model_calls=2, input_tokens=50, output_tokens=49, cost_usd=0.99)) is None
-    assert what_is_spent(purse, UsedSum(model_calls=3, cost_usd=1.0)) == "usd"
-    assert what_is_spent(purse, UsedSum(model_calls=3)) == "calls"
-    assert what_is_spent(purse, UsedSum(input_tokens=60, output_tokens=40)) == "tokens"
+    assert what_is_spent(purse, UsedSum(model_calls=2, input_tokens=50, output_tokens=49, cost_usd=0.99)) == ()
+    assert what_is_spent(purse, UsedSum(model_calls=3, cost_usd=1.0)) == ("usd", "calls")
+    assert what_is_spent(purse, UsedSum(model_calls=3)) == ("calls",)
+    assert what_is_spent(purse, UsedSum(input_tokens=60, output_tokens=40)) == ("tokens",)
     assert not is_closed(purse) and is_closed(Purse(name="p", model_calls=0))
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from protocol.link import Ask
-from protocol.task import Limits
+from protocol.task import Limits, Purse
 from runtime.approvals.cards import build_buttons
 from runtime.config import BudgetSettings, LimitSettings, Settings
 from runtime.group import GroupBudget, Groups
@@ -55,6 +55,29 @@ async def test_yes_gives_as_much_again_for_today(tmp_path: Path) -> None:
         one.used("task_1", cost=1.0)
         await one.card()
         await one.until(one.is_paused)
+
+
+async def test_a_yes_raises_only_what_was_used_up(tmp_path: Path) -> None:
+    """More money is no more calls; where both are used up the card says both, and a yes gives both."""
+    budgets = {"limits": LimitSettings(calls_per_day=10), "budget": GroupBudget(usd_per_day=1.0)}
+    async with till(tmp_path, group(**budgets)) as one:
+
+        def own() -> Purse:
+            purses = one.spending.purses_of(one.groups.ready[MAIN], "person:x")
+            return next(each for each in purses if "group" in each.name)
+
+        one.used("task_1", cost=1.0)
+        await one.approvals.decide(await one.card(), "cli", is_yes=True)
+        await one.until(lambda: not one.is_paused())
+        assert (own().model_calls, own().cost_usd) == (10, 2.0)
+        one.used("task_2", calls=9, cost=1.0)
+        code = await one.card()
+        assert (
+            "raise for today: $1.00 and 10 model calls more, until 00:00 UTC" in (await one.approvals.find(code)).lines
+        )
+        await one.approvals.decide(code, "cli", is_yes=True)
+        await one.until(lambda: not one.is_paused())
+        assert (own().model_calls, own().cost_usd) == (20, 3.0)
 
 
 async def test_no_waits_until_tomorrow(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ async def test_background_work_is_told_apart(store: Store) -> None:
 async def test_what_was_decided_about_a_purse_stays(store: Store) -> None:
     """Each decision is in the journal; a raise counts, and the card is remembered."""
     await store.write(usage_rows.set_purse, ONE, "machine", "asked", approval_id="A")
-    await store.write(usage_rows.set_purse, ONE, "machine", "open", is_raised=True)
+    await store.write(usage_rows.set_purse, ONE, "machine", "open", raised=("usd",))
     rows = await store.read(usage_rows.purse_rows, ONE)
     assert (rows["machine"].state, rows["machine"].raises, rows["machine"].approval_id) == ("open", 1, "A")
     assert await store.read(usage_rows.purse_rows, OTHER) == {}
