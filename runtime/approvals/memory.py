@@ -21,7 +21,7 @@ from runtime.approvals.rules import digest_of
 from runtime.approvals.taint import Taints
 from runtime.history import tree
 from runtime.history.history import Histories
-from runtime.history.keep import MEMORY, Keep
+from runtime.history.keep import MEMORY, NOTHING, Keep
 from runtime.history.manifest import Difference
 from runtime.home import Home
 from runtime.insist import insist
@@ -71,6 +71,8 @@ class MemoryGuard:
 
     async def _look(self, task_id: TaskId, group_id: GroupId, base: str) -> None:
         async with self._histories.held(group_id) as keep:
+            if not await asyncio.to_thread(keep.has, base):
+                base = NOTHING
             differences = await asyncio.to_thread(_differences, keep, base)
             change = read_change(differences or ())
             is_let_in = bool(change.files) and await self._is_let_in(task_id, group_id, change)

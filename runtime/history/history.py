@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from protocol.ids import GroupId, TaskId
-from runtime.history.keep import Keep
+from runtime.history.keep import NOTHING, Keep
 from runtime.history.tree import TreeRefused
 from runtime.home import Home
 from runtime.insist import insist
@@ -56,12 +56,12 @@ class Histories:
             if reason:
                 extra = {"action": "folders_not_kept", "task_id": task_id, "group_id": group_id}
                 log.warning("a task cannot be undone: %s", reason, extra=extra)
-            added = (task_id, group_id, manifest, reason, memory_from)
+            added = (task_id, group_id, manifest, reason, memory_from or manifest or await self._older(group_id))
             await insist(lambda: self._store.write(history_rows.add_snapshot, *added), "a moment of the folders")
 
     async def _go_on(self, task_id: TaskId, group_id: GroupId) -> None:
         """Note what the memory holds before another part of a task, whose last part was looked at."""
-        manifest = await self._take_memory(task_id, group_id)
+        manifest = await self._take_memory(task_id, group_id) or await self._older(group_id)
         await insist(lambda: self._store.write(history_rows.set_memory_from, task_id, manifest), "a memory's moment")
 
     async def _take_memory(self, task_id: TaskId, group_id: GroupId) -> str:
@@ -69,8 +69,14 @@ class Histories:
             return await asyncio.to_thread(self.keep_of(group_id).take_memory)
         except (TreeRefused, OSError) as error:
             extra = {"action": "memory_not_kept", "task_id": task_id, "group_id": group_id}
-            log.warning("what a task notes cannot be compared with what was there: %s", error, extra=extra)
+            log.warning("what a task notes is compared with an older moment of its memory: %s", error, extra=extra)
             return ""
+
+    async def _older(self, group_id: GroupId) -> str:
+        """Return the newest moment whose bytes are kept, in place of one that could not be: a task that has read
+        untrusted text leaves nothing behind that nobody saw, though what was noted since waits with it."""
+        moments = await self._store.read(history_rows.newest_snapshots, group_id, MAX_MOMENTS)
+        return next((moment.manifest for moment in moments if moment.manifest), NOTHING)
 
     @asynccontextmanager
     async def held(self, group_id: GroupId) -> AsyncIterator[Keep]:

@@ -38,6 +38,8 @@ from runtime.history.manifest import (
 FOLDERS = ("workspace", "memory")
 """What of a group has a history: the agent's own home holds tools and caches, the inbox what people sent."""
 MEMORY = "memory"
+NOTHING = "nothing"
+"""The manifest of folders that hold nothing: for a memory of which no moment is kept."""
 MAX_FILE_BYTES = 256 << 20
 """A larger file is noted, its bytes are not kept."""
 _PIECE_BYTES = 1 << 20
@@ -87,6 +89,10 @@ class Keep:
                     Difference(path, self._small(have), self._small(want), before is not None, after is not None)
                 )
         return tuple(found)
+
+    def has(self, identity: str) -> bool:
+        """Return whether a manifest is kept."""
+        return identity == NOTHING or self._manifest_path(identity).exists()
 
     def plan(self, identity: str) -> tuple[Change, ...]:
         """Return what must change for the folders to be again as a manifest says. Raises KeyError for one that is
@@ -267,6 +273,8 @@ class Keep:
         return identity
 
     def _load(self, identity: str) -> Manifest:
+        if identity == NOTHING:
+            return {}
         try:
             text = self._manifest_path(identity).read_text("ascii")
         except FileNotFoundError:
