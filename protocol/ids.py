@@ -42,7 +42,7 @@ CallId = NewType("CallId", str)
 """One request through the proxy."""
 
 GROUP_ID_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-"""1-32 of a-z, 0-9 and inner hyphens: what labels, folders and skill names all accept."""
+"""1-32 of a-z, 0-9 and inner hyphens: what labels and folders all accept."""
 
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8

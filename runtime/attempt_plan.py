@@ -16,7 +16,7 @@ from protocol.transcript import Entry, Step
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
-from runtime.skill_catalogue import load_skills
+from runtime.skills.catalogue import load_skills
 from runtime.store.records import AttemptRow, TaskRow
 from runtime.task_builder import build_assignment, build_lease, fallbacks_of, model_of
 from runtime.task_desk import TaskDesk
@@ -46,7 +46,7 @@ def plan_attempt(
 ) -> AttemptPlan:
     """Return the attempt as the host's settings have it now. `transcript`: the session before the task; `steps`: what
     its earlier attempts have stored; `approved`: which of their calls somebody has said yes to since."""
-    skills, problems = load_skills(desk.fork, group.skills)
+    skills, problems = load_skills(desk.fork, group.group_id, group.skills)
     for problem in problems:
         extra = {"action": "skill_left_out", "group_id": group.group_id, "skill": problem.name}
         log.warning("a skill is left out: %s", problem.message, extra=extra)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from runtime.config import ContainerSettings
 from runtime.container_command import ContainerKind, ContainerLimits, FolderMount
 from runtime.group import Group
-from runtime.skill_catalogue import Skill
+from runtime.skills.catalogue import Skill
 
 MB = 1 << 20
 
@@ -22,5 +22,7 @@ def build_kind(group: Group, skills: Sequence[Skill], settings: ContainerSetting
         tmp_bytes=settings.tmp_mb * MB,
         disk_bytes=settings.disk_mb * MB,
     )
-    mounts = tuple(FolderMount(name=skill.card.name, path=str(skill.folder)) for skill in skills)
+    mounts = tuple(
+        FolderMount(name=skill.card.name, path=str(skill.folder), folder_id=skill.folder_id) for skill in skills
+    )
     return ContainerKind(group_id=group.group_id, image=image, limits=limits, skills=mounts, model=group.model)

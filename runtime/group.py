@@ -37,7 +37,8 @@ from runtime.config import (
 from runtime.people.settings import PeopleSettings
 from runtime.sessions.settings import SessionSettings
 from runtime.settings_file import group_names, nearest_name
-from runtime.skill_catalogue import load_skills, skill_names
+from runtime.skills.catalogue import load_skills, names_in, own_skills, skill_names
+from runtime.skills.frontmatter import is_skill_name
 from runtime.store.records import PersonLimits
 from runtime.yaml_record import ConfigProblem, key, parse_record
 
@@ -60,7 +61,7 @@ def _check_tool(word: str) -> str | None:
 
 
 def _check_skill(name: str) -> str | None:
-    return None if is_group_id(name) else f"should be the name of a folder under skills/, but it is {name[:60]!r}"
+    return None if is_skill_name(name) else f"should be the name of a folder under skills/, but it is {name[:60]!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class GroupSettings:
     effort: Literal["", "low", "medium", "high"] = ""
     """How hard the model is to think before it answers; empty: as its provider does by itself."""
     skills: tuple[str, ...] = key((), check=_check_skill)
-    """Folders under skills/; the group sees these and no others."""
+    """Folders under its own skills/ or the fork's; the group sees these and no others."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     """Over those of nightyard.yaml, key by key."""
     delegates: tuple[str, ...] = key((), check=_check_delegate)
@@ -123,6 +124,8 @@ class Group:
     effort: Literal["", "low", "medium", "high"] = ""
     description: str = ""
     skills: tuple[str, ...] = ()
+    own_skills: frozenset[str] = frozenset()
+    """Those of its own folder, mounted or not: no other group's skill of that name is the same one."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     delegates: tuple[str, ...] = ()
     parallel: int = 1
@@ -253,7 +256,7 @@ def _mode_problems(
     elsewhere is promoting it, and what was only tried under review must not act by itself by the same edit."""
     users: dict[str, list[Group]] = {}
     for group, _ in built.values():
-        for skill in group.skills:
+        for skill in (name for name in group.skills if name not in group.own_skills):
             users.setdefault(skill, []).append(group)
     problems: dict[GroupId, list[ConfigProblem]] = {}
     for skill, groups in users.items():
@@ -313,13 +316,14 @@ def load_group(fork: Path, group_id: GroupId, settings: Settings) -> tuple[Group
     folder = fork / "groups" / group_id
     text = _read_text(folder / "group.yaml", f"groups/{group_id}/group.yaml", problems)
     instructions = _read_text(folder / "AGENTS.md", f"groups/{group_id}/AGENTS.md", problems)
-    skills = skill_names(fork)
+    skills = skill_names(fork, group_id)
     group, more = build_group(group_id, text, instructions, settings, skills)
     problems += _delegate_problems(group, group_names(fork))
-    for broken in load_skills(fork, [name for name in group.skills if name in skills])[1]:
-        file = f"skills/{broken.name}/SKILL.md"
-        problems.append(ConfigProblem(file=file, line=1, key="", message=broken.message))
-    return replace(group, has_grants=_grants_something(folder / "grants.yaml")), (*problems, *more)
+    for broken in load_skills(fork, group_id, [name for name in group.skills if name in skills])[1]:
+        problems.append(ConfigProblem(file=broken.file, line=1, key="", message=broken.message))
+    own = frozenset(names_in(own_skills(fork, group_id)))
+    group = replace(group, has_grants=_grants_something(folder / "grants.yaml"), own_skills=own)
+    return group, (*problems, *more)
 
 
 def _grants_something(path: Path) -> bool:

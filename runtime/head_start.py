@@ -24,7 +24,7 @@ from runtime.attempt_plan import AttemptPlan, plan_attempt
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
-from runtime.skill_catalogue import load_skills
+from runtime.skills.catalogue import load_skills
 from runtime.store.records import Begun, Claim, Filed, StartOffer, StoredMessage, TaskBeginning
 from runtime.task_builder import plan_task
 from runtime.task_desk import AgentSession, TaskDesk
@@ -116,7 +116,7 @@ class HeadStarts:
     async def take(self, group: Group, is_stopped: Callable[[], bool]) -> HeadStart | None:
         """Take the group's spare for a message; None if there is none, or a skill needs a word in the log
         first."""
-        skills, problems = load_skills(self._desk.fork, group.skills)
+        skills, problems = load_skills(self._desk.fork, group.group_id, group.skills)
         if problems:
             return None
         kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image)

@@ -17,7 +17,7 @@ from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.pauses import Pauses
 from runtime.refusal import OperationRefused
 from runtime.sessions.records import TaskLine, WaitingLine
-from runtime.skill_catalogue import load_skills
+from runtime.skills.catalogue import load_skills
 from runtime.store import session_rows
 from runtime.store.store import Store
 from runtime.task_desk import Surroundings
@@ -66,7 +66,7 @@ async def skills_of(around: Surroundings, fork: Path, group_id: GroupId) -> tupl
         known = ", ".join([*groups.ready, *groups.suspended]) or "none"
         message = f"there is no group {group_id[:40]!r} (known: {known})"
         raise OperationRefused("unknown_group", message, "./nightyard group list")
-    found, _ = await asyncio.to_thread(load_skills, fork, groups.mounts.get(group_id, ()))
+    found, _ = await asyncio.to_thread(load_skills, fork, group_id, groups.mounts.get(group_id, ()))
     return tuple(skill.card for skill in found)
 
 

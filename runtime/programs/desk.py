@@ -16,8 +16,8 @@ from protocol.tasks import EventsEnd, Follow, ResultEnvelope, Submit, Submitted,
 from runtime.programs.envelope import build_envelope
 from runtime.programs.records import Program, ProgramTask, prompt_of, sha256_of
 from runtime.programs.register import Programs
-from runtime.programs.skill_hash import hash_skill
 from runtime.refusal import OperationRefused
+from runtime.skills.content import hash_skill
 from runtime.store import program_rows, usage_rows
 from runtime.store.program_rows import ListedTask
 from runtime.store.store import Store
@@ -87,12 +87,13 @@ class ProgramDesk:
         """Keep what the envelope will say of how it was submitted. Asked again, what was noted first stays."""
         group = self._around.groups.ready.get(asked.group)
         route, _, model = (asked.model_hint or "").partition("/")
-        skill_sha256 = await asyncio.to_thread(hash_skill, self._fork, asked.skill) if asked.skill else ""
+        skill = asked.skill or ""
+        skill_sha256 = await asyncio.to_thread(hash_skill, self._fork, asked.group, skill) if skill else ""
         noted = ProgramTask(
             submission_id=submission_id,
             program=program.name,
             group_id=asked.group,
-            skill=asked.skill or "",
+            skill=skill,
             skill_sha256=skill_sha256,
             input_sha256=sha256_of(asked.input),
             mode=group.mode if group else "",
