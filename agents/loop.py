@@ -190,7 +190,7 @@ class Loop:
             from agents.constraints import refusal_of  # late: few agents have any
 
             with self._activity.during("tool"):  # `waiting` is for a task
-                refused = refusal_of(call, self._assignment.constraints, self._link)
+                refused = refusal_of(call, self._assignment.constraints, self._link, self._toolbox.places)
             if refused is not None:
                 return refused
         self._link.say(Progress(kind="tool", text=call.name, tool=call.name))

@@ -26,6 +26,8 @@ class FileArrived:
     name: str
     """What the agent calls it: shown, escaped, never a path."""
     size: int
+    sha256: str
+    """Of its bytes, as the host has them; in hex."""
     caption: str
     is_for_agent: bool = False
     """It is for another agent, and not for a person."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from protocol.ids import FileId, mint
@@ -24,6 +25,7 @@ class _Incoming:
     path: Path
     descriptor: int = -1
     received: int = 0
+    sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
     has_arrived: bool = False
 
 
@@ -77,6 +79,7 @@ class FileReceiver:
             return BreakOff("file_too_long", f"more than the {file.offer.size} bytes that were offered")
         # Not in a thread: 256 KiB into the page cache take 0.1 ms, and the descriptor stays ours when cancelled.
         _write(file.descriptor, chunk.data)
+        file.sha256.update(chunk.data)
         if not chunk.last:
             return None
         await asyncio.to_thread(_sync, os.dup(file.descriptor))
@@ -88,6 +91,7 @@ class FileReceiver:
             path=file.path,
             name=file.offer.name[:MAX_NAME_CHARS],
             size=file.received,
+            sha256=file.sha256.hexdigest(),
             caption=file.offer.caption[:MAX_CAPTION_CHARS],
             is_for_agent=file.offer.is_for_agent,
             to=file.offer.to[:MAX_NAME_CHARS],

@@ -7,15 +7,18 @@ with a word about it in its chat, or to an owner elsewhere when the chat itself 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from channels.channel import Channel, DeliveryFailed
 from protocol.ids import ChannelId, ChatKey
 from protocol.message import OutboundMessage, Receipt
+from runtime.approvals.reviews import FILE_SHA256
 from runtime.insist import insist
 from runtime.message_changes import change_message
 from runtime.retry import DeliveryFailure, GiveUp, decide_delivery
@@ -64,6 +67,11 @@ class Delivery:
         self._settled = asyncio.Event()
         self._under_way = 0
         self._deliveries: asyncio.TaskGroup | None = None
+        self._calls_when_dead: list[Callable[[], None]] = []
+
+    def when_dead(self, call: Callable[[], None]) -> None:
+        """Have `call` called when a message was given up, and that is stored."""
+        self._calls_when_dead.append(call)
 
     @property
     def room(self) -> int:
@@ -146,6 +154,8 @@ class Delivery:
             return DeliveryFailed(f"the channel {row.channel_id} is not running")
         timeout_s = self._send_timeout_s + upload_s(row.message)
         try:
+            if not await asyncio.to_thread(is_same_file, row.message):
+                return DeliveryFailed("its file is not the one that was to go any more", permanent=True)
             async with asyncio.timeout(timeout_s):
                 if row.message.act != "say":
                     return await change_message(self._store, channel, row.message)
@@ -177,6 +187,8 @@ class Delivery:
             await self._tell_dead(row, decision.reason)
             await self._store.outbox_dead(row.outbox_id, decision.reason)
             log.error("gave up a message: %s", decision.reason, extra={"action": "outbox_dead", **extra})
+            for call in self._calls_when_dead:
+                call()
         else:
             next_try_at = self._clock() + timedelta(seconds=decision.after_s)
             await self._store.outbox_failed(row.outbox_id, failure.reason, next_try_at)
@@ -204,6 +216,19 @@ class Delivery:
             if binding.chat_kind == "direct" and channel != channel_id and binding.added_by in owners | {"cli"}:
                 return binding.chat
         return None
+
+
+def is_same_file(message: OutboundMessage) -> bool:
+    """Return whether a message's file holds what an agent sent, and a reviewer may have said yes to; True without one,
+    or if it is gone (its channel says so)."""
+    wanted = (message.labels or {}).get(FILE_SHA256)
+    if wanted is None or message.file_path is None:
+        return True
+    try:
+        with Path(message.file_path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == wanted
+    except OSError:
+        return True
 
 
 def upload_s(message: OutboundMessage) -> float:

@@ -296,7 +296,7 @@ class Host:
             ends=self._dispatcher.ends,
             operations=self._operations,
             money=self._money.spending,
-            wake_delivery=self._delivery.wake,
+            delivery=self._delivery,
         )
         asks = asks_room(self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends)
         handlers = join_handlers(

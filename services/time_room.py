@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from protocol.ids import GroupId
 from runtime.approvals.house import DecisionHouse
 from runtime.asks.tool_sets import checked
@@ -12,6 +10,7 @@ from runtime.control.delegation import delegation_verbs
 from runtime.control.schedules import schedule_verbs
 from runtime.delegation.delegations import Delegations
 from runtime.delegation.records import KIND as DELEGATE
+from runtime.delivery import Delivery
 from runtime.group import Groups
 from runtime.home import Home
 from runtime.host_state import HostState
@@ -44,7 +43,7 @@ def time_room(
     ends: TaskEnds,
     operations: Operations,
     money: Spending,
-    wake_delivery: Callable[[], None],
+    delivery: Delivery,
 ) -> Room:
     """Return the room, listening to what it needs to hear of."""
 
@@ -61,7 +60,7 @@ def time_room(
         owner_chats=Owners(store).owner_chats,
         is_held=is_held,
         addresses=destinations,
-        wake_delivery=wake_delivery,
+        wake_delivery=delivery.wake,
     )
     door = AgentDoor(store, schedules.desk, decisions.taints, waiting.resume)
     delegations = Delegations(
@@ -82,6 +81,7 @@ def time_room(
     pauses.when_changed(schedules.keeper.wake)
     money.when_changed(schedules.keeper.wake)
     operations.when_unfrozen(schedules.keeper.wake)
+    delivery.when_dead(schedules.keeper.wake)
     waiting.answer_kind(SCHEDULE, checked("schedule", door.asked, groups))
     waiting.answer_kind(DELEGATE, checked("delegate", delegations.asked, groups))
     decisions.approvals.subscribe("schedule", door.decided)

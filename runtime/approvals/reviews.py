@@ -16,6 +16,9 @@ from protocol.message import OutboundMessage
 from runtime.approvals.effect_text import inline
 from runtime.approvals.records import NewApproval, Taint, Who
 
+FILE_BYTES, FILE_SHA256 = "file_bytes", "file_sha256"
+"""What a message's labels say of its file: a reviewer's yes is to these bytes, and `delivery.py` sends no others."""
+
 Review = Literal["refuse", "hold", "sample", "go"]
 
 
@@ -115,7 +118,11 @@ def output_of(message: OutboundMessage) -> dict[str, Json]:
     if message.act != "say":
         output |= {"act": message.act, "message": message.about or message.about_key}
     if message.file_path is not None:
-        output["file"] = message.file_name
+        labels = message.labels or {}
+        output |= {
+            "file": message.file_name,
+            **{name: labels[name] for name in (FILE_BYTES, FILE_SHA256) if name in labels},
+        }
     if message.buttons:
         output["buttons"] = [button.label for button in message.buttons]
     return output

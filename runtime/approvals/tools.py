@@ -6,6 +6,8 @@ the model, so it says what to do; after a yes the agent makes the call, in this 
 
 from __future__ import annotations
 
+import re
+
 from protocol.codec import Json
 from protocol.ids import GroupId, TaskId
 from protocol.link import Ask
@@ -20,6 +22,7 @@ from runtime.store import question_rows
 from runtime.store.store import Store
 from runtime.waiting_tasks import Asked, WaitingTasks
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 APPROVED = "approved"
 """What the answer to an agent begins with where it may go on; `agents/constraints.py` knows the word."""
 YES = f"{APPROVED}: make this very call now"
@@ -88,9 +91,20 @@ class ToolApprovals:
 
 
 def call_of(ask: Ask) -> dict[str, Json]:
-    """Return exactly what an agent asks about: the tool and its arguments, nothing that it may have put beside."""
+    """Return exactly what an agent asks about: the tool, its arguments, the file that would go; nothing that it may
+    have put beside."""
     given = ask.payload if isinstance(ask.payload, dict) else {}
-    return {"tool": str(given.get("tool", "")), "arguments": given.get("arguments")}
+    call: dict[str, Json] = {"tool": str(given.get("tool", "")), "arguments": given.get("arguments")}
+    file = file_of(ask.payload)
+    return call if file is None else {**call, "file": {"bytes": file[0], "sha256": file[1]}}
+
+
+def file_of(payload: Json) -> tuple[int, str] | None:
+    """Return size and SHA-256 of the file that a call would send, as its agent says; the host compares what comes."""
+    file = payload.get("file") if isinstance(payload, dict) else None
+    size, sha256 = (file.get("bytes"), file.get("sha256")) if isinstance(file, dict) else (None, None)
+    is_file = isinstance(size, int) and isinstance(sha256, str) and _SHA256.fullmatch(sha256)
+    return (size, sha256) if is_file else None
 
 
 def build_question(asked: Asked, payload: dict[str, Json], constraint: Constraint) -> NewApproval:

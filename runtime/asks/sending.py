@@ -13,8 +13,11 @@ from typing import Protocol, TypeVar
 from channels.channel import Channel, HasEdits, HasReactions
 from protocol.codec import ShapeError, from_json
 from protocol.ids import ChannelId, ChatKey, GroupId, PlatformMessageId
+from protocol.link import approval_id
 from protocol.message import OutboundMessage
 from runtime.agent_events import FileArrived
+from runtime.approvals.reviews import FILE_BYTES, FILE_SHA256
+from runtime.approvals.tools import file_of
 from runtime.asks.send_rules import (
     EditAsk,
     ReactAsk,
@@ -28,7 +31,7 @@ from runtime.asks.send_rules import (
 from runtime.asks.tool_sets import check_live
 from runtime.insist import insist
 from runtime.refusal import OperationRefused
-from runtime.store import send_rows
+from runtime.store import question_rows, send_rows
 from runtime.store.records import TaskRow
 from runtime.store.send_rows import Sent
 from runtime.store.store import Store
@@ -113,12 +116,17 @@ class Sending:
             check_live(row.spec.effects)
         if row.chat is None and row.submitter.startswith("group:") and not event.to:
             return  # it goes back to the agent that asks, with the answer
+        asked = await self._store.read(question_rows.question, row.task_id, approval_id(event.call_id))
+        if asked is not None and file_of(asked.ask.payload) != (event.size, event.sha256):
+            changed = "the file is not what it was when a person was asked: it was not sent. Send it in a new call"
+            raise OperationRefused("file_changed", changed)
+        labels = {"file_id": event.file_id, "call_id": event.call_id}
         message = OutboundMessage(
             chat=await self._place(row, event.to),
             text=event.caption[:MAX_CAPTION_CHARS],
             file_path=str(event.path),
             file_name=event.name,
-            labels={"file_id": event.file_id, "call_id": event.call_id},
+            labels={**labels, FILE_BYTES: str(event.size), FILE_SHA256: event.sha256},
         )
         key = f"{row.task_id}:file:{event.call_id}"
         await self._write(row, event.call_id, "file", message, key)

@@ -181,11 +181,14 @@ def approved_calls(transaction: Transaction, task_id: TaskId, number: int) -> tu
 
 
 def is_yes_to(asked: Question, call: ToolCall) -> bool:
-    """Return whether a person has said yes to this very call: the tool, and every byte of its arguments."""
-    if asked.answer is None or asked.answer.is_error:
+    """Return whether a person has said yes to this very call: the tool, and every byte of its arguments. Whether a file
+    is the one that was asked about is seen when it comes (`asks/sending.py`)."""
+    payload = asked.ask.payload
+    if asked.answer is None or asked.answer.is_error or not isinstance(payload, dict):
         return False
+    named = {name: value for name, value in payload.items() if name != "file"}
     made = {"tool": call.name, "arguments": call.arguments}
-    return digest_of("tool", None, asked.ask.payload) == digest_of("tool", None, made)
+    return digest_of("tool", None, named) == digest_of("tool", None, made)
 
 
 def _asked_by_open_tool(transaction: Transaction, task_id: TaskId) -> Question | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
+from protocol.codec import Json
 from protocol.link import Answered, Ask
 from protocol.record import replace
 from protocol.task import TaskStatus
@@ -52,6 +55,26 @@ def test_all_but_a_yes_is_a_no(agent: Agent, host: ScriptedHost, model: Scripted
     (output,) = [step.output for step in host.steps() if step.output is not None]
     assert (output.text, output.is_error) == (answer.answer, True)
     assert not (agent.root / "workspace/made").exists()
+
+
+def test_a_file_is_asked_about_with_its_size_and_its_digest(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel
+) -> None:
+    """A person says yes to bytes, not to a name; of a file that is not there nothing is said, and it is not sent."""
+    (agent.root / "workspace").mkdir(exist_ok=True)
+    (agent.root / "workspace/a.txt").write_bytes(b"hello")
+    rule = ToolRule(rule_id="group.yaml:1", then="ask", tool="send_file")
+    model.will(calls("send_file", {"path": "a.txt"}, "a"), calls("send_file", {"path": "b.txt"}, "b"), says("ok"))
+    agent.start(replace(assignment("send them"), constraints=(rule,)))
+    asked = host.next(Ask)
+    file: Json = {"bytes": 5, "sha256": hashlib.sha256(b"hello").hexdigest()}
+    assert asked.payload == {"tool": "send_file", "arguments": {"path": "a.txt"}, "file": file}
+    host.send(Answered(call_id=asked.call_id, answer="no", is_error=True))
+    asked = host.next(Ask)
+    assert asked.payload == {"tool": "send_file", "arguments": {"path": "b.txt"}}
+    host.send(Answered(call_id=asked.call_id, answer="approved: go on"))
+    assert host.result().status is TaskStatus.REPLY
+    assert "b.txt" in host.outputs()[-1]
 
 
 def test_what_is_ruled_out_is_not_even_asked(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:

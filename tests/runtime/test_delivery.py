@@ -15,6 +15,7 @@ from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime.delivery import Delivery, upload_s
 from runtime.recovery import recover
+from runtime.store import letter_rows
 from runtime.store.records import Binding
 from runtime.store.store import Store, open_store
 
@@ -201,6 +202,19 @@ async def test_an_unreachable_chat_is_told_to_the_owner_elsewhere(store: Store) 
         await running.put("lost")
         (notice,) = await terminal.until(1)
         assert "p:1 cannot be reached: the bot was blocked" in notice
+
+
+async def test_who_waits_for_dead_messages_hears_of_each_when_it_is_stored(store: Store) -> None:
+    """A schedule whose answer is lost looks at once, and finds the row: it does not wait for its slow re-read."""
+    platform, heard = Platform("p"), asyncio.Event()
+    platform.faults["lost"] = [DeliveryFailed("the bot was blocked", permanent=True)]
+    async with Running(store) as running:
+        running.delivery.when_dead(heard.set)
+        running.channels[platform.channel_id] = platform
+        await running.put("lost")
+        async with asyncio.timeout(5):
+            await heard.wait()
+        assert dict(await store.read(letter_rows.count_letters)) == {"delivery": 1}
 
 
 async def test_a_channel_that_is_not_there_yet_is_waited_for(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId, PlatformMessageId
-from protocol.link import FileRefused, FileStored
+from protocol.link import FileRefused, FileStored, approval_id
 from protocol.message import OutboundMessage
+from protocol.record import replace
 from protocol.task import Effects
 from protocol.transcript import Step, ToolCall, ToolOutput
 from runtime.approvals.approvals import Approvals
@@ -313,6 +315,71 @@ async def test_what_a_copilot_says_elsewhere_waits_for_a_review(tmp_path: Path) 
             await decide(bench, approval)
             await bench.channel.until(lambda: len(bench.channel.sent) == 2)
             assert (bench.channel.sent[1].chat, bench.channel.sent[1].text) == (TEAM, "hello")
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+async def test_a_reviewed_file_goes_as_it_was_shown_or_not_at_all(tmp_path: Path, *, is_changed: bool) -> None:
+    """The card has its size and its digest; with other bytes in its place it is given up, and that is told."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        assert isinstance(await file_to(agent, "team"), FileStored)
+        await agent.reply("done")
+
+    async with open_bench(tmp_path, groups={"main": "mode: copilot\n"}) as bench:
+        await load_policy(bench)
+        async with bench.host():
+            await add_team(bench)
+            bench.room.scripts = [script]
+            await bench.say("do it")
+            await bench.channel.texts(1)
+            (approval,) = await waiting(bench)
+            assert approval.payload == {
+                "chat": TEAM,
+                "text": "here",
+                "file": "a.txt",
+                "file_bytes": "5",
+                "file_sha256": hashlib.sha256(b"hello").hexdigest(),
+            }
+            (stored,) = (bench.home.group(MAIN) / "outbox").iterdir()
+            if is_changed:
+                stored.write_bytes(b"other")
+            await decide(bench, approval)
+            await bench.channel.until(lambda: len(bench.channel.sent) == 2)
+            last = bench.channel.sent[1]
+            assert last.chat == TEAM and (last.file_name == "a.txt") is not is_changed
+            assert not is_changed or "its file is not the one that was to go any more" in last.text
+
+
+async def test_a_file_that_changed_since_a_person_was_asked_is_refused(bench: HostBench) -> None:
+    """What a constraint let through are the bytes that were asked about; an agent that named none sends none."""
+    asked: dict[str, Json] = {}
+
+    async def answer(_: Asked) -> str:
+        return "approved: make this very call now"
+
+    async def script(agent: ScriptedAgent) -> None:
+        call = ToolCall(call_id="call_f", name="send_file", arguments={"path": "a.txt"})
+        await agent.turn(0, "", call)
+        await agent.tool_started(1, call)
+        payload: Json = {"tool": call.name, "arguments": call.arguments, **asked}
+        await agent.ask("approval", call=replace(call, call_id=approval_id(call.call_id)), payload=payload)
+        said = await file_to(agent, "team")
+        await agent.tool_finished(2, call)
+        await agent.answer(3, said.reason if isinstance(said, FileRefused) else "sent")
+
+    bench.rooms["approval"] = answer
+    async with bench.host():
+        await add_team(bench)
+        replies: list[str] = []
+        for file in (None, b"other", b"hello"):
+            asked["file"] = None if file is None else {"bytes": 5, "sha256": hashlib.sha256(file).hexdigest()}
+            bench.room.scripts = [script]
+            await bench.say("do it")
+            seen = len(replies)
+            await bench.channel.until(lambda seen=seen: sum(each.chat != TEAM for each in bench.channel.sent) > seen)
+            replies = [each.text for each in bench.channel.sent if each.chat != TEAM]
+        assert [text.startswith("the file is not what it was") for text in replies] == [True, True, False]
+        assert [each.file_name for each in bench.channel.sent if each.chat == TEAM] == ["a.txt"]
 
 
 async def test_a_constraint_on_a_destination_asks_for_the_send(tmp_path: Path) -> None:
