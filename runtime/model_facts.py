@@ -65,7 +65,7 @@ FACTS: Mapping[str, ModelFacts] = {
     # The rehearsal's own.
     "guide": ModelFacts(context_tokens=200_000),
     "echo": ModelFacts(context_tokens=200_000),
-    "scripted": ModelFacts(context_tokens=200_000, sees=BOTH, thinks="adaptive"),
+    "scripted": ModelFacts(context_tokens=32_768, sees=BOTH, thinks="adaptive"),
 }
 
 
