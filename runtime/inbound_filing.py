@@ -73,6 +73,8 @@ class FilingDesk:
     """A waiting message says something else now."""
     withdrawn: Callable[[Original], None]
     """A waiting message was taken back: it is not queued any more."""
+    queued: Callable[[StoredMessage], None]
+    """A message that waited for an owner's yes is queued now."""
     usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None
     """The agent that a channel's settings name."""
     answers: AnswerDesk | None = None
@@ -91,7 +93,11 @@ class Filing:
     def group_at_once(self, inbound: InboundMessage, facts: SenderFacts) -> GroupId | None:
         """Return the group that a message is queued for, None if anything else becomes of it. Waits for nothing."""
         groups = self._desk.groups()
-        if wants_spent(inbound, facts, groups) or (self._desk.answers and self._desk.answers.waits_in(inbound.chat)):
+        if (
+            facts.granted
+            or wants_spent(inbound, facts, groups)
+            or (self._desk.answers and self._desk.answers.waits_in(inbound.chat))
+        ):
             return None
         decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=groups)
         if isinstance(decision, TryCode) or decision.state is not MessageState.QUEUED or decision.notice:
@@ -105,6 +111,9 @@ class Filing:
             decision = decide_access(inbound, facts, now=datetime.now(UTC), groups=self._desk.groups())
             if isinstance(decision, TryCode):
                 return await self._try_code(update, inbound, facts, decision.code, patience)
+            if facts.granted and decision.state in (MessageState.QUEUED, MessageState.CONTEXT):
+                await self._take_up_first(facts.granted)
+                continue
             filed = await self._carry_out(update, inbound, facts, decision, patience)
             if filed is not None:
                 return filed
@@ -230,6 +239,14 @@ class Filing:
         """Return the agents that there are, the one that the channel's settings name first."""
         usual = self._desk.usual_group(channel_id)
         return tuple(sorted(self._desk.groups(), key=lambda group_id: (group_id != usual, group_id)))
+
+    async def _take_up_first(self, code: str) -> None:
+        """File what waited for a yes that was said a moment ago, before what is said after it. Its own turn in the lane
+        comes behind the message at hand, and finds nothing left."""
+        request = await self._desk.store.read(access_rows.request_by_code, code)
+        if request is not None and request.state == "granted":
+            for message in await self.take_up(request):
+                self._desk.queued(message)
 
     async def take_up(self, request: AccessRequest) -> tuple[StoredMessage, ...]:
         """Decide anew on the messages that waited for a request that was granted, and file them so, oldest first;

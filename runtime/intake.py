@@ -105,6 +105,7 @@ class Intake:
                 changed=ends.changed,
                 replaced=ends.replaced,
                 withdrawn=ends.withdrawn,
+                queued=ends.queued,
                 usual_group=usual_group,
                 answers=answers,
                 zone_name=zone_name,

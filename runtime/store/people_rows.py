@@ -46,6 +46,7 @@ def sender_facts(transaction: Transaction, key: PersonKey, chat: ChatKey) -> Sen
         bindings=tuple(_binding(row) for row in bound),
         pairing_pending=bool(first["pairing_pending"]),
         refused_at=first["refused_at"],
+        granted=first["granted"] or "",
         roles={GroupId(row["group_id"]): row["role_here"] for row in bound if row["role_here"] is not None},
         followed=tuple(
             Followed(group_id=GroupId(row["group_id"]), spoken_at=row["spoken_at"])

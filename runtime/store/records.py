@@ -383,6 +383,8 @@ class SenderFacts:
     """A pairing code is waiting, so a text that looks like one may be it."""
     refused_at: str | None
     """When this person was last told no in this chat."""
+    granted: str = ""
+    """The code of a request of this chat that an owner has said yes to: what waited for that goes first."""
     roles: Mapping[GroupId, Role] = field(default_factory=dict)
     """What the person is to agents of the chat, where that is more than everywhere."""
     followed: tuple[Followed, ...] = ()

@@ -258,6 +258,29 @@ async def test_what_was_granted_is_taken_up_after_a_crash(house: TalkingHouse) -
     assert house.wire.fetched == ["photo"]
 
 
+async def test_what_is_said_right_after_a_yes_goes_behind_what_waited_for_it(house: TalkingHouse) -> None:
+    """Also where nobody has told the intake of the yes yet; when it hears of that, nothing is done again."""
+    eve = {"person": "wire:eve", "chat": "wire:eve"}
+    async with house.running():
+        for event, text in (("1", "one"), ("2", "two")):
+            await house.say(event, text, **eve)
+        await house.message(1)
+        (request,) = await house.store.read(access_rows.requests)
+
+        def let_in(transaction: Transaction) -> None:
+            key = PersonKey("wire:eve")
+            admit_rows.let_in(transaction, key, request, "member", MAIN, "cli", access.admitted_notice)
+
+        await house.store.write(admit_rows.grant, request, let_in, "cli")
+        await house.say("3", "three", **eve)
+        await house.until(lambda: len(house.queued) == 3)
+        house.intake.take_up(request)
+        await house.say("4", "four", **eve)
+        await house.until(lambda: len(house.queued) == 4)
+    assert house.texts == ["one", "two", "three", "four"]
+    assert await house.store.read(access_rows.granted_requests) == ()
+
+
 async def test_what_is_taken_up_is_decided_anew(house: TalkingHouse) -> None:
     """A binding that names nobody who waited lets nobody in who spoke there."""
     async with house.running():
