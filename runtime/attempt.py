@@ -110,8 +110,10 @@ class Attempt:
         log.info("an agent has its task", extra={**extra, "attempt": self._attempt.number})
         return await self._follow(task.limits.wall_s)
 
-    async def adopt(self, memory: LinkMemory, lease: Lease | None, wall_s: float) -> AttemptOutcome:
-        """Take up the container that an earlier host handed this attempt to; `wall_s` is what is left."""
+    async def adopt(self, memory: LinkMemory, lease: Lease | None, gate: ToolGate, wall_s: float) -> AttemptOutcome:
+        """Take up the container that an earlier host handed this attempt to. `gate`: by the rules that hold now;
+        `wall_s`: what is left."""
+        self._gate = gate
         self._session = await self._desk.containers.adopt(memory, self._row.group_id, lease)
         if self._stop_reason:
             await self._session.stop(self._stop_reason)

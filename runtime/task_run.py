@@ -20,6 +20,8 @@ from protocol.ids import GroupId, MessageId, TaskId
 from protocol.link import SteerMessage
 from protocol.task import Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
+from runtime.approvals.constraint_terms import tool_rules
+from runtime.approvals.tool_gate import ToolGate
 from runtime.attempt import Attempt, link_memory
 from runtime.attempt_outcome import (
     LOST,
@@ -255,7 +257,14 @@ class TaskRun:
                     await self._attempt.stop(self._stop_reason)
                 task = replace(task, limits=self._desk.money.limits_of(task))
                 lease = plan_lease(self._desk, self._row, last, task, group)
-                return await self._attempt.adopt(memory, lease, _wall_left_s(task, last))
+                gate = ToolGate(
+                    self._desk.store,
+                    self.task_id,
+                    tool_rules(self._desk.constraints(group.group_id)),
+                    without=self._desk.absent_tools(group, self._row.chat),
+                    steps=await self._desk.store.steps_of(self.task_id),
+                )
+                return await self._attempt.adopt(memory, lease, gate, _wall_left_s(task, last))
         if last.state == "ended" and last.end_reason.startswith("crashed"):
             return Crashed(exit_code=None, out_of_memory=False, stderr_tail="")
         if last.end_reason == "silent":

@@ -83,6 +83,32 @@ async def test_a_working_agent_is_taken_up_by_the_next_host(bench: HostBench) ->
     assert await bench.state_of(message_id) == ("answered", "reply")
 
 
+async def test_a_taken_up_agent_is_held_to_the_rules_still(tmp_path: Path) -> None:
+    """What its group may not use it may not use after a restart of the host either: its attempt ends, and tells why."""
+
+    stored = asyncio.Event()
+
+    async def misuse(agent: ScriptedAgent) -> None:
+        await agent.turn(0, "working", CALL)
+        await agent.tool_started(1, CALL)
+        stored.set()
+        await lost(agent)
+        await reconnect(agent, bench)
+        await agent.tool_finished(2, CALL)
+        await agent.turn(3, "done")
+        await agent.reply("done")
+
+    async with open_bench(tmp_path, groups={"main": "tools: [-shell]\n"}) as bench:
+        bench.room.scripts = [misuse] * 3
+        async with bench.host():
+            await bench.say("long work")
+            async with asyncio.timeout(5):
+                await stored.wait()
+        async with bench.host():
+            (text,) = await bench.channel.texts(1)
+    assert "constraint_bypassed" in text
+
+
 async def test_an_agent_that_died_with_the_host_goes_on_in_a_new_attempt(bench: HostBench) -> None:
     """Its steps are there, and so is its place in the conversation."""
 
