@@ -87,19 +87,19 @@ async def test_a_taken_up_agent_is_held_to_the_rules_still(tmp_path: Path) -> No
     """What its group may not use it may not use after a restart of the host either: its attempt ends, and tells why."""
 
     stored = asyncio.Event()
-
-    async def misuse(agent: ScriptedAgent) -> None:
-        await agent.turn(0, "working", CALL)
-        await agent.tool_started(1, CALL)
-        stored.set()
-        await lost(agent)
-        await reconnect(agent, bench)
-        await agent.tool_finished(2, CALL)
-        await agent.turn(3, "done")
-        await agent.reply("done")
-
     async with open_bench(tmp_path, groups={"main": "tools: [-shell]\n"}) as bench:
-        bench.room.scripts = [misuse] * 3
+
+        async def misuse(agent: ScriptedAgent) -> None:
+            await agent.turn(0, "working", CALL)
+            await agent.tool_started(1, CALL)
+            stored.set()
+            await lost(agent)
+            await reconnect(agent, bench)
+            await agent.tool_finished(2, CALL)
+            await agent.turn(3, "done")
+            await agent.reply("done")
+
+        bench.room.scripts = [misuse]
         async with bench.host():
             await bench.say("long work")
             async with asyncio.timeout(5):
