@@ -27,7 +27,7 @@ from runtime.approvals.rules import (
 )
 from runtime.insist import insist
 from runtime.refusal import OperationRefused
-from runtime.store import approval_rows
+from runtime.store import approval_rows, decider_rows, decision_rows, remembered_rows
 from runtime.store.payload_text import to_text
 from runtime.store.store import Store
 
@@ -41,7 +41,7 @@ MAX_LISTED = 50
 
 OnDecided = Callable[[Approval], Awaitable[None]]
 """Told of an approval's end: approved, denied, expired or withdrawn. It may be told of the same end twice."""
-Chooser = Callable[[Approval, str, str], Awaitable[approval_rows.CarryOut]]
+Chooser = Callable[[Approval, str, str], Awaitable[decision_rows.CarryOut]]
 """Makes what a yes does of the words behind it, such as an agent's name, and of who says them; OperationRefused."""
 
 
@@ -102,7 +102,7 @@ class Approvals:
         edited: str | None = None,
         because: str = "",
         choice: str = "",
-        carry_out: approval_rows.CarryOut | None = None,
+        carry_out: decision_rows.CarryOut | None = None,
     ) -> Decision:
         """Count somebody's word; `by` is a person's key or `cli`. `edited`: what a reviewer wants said instead.
         `because`: why not. `choice`: what is chosen with a yes, in words, of a kind that has a choice; `carry_out`:
@@ -114,10 +114,10 @@ class Approvals:
         if chooser is None and choice:
             raise OperationRefused("no_choice", f"{found.approval_id} is yes or no: there is nothing to choose")
         if chooser is not None and is_yes and carry_out is None:
-            await self._store.read(approval_rows.check_vote, found.approval_id, by)
+            await self._store.read(decision_rows.check_vote, found.approval_id, by)
             carry_out = await chooser(found, choice.strip(), by)
         decision = await self._store.write(
-            approval_rows.decide,
+            decision_rows.decide,
             found.approval_id,
             by,
             is_yes=is_yes,
@@ -136,7 +136,7 @@ class Approvals:
 
     async def remembered(self, kind: Kind, group_id: GroupId | None, payload: Json) -> bool | None:
         """Return what was decided for this and still holds; None: nobody has."""
-        found = await self._store.read(approval_rows.remembered_for, kind, group_id, payload)
+        found = await self._store.read(remembered_rows.remembered_for, kind, group_id, payload)
         return None if found is None else found.is_yes
 
     async def find(self, reference: str) -> Approval:
@@ -152,18 +152,18 @@ class Approvals:
 
     async def may_see(self, approval: Approval, by: str) -> bool:
         """Return whether somebody may look at all of what is asked: who may decide it."""
-        return await self._store.read(approval_rows.may_decide, approval, by)
+        return await self._store.read(decider_rows.may_decide, approval, by)
 
     async def ended(self, limit: int = MAX_LISTED) -> tuple[Approval, ...]:
         """Return what was decided last, the newest first."""
         return await self._store.read(approval_rows.ended, limit)
 
     async def remembered_decisions(self) -> tuple[Remembered, ...]:
-        return await self._store.read(approval_rows.remembered)
+        return await self._store.read(remembered_rows.remembered)
 
     async def forget(self, decision_id: int, by: str) -> bool:
         """Let a remembered decision hold no more; False if it does not."""
-        return await self._store.write(approval_rows.forget, decision_id, by)
+        return await self._store.write(remembered_rows.forget, decision_id, by)
 
     async def use(self, approval_id: str) -> bool:
         """Let go the one thing that was approved; False: it was let go before."""
@@ -223,7 +223,7 @@ class Approvals:
         self._wake_delivery()
 
     async def _is_chat_of(self, chat: ChatKey, by: str) -> bool:
-        return await self._store.read(approval_rows.is_chat_of, chat, by)
+        return await self._store.read(decider_rows.is_chat_of, chat, by)
 
     async def _sleep(self, *, has_failed: bool) -> None:
         next_at = await self._store.read(approval_rows.next_at)

@@ -16,7 +16,7 @@ from runtime.approvals.constraint_terms import read_who
 from runtime.approvals.effect_text import inline
 from runtime.group import Groups
 from runtime.insist import insist
-from runtime.store import approval_rows
+from runtime.store import approval_rows, decider_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
 
@@ -74,7 +74,7 @@ class Exceptions:
             f"A task of {row.group_id} that nobody watched failed ({row.result.code if row.result else 'unknown'}), "
             f"begun by {inline(row.submitter)}. `nightyard trace {row.task_id}` tells more."
         )
-        for chat in await self._store.read(approval_rows.chats_of_role, row.group_id, read_who(group.review.who)):
+        for chat in await self._store.read(decider_rows.chats_of_role, row.group_id, read_who(group.review.who)):
             key = f"exception:{row.task_id}:{chat}"
             await insist(partial(self._store.put_outbound, key, OutboundMessage(chat=chat, text=text)), "an exception")
         self._wake_delivery()

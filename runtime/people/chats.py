@@ -20,7 +20,7 @@ from runtime.people.records import AccessRequest, BindingChange
 from runtime.people.views import view_binding
 from runtime.refusal import OperationRefused
 from runtime.store import access_rows, admit_rows, people_rows
-from runtime.store.approval_rows import CarryOut
+from runtime.store.decision_rows import CarryOut
 from runtime.store.inbound_rows import parent_chat
 from runtime.store.records import ROLES, Binding, Role
 from runtime.store.store import Store

@@ -29,8 +29,8 @@ from runtime.people.views import (
     view_used,
 )
 from runtime.refusal import OperationRefused
-from runtime.store import access_rows, admit_rows, approval_rows, people_rows
-from runtime.store.approval_rows import CarryOut
+from runtime.store import access_rows, admit_rows, decision_rows, people_rows
+from runtime.store.decision_rows import CarryOut
 from runtime.store.records import ROLES, PersonLimits, Role, SenderFacts
 from runtime.store.store import Store
 
@@ -196,7 +196,7 @@ class People:
     async def check_vote(self, request: AccessRequest, by: str) -> None:
         """Raise OperationRefused unless somebody's yes to a request would count now."""
         if request.state == "pending":
-            await self._store.read(approval_rows.check_vote, request.code, by)
+            await self._store.read(decision_rows.check_vote, request.code, by)
 
     async def request(self, code: str, kind: str) -> AccessRequest:
         """Return what waits under a code; OperationRefused."""

@@ -1,45 +1,41 @@
-"""Rows of approvals: what people are asked, their words, what is remembered of them.
+"""Rows of approvals: what people are asked, by which cards, and how it ended.
 
 Each function is one job: it runs inside a transaction of the writer (or, where it only reads, the reader). The rules
-are `approvals/rules.py`'s; a card goes to the outbox in the transaction that asks.
+are `approvals/rules.py`'s; a card goes to the outbox in the transaction that asks. Whom it asks is `decider_rows.py`'s,
+what they say `decision_rows.py`'s, what is remembered of that `remembered_rows.py`'s.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId
-from runtime.access import TERMINAL, reaches
 from runtime.approvals import cards, rules
 from runtime.approvals.records import (
-    CLI,
     DOOR_KINDS,
     OUTPUT_KINDS,
     Approval,
-    Decision,
     NewApproval,
     Remembered,
-    Scope,
     State,
     Vote,
     Who,
 )
-from runtime.approvals.scopes import expires_at, keys_of
 from runtime.journal import JournalKind
 from runtime.refusal import OperationRefused
+from runtime.store import remembered_rows
 from runtime.store.database import Transaction, time_of, time_text
+from runtime.store.decider_rows import chats_to_ask, may_decide
 from runtime.store.journal_rows import append
 from runtime.store.outbox_rows import put_outbound
 from runtime.store.payload_text import to_text
-from runtime.store.records import Role
 
 ENDS: Mapping[State, JournalKind] = {
     "approved": JournalKind.APPROVAL_APPROVED,
@@ -47,18 +43,6 @@ ENDS: Mapping[State, JournalKind] = {
     "expired": JournalKind.APPROVAL_EXPIRED,
     "withdrawn": JournalKind.APPROVAL_WITHDRAWN,
 }
-
-
-CarryOut = Callable[[Transaction], object]
-"""Does what was approved; raises where that cannot be, and then nothing is decided."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decider:
-    voter: str
-    """The person's first key; `cli` for whoever sits at the machine."""
-    role: Role | None
-    identities: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +63,7 @@ def ask(transaction: Transaction, new: NewApproval, zone_name: str, file_path: s
     known = _known(transaction, new, digest)
     if known is not None:
         return known
-    remembered = remembered_for(transaction, new.kind, new.group_id, new.payload)
+    remembered = remembered_rows.remembered_for(transaction, new.kind, new.group_id, new.payload)
     is_flooded = remembered is None and new.kind not in DOOR_KINDS and _is_flooded(transaction, new)
     approval = _insert(transaction, new, digest, remembered)
     if remembered is None and not is_flooded:
@@ -96,8 +80,8 @@ def refuse(transaction: Transaction, new: NewApproval, reason: str) -> Approval:
     if known is not None:
         return read_approval(transaction, known)
     asked = _insert(transaction, new, rules.digest_of(new.kind, new.group_id, new.payload), None)
-    _end(transaction, asked, "denied", reason)
-    return _again(transaction, asked.approval_id)
+    end(transaction, asked, "denied", reason)
+    return again(transaction, asked.approval_id)
 
 
 def _known(transaction: Transaction, new: NewApproval, digest: str) -> Approval | None:
@@ -180,115 +164,7 @@ def _new_id(transaction: Transaction) -> str:
             return approval_id
 
 
-def chats_to_ask(transaction: Transaction, asked: Approval) -> tuple[ChatKey, ...]:
-    """Return the direct chats of those who may decide, the one where the task began before others of its person."""
-    return chats_of_role(transaction, asked.group_id, asked.who, asked.task_id)
-
-
-def chats_of_role(
-    transaction: Transaction, group_id: GroupId | None, who: Who, task_id: TaskId | None = None
-) -> tuple[ChatKey, ...]:
-    """Return the direct chats of some people, one of each platform; terminals only where there is no other."""
-    found: dict[str, ChatKey] = {}
-    terminals: list[ChatKey] = []
-    own = transaction.one("direct_chat_of_task", task_id=task_id)
-    if own is not None:
-        decider = _decider(transaction, own["person"], group_id)
-        if rules.may_decide(who, own["person"], decider.role, decider.identities):
-            found[f"{decider.voter} {own['chat'].partition(':')[0]}"] = ChatKey(own["chat"])
-    for row in transaction.all("chats_of_deciders"):
-        if row["person"].startswith(f"{TERMINAL}:"):
-            terminals.append(ChatKey(row["chat"]))
-            continue
-        decider = _decider(transaction, row["person"], group_id)
-        channel = row["chat"].partition(":")[0]
-        if rules.may_decide(who, row["person"], decider.role, decider.identities):
-            found.setdefault(f"{decider.voter} {channel}", ChatKey(row["chat"]))
-    may_terminal = rules.may_decide(who, f"{TERMINAL}:owner", "owner", frozenset())
-    return tuple(found.values()) or (tuple(terminals[:1]) if may_terminal else ())
-
-
-# --- Deciding
-
-
-def decide(
-    transaction: Transaction,
-    approval_id: str,
-    by: str,
-    *,
-    is_yes: bool,
-    remember: Scope | None,
-    edited: str | None,
-    because: str,
-    zone_name: str,
-    carry_out: CarryOut | None = None,
-) -> Decision:
-    """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed. `edited`:
-    what a reviewer wants said instead. `carry_out`: what a last yes does, in the same transaction."""
-    asked = _asked(transaction, approval_id)
-    if edited is not None and (asked.kind not in OUTPUT_KINDS or asked.quorum > 1 or not is_yes):
-        message = f"{approval_id} is no output of which one person could change the words"
-        raise OperationRefused("cannot_edit", message)
-    decider, judged = _judge(transaction, asked, by, is_yes=is_yes)
-    now = transaction.now_text()
-    scope = remember or Scope(until="once" if is_yes else "day")
-    reach = _reach(asked, scope)
-    if edited is not None and cards.is_sent(asked):
-        raise OperationRefused("cannot_edit", f"{approval_id} has been sent: other words come too late")
-    if is_yes and asked.quorum > 1 and scope.until != "once":
-        message = (
-            f"{approval_id} wants {asked.quorum} persons each time: one's yes cannot be remembered for all of them"
-        )
-        raise OperationRefused("scope_unknown", message, f"/approve {approval_id}")
-    transaction.run("insert_vote", approval_id=approval_id, voter=decider.voter, by=by, is_yes=is_yes, voted_at=now)
-    refs = {"approval": approval_id, "group": asked.group_id, "task": asked.task_id}
-    append(transaction, JournalKind.APPROVAL_VOTED, f"{by} {'yes' if is_yes else 'no'}", **refs)
-    if because and not is_yes:
-        transaction.run("approval_because", approval_id=approval_id, because=because[: rules.MAX_BECAUSE_CHARS])
-    if isinstance(judged, rules.Counted):
-        return Decision(approval=_again(transaction, approval_id), is_final=False, missing=judged.missing)
-    _end(transaction, asked, "approved" if judged.is_approved else "denied", "", edited=edited)
-    if judged.is_approved and carry_out is not None:
-        carry_out(transaction)
-    until = expires_at(scope.until, transaction.now(), zone_name)
-    if until is not None:
-        transaction.run(
-            "remember_decision",
-            kind=asked.kind,
-            group_id=asked.group_id or "",
-            scope=scope.word,
-            scope_key=_hashed(reach),
-            is_yes=is_yes,
-            by=by,
-            approval_id=approval_id,
-            now=now,
-            expires_at=time_text(until),
-        )
-        append(transaction, JournalKind.DECISION_REMEMBERED, f"{scope.word} {reach}", **refs)
-    remembered = scope if until is not None else None
-    return Decision(approval=_again(transaction, approval_id), is_final=True, remembered=remembered)
-
-
-def check_vote(transaction: Transaction, approval_id: str, by: str) -> None:
-    """Raise OperationRefused unless somebody's yes would count now."""
-    _judge(transaction, _asked(transaction, approval_id), by, is_yes=True)
-
-
-def _asked(transaction: Transaction, approval_id: str) -> Approval:
-    asked = approval(transaction, approval_id)
-    if asked is None:
-        raise unknown(approval_id)
-    return asked
-
-
-def _judge(
-    transaction: Transaction, asked: Approval, by: str, *, is_yes: bool
-) -> tuple[_Decider, rules.Counted | rules.Ended]:
-    decider, now = _decider(transaction, by, asked.group_id), transaction.now_text()
-    judged = rules.judge_vote(asked, by, decider.voter, decider.role, decider.identities, is_yes=is_yes, now=now)
-    if isinstance(judged, rules.Refused):
-        raise OperationRefused(judged.code, judged.message, "./nightyard approvals")
-    return decider, judged
+# --- Ending
 
 
 def withdraw(transaction: Transaction, approval_id: str, reason: str) -> bool:
@@ -296,7 +172,7 @@ def withdraw(transaction: Transaction, approval_id: str, reason: str) -> bool:
     asked = approval(transaction, approval_id)
     if asked is None or not asked.is_open:
         return False
-    _end(transaction, asked, "withdrawn", reason)
+    end(transaction, asked, "withdrawn", reason)
     return True
 
 
@@ -319,7 +195,8 @@ def told(transaction: Transaction, approval_id: str) -> None:
     transaction.run("approval_told", approval_id=approval_id, now=transaction.now_text())
 
 
-def _end(transaction: Transaction, asked: Approval, state: State, reason: str, *, edited: str | None = None) -> None:
+def end(transaction: Transaction, asked: Approval, state: State, reason: str, *, edited: str | None = None) -> None:
+    """End a question, with what hangs on it. `edited`: what a reviewer wants said instead."""
     transaction.run(
         "end_approval", approval_id=asked.approval_id, state=state, reason=reason, now=transaction.now_text()
     )
@@ -328,11 +205,11 @@ def _end(transaction: Transaction, asked: Approval, state: State, reason: str, *
     if asked.kind in OUTPUT_KINDS:
         from runtime.store.hold_rows import settle  # late: it knows of asking, too
 
-        settle(transaction, _again(transaction, asked.approval_id), edited=edited)
+        settle(transaction, again(transaction, asked.approval_id), edited=edited)
     elif asked.kind in DOOR_KINDS:
         from runtime.store.access_rows import settle_request  # late: people's rows know of approvals, too
 
-        settle_request(transaction, _again(transaction, asked.approval_id))
+        settle_request(transaction, again(transaction, asked.approval_id))
 
 
 # --- The clock
@@ -349,8 +226,8 @@ def _take_due(transaction: Transaction, zone_name: str) -> Iterator[Due]:
     for row in transaction.all("due_approvals", now=now):
         asked = read_approval(transaction, row)
         if asked.deadline_at <= now:
-            _end(transaction, asked, "expired", "")
-            yield Due(approval=_again(transaction, asked.approval_id), has_run_out=True)
+            end(transaction, asked, "expired", "")
+            yield Due(approval=again(transaction, asked.approval_id), has_run_out=True)
             continue
         reminders = row["reminders"] + 1
         following = rules.next_reminder(time_of(asked.asked_at), time_of(asked.deadline_at), reminders)
@@ -393,11 +270,6 @@ def waiting(transaction: Transaction, by: str | None = None) -> tuple[Approval, 
     return found if by is None else tuple(each for each in found if may_decide(transaction, each, by))
 
 
-def may_decide(transaction: Transaction, asked: Approval, by: str) -> bool:
-    decider = _decider(transaction, by, asked.group_id)
-    return rules.may_decide(asked.who, by, decider.role, decider.identities)
-
-
 def ended(transaction: Transaction, limit: int) -> tuple[Approval, ...]:
     return tuple(read_approval(transaction, row) for row in transaction.all("ended_approvals", limit=limit))
 
@@ -410,80 +282,13 @@ def chats_of(transaction: Transaction, approval_id: str) -> tuple[ChatKey, ...]:
     return tuple(ChatKey(row["chat"]) for row in transaction.all("approval_chats", approval_id=approval_id))
 
 
-def is_chat_of(transaction: Transaction, chat: ChatKey, by: str) -> bool:
-    """Whether a chat is somebody's direct one."""
-    row = transaction.one("chat_person", chat=chat)
-    if row is None or not row["person"]:
-        return False
-    return _decider(transaction, row["person"], None).voter == _decider(transaction, by, None).voter
-
-
-def remembered_for(transaction: Transaction, kind: str, group_id: GroupId | None, payload: object) -> Remembered | None:
-    """Return what is remembered for this: of several decisions the narrowest counts."""
-    for word, reach in keys_of(kind, group_id, payload).items():
-        row = transaction.one(
-            "remembered_decision",
-            kind=kind,
-            group_id=group_id or "",
-            scope=word,
-            scope_key=_hashed(reach),
-            now=transaction.now_text(),
-        )
-        if row is not None:
-            return _read_remembered(row)
-    return None
-
-
-def remembered(transaction: Transaction) -> tuple[Remembered, ...]:
-    rows = transaction.all("remembered_decisions", now=transaction.now_text())
-    return tuple(_read_remembered(row) for row in rows)
-
-
-def forget(transaction: Transaction, decision_id: int, by: str) -> bool:
-    """Let a remembered decision hold no more; False if it does not."""
-    if not transaction.run("forget_decision", decision_id=decision_id):
-        return False
-    append(transaction, JournalKind.DECISION_FORGOTTEN, by, decision=str(decision_id))
-    return True
-
-
 def unknown(reference: str) -> OperationRefused:
     message = f"there is no approval {reference[:40]!r}"
     return OperationRefused("approval_unknown", message, "./nightyard approvals")
 
 
-def _decider(transaction: Transaction, by: str, group_id: GroupId | None) -> _Decider:
-    if by == CLI or by.startswith(f"{TERMINAL}:"):
-        return _Decider(voter=CLI, role="owner", identities=frozenset((by,)))
-    row = transaction.one("decider", by=by, group_id=group_id or "")
-    if row is None:
-        return _Decider(voter=by, role=None, identities=frozenset())
-    role, group_role = row["role"], row["group_role"]
-    others = {each["identity"] for each in transaction.all("identities_of_decider", person=row["person"])}
-    return _Decider(
-        voter=row["person"],
-        role=group_role if group_role is not None and reaches(group_role, role) else role,
-        identities=frozenset({row["person"], *others}),
-    )
-
-
-def _reach(asked: Approval, scope: Scope) -> str:
-    """Return what a scope covers; OperationRefused where this approval has no such thing."""
-    keys = keys_of(asked.kind, asked.group_id, asked.payload)
-    if scope.word == "exact" or scope.word in asked.scope_offers:
-        reach = keys.get(scope.word)
-        if reach is not None:
-            return reach
-    offers = ", ".join(asked.scope_offers) or "none"
-    message = f"{asked.approval_id} cannot be remembered by its {scope.word} (offered: {offers})"
-    raise OperationRefused("scope_unknown", message, f"/approve {asked.approval_id}")
-
-
-def _hashed(reach: str) -> str:
-    return hashlib.sha256(reach.encode("utf-8", "replace")).hexdigest()
-
-
-def _again(transaction: Transaction, approval_id: str) -> Approval:
+def again(transaction: Transaction, approval_id: str) -> Approval:
+    """Return an approval that there is, as it stands now."""
     found = approval(transaction, approval_id)
     assert found is not None  # approvals are never deleted
     return found
@@ -526,17 +331,3 @@ def _who(stored: Any) -> Who:
         return tuple(PersonKey(key) for key in stored)
     who: Who = stored
     return who
-
-
-def _read_remembered(row: sqlite3.Row) -> Remembered:
-    return Remembered(
-        decision_id=row["decision_id"],
-        kind=row["kind"],
-        group_id=GroupId(row["group_id"]) or None,
-        scope=row["scope"],
-        is_yes=bool(row["is_yes"]),
-        by=row["by"],
-        approval_id=row["approval_id"],
-        decided_at=row["decided_at"],
-        expires_at=row["expires_at"],
-    )

@@ -120,6 +120,7 @@ class ApprovalMachine(RuleBasedStateMachine):
             else "approval_decided" if model.end
             else "approval_expired" if model.deadline_s <= self.now_s
             else "approval_voted" if is_yes and by in model.yes
+            else "scope_unknown" if is_yes and model.new.quorum > 1 and until not in (None, "once")
             else ""
         )  # fmt: skip
         remember = Scope(until=until) if until is not None else None

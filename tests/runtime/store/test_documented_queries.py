@@ -30,6 +30,7 @@ from runtime.store import (
     access_rows,
     approval_rows,
     constraint_rows,
+    decision_rows,
     delegation_rows,
     forget_rows,
     history_rows,
@@ -89,7 +90,7 @@ async def decisions(store: Store) -> None:
     await store.write(approval_rows.ask, new, "UTC")
     asked = await store.write(approval_rows.ask, replace(new, payload={"n": 2}), "UTC")
     word = {"is_yes": True, "remember": Scope(until="always"), "edited": None, "because": "", "zone_name": "UTC"}
-    await store.write(partial(approval_rows.decide, **word), asked.approval_id, "cli")  # type: ignore[arg-type]
+    await store.write(partial(decision_rows.decide, **word), asked.approval_id, "cli")  # type: ignore[arg-type]
     rule = ReviewRule(group_id=MAIN, mode="copilot", who="owner", quorum=1, deadline_s=60, sample_percent=0, zone="UTC")
     await store.write(hold_rows.set_review_rules, (rule,))
     elsewhere = OutboundMessage(chat=ChatKey("telegram:900"), text="x")

@@ -14,7 +14,7 @@ from protocol.ids import ChatKey, GroupId, PersonKey, mint
 from protocol.message import InboundMessage
 from runtime import access
 from runtime.people.records import AccessRequest, AskOwner
-from runtime.store import access_rows, approval_rows, people_rows, request_rows
+from runtime.store import access_rows, decision_rows, people_rows, request_rows
 from runtime.store.records import Asked, Binding, MessageState, PairingOutcome, PersonLimits
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, filed, said
@@ -324,6 +324,6 @@ async def test_a_request_waits_for_an_hour(store: Store, clock: Clock) -> None:
     assert await store.write(access_rows.has_room, "person")
     request = await ask()
     word = {"is_yes": False, "remember": None, "edited": None, "because": "", "zone_name": "UTC"}
-    await store.write(partial(approval_rows.decide, **word), request.code, "cli")  # type: ignore[arg-type]
+    await store.write(partial(decision_rows.decide, **word), request.code, "cli")  # type: ignore[arg-type]
     clock.now += access_rows.REQUEST_LIFE["person"]
     assert [each.state for each in await store.read(access_rows.requests)] == ["denied"]
