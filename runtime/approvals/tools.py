@@ -102,9 +102,10 @@ def call_of(ask: Ask) -> dict[str, Json]:
 def file_of(payload: Json) -> tuple[int, str] | None:
     """Return size and SHA-256 of the file that a call would send, as its agent says; the host compares what comes."""
     file = payload.get("file") if isinstance(payload, dict) else None
-    size, sha256 = (file.get("bytes"), file.get("sha256")) if isinstance(file, dict) else (None, None)
-    is_file = isinstance(size, int) and isinstance(sha256, str) and _SHA256.fullmatch(sha256)
-    return (size, sha256) if is_file else None
+    if not isinstance(file, dict):
+        return None
+    size, sha256 = file.get("bytes"), file.get("sha256")
+    return (size, sha256) if isinstance(size, int) and isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None
 
 
 def build_question(asked: Asked, payload: dict[str, Json], constraint: Constraint) -> NewApproval:

@@ -350,6 +350,11 @@ async def test_a_reviewed_file_goes_as_it_was_shown_or_not_at_all(tmp_path: Path
             assert not is_changed or "its file is not the one that was to go any more" in last.text
 
 
+async def has_replies(bench: HostBench, count: int) -> None:
+    """Wait until so many answers have come, beside what went to the team."""
+    await bench.channel.until(lambda: sum(each.chat != TEAM for each in bench.channel.sent) >= count)
+
+
 async def test_a_file_that_changed_since_a_person_was_asked_is_refused(bench: HostBench) -> None:
     """What a constraint let through are the bytes that were asked about; an agent that named none sends none."""
     asked: dict[str, Json] = {}
@@ -375,8 +380,7 @@ async def test_a_file_that_changed_since_a_person_was_asked_is_refused(bench: Ho
             asked["file"] = None if file is None else {"bytes": 5, "sha256": hashlib.sha256(file).hexdigest()}
             bench.room.scripts = [script]
             await bench.say("do it")
-            seen = len(replies)
-            await bench.channel.until(lambda seen=seen: sum(each.chat != TEAM for each in bench.channel.sent) > seen)
+            await has_replies(bench, len(replies) + 1)
             replies = [each.text for each in bench.channel.sent if each.chat != TEAM]
         assert [text.startswith("the file is not what it was") for text in replies] == [True, True, False]
         assert [each.file_name for each in bench.channel.sent if each.chat == TEAM] == ["a.txt"]

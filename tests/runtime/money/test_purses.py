@@ -31,8 +31,15 @@ NONE = BudgetSettings()
 
 
 def row(purse: str, raises: int) -> PurseRow:
-    more = {"calls_raises": raises, "tokens_raises": raises, "usd_raises": raises}
-    return PurseRow(day="2026-01-31", purse=purse, state="open", raises=raises, **more)
+    return PurseRow(
+        day="2026-01-31",
+        purse=purse,
+        state="open",
+        raises=raises,
+        calls_raises=raises,
+        tokens_raises=raises,
+        usd_raises=raises,
+    )
 
 
 def test_a_person_pays_from_group_and_machine() -> None:

@@ -59,8 +59,8 @@ async def test_yes_gives_as_much_again_for_today(tmp_path: Path) -> None:
 
 async def test_a_yes_raises_only_what_was_used_up(tmp_path: Path) -> None:
     """More money is no more calls; where both are used up the card says both, and a yes gives both."""
-    budgets = {"limits": LimitSettings(calls_per_day=10), "budget": GroupBudget(usd_per_day=1.0)}
-    async with till(tmp_path, group(**budgets)) as one:
+    limits, budget = LimitSettings(calls_per_day=10), GroupBudget(usd_per_day=1.0)
+    async with till(tmp_path, group(limits=limits, budget=budget)) as one:
 
         def own() -> Purse:
             purses = one.spending.purses_of(one.groups.ready[MAIN], "person:x")

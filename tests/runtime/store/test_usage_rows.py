@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.ids import GroupId
-from runtime.money.records import NOTHING_USED, UsageKey, UsedSum
+from runtime.money.records import NOTHING_USED, Measure, UsageKey, UsedSum
 from runtime.store import program_rows, usage_rows
 from runtime.store.store import Store
 from tests.runtime.store.support import MAIN, claimed, used
@@ -70,7 +70,8 @@ async def test_background_work_is_told_apart(store: Store) -> None:
 async def test_what_was_decided_about_a_purse_stays(store: Store) -> None:
     """Each decision is in the journal; a raise counts, and the card is remembered."""
     await store.write(usage_rows.set_purse, ONE, "machine", "asked", approval_id="A")
-    await store.write(usage_rows.set_purse, ONE, "machine", "open", raised=("usd",))
+    raised: tuple[Measure, ...] = ("usd",)
+    await store.write(usage_rows.set_purse, ONE, "machine", "open", raised=raised)
     rows = await store.read(usage_rows.purse_rows, ONE)
     assert (rows["machine"].state, rows["machine"].raises, rows["machine"].approval_id) == ("open", 1, "A")
     assert await store.read(usage_rows.purse_rows, OTHER) == {}
