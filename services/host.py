@@ -8,14 +8,11 @@ or a failing disk (start it again), 3 it cannot run at all until somebody mends 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,12 +29,10 @@ from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.commands.money import money_handlers
 from runtime.config import TERMINAL
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers
 from runtime.control.approvals import approval_verbs
-from runtime.control.money import money_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.crash_holds import CrashHolds
@@ -60,7 +55,6 @@ from runtime.progress.marks import MessageMarks
 from runtime.proxy_log import log_event
 from runtime.recovery import recover
 from runtime.schedules.zones import zone_of
-from runtime.settings_file import load_settings
 from runtime.store.errors import StoreError
 from runtime.store.records import StoredMessage
 from runtime.store.store import Store, open_store
@@ -70,9 +64,11 @@ from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
 from services.asks_room import asks_room
 from services.conversations_room import conversations_room
-from services.host_setup import ROOT, agent_image, containers_setup, make_channels
+from services.home_lock import CannotRun, hold_home
+from services.host_setup import MB, ROOT, agent_image, containers_setup, make_channels, open_engine
 from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
+from services.money_room import money_room
 from services.people_room import people_room
 from services.programs_room import programs_room
 from services.ready import say_ready
@@ -83,11 +79,6 @@ log = logging.getLogger("services.host")
 CANNOT_RUN = 3
 SETTLE_TIMEOUT_S = 10.0
 """How long a shutdown waits for the last replies to go out; what is left goes out after the next start."""
-MB = 1 << 20
-
-
-class CannotRun(Exception):
-    """The host cannot run here, and a person must do something; the text says what."""
 
 
 def main() -> int:
@@ -101,25 +92,6 @@ def main() -> int:
         log.error("the host cannot run: %s", error, extra={"action": "host_cannot_run"})
         print(f"nightyard host: {error}", file=sys.stderr)
         return CANNOT_RUN
-
-
-@contextmanager
-def hold_home(home: Home) -> Iterator[None]:
-    """Hold the home's lock, so that no second host touches its store; raise CannotRun."""
-    home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home.run.mkdir(mode=0o700, exist_ok=True)
-    with home.lock.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read(32).strip() or "unknown"
-            text = f"another host (process {holder}) runs for the home {home.path}; `nightyard down` ends it"
-            raise CannotRun(text) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
 
 
 async def run_host(home: Home, fork: Path) -> int:
@@ -144,17 +116,6 @@ async def run_host(home: Home, fork: Path) -> int:
     extra = {"action": "host_ended", "shutdown": host.state.is_stopping, "exit_code": exit_code}
     log.info("the host has ended", extra=extra)
     return exit_code
-
-
-@asynccontextmanager
-async def open_engine(fork: Path) -> AsyncIterator[ContainerEngine]:
-    """The engine that the settings name, or whichever answers; not asked anything yet."""
-    named = load_settings(fork).settings.containers.engine
-    engine = ContainerEngine((named,) if named else None)
-    try:
-        yield engine
-    finally:
-        engine.close()
 
 
 class Host:
@@ -192,7 +153,6 @@ class Host:
             tasks=lambda: self._dispatcher,
             wake_delivery=self._delivery.wake,
         )
-        self._decisions.approvals.subscribe("spending", self._money.spending.decided)
         listeners = TaskListeners()
         self._destinations = Destinations(store)
         self._sending = Sending(store, self._destinations, lambda: self.state.channels, self._delivery.wake)
@@ -231,7 +191,6 @@ class Host:
             )
         )
         self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
-        self._dispatcher.ends.subscribe(self._money.task_ended)
         self._dispatcher.ends.subscribe(self._decisions.task_ended)
         self._dispatcher.ends.subscribe(self._marks.task_ended)
         self._programs = programs_room(
@@ -298,11 +257,12 @@ class Host:
             money=self._money.spending,
             delivery=self._delivery,
         )
+        money = money_room(self._money, store, decisions.approvals, self._dispatcher.ends)
         asks = asks_room(self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends)
         handlers = join_handlers(
             asks.handlers,
             self._conversations.handlers,
-            money_handlers(self._money.desk, store),
+            money.handlers,
             self._lasting.handlers,
             self._people.handlers,
             self._time.handlers,
@@ -338,7 +298,7 @@ class Host:
                 asks.verbs,
                 self._conversations.verbs,
                 self._lasting.verbs,
-                money_verbs(self._money.desk),
+                money.verbs,
                 self._programs.verbs,
                 self._people.verbs,
                 self._time.verbs,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from channels.channel import Channel
@@ -15,14 +16,27 @@ from protocol.ids import ChannelId
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import MakeChannel
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
+from runtime.container_engine import ContainerEngine
 from runtime.containers import ContainersSetup
 from runtime.home import Home
+from runtime.settings_file import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEARTBEAT_S = 5.0
 HEARTBEATS_IN_SILENCE = 4
 """At least so many signs of life are missed before an agent is taken for hung, however short the owner's patience."""
 MB = 1 << 20
+
+
+@asynccontextmanager
+async def open_engine(fork: Path) -> AsyncIterator[ContainerEngine]:
+    """The engine that the settings name, or whichever answers; not asked anything yet."""
+    named = load_settings(fork).settings.containers.engine
+    engine = ContainerEngine((named,) if named else None)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path) -> MakeChannel:

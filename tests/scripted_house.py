@@ -24,12 +24,10 @@ from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.commands.money import money_handlers
 from runtime.commands.schedules import schedule_handlers
 from runtime.containers import ContainerStatistics
 from runtime.control.approvals import approval_verbs
 from runtime.control.delegation import delegation_verbs
-from runtime.control.money import money_verbs
 from runtime.control.schedules import schedule_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
@@ -56,6 +54,7 @@ from runtime.waiting_tasks import WaitingTasks
 from services.asks_room import asks_room
 from services.conversations_room import conversations_room
 from services.lasting_room import lasting_room
+from services.money_room import money_room
 from services.people_room import people_room
 from services.programs_room import programs_room
 
@@ -238,7 +237,7 @@ class House:
             tasks=lambda: self.agent,
             wake_delivery=self.delivery.wake,
         )
-        self.decisions.approvals.subscribe("spending", self.money.spending.decided)
+        till = money_room(self.money, store, self.decisions.approvals, self.ends)
         self.people = people_room(
             fork,
             store,
@@ -274,7 +273,7 @@ class House:
         handlers = join_handlers(
             self.asks.handlers,
             self.conversations.handlers,
-            money_handlers(self.money.desk, store),
+            till.handlers,
             self.lasting.handlers,
             self.people.handlers,
             schedule_handlers(self.schedules.desk, store),
@@ -299,7 +298,7 @@ class House:
                 self.asks.verbs,
                 self.conversations.verbs,
                 self.lasting.verbs,
-                money_verbs(self.money.desk),
+                till.verbs,
                 self.programs.verbs,
                 self.people.verbs,
                 schedule_verbs(self.schedules.desk),

@@ -17,7 +17,7 @@ import pytest
 
 from client.control import ControlClient
 from runtime.home import Home, SocketPathTooLong, fork_from, home_from
-from services.host import CannotRun, hold_home
+from services.home_lock import CannotRun, hold_home
 from services.host_setup import agent_image, home_id
 
 ROOT = Path(__file__).resolve().parents[2]
