@@ -11,6 +11,7 @@ from protocol.ids import ChatKey, FileId, GroupId, TaskId
 from protocol.link import Answered, Ask
 from protocol.task import ModelRoute, TaskResult, TaskStatus
 from runtime.approvals.records import Taint, TaintSource
+from runtime.delegation.decisions import MAX_PER_PAIR_AN_HOUR
 from runtime.delegation.delegations import Delegations
 from runtime.delegation.records import HandedFile
 from runtime.group import Group, Groups
@@ -223,6 +224,41 @@ async def test_a_pair_that_asks_without_end_is_held(bench: Bench) -> None:
         await bench.delegations.look()
     with pytest.raises(OperationRefused) as caught:
         await bench.ask(task, call_id="call_10")
+    assert caught.value.code == "too_often"
+
+
+async def test_work_goes_four_agents_deep_and_no_further(bench: Bench) -> None:
+    """Three times it may be handed on; the fourth agent does it itself, and the answers find their way back."""
+    names = [GroupId(f"deep{number}") for number in range(5)]
+    groups = {
+        name: Group(group_id=name, instructions="", model=MODEL, delegates=tuple(names[number + 1 : number + 2]))
+        for number, name in enumerate(names)
+    }
+    bench.house.groups = Groups(ready=groups, suspended={})
+    task = await bench.task(names[0])
+    for number in range(1, 4):
+        await bench.ask(task, to=names[number], call_id=f"call_{number}")
+        await bench.delegations.look()
+        task = await bench.begin()
+        assert task.group_id == names[number]
+    with pytest.raises(OperationRefused, match="handed on 3 times already") as caught:
+        await bench.ask(task, to=names[4], call_id="call_4")
+    assert caught.value.code == "too_deep"
+    await bench.store.finish_task(task.task_id, DONE, message_state=MessageState.ANSWERED)
+    await bench.delegations.look()
+    await bench.delegations.look()
+    assert [answer.answer for answer in bench.answers] == ["deep3 answers:\n\nIt is 42."]
+
+
+async def test_a_pair_is_held_over_all_its_tasks_of_an_hour(bench: Bench) -> None:
+    """New tasks are no way past the guard: the twenty-first request of one agent to another in an hour is refused."""
+    for number in range(MAX_PER_PAIR_AN_HOUR):
+        await bench.ask(await bench.task(), call_id=f"call_{number}")
+        await bench.delegations.look()
+        await bench.work(DONE)
+        await bench.delegations.look()
+    with pytest.raises(OperationRefused, match="20 times within an hour") as caught:
+        await bench.ask(await bench.task(), call_id="call_last")
     assert caught.value.code == "too_often"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -348,6 +348,61 @@ async def test_a_run_whose_submission_is_gone_is_a_failure(bench: Bench) -> None
     assert await bench.states(schedule) == ["06:00 failed unknown_submission"]
     await bench.at(EIGHT)
     assert len(await bench.queued()) == 1
+
+
+SPRING, AUTUMN = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)
+"""Noon before Berlin's clocks jump from 02:00 to 03:00, and back from 03:00 to 02:00; in UTC."""
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["up", "away over the change"])
+@pytest.mark.parametrize(
+    ("words", "start", "due"),
+    [
+        ("every day 02:30 Look", SPRING, ["03-29 01:00", "03-30 00:30", "03-31 00:30"]),
+        ("every day 02:30 Look", AUTUMN, ["10-25 00:30", "10-26 01:30", "10-27 01:30"]),
+        (
+            'cron "0 */12 * * *" Look',
+            SPRING,
+            ["03-28 23:00", "03-29 10:00", "03-29 22:00", "03-30 10:00", "03-30 22:00"],
+        ),
+        (
+            'cron "0 */12 * * *" Look',
+            AUTUMN,
+            ["10-24 22:00", "10-25 11:00", "10-25 23:00", "10-26 11:00", "10-26 23:00"],
+        ),
+    ],
+)
+async def test_a_change_of_the_clocks_loses_no_run_and_repeats_none(
+    bench: Bench, words: str, start: datetime, due: list[str], *, is_away: bool
+) -> None:
+    """Looked at every half hour over a change, or by a host that comes back after it and makes up for what was missed:
+    each due time is one run."""
+    bench.now = start
+    schedule = await bench.add(words.replace("Look", "--missed all Look"))
+    bench.new_keeper()
+    for number in range(1, 133):
+        if is_away and number < 100:
+            bench.now += HOUR / 2
+            continue
+        await bench.at(HOUR / 2)
+        await bench.work()
+    runs = await bench.runs(schedule)
+    assert [f"{run.due_at:%m-%d %H:%M}" for run in runs] == due
+    assert {run.state for run in runs[:-1]} == {"done"}
+
+
+async def test_schedules_of_one_time_start_apart_and_the_same_after_a_restart(bench: Bench) -> None:
+    """Jitter spreads them over its length, never before their time, and a new host does not draw again."""
+    schedules = [await bench.add("every day 08:00 --jitter 30min Look") for _ in range(6)]
+    await bench.at(EIGHT)
+    starts = [(await bench.runs(each))[0].start_at for each in schedules]
+    assert all(EIGHT <= start <= EIGHT + 30 * MINUTE for start in starts) and len(set(starts)) > 1
+    bench.new_keeper()
+    for minute in range(31):
+        await bench.at(EIGHT + minute * MINUTE)
+        begun = sum(start <= bench.now for start in starts)
+        assert len(await bench.queued()) == begun
+    assert [(await bench.runs(each))[0].start_at for each in schedules] == starts
 
 
 async def test_starts_are_spread_by_jitter(bench: Bench) -> None:
