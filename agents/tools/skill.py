@@ -16,6 +16,9 @@ from agents.tools.tool import (
     text_argument,
 )
 
+FOLDER_VARIABLES = ("{baseDir}", "${CLAUDE_SKILL_DIR}")
+"""What skills made for other products call their own folder."""
+
 
 class OpenSkill:
     card = ToolCard(
@@ -35,4 +38,7 @@ class OpenSkill:
             words = os.read(descriptor, 4 * MAX_OUTPUT_CHARS).decode("utf-8", "replace")
         if "\0" in words:
             raise ToolError(f"{file}: is not text; look at it with the shell in {folder}")
+        if file == "SKILL.md":
+            for variable in FOLDER_VARIABLES:
+                words = words.replace(variable, folder)
         return cut_in_the_middle(words)

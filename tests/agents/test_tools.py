@@ -276,6 +276,14 @@ def test_things_that_are_no_files(toolbox: Toolbox, root: Path) -> None:
 # -- skills ---------------------------------------------------------------------------------------------------------
 
 
+def test_skill_puts_its_folder_where_other_products_do(toolbox: Toolbox, root: Path) -> None:
+    """A skill that was made elsewhere finds its own files."""
+    (root / "skills/tour").mkdir(parents=True)
+    (root / "skills/tour/SKILL.md").write_text("{baseDir}/a ${CLAUDE_SKILL_DIR}/b")
+    folder = root / "skills/tour"
+    assert run(toolbox, "skill", name="tour").text == f"{folder}/a {folder}/b"
+
+
 def test_skill_opens_its_own_files_only(toolbox: Toolbox, root: Path) -> None:
     """SKILL.md by default, another file by name; never another skill, never outside."""
     (root / "skills/tour/references").mkdir(parents=True)
