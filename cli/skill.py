@@ -55,9 +55,12 @@ Long references belong into files beside this one, named here with when to read 
 _group_option = click.option("--group", metavar="GROUP", help="Of this group alone: groups/GROUP/skills/.")
 
 
-@click.group(cls=LazyGroup, elsewhere={"add": "cli.skill_add:add", "update": "cli.skill_add:update"})
+@click.group(
+    cls=LazyGroup,
+    elsewhere={"add": "cli.skill_add:add", "update": "cli.skill_add:update", "test": "cli.skill_trial:trial"},
+)
 def skill() -> None:
-    """Make, check, add, update and remove skills."""
+    """Make, check, test, add, update and remove skills."""
 
 
 @skill.command()

@@ -56,7 +56,7 @@ SECTIONS = (
         "Set up",
         (
             ("group", "cli.group:group", "Make, list and show agent groups."),
-            ("skill", "cli.skill:skill", "Make, check, add, update and remove skills."),
+            ("skill", "cli.skill:skill", "Make, check, test, add, update and remove skills."),
             ("channel", "cli.channel:channel", "Connect chat platforms."),
             ("pair", "cli.pair:pair", "Make a code that lets a person in."),
             ("person", "cli.person:person", "Who may speak to agents, as what, and how much."),
