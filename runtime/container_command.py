@@ -59,8 +59,6 @@ class FolderMount:
     name: str
     path: str
     """Absolute, on the host."""
-    folder_id: str = ""
-    """Which folder that was: a spare goes on seeing the one it was started with, so another one makes another kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,5 @@ def build_kind(group: Group, skills: Sequence[Skill], settings: ContainerSetting
         tmp_bytes=settings.tmp_mb * MB,
         disk_bytes=settings.disk_mb * MB,
     )
-    mounts = tuple(
-        FolderMount(name=skill.card.name, path=str(skill.folder), folder_id=skill.folder_id) for skill in skills
-    )
+    mounts = tuple(FolderMount(name=skill.card.name, path=str(skill.folder)) for skill in skills)
     return ContainerKind(group_id=group.group_id, image=image, limits=limits, skills=mounts, model=group.model)

@@ -32,8 +32,6 @@ class SkillProblem:
 class Skill:
     card: SkillCard
     folder: Path
-    folder_id: str
-    """Which folder it is: another one that was put in its place has another id."""
 
 
 def load_skills(fork: Path, group_id: str, names: Sequence[str]) -> tuple[tuple[Skill, ...], tuple[SkillProblem, ...]]:
@@ -91,10 +89,4 @@ def build_card(name: str, front: SkillFront) -> SkillCard:
 
 def _load_skill(folder: Path, name: str) -> Skill | SkillFault:
     front = read_front(folder)
-    if isinstance(front, SkillFault):
-        return front
-    try:
-        found = folder.stat()
-    except OSError as error:
-        return SkillFault(message=f"its folder cannot be read: {error}")
-    return Skill(card=build_card(name, front), folder=folder, folder_id=f"{found.st_dev}:{found.st_ino}")
+    return front if isinstance(front, SkillFault) else Skill(card=build_card(name, front), folder=folder)

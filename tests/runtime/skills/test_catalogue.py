@@ -45,19 +45,18 @@ def test_a_missing_skill_is_a_problem_and_a_double_one_is_one() -> None:
     assert (problem.name, problem.file) == ("ghost", "skills/ghost/SKILL.md")
 
 
-def test_a_change_is_seen_at_once_and_another_folder_is_another_skill(tmp_path: Path) -> None:
-    """What SKILL.md says counts for the next task; another folder in its place has another id, so no spare keeps it."""
+def test_a_change_is_seen_at_once(tmp_path: Path) -> None:
+    """What SKILL.md says, and which folder is the nearest, is looked up for each task."""
     folder = tmp_path / "skills" / "notes"
     write_skill(folder, "Old.")
-    (old,), _ = load_skills(tmp_path, "main", ["notes"])
+    load_skills(tmp_path, "main", ["notes"])
     write_skill(folder, "New words.")
     (edited,), _ = load_skills(tmp_path, "main", ["notes"])
-    assert (edited.card.description, edited.folder_id) == ("New words.", old.folder_id)
-    write_skill(tmp_path / "fresh" / "notes", "Newer.")
-    folder.rename(tmp_path / "away")
-    (tmp_path / "fresh" / "notes").rename(folder)
-    (swapped,), _ = load_skills(tmp_path, "main", ["notes"])
-    assert swapped.folder_id != old.folder_id
+    assert edited.card.description == "New words."
+    own = tmp_path / "groups" / "main" / "skills" / "notes"
+    write_skill(own, "Nearer.")
+    (nearer,), _ = load_skills(tmp_path, "main", ["notes"])
+    assert (nearer.card.description, nearer.folder) == ("Nearer.", own)
 
 
 def test_a_group_may_name_its_own_skills_and_is_told_of_broken_ones(tmp_path: Path) -> None:
