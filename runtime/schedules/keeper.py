@@ -19,6 +19,7 @@ from protocol import record
 from protocol.ids import ChatKey, GroupId, SessionId, SubmissionId
 from protocol.message import OutboundMessage
 from protocol.task import Limits, TaskResult, TaskStatus
+from runtime.config import TERMINAL
 from runtime.insist import insist
 from runtime.refusal import OperationRefused
 from runtime.schedules.decisions import RunEnd, decide_due, decide_end, decide_realigned
@@ -272,10 +273,11 @@ class ScheduleKeeper:
             if schedule is None:
                 continue
             zone = self._zone_of(schedule.zone)
+            elsewhere = [chat for chat in await self._owner_chats() if chat != schedule.chat]
+            # Where the owners have no other chat, it waits at the machine for whoever opens a terminal next.
             notices = [
                 undelivered_notice(schedule, chat, run=lost.run, reason=lost.reason, zone=zone)
-                for chat in await self._owner_chats()
-                if chat != schedule.chat
+                for chat in elsewhere or [ChatKey(f"{TERMINAL}:{schedule.group_id}")]
             ]
             told = partial(self._store.write, schedule_rows.tell_undelivered, lost.run, schedule.group_id, notices)
             await self._insist(told)

@@ -446,6 +446,20 @@ async def test_an_answer_that_is_not_delivered_reaches_the_owner_elsewhere(bench
     assert past.delivery == "not delivered"
 
 
+async def test_an_answer_that_is_not_delivered_to_the_owners_only_chat_waits_at_the_machine(bench: Bench) -> None:
+    """Where the schedule's chat is the owner's own, there is no other: whoever opens a terminal next reads it."""
+    (own,) = bench.owner_chats
+    await bench.add("every day 08:00 Say good morning", chat=own)
+    await bench.at(EIGHT)
+    await bench.work()
+    (row,) = await bench.store.claim_outbox()
+    await bench.store.outbox_dead(row.outbox_id, "the bot was blocked")
+    for _ in range(2):
+        await bench.at(MINUTE)
+    (notice,) = await bench.told(ChatKey("terminal:main"))
+    assert "did not get the answer: the bot was blocked" in notice
+
+
 async def test_delivered_is_said_only_with_a_receipt(bench: Bench) -> None:
     """The history says `on its way` until the platform has confirmed the answer."""
     await bench.add("every day 08:00 Say good morning")
