@@ -114,7 +114,6 @@ def ask_for_task(
         summary=f"a task of {row.group_id} has used up its {what}, and waits",
         lines=lines,
         deadline_s=deadline_s,
-        chats=(row.chat,) if row.chat is not None else (),
         key=f"task:{row.task_id}:{raises}",
     )
 

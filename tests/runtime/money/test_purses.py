@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.ids import GroupId
+from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.task import Limits, Purse
 from runtime.config import BudgetSettings, LimitSettings
 from runtime.group import GroupBudget
@@ -23,7 +23,8 @@ from runtime.money.purses import (
     what_is_spent,
 )
 from runtime.money.records import PurseRow, UsedSum
-from runtime.money.words import footer, limit_text, pause_reason, purse_name, usd
+from runtime.money.words import ask_for_task, footer, limit_text, pause_reason, purse_name, usd
+from runtime.store.records import TaskRow
 from tests.runtime.money.support import group
 
 MAIN = group(limits=LimitSettings(calls_per_day=100), budget=GroupBudget(usd_per_day=5.0, tokens_per_day=1_001))
@@ -112,6 +113,23 @@ def test_raised_limits_never_shrink(raises: int, calls: int) -> None:
     raised = raised_limits(limits, raises)
     assert raised.model_calls == calls * (raises + 1) and raised.cost_usd == 2.0 * (raises + 1)
     assert (raised.rounds, raised.wall_s) == (limits.rounds, limits.wall_s)
+
+
+def test_the_card_of_a_task_goes_to_those_who_may_decide() -> None:
+    """Not to the chat where it was asked for, which may be of many, or of nobody who may give more."""
+    task = TaskRow(
+        task_id=TaskId("task_1"),
+        group_id=GroupId("main"),
+        session_id=None,
+        submitter="person:telegram:7",
+        chat=ChatKey("telegram:-100"),
+        reply_to=None,
+        state="running",
+        created_at="",
+    )
+    card = ask_for_task(task, Limits(model_calls=7), (), "limit_calls", 0, 60.0)
+    assert (card.chats, card.who) == ((), "owner")
+    assert any("7 model calls" in line for line in card.lines)
 
 
 def test_days_are_utc() -> None:
