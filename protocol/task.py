@@ -166,4 +166,4 @@ class Lease(Record):
     purses: tuple[Purse, ...] = ()
     """What is paid from, each of them for each call."""
     constraints: tuple[EgressRule, ...] = ()
-    """The strictest that fits a request counts."""
+    """The strictest first: of those that fit a request, the first counts."""

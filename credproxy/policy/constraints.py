@@ -30,8 +30,8 @@ def constrain(ask: Ask, allow: Allow, lease: Lease) -> Allow | Deny:
 
 
 def _strictest(rules: Iterable[EgressRule]) -> EgressRule | None:
-    """A no before a question, and the shorter of two deadlines."""
-    return min(rules, key=lambda rule: (rule.then != "deny", rule.deadline_s), default=None)
+    """A no before a question; of several questions the host's first, which knows who must agree."""
+    return min(rules, key=lambda rule: rule.then != "deny", default=None)
 
 
 def _fits(rule: EgressRule, ask: Ask) -> bool:

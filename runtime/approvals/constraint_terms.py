@@ -146,7 +146,7 @@ def tool_rules(constraints: Sequence[Constraint]) -> tuple[ToolRule, ...]:
 
 
 def egress_rules(constraints: Sequence[Constraint]) -> tuple[EgressRule, ...]:
-    """Return those that are about requests out as the proxy is given them, with a lease."""
+    """Return those that are about requests out as the proxy is given them, with a lease: the strictest first."""
     return tuple(
         EgressRule(
             rule_id=each.constraint_id,
@@ -155,9 +155,19 @@ def egress_rules(constraints: Sequence[Constraint]) -> tuple[EgressRule, ...]:
             methods=each.methods,
             deadline_s=each.deadline_s,
         )
-        for each in constraints
+        for each in sorted(constraints, key=strictness)
         if each.what == "host"
     )
+
+
+def strictness(constraint: Constraint) -> tuple[bool, int, int, float]:
+    """Return the order of constraints on the same thing: a no before a question, then how many must agree, then who
+    (an owner before persons by name, an admin, a member), then the shorter time."""
+    rank = _RANKS.get(constraint.who, 1) if isinstance(constraint.who, str) else 1
+    return constraint.then != "deny", -constraint.quorum, rank, constraint.deadline_s
+
+
+_RANKS = {"owner": 0, "admin": 2, "member": 3}
 
 
 def parse_constraint(text: str) -> ConstraintSettings:

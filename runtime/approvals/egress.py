@@ -17,6 +17,7 @@ from credproxy.admin_client.link import ProxyAdmin, ProxyError, ProxyRefused
 from protocol.ids import PersonKey
 from protocol.proxy_admin import ProxyEvent
 from runtime.approvals.approvals import Approvals
+from runtime.approvals.constraint_terms import Constraint
 from runtime.approvals.effect_text import inline
 from runtime.approvals.policy_book import PolicyBook
 from runtime.approvals.records import CLI, Approval, NewApproval, Who
@@ -114,7 +115,7 @@ class EgressApprovals:
             },
             summary=f"It would send {inline(held.target)}, {key}; {why} asks first.",
             who=who,
-            quorum=constraint.quorum if constraint is not None and not held.who else 1,
+            quorum=_quorum(constraint, who),
             deadline_s=max(left_s, LEAST_DEADLINE_S),
             scope_offers=("host",),
             lines=lines if len(lines) <= MAX_LINES else (*lines[:MAX_LINES], f"({len(lines) - MAX_LINES} more lines)"),
@@ -135,6 +136,12 @@ class EgressApprovals:
             # It ran out, or was decided on the machine, in this very moment.
             extra = {"action": "hold_gone", "approval_id": approval.approval_id}
             log.info("a decision came too late for the proxy: %s", refused, extra=extra)
+
+
+def _quorum(constraint: Constraint | None, who: Who) -> int:
+    """Return how many must agree: as the constraint says, of the persons that the grant names if it names any."""
+    wanted = constraint.quorum if constraint is not None else 1
+    return wanted if isinstance(who, str) else min(wanted, len(who))
 
 
 def _digest(approval: Approval) -> str:

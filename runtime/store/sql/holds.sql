@@ -8,11 +8,12 @@ WHERE t.task_id = :task_id
     AND NOT (coalesce(t.chat, '') = :chat AND (t.submission_id IS NULL OR t.submitter LIKE 'person:%'));
 
 -- name: send_rule
--- The strictest constraint on what a group says in a chat of one of its destinations.
+-- The strictest constraint on what a group says in a chat of one of its destinations (`approvals/constraint_terms.py`).
 SELECT s.* FROM send_rules AS s
 WHERE s.group_id = :group_id AND (s.name = '*' OR EXISTS (
     SELECT 1 FROM destinations AS d WHERE d.group_id = s.group_id AND d.name = s.name AND d.chat = :chat))
-ORDER BY s.verdict = 'deny' DESC, s.deadline_s LIMIT 1;
+ORDER BY s.verdict = 'deny' DESC, s.quorum DESC,
+    CASE s.who WHEN '"owner"' THEN 0 WHEN '"admin"' THEN 2 WHEN '"member"' THEN 3 ELSE 1 END, s.deadline_s LIMIT 1;
 
 -- name: drop_send_rules
 -- All groups' constraints are read again.

@@ -204,6 +204,16 @@ async def test_constraint_asks_its_own_people_with_its_quorum(tmp_path: Path) ->
         assert (await paying).status == 200
 
 
+@pytest.mark.parametrize(("who", "quorum"), [("telegram:1", 1), ("'telegram:1', 'telegram:2', 'telegram:3'", 2)])
+async def test_a_grants_own_people_do_not_loosen_a_quorum(tmp_path: Path, who: str, quorum: int) -> None:
+    """Where a grant names who decides, as many of them must agree as the constraint says, or all of them."""
+    async with bank(tmp_path, f", approval: {{who: [{who}]}}", CONSTRAINED) as here, asyncio.TaskGroup() as group:
+        paying = group.create_task(here.pay())
+        (asked,) = await here.asked()
+        assert asked.quorum == quorum
+        paying.cancel()
+
+
 async def test_stopped_task_takes_its_question_along(tmp_path: Path) -> None:
     """Withdrawn at the host, the request is answered at the proxy, and counts as never asked."""
     async with bank(tmp_path, ", approval: true") as here, asyncio.TaskGroup() as group:
@@ -228,6 +238,19 @@ async def test_task_that_read_the_web_is_tainted_while_the_host_was_away(tmp_pat
         assert asked is not None
         assert asked.is_open
         assert "bank.test" in asked.summary
+
+
+def test_a_looser_constraint_takes_the_place_of_no_stricter_one() -> None:
+    """Of several about one host the proxy is given that first which wants the most, whatever its time."""
+    text = """constraints:
+  - {host: a.test, who: [admin], deadline: 5m}
+  - {host: a.test, who: [owner], deadline: 1h}
+  - {host: a.test, who: [admin], quorum: 2, deadline: 2h}
+  - {host: a.test, then: deny, deadline: 7d}
+"""
+    group, problems = build_group(MAIN, text, "", parse_settings("").settings)
+    assert problems == ()
+    assert [rule.rule_id[-1] for rule in egress_rules(group.constraints)] == ["4", "3", "2", "1"]
 
 
 @pytest.mark.parametrize("then", ["ask", "deny"])

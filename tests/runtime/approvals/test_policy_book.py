@@ -164,6 +164,18 @@ async def test_added_constraints_hold_beside_the_files(here: Room) -> None:
     assert too_many.value.code == "too_many_constraints"
 
 
+async def test_a_looser_constraint_on_a_destination_does_not_replace_a_stricter_one(here: Room) -> None:
+    """Two owners must agree, though somebody added a question to an admin with a shorter time."""
+    text = "constraints:\n  - {destination: team, who: [owner], quorum: 2, deadline: 1h}\n"
+    book = await book_of(here, main=text)
+    await here.store.write(access_rows.save_destination, Destination(group_id=MAIN, name="team", chat=TEAM))
+    await book.add(MAIN, parse_constraint("destination team ask admin 10m"), CLI)
+    claim = await claimed(here.store)
+    await here.store.finish_task(claim.task.task_id, DONE, outbound=[reply("a", chat=TEAM)])
+    (waiting,) = await here.approvals.waiting()
+    assert (waiting.who, waiting.quorum) == ("owner", 2)
+
+
 @pytest.mark.parametrize(("terms", "state"), [("destination team", "held"), ("destination team deny", "refused")])
 async def test_constraint_on_a_destination_is_the_stores(here: Room, terms: str, state: str) -> None:
     """What is said to that name waits, or is never sent, whatever room would send it; other chats are free."""
