@@ -6,6 +6,7 @@ import os
 import shlex
 
 from agents.providers.provider import ToolCard
+from agents.tools.opened_file import opened_for_reading
 from agents.tools.shell import run_command
 from agents.tools.tool import (
     MAX_OUTPUT_CHARS,
@@ -62,16 +63,22 @@ def _fetch(url: str, context: ToolContext) -> tuple[int, str, str, bytes]:
         if not facts or ended.exit_code:
             raise ToolError(said.strip() or ended.text.strip() or f"{url} could not be read within {_TIMEOUT_S} s")
         status, address, *kind = facts.splitlines()[0].split(" ", 2)
-        with open(path, "rb") as file:  # noqa: PTH123 (opened_file.py says why)
-            body = file.read(MAX_PAGE_BYTES + 1)
-    except FileNotFoundError:
-        body = b""
+        body = _read(path, context) if os.path.lexists(path) else b""  # an answer without a body makes no file
     finally:
         if os.path.lexists(path):
             os.unlink(path)  # noqa: PTH108
     if len(body) > MAX_PAGE_BYTES:
         raise ToolError(f"the page is larger than {MAX_PAGE_BYTES} bytes; fetch it into a file with curl")
     return int(status), (kind[0] if kind else "").lower(), address, body
+
+
+def _read(path: str, context: ToolContext) -> bytes:
+    """Return what was fetched. What a process in the background has put in its place, a link or a pipe, is refused."""
+    body = bytearray()
+    with opened_for_reading(context.places, path, (f"{context.places.root}/tmp",)) as descriptor:
+        while len(body) <= MAX_PAGE_BYTES and (piece := os.read(descriptor, 1 << 20)):
+            body += piece
+    return bytes(body)
 
 
 def _readable(kind: str, address: str, body: bytes) -> tuple[str, str]:

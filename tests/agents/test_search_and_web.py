@@ -133,6 +133,9 @@ def test_a_patch_that_does_not_fit_changes_nothing(
     assert (tree / "a.py").read_text() == "# a.py\nneedle a.py\n"
 
 
+_SWAPPED = threading.Event()
+
+
 class _Site(BaseHTTPRequestHandler):
     """A few pages."""
 
@@ -148,6 +151,18 @@ class _Site(BaseHTTPRequestHandler):
             "/large": (200, "text/plain", b"x" * 6_000_000),
             "/long": (200, "text/plain", b"0123456789" * 5_000),
         }
+        if self.path == "/swapped":
+            _SWAPPED.set()
+            self.send_error(404)
+            return
+        if self.path == "/slow":  # its first half is in the file when somebody puts another thing there
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"a")
+            _SWAPPED.wait(10)
+            self.wfile.write(b"b")
+            return
         status, kind, body = pages[self.path]
         self.send_response(status)
         self.send_header("content-type", kind)
@@ -202,6 +217,22 @@ def test_only_web_addresses_are_fetched(agent: Agent, host: ScriptedHost, model:
     """Other schemes and options in disguise are refused before anything runs."""
     text, is_error = output_of(agent, host, model, "web_fetch", url=url)
     assert is_error and "must begin with https://" in text
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe"])
+def test_what_was_put_in_a_pages_place_is_not_read(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel, site: str, planted: str
+) -> None:
+    """A tool's process cannot have the agent read its own memory, or wait for ever, in place of the page."""
+    place = agent.root / "tmp/toolu_2.page"
+    make = f"ln -s /proc/self/environ {place}" if planted == "link" else f"mkfifo {place}"
+    swap = f"(until rm {place} 2>/dev/null; do :; done; {make}; curl -s {site}/swapped) >/dev/null 2>&1 &"
+    _SWAPPED.clear()
+    model.will(calls("shell", {"command": swap}), calls("web_fetch", {"url": f"{site}/slow"}, "toolu_2"), says("ok"))
+    agent.start(assignment())
+    assert host.result().text == "ok"
+    read = [step.output for step in host.steps() if step.output is not None][1]
+    assert read.is_error and ("lies outside" in read.text or "not a regular file" in read.text)
 
 
 def test_a_long_page_goes_on_where_it_was_cut(
