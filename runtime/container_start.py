@@ -225,19 +225,25 @@ class ContainerStart:
         """Remove container, door and folder; what cannot go now goes by the reaper."""
         self.removing.add(door_id)
         try:
+            if await self._remove_container(container, door_id):
+                await asyncio.to_thread(remove_door, door.path)
+        finally:
+            self.removing.discard(door_id)
+
+    async def _remove_container(self, container: str, door_id: DoorId) -> bool:
+        """Remove container and door; False if the container is still there: its folder shows that to the reaper."""
+        try:
             await self._engine.remove(container)
         except EngineError as error:
-            # Its folder stays too: it shows the reaper that there is something left.
             extra = {"action": "remove_failed", "door_id": door_id}
             log.warning("a container could not be removed now: %s", error, extra=extra)
-            return
+            return False
         finally:
             try:
                 await self._proxy.close_door(door_id)
             except ProxyError as error:
                 log.debug("the proxy closes a door later: %s", error, extra={"action": "door_left", "door_id": door_id})
-            self.removing.discard(door_id)
-        await asyncio.to_thread(remove_door, door.path)
+        return True
 
     async def _launch(self, plan: Plan, door: DoorFolder, name: str, launching: _Launch) -> None:
         """Open the proxy's door and start the container, both at once; the result is the engine's warnings.
