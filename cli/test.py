@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import click
 
@@ -18,10 +13,12 @@ from cli.check import run_checks
 from cli.engine_install import ensure_engine
 from cli.image import ensure_image
 from cli.place import ROOT
-from cli.test_report import RunCounts, Stage, parse_junit, report_lines
+from cli.test_lanes import Lane, run_lanes
+from cli.test_report import RunCounts, Stage, report_lines, together
 from cli.up_progress import SetupFailed, step
 
 LONG = "long"
+CHAOS = "chaos"
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -30,7 +27,8 @@ LONG = "long"
 def test(is_long: bool, pytest_arguments: Sequence[str]) -> None:
     """Set up what the tests need and run them all. More arguments go to pytest, and then the checks are left out."""
     stages: list[Stage] = []
-    counts: RunCounts | None = None
+    counts: list[RunCounts] = []
+    began = time.monotonic()
     try:
         with _stage("container engine", stages), step("the container engine") as progress:
             engine = ensure_engine("", _confirm, progress)
@@ -43,11 +41,11 @@ def test(is_long: bool, pytest_arguments: Sequence[str]) -> None:
         click.echo(f"  agent image: {reference}")
         if not pytest_arguments:
             stages.append(_check())
-        marks = [] if is_long else ["-m", f"not {LONG}"]
-        tested, counts = _run_tests([*marks, *pytest_arguments], engine.address)
-        stages.append(tested)
+        for stage, counted in run_lanes(_lanes(is_long, pytest_arguments), engine.address):
+            stages.append(stage)
+            counts += [counted] if counted else []
     finally:
-        click.echo("\n".join(report_lines(stages, counts)))
+        click.echo("\n".join(report_lines(stages, together(counts), time.monotonic() - began)))
     sys.exit(0 if all(stage.is_well for stage in stages) else 1)
 
 
@@ -70,32 +68,15 @@ def _check() -> Stage:
     return Stage(name="checks", took_s=took_s, is_well=not failed, detail=", ".join(failed))
 
 
-def _run_tests(arguments: Sequence[str], engine: str) -> tuple[Stage, RunCounts | None]:
-    environment = {**os.environ, "DOCKER_HOST": engine, "PYTHONPATH": str(ROOT)}
-    environment.pop("PYTHONSAFEPATH", None)
-    for name in ("NIGHTYARD_HOME", "NIGHTYARD_FORK"):
-        environment.pop(name, None)  # no test may ever touch a real installation
-    # A shell has what it starts in the background ignore it, and the tests press Ctrl-C.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="nightyard-test-") as folder:
-        written = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", f"--junitxml={written}", *arguments]
-        code = _run_to_its_end(command, environment)
-        counts = parse_junit(written.read_text("utf-8")) if written.exists() else None
-    said = counts.words() if counts else f"pytest ended with {code}"
-    return Stage(name="tests", took_s=time.monotonic() - began, is_well=code == 0, detail=said), counts
-
-
-def _run_to_its_end(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Run the tests; Ctrl-C reaches them too, and they get the time to take down what they have started."""
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as tests:
-        while True:
-            try:
-                return tests.wait()
-            except KeyboardInterrupt:
-                click.echo("  the tests take down what they have started …", err=True)
+def _lanes(is_long: bool, pytest_arguments: Sequence[str]) -> Sequence[Lane]:
+    """Return two lanes of everything, or one of what was asked for."""
+    among = "" if is_long else f"not {LONG}"
+    if pytest_arguments:
+        return [Lane(name="tests", arguments=(*(["-m", among] if among else []), *pytest_arguments))]
+    both = {"tests": f"not {CHAOS}", CHAOS: CHAOS}
+    return [
+        Lane(name=name, arguments=("-m", " and ".join(filter(None, (which, among))))) for name, which in both.items()
+    ]
 
 
 def _confirm(question: str) -> bool:

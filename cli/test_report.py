@@ -55,8 +55,23 @@ def parse_junit(text: str) -> RunCounts | None:
     return RunCounts(outcomes=outcomes, not_passed=tuple(not_passed), seconds_by_file=seconds)
 
 
-def report_lines(stages: Sequence[Stage], counts: RunCounts | None) -> list[str]:
-    """Return the picture of a run; its last line is the verdict."""
+def together(runs: Sequence[RunCounts]) -> RunCounts | None:
+    """Return several runs as one; None if there is none. A file that ran in both has the time of both."""
+    if not runs:
+        return None
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for run in runs:
+        for place, took_s in run.seconds_by_file.items():
+            seconds[place] += took_s
+    return RunCounts(
+        outcomes=sum((run.outcomes for run in runs), Counter[str]()),
+        not_passed=tuple(name for run in runs for name in run.not_passed),
+        seconds_by_file=seconds,
+    )
+
+
+def report_lines(stages: Sequence[Stage], counts: RunCounts | None, took_s: float) -> list[str]:
+    """Return the picture of a run that took so long; its last line is the verdict. Stages may have run side by side."""
     lines = ["", f"  {'stage':<18} {'took':>7}"]
     for stage in stages:
         verdict = " ".join(word for word in ("ok" if stage.is_well else "FAILED", stage.detail) if word)
@@ -70,4 +85,4 @@ def report_lines(stages: Sequence[Stage], counts: RunCounts | None) -> list[str]
     failed = [stage.name for stage in stages if not stage.is_well]
     verdict = f"failed in: {', '.join(failed)}" if failed else "all is well"
     tested = f", {counts.words()}" if counts and counts.words() else ""
-    return [*lines, f"  together {sum(stage.took_s for stage in stages):.0f} s: {verdict}{tested}"]
+    return [*lines, f"  together {took_s:.0f} s: {verdict}{tested}"]

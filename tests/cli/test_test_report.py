@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.test_report import Stage, parse_junit, report_lines
+from cli.test_report import Stage, parse_junit, report_lines, together
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest" tests="5">
 <testcase classname="tests.cli.test_a" name="test_one" time="1.5"/>
@@ -22,7 +22,7 @@ def test_each_stage_has_its_time_and_what_failed_is_named() -> None:
         Stage(name="checks", took_s=20.0, is_well=False, detail="types"),
         Stage(name="tests", took_s=64.0, is_well=False, detail=counts.words()),
     ]
-    lines = report_lines(stages, counts)
+    lines = report_lines(stages, counts, 92.4)
     text = "\n".join(lines)
     assert "container engine       8 s  ok" in text
     assert "checks                20 s  FAILED types" in text
@@ -35,7 +35,7 @@ def test_each_stage_has_its_time_and_what_failed_is_named() -> None:
 def test_a_run_without_a_fault_says_so_last() -> None:
     """The last line is the verdict."""
     stages = [Stage(name="tests", took_s=3.0, is_well=True)]
-    assert report_lines(stages, None)[-1] == "  together 3 s: all is well"
+    assert report_lines(stages, None, 3.0)[-1] == "  together 3 s: all is well"
 
 
 def test_what_a_crashed_run_has_left_is_no_count() -> None:
@@ -48,6 +48,18 @@ def test_many_failures_are_counted_and_not_all_listed() -> None:
     """A broken machine does not push everything else off the screen."""
     case = '<testcase classname="tests.x" name="t{}" time="0"><failure/></testcase>'
     counts = parse_junit(f"<testsuite>{''.join(case.format(number) for number in range(30))}</testsuite>")
-    lines = report_lines([], counts)
+    lines = report_lines([], counts, 1.0)
     assert sum("not passed:" in line for line in lines) == 20
     assert "  and 10 more" in lines
+
+
+def test_lanes_side_by_side_are_one_run() -> None:
+    """Their tests are counted together, and what failed in either is named."""
+    counts = parse_junit(JUNIT)
+    assert counts is not None
+    both = together([counts, counts])
+    assert both is not None
+    assert both.words() == "2 failed, 2 errors, 4 passed, 2 skipped"
+    assert len(both.not_passed) == 4
+    assert both.seconds_by_file["tests/cli/test_a.py"] == 7.0
+    assert together([]) is None
