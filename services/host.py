@@ -53,6 +53,7 @@ from runtime.placeholder_variables import PlaceholderVariables
 from runtime.progress.book import ProgressBook
 from runtime.progress.marks import MessageMarks
 from runtime.proxy_log import log_event
+from runtime.recall.room import Recall
 from runtime.recovery import recover
 from runtime.schedules.zones import zone_of
 from runtime.store.errors import StoreError
@@ -72,6 +73,7 @@ from services.money_room import money_room
 from services.people_room import people_room
 from services.programs_room import programs_room
 from services.ready import say_ready
+from services.recall_room import recall_room
 from services.time_room import time_room
 
 log = logging.getLogger("services.host")
@@ -155,13 +157,20 @@ class Host:
         )
         listeners = TaskListeners()
         self._destinations = Destinations(store)
-        self._sending = Sending(store, self._destinations, lambda: self.state.channels, self._delivery.wake)
+        self._sending = Sending(
+            store,
+            self._destinations,
+            lambda: self.state.channels,
+            self._delivery.wake,
+            taint_of=decisions.taints.taint_of,
+        )
         self._questions = UserQuestions(
             store,
             self._waiting,
             wake_delivery=self._delivery.wake,
             zone=lambda: zone_of(self.state.settings.settings.time_zone),
         )
+        self._recall = Recall(home, store, taint_of=decisions.taints.taint_of, mark=decisions.taints.mark)
         self._models = ModelBook(store, self.state)
         self._progress = ProgressBook()
         self._marks = MessageMarks(store, lambda: self.state.channels)
@@ -220,6 +229,7 @@ class Host:
             self._submissions,
             self._operations,
             models=self._models,
+            recall=self._recall,
             pauses=self._pauses,
             ends=self._dispatcher.ends,
             wake_delivery=self._delivery.wake,
@@ -259,6 +269,7 @@ class Host:
         )
         money = money_room(self._money, store, decisions.approvals, self._dispatcher.ends)
         asks = asks_room(self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends)
+        recall = recall_room(self._recall, self.state, self._waiting)
         handlers = join_handlers(
             asks.handlers,
             self._conversations.handlers,
@@ -296,6 +307,7 @@ class Host:
             home.control_socket,
             join_verbs(
                 asks.verbs,
+                recall.verbs,
                 self._conversations.verbs,
                 self._lasting.verbs,
                 money.verbs,

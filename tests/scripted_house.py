@@ -214,7 +214,14 @@ class House:
         self.ends = TaskEnds()
         self.waiting = WaitingTasks(store)
         self.questions = UserQuestions(store, self.waiting, wake_delivery=self.delivery.wake, zone=lambda: UTC)
-        sending = Sending(store, self.destinations, lambda: self.state.channels, self.delivery.wake)
+        self.decisions = DecisionHouse(store, self.proxy, home, self.state, WaitingTasks(store), self.delivery.wake)
+        sending = Sending(
+            store,
+            self.destinations,
+            lambda: self.state.channels,
+            self.delivery.wake,
+            taint_of=self.decisions.taints.taint_of,
+        )
         self.asks = asks_room(self.state, sending, self.questions, waiting=self.waiting, ends=self.ends)
         self.submissions = Submissions(store, self.state, self.agent, self.ends)
         self.schedules = Schedules(
@@ -226,7 +233,6 @@ class House:
             addresses=self.destinations,
             wake_delivery=self.delivery.wake,
         )
-        self.decisions = DecisionHouse(store, self.proxy, home, self.state, WaitingTasks(store), self.delivery.wake)
         self.money = MoneyHouse(
             store,
             self.proxy,

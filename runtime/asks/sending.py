@@ -6,16 +6,17 @@ chat of its task and the destinations of its group, nobody else; each call goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
 from channels.channel import Channel, HasEdits, HasReactions
 from protocol.codec import ShapeError, from_json
-from protocol.ids import ChannelId, ChatKey, GroupId, PlatformMessageId
+from protocol.ids import ChannelId, ChatKey, GroupId, PlatformMessageId, TaskId
 from protocol.link import approval_id
 from protocol.message import OutboundMessage
 from runtime.agent_events import FileArrived
+from runtime.approvals.records import Taint
 from runtime.approvals.reviews import FILE_BYTES, FILE_SHA256
 from runtime.approvals.tools import file_of
 from runtime.asks.send_rules import (
@@ -60,7 +61,11 @@ class Sending:
         addresses: AddressBook,
         channels: Callable[[], Mapping[ChannelId, Channel]],
         wake_delivery: Callable[[], None],
+        *,
+        taint_of: Callable[[TaskId], Awaitable[Taint]],
     ) -> None:
+        """`taint_of` finds out what a task has read by now: the proxy knows of a page before the store does."""
+        self._taint_of = taint_of
         self._store = store
         self._addresses = addresses
         self._channels = channels
@@ -140,7 +145,8 @@ class Sending:
         return f"Sent{where}, as {sent.ref}." if kind == "text" else "Done."
 
     async def _write(self, task: TaskRow, call_id: str, kind: SendKind, message: OutboundMessage, key: str) -> Sent:
-        job = partial(send_rows.send, kind=kind, message=message, outbox_key=key)
+        taint = None if message.chat == task.chat else await self._taint_of(task.task_id)
+        job = partial(send_rows.send, kind=kind, message=message, outbox_key=key, taint=taint)
         writing = partial(self._store.write, job, task.task_id, task.group_id, call_id)
         sent = await insist(writing, "what an agent sends")
         if sent.state == "refused":

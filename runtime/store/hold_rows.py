@@ -42,13 +42,18 @@ class HeldMessage:
 
 
 def review_output(
-    transaction: Transaction, found: sqlite3.Row, idempotency_key: str, message: OutboundMessage, subject: str
+    transaction: Transaction,
+    found: sqlite3.Row,
+    idempotency_key: str,
+    message: OutboundMessage,
+    subject: str,
+    known: Taint | None,
 ) -> bool:
     """Hold an output back where its group's rule says so; return whether it was: else it goes. `found`: the row of
-    `review_of_output`."""
+    `review_of_output`; `known`: what was found out about what the task has read."""
     rule, task_id = _rule(found), TaskId(found["task_id"])
     began_in = ChatKey(found["chat"]) if found["chat"] is not None else None
-    taint = Taint() if message.chat == began_in else taint_of(transaction, task_id)
+    taint = Taint() if message.chat == began_in else known or taint_of(transaction, task_id)
     constraint = None if message.chat == began_in else _send_rule(transaction, rule.group_id, message.chat)
     review = decide_review(rule, constraint, task_id=task_id, began_in=began_in, to=message.chat, taint=taint)
     if review == "go":

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from protocol.ids import ChannelId, PlatformMessageId, TaskId
 from protocol.message import OutboundMessage, Receipt
+from runtime.approvals.records import Taint
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction, time_of, time_text
 from runtime.store.journal_rows import append, journal_tail
@@ -28,9 +29,12 @@ def put_outbound(
     message: OutboundMessage,
     task_id: TaskId | None,
     subject: str | None = None,
+    *,
+    taint: Taint | None = None,
 ) -> bool:
     """Put a message in the outbox; `subject` (default: the chat) is whose text it is. What a task says elsewhere than
-    in the chat where it began may be held back first, for a review."""
+    in the chat where it began may be held back first, for a review. `taint`: what the task has read, where that was
+    asked for; None: as far as the store knows."""
     if transaction.one("outbox_key", idempotency_key=idempotency_key) is not None:
         return False
     if task_id is not None and not idempotency_key.startswith(NOTICE):
@@ -38,7 +42,7 @@ def put_outbound(
         if review is not None:
             from runtime.store.hold_rows import review_output  # late: few outputs are reviewed
 
-            if review_output(transaction, review, idempotency_key, message, subject or message.chat):
+            if review_output(transaction, review, idempotency_key, message, subject or message.chat, taint):
                 return True
     insert_outbound(transaction, idempotency_key, message, task_id, subject)
     return True
@@ -163,5 +167,6 @@ def read_outbox(row: sqlite3.Row) -> OutboxRow:
         created_at=row["created_at"],
         maybe_sent=bool(row["maybe_sent"]),
         reason=row["reason"],
+        ended_at=row["ended_at"],
         receipt=receipt,
     )

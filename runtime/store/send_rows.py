@@ -14,6 +14,7 @@ from typing import Literal
 
 from protocol.ids import ChatKey, GroupId, PlatformMessageId, TaskId
 from protocol.message import OutboundMessage
+from runtime.approvals.records import Taint
 from runtime.asks.send_rules import SendCounts, SendKind, check_counts
 from runtime.store.database import Transaction, time_text
 from runtime.store.inbound_rows import read_message
@@ -51,6 +52,7 @@ def send(
     kind: SendKind,
     message: OutboundMessage,
     outbox_key: str,
+    taint: Taint | None = None,
 ) -> Sent:
     """Put what a call sends into the outbox, or hold it back for a review; the same call again is what it was. Raises
     OperationRefused where it is too much."""
@@ -60,7 +62,7 @@ def send(
         counts = transaction.one("count_sends", task_id=task_id, group_id=group_id, since=time_text(now - MINUTE))
         assert counts is not None  # counts always give a row
         check_counts(kind, SendCounts(**{name: counts[name] for name in counts.keys()}))  # noqa: SIM118 - a row's
-        put_outbound(transaction, outbox_key, message, task_id)
+        put_outbound(transaction, outbox_key, message, task_id, taint=taint)
         transaction.insert(
             "insert_send",
             task_id=task_id,

@@ -5,11 +5,12 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 
 from __future__ import annotations
 
-from protocol.ids import TaskId
-from runtime.access import TERMINAL, reaches
+from protocol.ids import GroupId, TaskId
+from runtime.access import reaches
 from runtime.approvals.records import Taint, TaintSource
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction
+from runtime.store.decider_rows import decider_of
 from runtime.store.journal_rows import append
 
 
@@ -24,21 +25,19 @@ def mark(transaction: Transaction, task_id: TaskId, source: TaintSource, origin:
 def taint_of(transaction: Transaction, task_id: TaskId) -> Taint:
     """Return all of anybody's text that a task has read, itself or through its conversation."""
     found = {(row["source"], row["origin"]) for row in transaction.all("taints_of_task", task_id=task_id)}
-    found |= {("person", row["person"]) for row in _strangers(transaction, task_id)}
+    found |= {("person", person) for person in _strangers(transaction, task_id)}
     trust = transaction.one("trust_of_task", task_id=task_id)
     if trust is not None and trust["trust"] == "untrusted":
         found.add(("program", "what it was given"))
     return Taint(sources=tuple(sorted(found)))
 
 
-def _strangers(transaction: Transaction, task_id: TaskId) -> list[dict[str, str]]:
-    """Return who spoke and is no member: guests, and those whose words were kept as context."""
+def _strangers(transaction: Transaction, task_id: TaskId) -> list[str]:
+    """Return who spoke and is no member, neither everywhere nor with the task's agent: guests, and those whose words
+    were kept as context."""
     strangers = []
     for row in transaction.all("strangers_of_task", task_id=task_id):
-        person = row["person"]
-        if person.startswith(f"{TERMINAL}:"):
-            continue
-        known = transaction.one("decider", by=person, group_id="")
-        if known is None or not reaches(known["role"], "member"):
-            strangers.append({"person": person})
+        role = decider_of(transaction, row["person"], GroupId(row["group_id"])).role
+        if role is None or not reaches(role, "member"):
+            strangers.append(row["person"])
     return strangers

@@ -57,6 +57,7 @@ from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.agent_link import AgentLink, LinkPlace
 from runtime.agent_link_rules import LinkLimits, LinkMemory
 from runtime.approvals.constraint_terms import Constraint
+from runtime.approvals.records import Taint
 from runtime.asks.sending import Sending
 from runtime.config import ParsedSettings, parse_settings
 from runtime.container_command import ContainerKind
@@ -73,6 +74,7 @@ from runtime.inbound_filing import AnswerDesk
 from runtime.intake import Intake, IntakeEnds
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
+from runtime.store import taint_rows
 from runtime.store.records import FiledState, MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
 from runtime.submissions import Submissions
@@ -554,6 +556,8 @@ class HostBench:
     constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
     """Who holds tasks to their money."""
     histories: Histories | None = None
+    taint_of: Callable[[TaskId], Awaitable[Taint]] | None = None
+    """Who knows what tasks have read; None: the store."""
     answers: AnswerDesk | None = None
     """Who takes messages that are answers."""
 
@@ -582,7 +586,13 @@ class HostBench:
                 money=self.make_money(self),
                 waiting=self.waiting,
                 pauses=self.pauses,
-                files=Sending(self.store, self.destinations, lambda: self.around.channels, self.delivery.wake),
+                files=Sending(
+                    self.store,
+                    self.destinations,
+                    lambda: self.around.channels,
+                    self.delivery.wake,
+                    taint_of=self.taint_of or self._known_taint,
+                ),
                 destinations=self.destinations.names,
                 constraints=self.constraints,
                 crash_holds=CrashHolds(self.pauses, lambda key, text, _: self.alarms.append((key, text))),
@@ -621,6 +631,9 @@ class HostBench:
                 await asyncio.wait(running)
                 for part in list(parts._tasks):  # sessions of agents that were left
                     part.cancel()
+
+    async def _known_taint(self, task_id: TaskId) -> Taint:
+        return await self.store.read(taint_rows.taint_of, task_id)
 
     def _groups(self) -> Mapping[GroupId, PersonLimits]:
         if threading.current_thread() is not threading.main_thread():

@@ -13,11 +13,10 @@ WHERE t.task_id = :task_id OR t.task_id IN (
 ORDER BY t.source, t.origin;
 
 -- name: strangers_of_task
--- Who spoke to a task, or before it in its conversation, without being somebody here.
-SELECT DISTINCT m.person FROM messages AS m
-WHERE m.task_id IN (
-    SELECT o.task_id FROM tasks AS o WHERE o.task_id = :task_id OR o.session_id =
-        (SELECT s.session_id FROM tasks AS s WHERE s.task_id = :task_id))
+-- Who spoke to a task, or before it in its conversation, and to which agent: some may be nobody to it.
+SELECT DISTINCT m.person, t.group_id FROM tasks AS t JOIN messages AS m ON m.task_id IN (
+    SELECT o.task_id FROM tasks AS o WHERE o.task_id = t.task_id OR o.session_id = t.session_id)
+WHERE t.task_id = :task_id
 ORDER BY m.person;
 
 -- name: trust_of_task

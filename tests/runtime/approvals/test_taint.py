@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from credproxy.admin_client.link import ProxyUnavailable
-from protocol.ids import AttemptId, CallId, TaskId
+from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import TaskResult, TaskStatus
 from runtime.approvals.records import CLI
 from runtime.approvals.taint import Taints
+from runtime.store import people_rows
 from tests.runtime.approvals.support import GUS, STRANGER, Room, chat_of, room
 from tests.runtime.store.support import ANNA, CHAT, MAIN, claimed, filed, said
 
@@ -81,6 +82,18 @@ async def test_words_of_strangers_and_guests_taint(here: Room, person: str, tain
     message = await filed(here.store, said("hi", person=person))  # type: ignore[arg-type]  # a person's key
     claim = await here.store.claim_messages([message.message_id])
     assert (await taints.taint_of(claim.task.task_id)).is_tainted is tainted
+
+
+@pytest.mark.parametrize(("group", "tainted"), [(MAIN, False), (GroupId("side"), True)])
+async def test_a_member_of_this_agent_alone_is_no_stranger(here: Room, group: GroupId, tainted: bool) -> None:
+    """Whom an owner made a member of one agent is trusted by that one, and stays a guest of the others."""
+    taints = Taints(here.store, here.approvals, nothing)
+    await here.store.write(people_rows.admit_person, GUS, "Gus", "member", group, CLI)
+    message = await filed(here.store, said("hi", person=GUS))
+    claim = await here.store.claim_messages([message.message_id])
+    assert (await taints.taint_of(claim.task.task_id)).is_tainted is tainted
+    shown_as = (await here.store.beginning_of(claim.task, (GUS,))).people[GUS].role
+    assert (shown_as == "guest") is tainted
 
 
 async def test_nobody_to_ask_counts_as_tainted(here: Room) -> None:

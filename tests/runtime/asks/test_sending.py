@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from credproxy.admin_client.link import ProxyUnavailable
 from protocol.codec import Json
-from protocol.ids import ChatKey, GroupId, PlatformMessageId
+from protocol.ids import ChatKey, GroupId, PlatformMessageId, TaskId
 from protocol.link import FileRefused, FileStored, approval_id
 from protocol.message import OutboundMessage
 from protocol.record import replace
@@ -19,6 +20,7 @@ from runtime.approvals.approvals import Approvals
 from runtime.approvals.policy_book import PolicyBook
 from runtime.approvals.records import CLI, Approval, Scope
 from runtime.approvals.reviews import output_of
+from runtime.approvals.taint import Taints
 from runtime.asks.send_rules import MAX_PER_MINUTE, MAX_TEXT_CHARS
 from runtime.asks.sending import Sending
 from runtime.asks.tool_sets import checked
@@ -315,6 +317,32 @@ async def test_what_a_copilot_says_elsewhere_waits_for_a_review(tmp_path: Path) 
             await decide(bench, approval)
             await bench.channel.until(lambda: len(bench.channel.sent) == 2)
             assert (bench.channel.sent[1].chat, bench.channel.sent[1].text) == (TEAM, "hello")
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_an_autonomous_agents_late_taint_holds_its_message(bench: HostBench, *, is_away: bool) -> None:
+    """The proxy is asked before a message goes elsewhere, though the store has not heard of the page yet; while it
+    does not answer, the message waits too. What is said in the task's own chat goes."""
+
+    async def told_by_proxy(task_id: TaskId) -> tuple[tuple[str, str], ...]:
+        if is_away:
+            raise ProxyUnavailable(Path("proxy.sock"), "gone")
+        return (("web", "evil.test"),)
+
+    await load_policy(bench)
+    bench.taint_of = Taints(bench.store, approvals_of(bench), told_by_proxy).taint_of
+    async with bench.host():
+        await add_team(bench)
+        told = await replies(bench, ("send", {"text": "one", "to": "team"}), ("send", {"text": "wait"}))
+        assert told == [
+            "A person looks at it before it goes to team (s1). You will not hear of it: go on.",
+            "Sent, as s2.",
+        ]
+        assert [each.text for each in bench.channel.sent if each.chat == TEAM] == []
+        (approval,) = await waiting(bench)
+        assert approval.kind == "send"
+        await decide(bench, approval)
+        await bench.channel.until(lambda: any(each.chat == TEAM for each in bench.channel.sent))
 
 
 @pytest.mark.parametrize("is_changed", [False, True])
