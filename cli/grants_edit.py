@@ -186,6 +186,8 @@ def _widen(text: str, rule: Rule, key: str, wish: Wish) -> str:
     present = [item.value for item in value.value] if isinstance(value, yaml.SequenceNode) else [value.value]
     wanted = wish.methods if key == "methods" else wish.paths
     more = [each for each in wanted if each not in present]
+    if not more:  # all methods are wished for, and a list of some cannot say so
+        return _append(text, wish)
     if isinstance(value, yaml.SequenceNode) and not value.flow_style:
         lines = text.splitlines(keepends=True)
         at = end_of_node(lines, value)

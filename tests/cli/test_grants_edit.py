@@ -163,6 +163,14 @@ def test_removed_grants_leave_the_rest_as_it_was() -> None:
     assert add(last, host="a.org").endswith("# The end.\n- host: a.org\n")
 
 
+def test_all_methods_are_granted_where_one_was() -> None:
+    """A wish for all methods is one more grant beside the one that names some, not a change that changes nothing."""
+    one = add("", host="a.org", methods=("GET",), paths=("/a",))
+    after = add(one, host="a.org", paths=("/a",))
+    assert [values.get("methods") for values in grants_in(after)] == ["[GET]", None]
+    assert add(after, host="a.org", paths=("/a",)) == after
+
+
 HOSTS = st.sampled_from(["a.org", "b.example.org", "*.c.example.org", "10.0.0.1", "xn--bcher-kva.example"])
 PATHS = st.lists(
     st.sampled_from(["/", "/a", "/a/**", "/x,y", "/it's", "/%2A", "/k=v", "/a:b"]), unique=True, max_size=3
