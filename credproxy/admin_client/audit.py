@@ -81,7 +81,7 @@ class ModelTotal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelUseRow:
-    """What one task has used of one model on one day."""
+    """What one task has used of one model over one route on one day."""
 
     task: str
     """Empty: of tasks long over, summed up."""
@@ -89,13 +89,17 @@ class ModelUseRow:
     day: str
     """UTC."""
     model: str
-    """Empty: a call that never ended."""
+    """As the provider names it; empty: a call that never ended."""
     model_calls: int
     input_tokens: int
     output_tokens: int
     cost_usd: float
     """Of the calls whose price is known."""
     calls_without_price: int
+    route: str = ""
+    """Empty: a granted host that says what it has used."""
+    last_at: str = ""
+    """When the newest of its calls ended: ISO 8601, UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

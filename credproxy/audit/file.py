@@ -84,6 +84,8 @@ class CallUse:
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    route: str = ""
+    """Empty: a granted host that says what it has used."""
     purses: tuple[str, ...] = ()
     """The names of those that it was paid from."""
 
@@ -230,7 +232,7 @@ class AuditFile:
         """Add an ended model call to the sums."""
         day = self._now()[:10]
         numbers = (use.input_tokens, use.output_tokens, use.cost_usd or 0.0)
-        self._add(ADD_USE, (task_id, group_id, day, use.model), (1, *numbers, int(use.cost_usd is None)))
+        self._add(ADD_USE, (task_id, group_id, day, use.model, use.route), (1, *numbers, int(use.cost_usd is None)))
         for purse in use.purses:
             self._add(ADD_PURSE_USE, (day, purse), (1, *numbers))
 
@@ -353,9 +355,9 @@ class AuditFile:
         if self.mark("running") == "yes":
             started = self._execute("SELECT max(seq) FROM entries WHERE kind = 'start'").fetchone()[0] or 0
             lost = self._execute(LOST_CALLS, {"started": started}).fetchall()
-            for task_id, group_id, day, detail, calls in lost:
+            for task_id, group_id, day, detail, rule, calls in lost:
                 if detail == MODEL_CALL:
-                    self._execute(ADD_USE, (task_id, group_id, day, "", calls, 0, 0, 0.0, 0))
+                    self._execute(ADD_USE, (task_id, group_id, day, "", rule.removeprefix("route:"), calls, 0, 0, 0.0, 0))
             without_end = sum(row[-1] for row in lost)
             synced = self.mark(SYNCED_MARK) or 0
             detail = f"synced up to row {synced}; calls without an end: {without_end}"

@@ -94,6 +94,8 @@ class Audit:
         self._file: AuditFile | None = None
         self._thread: AuditThread | None = None
         self._gathered: list[_Job] = []
+        self._ended: list[_Job] = []
+        """Of calls that changed nothing. Nobody waits for them, so they come last."""
         self._unwritten: list[_Job] = []
         self._gap: _Gap | None = None
         self._committing: asyncio.Handle | None = None
@@ -142,7 +144,7 @@ class Audit:
         """Write the row of a call that is about to be forwarded: await the future before forwarding. Raises
         AuditFailed. Each call ends with `end`, written or not."""
         self._under_way[entry.call_id] = entry
-        return self._submit(lambda file: file.append(entry), needs_sync=entry.is_unsafe, has_row=True)
+        return self._submit(lambda file: file.append(entry), needs_sync=entry.is_unsafe, has_row=True, is_begin=True)
 
     def end(self, entry: AuditEntry, use: CallUse | None) -> None:
         """Complete a call's record and add its use to the sums. Never waits: it is written soon, in order. What its
@@ -154,11 +156,13 @@ class Audit:
             if use is not None:
                 file.add_use(entry.task_id, entry.group_id, use)
 
-        self._gathered.append(_Job(write, None, entry.is_unsafe, True))
         if entry.is_unsafe:
+            self._gathered.append(_Job(write, None, True, True))
             self._commit()
-        elif self._gathering is None and self._loop is not None:
-            self._gathering = self._loop.call_later(GATHER_S, self._commit_gathered)
+            return
+        self._ended.append(_Job(write, None, False, True))
+        if self._gathering is None and self._loop is not None:
+            self._gathering = self._loop.call_later(GATHER_S, self._commit_ended)
 
     def note(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write a row that stands for itself: a denial, a fetched token, a freeze. Raises AuditFailed."""
@@ -259,20 +263,21 @@ class Audit:
         return self._file
 
     def _submit(
-        self, run: Callable[[AuditFile], T], *, needs_sync: bool = False, has_row: bool = False
+        self, run: Callable[[AuditFile], T], *, needs_sync: bool = False, has_row: bool = False, is_begin: bool = False
     ) -> asyncio.Future[T]:
-        """Commit at once where nobody else is at work; else at the end of the loop's round, with what others bring."""
+        """Commit at once where nobody else is at work; else at the end of the loop's round, with what others bring.
+        `is_begin`: a call waits for its row, and not for those of calls that have ended."""
         if self._loop is None or self._file is None:
             raise AuditFailed("the audit is not open")
         answer: asyncio.Future[T] = self._loop.create_future()
         self._gathered.append(_Job(run, answer, needs_sync, has_row))
         if len(self._under_way) <= 1:
-            self._commit()
+            self._commit(with_ended=not is_begin)
         elif self._committing is None:
             self._committing = self._loop.call_soon(self._commit)
         return answer
 
-    def _commit_gathered(self) -> None:
+    def _commit_ended(self) -> None:
         self._gathering = None
         self._commit()
 
@@ -280,12 +285,15 @@ class Audit:
         self._retrying = None
         self._commit()
 
-    def _commit(self) -> None:
+    def _commit(self, *, with_ended: bool = True) -> None:
         """Run what has gathered in one transaction, what could not be written before first; tell who waits."""
         if self._committing is not None:
             self._committing.cancel()
             self._committing = None
         jobs, self._gathered, self._unwritten = [*self._unwritten, *self._gathered], [], []
+        if with_ended:
+            jobs += self._ended
+            self._ended = []
         if self._file is None or not (jobs or self._gap):
             return
         try:

@@ -83,13 +83,14 @@ def read_usage(
 def read_use_rows(
     connection: sqlite3.Connection, task_id: TaskId | None, since_day: str, after: ModelUseRow | None
 ) -> list[ModelUseRow]:
-    """Return model use by task, day and model, a page of it: of one task, or of all since a UTC day."""
-    last = ("", "", "", "") if after is None else (after.day, after.task, after.group, after.model)
+    """Return model use by task, day, model and route, a page of it: of one task, or of all since a UTC day."""
+    last = ("",) * 5 if after is None else (after.day, after.task, after.group, after.model, after.route)
     # The day twice, so that the index on it is used; a task's rows are few.
     rows = connection.execute(
-        "SELECT task_id, group_id, day, model, model_calls, input_tokens, output_tokens, cost_usd, calls_without_price"
-        f" FROM model_use WHERE {'task_id = ?' if task_id is not None else '? IS NULL'} AND day >= ? AND day >= ?"
-        " AND (day, task_id, group_id, model) > (?, ?, ?, ?) ORDER BY day, task_id, group_id, model LIMIT ?",
+        "SELECT task_id, group_id, day, model, route, model_calls, input_tokens, output_tokens, cost_usd,"
+        f" calls_without_price, last_at FROM model_use WHERE {'task_id = ?' if task_id is not None else '? IS NULL'} AND day >= ? AND day >= ?"
+        " AND (day, task_id, group_id, model, route) > (?, ?, ?, ?, ?)"
+        " ORDER BY day, task_id, group_id, model, route LIMIT ?",
         (task_id, since_day, last[0], *last, USE_ROWS_AT_ONCE),
     )
     return [
@@ -98,11 +99,13 @@ def read_use_rows(
             group=row[1],
             day=row[2],
             model=row[3],
-            model_calls=row[4],
-            input_tokens=row[5],
-            output_tokens=row[6],
-            cost_usd=row[7],
-            calls_without_price=row[8],
+            route=row[4],
+            model_calls=row[5],
+            input_tokens=row[6],
+            output_tokens=row[7],
+            cost_usd=row[8],
+            calls_without_price=row[9],
+            last_at=row[10],
         )
         for row in rows
     ]

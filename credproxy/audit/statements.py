@@ -8,12 +8,14 @@ ROW = f"({', '.join('?' * (len(COLUMNS) + 1))})"
 INSERT = f"INSERT INTO entries ({', '.join(COLUMNS)}, hash) VALUES {ROW}"
 INSERT_TWO = f"{INSERT}, {ROW}"
 ADD_USE = """
-INSERT INTO model_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+INSERT INTO model_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+ON CONFLICT DO UPDATE SET
     model_calls = model_calls + excluded.model_calls,
     input_tokens = input_tokens + excluded.input_tokens,
     output_tokens = output_tokens + excluded.output_tokens,
     cost_usd = cost_usd + excluded.cost_usd,
-    calls_without_price = calls_without_price + excluded.calls_without_price
+    calls_without_price = calls_without_price + excluded.calls_without_price,
+    last_at = excluded.last_at
 """
 ADD_PURSE_USE = """
 INSERT INTO purse_use VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -24,10 +26,11 @@ INSERT INTO purse_use VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
 """
 # A call that began and never ended, because the process was killed, still counts as a call.
 LOST_CALLS = """
-SELECT began.task_id, began.group_id, substr(began.at, 1, 10), began.detail, count(*) FROM entries AS began
+SELECT began.task_id, began.group_id, substr(began.at, 1, 10), began.detail, began.rule, count(*)
+    FROM entries AS began
     LEFT JOIN entries AS ended ON ended.call_id = began.call_id AND ended.kind = 'end' AND ended.seq > :started
     WHERE began.seq > :started AND began.kind = 'begin' AND ended.seq IS NULL
-    GROUP BY 1, 2, 3, 4
+    GROUP BY 1, 2, 3, 4, 5
 """
 ADD_DAY = """
 INSERT INTO daily VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -39,8 +42,9 @@ INSERT INTO daily VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
 """
 FOLD_USE = """
 INSERT INTO model_use
-    SELECT '', group_id, day, model, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),
-        sum(calls_without_price) FROM model_use WHERE day = ? AND task_id != '' GROUP BY group_id, day, model
+    SELECT '', group_id, day, model, route, sum(model_calls), sum(input_tokens), sum(output_tokens), sum(cost_usd),
+        sum(calls_without_price), max(last_at) FROM model_use WHERE day = ? AND task_id != ''
+        GROUP BY group_id, day, model, route
 ON CONFLICT DO UPDATE SET
     model_calls = model_calls + excluded.model_calls,
     input_tokens = input_tokens + excluded.input_tokens,

@@ -173,6 +173,7 @@ class Call:
                 input_tokens=use.input_tokens,
                 output_tokens=use.output_tokens,
                 cost_usd=cost,
+                route=self.allow.route.name if self.allow.route is not None else "",
                 purses=tuple(purse.name for purse in self.lease.purses),
             )
             if use is not None

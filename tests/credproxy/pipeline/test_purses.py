@@ -60,7 +60,7 @@ async def test_another_task_finds_what_is_left(street: Street) -> None:
 
 
 async def test_use_is_told_by_task_day_and_model(street: Street) -> None:
-    """The rows that the host mirrors add up to what the upstream was asked."""
+    """The rows that the host mirrors say through which route, and add up to what the upstream was asked."""
     async with street.upstream() as upstream:
         street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
         for task, calls in (("task_1", 1), ("task_2", 3)):
@@ -68,10 +68,11 @@ async def test_use_is_told_by_task_day_and_model(street: Street) -> None:
             for _ in range(calls):
                 await street.ask("POST", "/m/claude/v1/messages", body=ASK)
         rows = await read_model_use(street.admin)
-        assert [(row.task, row.group, row.model, row.model_calls) for row in rows] == [
-            ("task_1", "main", "priced-model", 1),
-            ("task_2", "main", "priced-model", 3),
+        assert [(row.task, row.group, row.model, row.route, row.model_calls) for row in rows] == [
+            ("task_1", "main", "priced-model", "claude", 1),
+            ("task_2", "main", "priced-model", "claude", 3),
         ]
+        assert rows[0].last_at < rows[1].last_at and all(row.last_at.startswith(row.day) for row in rows)
         assert sum(row.model_calls for row in rows) == len(upstream.inbox)
         assert await read_model_use(street.admin, task="task_2") == rows[1:]
         assert await read_model_use(street.admin, since="2999-01-01") == ()
