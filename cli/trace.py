@@ -10,7 +10,7 @@ from cli.place import ask
 from cli.rehearsal_note import tell_rehearsal
 from cli.screen import clean_line, cut, table
 from cli.style import DIM, paint
-from cli.trace_text import Row, build_cost, build_journal, build_trace
+from cli.trace_text import Row, build_cost, build_journal, build_trace, build_unknown
 
 
 @click.command()
@@ -27,8 +27,9 @@ def trace(message: str | None, journal: bool, as_json: bool) -> None:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     elif message:
         _show(build_trace(answer))
-        if cost := build_cost(answer):
-            click.echo(f"{'':<24}{'cost':<11}{cost}")
+        for what, detail in (("world", build_unknown(answer)), ("cost", build_cost(answer))):
+            if detail:
+                click.echo(f"{'':<24}{what:<11}{detail}")
         if journal:
             click.echo()
             _show(build_journal(answer))

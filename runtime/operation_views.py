@@ -184,6 +184,7 @@ def _view_outbox(row: OutboxRow) -> Json:
         "maybe_twice": row.maybe_sent,
         "reason": row.reason,
         "at": row.created_at,
+        "ended_at": row.ended_at,
     }
 
 

@@ -8,20 +8,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 
-from credproxy.admin_client.audit import AuditFilter, AuditRow, read_log
+from credproxy.admin_client.audit import AuditFilter, AuditRow, LogPage, read_log
 from credproxy.admin_client.link import ProxyAdmin, ProxyError
 from protocol.codec import Json
 from protocol.ids import GroupId, TaskId
 from runtime.operation_views import view_message, view_trace
 from runtime.refusal import OperationRefused
-from runtime.store import hold_rows
+from runtime.store import hold_rows, story_rows
+from runtime.store.records import MessageState, Trace
 from runtime.store.store import Store
+from runtime.store.story_rows import TaskStory, Waits
 
 MAX_LISTED = 50
 MAX_HELD_CHARS = 500
 MAX_ENTRIES = 1_000
 MAX_EGRESS = 200
-"""Requests of a task that are told one by one."""
+"""Requests of a task that are told one by one; how many more there were is counted, up to MAX_COUNTED."""
+MAX_COUNTED = 5_000
+COUNTED_AT_ONCE = 500
 EGRESS_KINDS = ("end", "denied", "shadow", "approval")
 """Each request ends as one of these; `begin` rows only say that it began."""
 
@@ -40,10 +44,12 @@ class TraceDesk:
         if found is None:
             text = f"there is no message or task {reference[:80]!r}"
             raise OperationRefused("unknown_reference", text, "./nightyard trace")
-        egress, usage = (None, None) if found.task is None else await self._outside(found.task.task_id)
+        egress, more, usage = (None, 0, None) if found.task is None else await self._outside(found.task.task_id)
         return {
             **view_trace(found),
+            **await self._story(found),
             "egress": egress,
+            "egress_more": more,
             "usage": usage,
             "held": [] if found.task is None else await self._held(found.task.task_id),
             "rehearsal": list(self._rehearsing()),
@@ -66,6 +72,16 @@ class TraceDesk:
             ]
         }
 
+    async def _story(self, found: Trace) -> dict[str, Json]:
+        """Return what people had to do with it, and what it waits for."""
+        if found.task is not None:
+            story = await self._store.read(story_rows.task_story, found.task)
+            return {**view_story(story), "waits": None}
+        (message,) = found.messages
+        is_queued = message.state is MessageState.QUEUED
+        waits = await self._store.read(story_rows.waits, message) if is_queued else None
+        return {**view_story(None), "waits": None if waits is None else view_waits(waits)}
+
     async def _held(self, task_id: TaskId) -> list[Json]:
         """Return what a task has said that was held back for a review."""
         held = await self._store.read(hold_rows.held_of, task_id)
@@ -80,23 +96,82 @@ class TraceDesk:
             for each in held
         ]
 
-    async def _outside(self, task_id: TaskId) -> tuple[Json, Json]:
-        """Return what the proxy knows of a task, (None, None) while it cannot be asked."""
+    async def _outside(self, task_id: TaskId) -> tuple[Json, int, Json]:
+        """Return what the proxy knows of a task: requests, how many more there were, and what models used. (None, 0,
+        None) while it cannot be asked."""
         if not self._proxy.is_connected:
-            return None, None
+            return None, 0, None
         try:
             chosen = AuditFilter(task=task_id, kinds=EGRESS_KINDS)
             page = await read_log(self._proxy, chosen, after_seq=0, limit=MAX_EGRESS)
+            more = await self._count(chosen, page) if len(page.rows) == MAX_EGRESS else 0
             usage = [each.usage for each in await self._proxy.usage(task_id=task_id)]
         except ProxyError:
-            return None, None
+            return None, 0, None
         costs = [each.cost_usd for each in usage if each.cost_usd is not None]
-        return [view_egress(row) for row in page.rows], {
-            "model_calls": sum(each.model_calls for each in usage),
-            "input_tokens": sum(each.input_tokens for each in usage),
-            "output_tokens": sum(each.output_tokens for each in usage),
-            "cost_usd": sum(costs) if costs else None,
-        }
+        return (
+            [view_egress(row) for row in page.rows],
+            more,
+            {
+                "model_calls": sum(each.model_calls for each in usage),
+                "input_tokens": sum(each.input_tokens for each in usage),
+                "output_tokens": sum(each.output_tokens for each in usage),
+                "cost_usd": sum(costs) if costs else None,
+            },
+        )
+
+    async def _count(self, chosen: AuditFilter, page: LogPage) -> int:
+        """Return how many rows come after a page."""
+        more = 0
+        while more < MAX_COUNTED:
+            page = await read_log(self._proxy, chosen, after_seq=page.rows[-1].seq, limit=COUNTED_AT_ONCE)
+            more += len(page.rows)
+            if len(page.rows) < COUNTED_AT_ONCE:
+                break
+        return more
+
+
+def view_story(story: TaskStory | None) -> dict[str, Json]:
+    """Return who was asked what, and how that ended. None: there is no task."""
+    if story is None:
+        return {"submitted_at": "", "approvals": [], "questions": []}
+    return {
+        "submitted_at": story.submitted_at,
+        "approvals": [
+            {
+                "approval": each.approval_id,
+                "kind": each.kind,
+                "summary": each.summary,
+                "state": each.state,
+                "reason": each.reason,
+                "asked_at": each.asked_at,
+                "deadline_at": each.deadline_at,
+                "ended_at": each.ended_at,
+                "votes": [{"by": vote.by, "is_yes": vote.is_yes, "at": vote.at} for vote in each.votes],
+            }
+            for each in story.asked
+        ],
+        "questions": [
+            {
+                "kind": each.ask.kind,
+                "text": each.ask.text[:MAX_HELD_CHARS],
+                "state": each.state,
+                "asked_at": each.asked_at,
+                "answered_at": each.answered_at,
+                "answer": each.answer.answer[:MAX_HELD_CHARS] if each.answer else "",
+            }
+            for each in story.questions
+        ],
+    }
+
+
+def view_waits(waits: Waits) -> Json:
+    return {
+        "before": waits.before,
+        "at_work": list(waits.at_work),
+        "pauses": list(waits.pauses),
+        "is_frozen": waits.is_frozen,
+    }
 
 
 def view_egress(row: AuditRow) -> Json:

@@ -73,7 +73,10 @@ def _trace_task(transaction: Transaction, task_id: TaskId, asked: tuple[StoredMe
         task=task,
         attempts=task_rows.attempts_of(transaction, task_id),
         steps=_summaries(transaction, task_id),
-        outbox=outbox_rows.outbox_of(transaction, task_id),
+        outbox=(
+            *(notice for message in messages for notice in _notices_for(transaction, message)),
+            *outbox_rows.outbox_of(transaction, task_id),
+        ),
         journal=journal_of(transaction, tuple(message.message_id for message in messages), task_id),
     )
 

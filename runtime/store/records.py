@@ -283,6 +283,8 @@ class OutboxRow:
     """True: the host died between handing it to the platform and storing the receipt."""
     reason: str = ""
     """Why the last delivery failed."""
+    ended_at: str | None = None
+    """When it was sent or given up."""
     receipt: Receipt | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.trace_text import build_cost, build_trace
+from cli.trace_text import build_cost, build_journal, build_trace, build_unknown
 
 TRACE: dict[str, Any] = {
     "messages": [],
@@ -12,6 +12,13 @@ TRACE: dict[str, Any] = {
     "attempts": [],
     "steps": [{"index": 1, "kind": "tool_started", "at": "2026-01-31T09:00:01.000Z", "label": "shell"}],
     "outbox": [],
+    "journal": [],
+    "approvals": [],
+    "questions": [],
+    "held": [],
+    "waits": None,
+    "submitted_at": "",
+    "egress_more": 0,
     "egress": [
         {
             "at": "2026-01-31T09:00:02.000Z",
@@ -32,7 +39,7 @@ TRACE: dict[str, Any] = {
 
 
 def test_what_the_proxy_refused_stands_in_its_place() -> None:
-    """A refused request is a row of the story; without the proxy's word there is none."""
+    """A refused request is a row of the story; without the proxy's word there is none, and that is said."""
     rows = build_trace(TRACE)
     assert [row[1] for row in rows] == ["step 1", "refused"]
     assert rows[1][2] == "GET https://example.org/ (host_not_granted)"
@@ -66,3 +73,18 @@ def test_the_cost_is_told_with_what_is_not_known() -> None:
     usage = {**TRACE["usage"], "model_calls": 1, "cost_usd": None}
     assert build_cost({**TRACE, "usage": usage}) == "1 model call, 900 + 40 tokens, price not known"
     assert build_cost({**TRACE, "usage": None}) == ""
+
+
+def test_what_is_not_shown_is_said() -> None:
+    """Requests that are not known or not shown, and older entries of the journal, are told of."""
+    task = {"task": "task_1"}
+    assert build_unknown(TRACE) == ""
+    assert build_unknown({**TRACE, "task": task}) == ""
+    assert build_unknown({**TRACE, "task": task, "egress": None}).startswith("the proxy is away")
+    assert build_unknown({**TRACE, "task": task, "egress_more": 7}).startswith("7 more requests: ./nightyard audit log")
+    assert build_unknown({**TRACE, "task": task, "egress_more": 5_000}).startswith("at least 5000 more")
+    entry = {"seq": 1, "at": "2026-01-31T09:00:00.000Z", "kind": "step_stored", "refs": {"task": "task_1"}}
+    rows = build_journal({**TRACE, "journal": [entry] * 41})
+    assert rows[0] == ("", "", "1 older entry: --json shows it")
+    assert len(rows) == 41
+    assert build_journal({**TRACE, "journal": [entry] * 42})[0][2] == "2 older entries: --json shows them"

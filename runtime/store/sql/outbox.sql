@@ -81,7 +81,8 @@ SELECT o.*, p.body, r.platform_message_ids FROM outbox AS o JOIN payloads AS p U
 LEFT JOIN receipts AS r USING (outbox_id) WHERE o.task_id = :task_id ORDER BY o.outbox_id;
 
 -- name: outbox_of_message
--- Notices that answer a message without a task.
+-- Notices that answer a message without a task, or say why it waits.
 SELECT o.*, p.body, r.platform_message_ids FROM outbox AS o JOIN payloads AS p USING (payload_id)
 LEFT JOIN receipts AS r USING (outbox_id)
-WHERE o.idempotency_key >= :message_id || '/' AND o.idempotency_key < :message_id || '0' ORDER BY o.outbox_id;
+WHERE o.idempotency_key = 'waits:' || :message_id
+    OR (o.idempotency_key >= :message_id || '/' AND o.idempotency_key < :message_id || '0') ORDER BY o.outbox_id;
