@@ -8,7 +8,7 @@ dispatcher.py's business. Times are monotonic and come in as arguments.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType
 
@@ -42,7 +42,7 @@ class Waiting:
     """Of messages: what becomes of those that come while the answer to an earlier one is made."""
     arrived_at: float = 0.0
     hold_s: float = 0.0
-    """Of messages to collect: how long after this one more is waited for. 0: it ends the wait."""
+    """Of messages: how long after this one more is waited for. 0: it ends the wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,16 @@ class Interrupt:
     """The message is taken, and the task of its lane is to be stopped for it."""
 
     lane: Lane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in line work waits."""
+
+    number: int
+    """From 1: how many starts away it is, by what waits now."""
+    behind: Literal["session", "group", "machine"]
+    """What is busy: the task of its own conversation, other conversations of its group, or the whole machine."""
 
 
 @dataclass(slots=True)
@@ -197,20 +207,32 @@ class SessionQueue:
         self._remove(lane, {work})
         return True
 
-    def place(self, lane: Lane, parallel: Callable[[GroupId], int], now: float = 0.0) -> int:
-        """Return a lane's place in line, from 1: how many starts it is away. 0: it is not in line, since nothing waits
-        in it, more is waited for, its own task runs, or its group is held back."""
+    def place(self, work: Waiting, parallel: Callable[[GroupId], int], now: float = 0.0) -> Place | None:
+        """Return where in line work is; None if it is not in line: it is answered along with what is before it, is
+        handed to the task that runs, waits for more, does not wait, or its group is held back."""
+        running = self._running.get(work.lane)
+        offered = running.offered if running is not None else ()
+        waiting = [each for each in self._waiting.get(work.lane, ()) if each.work not in offered]
+        before = next((number for number, task in enumerate(_tasks(waiting)) if task[0].work == work.work), None)
+        if before is None or not parallel(work.group_id):
+            return None
+        if running is not None:
+            return Place(number=before + 1, behind="session")
+        if self._ready_at(work.lane) > now:
+            return None
+        behind: Literal["group", "machine"] = "machine" if self.is_full else "group"
+        return Place(number=before + self._place_of_lane(waiting[0]), behind=behind)
+
+    def _place_of_lane(self, mine: Waiting) -> int:
+        """Return how many starts away is what a lane without a task begins with."""
         heads = [waiting[0] for each, waiting in self._waiting.items() if each not in self._running]
-        mine = next((head for head in heads if head.lane == lane), None)
-        if mine is None or not parallel(mine.group_id) or self._ready_at(lane) > now:
-            return 0
         if not self.is_full:  # only its own group is busy
             heads = [head for head in heads if head.group_id == mine.group_id]
         last, place = dict(self._last_started), 0
         while True:
             place += 1
             head = min(heads, key=lambda each: (last.get(each.group_id, -1), each.order))
-            if head.lane == lane:
+            if head.lane == mine.lane:
                 return place
             heads.remove(head)
             last[head.group_id] = self._starts + place
@@ -219,11 +241,6 @@ class SessionQueue:
     def is_full(self) -> bool:
         """Whether as many tasks run as the machine takes."""
         return len(self._running) >= self.max_running
-
-    def is_head(self, lane: Lane, work: str) -> bool:
-        """Return whether this is what its lane begins with."""
-        waiting = self._waiting.get(lane)
-        return waiting is not None and waiting[0].work == work
 
     def running_count(self, group_id: GroupId | None = None) -> int:
         """Return how many tasks run: of a group, or of all."""
@@ -254,27 +271,13 @@ class SessionQueue:
 
     def _ready_at(self, lane: Lane) -> float:
         """Return when what a lane begins with is complete."""
-        together = self._together(lane)
-        held = [each for each in together if each.mode == "collect" and each.kind == "message"]
-        if len(held) < len(together) or len(together) == MAX_MESSAGES_PER_TASK or any(not each.hold_s for each in held):
+        held = next(_tasks(self._waiting[lane]))
+        if len(held) == MAX_MESSAGES_PER_TASK or any(not each.hold_s for each in held):
             return 0.0
         return min(max(each.arrived_at + each.hold_s for each in held), held[0].arrived_at + LONGEST_HOLD_S)
 
-    def _together(self, lane: Lane) -> list[Waiting]:
-        """Return what the lane's next task is made of: its head, and the messages after it of the same chat, since a
-        reply goes to one chat. Follow-ups are answered one by one."""
-        head, *others = self._waiting[lane][:MAX_MESSAGES_PER_TASK]
-        together = [head]
-        if head.kind != "message" or head.mode == "follow_up":
-            return together
-        for each in others:
-            if each.kind != "message" or each.chat != head.chat or each.mode == "follow_up":
-                break
-            together.append(each)
-        return together
-
     def _start(self, head: Waiting) -> StartTask:
-        works = tuple(each.work for each in self._together(head.lane))
+        works = tuple(each.work for each in next(_tasks(self._waiting[head.lane])))
         self._remove(head.lane, set(works))
         steers = head.chat if head.kind == "message" else None
         self._running[head.lane] = _Running(head.group_id, steers, underway=set(works), offered=set())
@@ -288,3 +291,24 @@ class SessionQueue:
             self._waiting[lane] = left
         else:
             self._waiting.pop(lane, None)
+
+
+def _tasks(waiting: Sequence[Waiting]) -> Iterator[list[Waiting]]:
+    """Yield the tasks that a lane's work makes, in order."""
+    task: list[Waiting] = []
+    for each in waiting:
+        if task and (len(task) == MAX_MESSAGES_PER_TASK or not _goes_along(task[-1], each)):
+            yield task
+            task = []
+        task.append(each)
+    if task:
+        yield task
+
+
+def _goes_along(before: Waiting, each: Waiting) -> bool:
+    """Return whether a message is answered along with the one before it: of the same chat, since a reply goes to one.
+    Follow-ups are answered one by one, but for what came while the one before was still waiting for more."""
+    if before.kind != "message" or each.kind != "message" or before.chat != each.chat:
+        return False
+    is_one_by_one = "follow_up" in (before.mode, each.mode)
+    return not is_one_by_one or each.arrived_at < before.arrived_at + before.hold_s

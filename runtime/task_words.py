@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from protocol.task import TaskResult, TaskStatus
 from runtime.group import Group
+from runtime.session_queue import Place
 from runtime.yaml_record import ConfigProblem
 
 MAX_REASON_CHARS = 600
@@ -110,10 +111,14 @@ def crash_loop_alarm(group_id: str, hold_s: float) -> str:
     )
 
 
-def place_text(group_id: str, place: int, *, is_machine_full: bool) -> str:
-    """Return what the chat reads when others are before it; `place` is from 1."""
-    busy = "All places on this machine are taken" if is_machine_full else f"{group_id} is busy in another conversation"
-    return f"⏳ {busy}; you are {'next' if place == 1 else f'number {place} in line'}."
+def place_text(group_id: str, place: Place) -> str:
+    """Return what the chat reads when others are before it."""
+    busy = {
+        "session": f"{group_id} is still at what was said before this",
+        "group": f"{group_id} is busy in another conversation",
+        "machine": "All places on this machine are taken",
+    }[place.behind]
+    return f"⏳ {busy}; you are {'next' if place.number == 1 else f'number {place.number} in line'}."
 
 
 def refused_text(waiting: int) -> str:

@@ -80,11 +80,9 @@ class WaitingNotices:
         return ""
 
     def _place(self, queue: SessionQueue, parallel: Callable[[GroupId], int], waiting: Waiting, now: float) -> str:
-        """Return the words on a message's place in line; empty for one that waits for its own conversation, or behind
-        another message of it."""
-        place = queue.place(waiting.lane, parallel, now)
-        is_head = place > 0 and queue.is_head(waiting.lane, waiting.work)
-        return place_text(waiting.group_id, place, is_machine_full=queue.is_full) if is_head else ""
+        """Return the words on a message's place in line, empty for one that is not in line."""
+        place = queue.place(waiting, parallel, now)
+        return place_text(waiting.group_id, place) if place is not None else ""
 
     async def tell_dropped(self, chat: ChatKey, message_ids: Sequence[MessageId]) -> None:
         """Tell a chat that messages of it will not be answered, where somebody outside it said so."""

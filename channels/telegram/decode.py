@@ -12,10 +12,15 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from channels.channel import Undecodable
+from channels.markdown.telegram import utf16_units
 from protocol.codec import ShapeError, from_json, to_json
 from protocol.ids import ChannelId, ChatKey, PersonKey, PlatformMessageId
 from protocol.message import MAX_TEXT_CHARS, InboundMessage, PendingFile
 
+LONGEST_UNITS = 4_096
+"""Of one message's text, in UTF-16 units: Telegram's own limit."""
+APPS_LOOK_BACK_UNITS = 300
+"""Apps cut a longer text there, or at the last end of a line or a word so far before it."""
 CUT_MARK = "\n[cut here: the text was too long]"
 _FILES = ("document", "audio", "voice", "video", "video_note", "animation", "sticker")
 _MEDIA_TYPES = {
@@ -97,6 +102,7 @@ class _Decoder:
             reply_to=_replied_id(said, replied),
             quote=_quote(said, replied),
             pending_files=files,
+            is_piece=kind == "message" and not files and utf16_units(text) > LONGEST_UNITS - APPS_LOOK_BACK_UNITS,
         )
 
     def _pressed(self, number: int, press: dict[str, Any]) -> InboundMessage | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise, starmap
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -16,6 +17,7 @@ from runtime.session_queue import (
     MAX_WAITING_PER_SESSION,
     Interrupt,
     Lane,
+    Place,
     Refuse,
     SessionQueue,
     StartTask,
@@ -230,6 +232,26 @@ def test_a_burst_waits_for_its_end() -> None:
     assert isinstance(queue.start_next(one, 100.1), StartTask)
 
 
+def test_pieces_of_a_paste_are_one_message_in_every_mode() -> None:
+    """Whatever the mode, what came in time after a piece is answered along with it; a follow-up that came later is not,
+    nor one after the last piece."""
+    for mode in MODES:
+        first = replace(message(1), mode=mode, arrived_at=100.0, hold_s=3.0)
+        last = replace(message(2), mode=mode, arrived_at=101.0)
+        queue = queue_of(first)
+        assert queue.start_next(one, 100.0) == Wait(reason="more", until=103.0)
+        queue.add(last)
+        queue.add(replace(message(3), mode="follow_up", arrived_at=101.5))
+        task = queue.start_next(one, 101.6)
+        assert isinstance(task, StartTask)
+        assert task.message_ids == ("m1", "m2"), mode
+    queue = queue_of(first, replace(message(2), mode="follow_up", arrived_at=103.0))
+    assert started(queue) == [], "it waits for its next piece"
+    task = queue.start_next(one, 103.0)
+    assert isinstance(task, StartTask)
+    assert task.message_ids == ("m1",)
+
+
 def test_who_never_stops_typing_is_answered_all_the_same() -> None:
     """A burst has an end, however long it goes on."""
     queue = queue_of(*(collected(seq, 100.0 + seq) for seq in range(20)))
@@ -275,16 +297,38 @@ def test_a_task_that_goes_on_goes_first() -> None:
 
 
 def test_a_place_in_line_counts_what_starts_before() -> None:
-    """Of the group alone while the machine has room, of all in turn when it is full; 0 for who is not in line."""
+    """Of the group alone while the machine has room, of all in turn when it is full; None for what is not in line."""
     queue = queue_of(message(1), message(2, session="s2"), message(3, session="s3"), message(4, B), max_running=1)
     assert isinstance(queue.start_next(one), StartTask)
-    assert [queue.place(each.lane, one) for each in (message(4, B), message(2, session="s2"))] == [1, 2]
+    assert queue.place(message(4, B), one) == Place(number=1, behind="machine")
+    assert queue.place(message(2, session="s2"), one) == Place(number=2, behind="machine")
     queue.add(message(5, B, session="s2"))
-    assert [queue.place(each.lane, one) for each in (message(2, session="s2"), message(5, B, session="s2"))] == [2, 3]
+    assert queue.place(message(2, session="s2"), one) == Place(number=2, behind="machine")
+    assert queue.place(message(5, B, session="s2"), one) == Place(number=3, behind="machine")
     queue.max_running = 5
-    assert queue.place(message(3, session="s3").lane, one) == 2
-    assert queue.place(message(1).lane, one) == 0
-    assert queue.place(message(3, session="s3").lane, lambda _: 0) == 0
+    assert queue.place(message(3, session="s3"), one) == Place(number=2, behind="group")
+    assert queue.place(message(1), one) is None, "it runs"
+    assert queue.place(message(3, session="s3"), lambda _: 0) is None, "its group is held back"
+
+
+def test_who_waits_behind_their_own_conversation_is_in_line() -> None:
+    """Behind the task of their session: each follow-up for itself, another chat's messages together; not what the task
+    is told, nor what is answered along with what is before it."""
+    queue = queue_of(*(replace(message(seq), mode="follow_up") for seq in (1, 2, 3)))
+    assert isinstance(queue.start_next(one), StartTask)
+    assert [queue.place(message(seq), one) for seq in (2, 3)] == [
+        Place(number=1, behind="session"),
+        Place(number=2, behind="session"),
+    ]
+    queue = queue_of(message(1))
+    assert isinstance(queue.start_next(one), StartTask)
+    told, other, along = message(2), message(3, chat="c2"), message(4, chat="c2")
+    for each in (told, other, along):
+        queue.add(each)
+    assert queue.steer_next(told.lane) == ("m2",)
+    assert queue.place(told, one) is None
+    assert queue.place(other, one) == Place(number=1, behind="session")
+    assert queue.place(along, one) is None
 
 
 def test_work_is_withdrawn_once() -> None:
@@ -296,6 +340,14 @@ def test_work_is_withdrawn_once() -> None:
 
 
 MODES: tuple[QueueMode, ...] = ("steer", "follow_up", "collect", "interrupt")
+
+
+def may_go_along(before: Waiting, after: Waiting) -> bool:
+    if {before.kind, after.kind} != {"message"} or before.chat != after.chat:
+        return False
+    if before.mode != "follow_up" != after.mode:
+        return True
+    return after.arrived_at - before.arrived_at < before.hold_s
 
 
 class Days(RuleBasedStateMachine):
@@ -333,7 +385,7 @@ class Days(RuleBasedStateMachine):
             message(self.seq, GroupId(group), session, f"{group}-{chat}"),
             mode=mode,
             arrived_at=self.now,
-            hold_s=hold_s if mode == "collect" else 0.0,
+            hold_s=hold_s,
         )
         running = self.running.get(new.lane)
         is_interrupt = mode == "interrupt" and running is not None and running.kind == "message"
@@ -385,10 +437,8 @@ class Days(RuleBasedStateMachine):
         together, rest = waiting[: len(task.works)], waiting[len(task.works) :]
         assert tuple(each.work for each in together) == task.works, "reordered or lost"
         assert {each.chat for each in together} == {task.chat}
-        assert len(together) == 1 or all(each.kind == "message" and each.mode != "follow_up" for each in together)
-        is_open = task.kind == "message" and together[0].mode != "follow_up" and bool(rest)
-        goes_along = is_open and rest[0].kind == "message" and rest[0].mode != "follow_up"
-        assert not goes_along or rest[0].chat != task.chat, "a message that could have been answered along was left"
+        assert all(starmap(may_go_along, pairwise(together))), "what is to be answered alone was not"
+        assert not rest or not may_go_along(together[-1], rest[0]), "what could have been answered along was left"
         assert not self.seen & set(task.works), "doubled"
         self.seen.update(task.works)
         self.waiting[task.lane] = rest
@@ -402,10 +452,10 @@ class Days(RuleBasedStateMachine):
         """Return whether what a lane begins with waits for nothing more."""
         burst = []
         for each in waiting:
-            if each.kind != "message" or each.mode == "follow_up" or each.chat != waiting[0].chat:
+            if burst and not may_go_along(burst[-1], each):
                 break
             burst.append(each)
-        if not burst or any(each.mode != "collect" or not each.hold_s for each in burst):
+        if not burst or any(not each.hold_s for each in burst):
             return True
         last = max(each.arrived_at + each.hold_s for each in burst)
         return self.now >= min(last, burst[0].arrived_at + LONGEST_HOLD_S)
@@ -503,15 +553,23 @@ class Days(RuleBasedStateMachine):
 
     @invariant()
     def places_are_in_line(self) -> None:
-        """Whoever is in line has a place of their own, from 1 on; who is not has none."""
-        places: dict[object, list[int]] = {}
+        """In each conversation one place follows the other, from 1 on behind its own task; the first ones of the other
+        conversations are all different. What the running task was handed has none."""
+        firsts: dict[object, list[int]] = {}
         for lane, waiting in self.waiting.items():
-            place = self.queue.place(lane, self.parallel.__getitem__, self.now) if waiting else 0
-            if place:
-                assert lane not in self.running
+            places = [self.queue.place(each, self.parallel.__getitem__, self.now) for each in waiting]
+            offered = self.offered.get(lane, [])
+            assert not any(place for each, place in zip(waiting, places, strict=True) if each.work in offered)
+            taken = [place for place in places if place is not None]
+            if not taken:
+                continue
+            assert [place.number for place in taken] == list(range(taken[0].number, taken[0].number + len(taken)))
+            if lane in self.running:
+                assert (taken[0].number, taken[0].behind) == (1, "session")
+            else:
                 key = None if self.queue.is_full else waiting[0].group_id
-                places.setdefault(key, []).append(place)
-        assert all(len(set(taken)) == len(taken) for taken in places.values())
+                firsts.setdefault(key, []).append(taken[0].number)
+        assert all(len(set(numbers)) == len(numbers) for numbers in firsts.values())
 
     def teardown(self) -> None:
         """With every limit lifted and every task ending all that waits is answered: nothing starves."""

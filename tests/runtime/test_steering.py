@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from protocol.ids import ChatKey, GroupId, MessageId
 from protocol.link import SteerMessage
+from protocol.record import replace as replace_record
 from protocol.transcript import ToolCall
+from runtime.store.records import QueueMode
 from tests.runtime.host_bench import HostBench, ScriptedAgent, open_bench
 from tests.runtime.test_recovery import lost, reconnect
 
@@ -223,6 +226,91 @@ async def test_a_burst_is_collected(bench: HostBench) -> None:
         assert await bench.channel.texts(1) == ["echo: one | two | three"]
         await bench.idle()
         assert bench.room.taken == 1
+
+
+PASTE = ("a" * 3_900, "b" * 3_900, "the end")
+
+
+async def paste(bench: HostBench, mode: QueueMode) -> None:
+    """Have a long text come in as its platform's app cuts it."""
+    for piece in PASTE:
+        filed = await bench.file(piece)
+        inbound = replace_record(filed.inbound, is_piece=piece != PASTE[-1])
+        bench.dispatcher.arrived(replace(filed, inbound=inbound, mode=mode))
+
+
+@pytest.mark.parametrize("mode", ["steer", "follow_up", "collect", "interrupt"])
+async def test_a_long_paste_is_one_question(bench: HostBench, mode: QueueMode) -> None:
+    """Its pieces are no messages of their own: whatever the mode, one task answers them, and none before the last."""
+    async with bench.host():
+        await paste(bench, mode)
+        assert await bench.channel.texts(1) == [f"echo: {' | '.join(PASTE)}"]
+        await bench.idle()
+        assert bench.room.taken == 1
+
+
+@pytest.mark.parametrize("mode", ["follow_up", "interrupt"])
+async def test_a_paste_that_waits_is_one_question_too(bench: HostBench, mode: QueueMode) -> None:
+    """A follow-up waits for the end of what runs, an interruption ends it; the paste is then answered as one."""
+    stopped, go_on = [], asyncio.Event()
+
+    async def slow(agent: ScriptedAgent) -> None:
+        await agent.say("working")
+        if mode == "interrupt":
+            stopped.append(True)
+            await agent.wait_for_stop()
+        await go_on.wait()
+        await agent.answer(0, "first")
+
+    bench.room.scripts = [slow]
+    async with bench.host():
+        await bench.say("work", mode=mode)
+        await until_working(bench)
+        await paste(bench, mode)
+        go_on.set()
+        answers = ([] if stopped else ["first"]) + [f"echo: {' | '.join(PASTE)}"]
+        assert await bench.channel.texts(len(answers)) == answers
+        await bench.idle()
+        assert bench.room.taken == 2
+
+
+async def test_a_working_agent_is_told_each_piece(bench: HostBench) -> None:
+    """What is pasted while it works reaches it piece by piece, in order, and is answered by the same task."""
+
+    async def listen(agent: ScriptedAgent) -> None:
+        await round_of_tools(agent)
+        await agent.say("working")
+        pieces = await agent.told(*PASTE)
+        await agent.steered(3, *pieces)
+        await agent.answer(6, "all of it")
+
+    bench.room.scripts = [listen]
+    async with bench.host():
+        await bench.say("work")
+        await until_working(bench)
+        await paste(bench, "steer")
+        assert await bench.channel.texts(1) == ["all of it"]
+        await bench.idle()
+        assert bench.room.taken == 1
+
+
+async def test_who_waits_behind_their_own_task_is_told(bench: HostBench) -> None:
+    """A follow-up that waits longer than some seconds reads that it is next, before the answer to what runs."""
+    go_on = asyncio.Event()
+
+    async def slow(agent: ScriptedAgent) -> None:
+        await agent.say("working")
+        await go_on.wait()
+        await agent.answer(0, "first")
+
+    bench.room.scripts = [slow]
+    async with bench.host():
+        await bench.say("one", mode="follow_up")
+        await until_working(bench)
+        await bench.say("two", mode="follow_up")
+        assert await bench.channel.texts(1) == ["⏳ main is still at what was said before this; you are next."]
+        go_on.set()
+        assert (await bench.channel.texts(3))[1:] == ["first", "echo: two"]
 
 
 async def test_a_newer_message_takes_the_place_of_the_task(bench: HostBench) -> None:

@@ -41,7 +41,7 @@ async def notices(bench: HostBench) -> list[tuple[str, str]]:
 
 
 async def test_who_waits_is_told_their_place_after_a_few_seconds(bench: HostBench) -> None:
-    """Not at once, and once; who waits only for their own conversation is not in line."""
+    """Not at once, and once: in their own conversation as behind others."""
     async with bench.host():
         desk = replace(bench.desk, delivery=Asleep())
         queue, told = SessionQueue(max_running=8), WaitingNotices(desk)
@@ -51,13 +51,15 @@ async def test_who_waits_is_told_their_place_after_a_few_seconds(bench: HostBenc
         queue.start_next(one, 100.0)
         told.forget("m1")
         told.forget("m2")
-        queue.add(waiting(5, "a"))
-        told.note(waiting(5, "a"), 100.0)
+        behind_own = replace(waiting(5, "a"), mode="follow_up")
+        queue.add(behind_own)
+        told.note(behind_own, 100.0)
         assert await told.tell(queue, one, FREE, 101.0) == 100.0 + PLACE_AFTER_S
         assert await notices(bench) == []
         assert await told.tell(queue, one, FREE, 100.0 + PLACE_AFTER_S) is None
         shown = dict(await notices(bench))
-        assert set(shown) == {"stage:b", "stage:c"}
+        assert set(shown) == {"stage:a", "stage:b", "stage:c"}
+        assert shown["stage:a"] == "⏳ main is still at what was said before this; you are next."
         assert shown["stage:b"] == "⏳ main is busy in another conversation; you are next."
         assert shown["stage:c"].endswith("you are number 2 in line.")
         await told.tell(queue, one, FREE, 200.0)

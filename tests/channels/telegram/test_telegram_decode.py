@@ -51,6 +51,25 @@ def test_a_private_text() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "is_piece"),
+    [
+        ("x" * 3_796, False),
+        ("x" * 3_797, True),
+        ("x" * 4_096, True),
+        ("\U0001f600" * 2_000, True),
+        ("ü" * 3_000, False),
+    ],
+    ids=["short of it", "at a word's end", "full", "counted in units of 16 bits", "counted in signs"],
+)
+def test_a_text_about_as_long_as_telegram_takes_is_a_piece(text: str, is_piece: bool) -> None:
+    """Apps cut longer texts at the limit or a little before; a caption and an edit are never pieces."""
+    whole, captioned = message(text=text), message(caption=text, document={"file_id": "f"})
+    edited = decode({"update_id": 10, "edited_message": said(text=text, edit_date=1_700_000_060)})
+    assert edited is not None
+    assert (whole.is_piece, captioned.is_piece, edited.is_piece) == (is_piece, False, False)
+
+
 def test_an_edit_has_its_own_kind_and_time() -> None:
     """An edited message is an edit of the same platform message, at the time of the edit."""
     edited = decode({"update_id": 10, "edited_message": said(text="hi!", edit_date=1_700_000_060)})
