@@ -15,7 +15,7 @@ from cli.verify import check_journal
 
 @click.group()
 def journal() -> None:
-    """What happened, entry by entry: ids and times, never texts."""
+    """What happened, entry by entry: ids, times and who did it, never texts."""
 
 
 @journal.command()
@@ -28,7 +28,8 @@ def tail(number: int, as_json: bool) -> None:
         click.echo(json.dumps(answer, indent=2))
         return
     for entry in answer["entries"]:
-        refs = " ".join(f"{name}={value}" for name, value in entry["refs"].items())
+        who = {"by": entry["by"]} if entry["by"] else {}
+        refs = " ".join(f"{name}={value}" for name, value in {**entry["refs"], **who}.items())
         at = f"{entry['at'][:10]} {entry['at'][11:19]}"
         head = paint(f"{entry['seq']:>8}  {at}", DIM)
         click.echo(f"{head}  {entry['kind']:<20} {clean_line(refs)}".rstrip())

@@ -14,6 +14,7 @@ from typing import Protocol
 from channels.channel import Channel
 from credproxy.admin_client.link import ProxyError
 from protocol.ids import ChannelId, GroupId
+from runtime.approvals.records import CLI
 from runtime.channel_house import ChannelHouse
 from runtime.config import ParsedSettings
 from runtime.group import Groups, load_groups, settings_problems
@@ -53,6 +54,8 @@ class HostState:
         self._groups = load_groups(fork, self._settings)
         self._house.want(self._settings)
         self._on_reload: list[Callable[[], None]] = []
+        self.reloaded_by: tuple[str, GroupId | None] = (CLI, None)
+        """Who had it read again last, and which group alone they had changed."""
         self.shutdown = asyncio.Event()
         """Set when the host is to end with its agents."""
         self._log_problems()
@@ -85,8 +88,9 @@ class HostState:
         """Have `call` called after each reload."""
         self._on_reload.append(call)
 
-    async def reload(self) -> tuple[str, ...]:
-        """Read settings and groups again and have everything follow; return what is wrong, here and at the proxy."""
+    async def reload(self, by: str = CLI, made: GroupId | None = None) -> tuple[str, ...]:
+        """Read settings and groups again and have everything follow; return what is wrong, here and at the proxy.
+        `made`: the group that `by` made, which is all that they have changed."""
         settings = load_settings(self._fork, self._platforms)
         groups = load_groups(self._fork, settings)
         self._settings, self._groups = settings, groups
@@ -97,6 +101,7 @@ class HostState:
             problems += await self._policy.reload()
         except ProxyError as error:
             problems.append(f"routes and grants were not read again: {error}")
+        self.reloaded_by = (by, made)
         for call in self._on_reload:
             call()
         return tuple(problems)

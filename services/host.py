@@ -403,7 +403,7 @@ class Host:
         self._delivery.wake()
         self._dispatcher.wake()
         self._money.spending.wake()
-        self._decisions.book.reload("cli")
+        self._decisions.book.reload(*self.state.reloaded_by)
         self._intake.recover()
 
 

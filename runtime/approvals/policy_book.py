@@ -36,7 +36,8 @@ from runtime.store.store import Store
 log = logging.getLogger(__name__)
 
 FILE = "file"
-"""Who changed a mount, where the host only finds the files changed at its start."""
+"""Who changed a mount, where the host only finds the files changed."""
+_NOBODY: Mapping[GroupId | None, str] = {}
 
 
 class PolicyBook:
@@ -48,23 +49,29 @@ class PolicyBook:
         self._zone_name = zone_name
         self._added: tuple[AddedConstraint, ...] = ()
         self._reloaded = asyncio.Event()
-        self._by = FILE
+        self._reloads: dict[GroupId | None, str] = {}
+        """Who had which group read again (None: all), since `run` looked last."""
 
-    async def load(self, by: str = FILE) -> None:
-        """Read what was added, have the store go by all of it, and note which mounts `by` has changed."""
+    async def load(self, by: Mapping[GroupId | None, str] = _NOBODY) -> None:
+        """Read what was added, have the store go by all of it, and note which mounts were changed by whom."""
+
+        def by_whom(group_id: GroupId) -> str:
+            return by.get(group_id) or by.get(None) or FILE
+
         self._added = await self._store.read(constraint_rows.added)
         groups = tuple(self._groups().ready.values())
         await self._write_rules(groups)
         mounts = {(group_id, skill) for group_id, skills in self._groups().mounts.items() for skill in skills}
-        came, went = await self._store.write(constraint_rows.set_mounts, mounts, by)
+        came, went = await self._store.write(constraint_rows.set_mounts, mounts, by_whom)
         for what, changed in (("mounted", came), ("unmounted", went)):
             for group_id, skill in sorted(changed):
-                extra = {"action": f"skill_{what}", "group_id": group_id, "skill": skill, "by": by}
+                extra = {"action": f"skill_{what}", "group_id": group_id, "skill": skill, "by": by_whom(group_id)}
                 log.info("a skill was %s", what, extra=extra)
 
-    def reload(self, by: str) -> None:
-        """Have it read again, by `run`: the settings were. Returns at once."""
-        self._by = by
+    def reload(self, by: str, group_id: GroupId | None = None) -> None:
+        """Have it read again, by `run`: the settings were. `group_id`: the only group that `by` has changed; what else
+        has changed was found in the files. Returns at once."""
+        self._reloads[group_id] = by
         self._reloaded.set()
 
     async def run(self) -> None:
@@ -72,7 +79,8 @@ class PolicyBook:
         while True:
             await self._reloaded.wait()
             self._reloaded.clear()
-            await insist(partial(self.load, self._by), "policy")
+            reloads, self._reloads = self._reloads, {}
+            await insist(partial(self.load, reloads), "policy")
 
     def of(self, group_id: GroupId) -> tuple[Constraint, ...]:
         """Return all that hold for a group: those of its file, then those that were added."""

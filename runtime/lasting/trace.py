@@ -68,7 +68,8 @@ class TraceDesk:
         entries = await self._store.journal_tail(max(1, min(limit, MAX_ENTRIES)))
         return {
             "entries": [
-                {"seq": entry.seq, "at": entry.at, "kind": entry.kind, "refs": dict(entry.refs)} for entry in entries
+                {"seq": each.seq, "at": each.at, "kind": each.kind, "refs": dict(each.refs), "by": each.by}
+                for each in entries
             ]
         }
 

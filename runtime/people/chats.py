@@ -116,7 +116,7 @@ class Chats:
         request = await self._people.request(approval.approval_id, "chat")
         match choice.lower().split():
             case ["new", name]:
-                group_id = await self._make(name)
+                group_id = await self._make(name, by)
             case [name]:
                 group_id = GroupId(name)
             case [] if len(self._people.choices(request.chat)) == 1:
@@ -128,9 +128,9 @@ class Chats:
         binding = await self._bound(request, request.chat, group_id, BindingChange(), by)
         return await self._connecting(binding, request, by)
 
-    async def _make(self, name: str) -> GroupId:
+    async def _make(self, name: str, by: str) -> GroupId:
         group_id = await asyncio.to_thread(make_group, self._fork, name)
-        await self._host.reload()
+        await self._host.reload(by, group_id)
         return group_id
 
     async def _request_for(self, where: str) -> AccessRequest | None:
@@ -194,7 +194,7 @@ class Chats:
         """Make a new agent and give it the chat of a request."""
         request = await self._people.request(code, "chat")
         await self._people.check_vote(request, by)
-        return await self.bind(code, await self._make(name), BindingChange(), by)
+        return await self.bind(code, await self._make(name, by), BindingChange(), by)
 
 
 _FIELDS = ("when", "pattern", "sticky_minutes", "whom", "whom_names", "rest", "session", "mode")

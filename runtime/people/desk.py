@@ -46,7 +46,7 @@ class HostFacts(Protocol):
     def usual_group(self, channel_id: ChannelId) -> GroupId | None:
         """Return the agent that a channel's settings name; None for a channel that there is not."""
 
-    async def reload(self) -> tuple[str, ...]: ...
+    async def reload(self, by: str = ..., made: GroupId | None = ...) -> tuple[str, ...]: ...
 
 
 class People:

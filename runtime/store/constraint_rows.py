@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from protocol.codec import from_json, to_json
@@ -44,7 +44,7 @@ def add(transaction: Transaction, group_id: GroupId, settings: ConstraintSetting
         added_by=by,
         now=transaction.now_text(),
     )
-    append(transaction, JournalKind.CONSTRAINT_ADDED, f"{by} {terms}", group=group_id, constraint=constraint_id)
+    append(transaction, JournalKind.CONSTRAINT_ADDED, terms, by=by, group=group_id, constraint=constraint_id)
     return AddedConstraint(
         constraint_id=constraint_id,
         group_id=group_id,
@@ -58,7 +58,7 @@ def remove(transaction: Transaction, group_id: GroupId, constraint_id: str, by: 
     """Have an added constraint hold no more; False if the group has none of this code."""
     if not transaction.run("delete_constraint", constraint_id=constraint_id, group_id=group_id):
         return False
-    append(transaction, JournalKind.CONSTRAINT_REMOVED, by, group=group_id, constraint=constraint_id)
+    append(transaction, JournalKind.CONSTRAINT_REMOVED, by=by, group=group_id, constraint=constraint_id)
     return True
 
 
@@ -75,14 +75,19 @@ def added(transaction: Transaction) -> tuple[AddedConstraint, ...]:
     )
 
 
-def set_mounts(transaction: Transaction, mounts: Collection[Mount], by: str) -> tuple[set[Mount], set[Mount]]:
-    """Note which skills are mounted where now, and who changed it; return those that came and those that went."""
+def set_mounts(
+    transaction: Transaction, mounts: Collection[Mount], by: Callable[[GroupId], str]
+) -> tuple[set[Mount], set[Mount]]:
+    """Note which skills are mounted where now, and who changed it; return those that came and those that went. `by`:
+    who changed the settings of a group."""
     before = {(GroupId(row["group_id"]), str(row["skill"])) for row in transaction.all("skill_mounts")}
     came, went = set(mounts) - before, before - set(mounts)
     for group_id, skill in sorted(went):
         transaction.run("delete_skill_mount", group_id=group_id, skill=skill)
-        append(transaction, JournalKind.SKILL_UNMOUNTED, by, group=group_id, skill=skill)
+        append(transaction, JournalKind.SKILL_UNMOUNTED, by=by(group_id), group=group_id, skill=skill)
     for group_id, skill in sorted(came):
-        transaction.run("insert_skill_mount", group_id=group_id, skill=skill, by=by, now=transaction.now_text())
-        append(transaction, JournalKind.SKILL_MOUNTED, by, group=group_id, skill=skill)
+        transaction.run(
+            "insert_skill_mount", group_id=group_id, skill=skill, by=by(group_id), now=transaction.now_text()
+        )
+        append(transaction, JournalKind.SKILL_MOUNTED, by=by(group_id), group=group_id, skill=skill)
     return came, went

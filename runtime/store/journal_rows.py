@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 
 from protocol.ids import MessageId, TaskId
 from runtime.journal import FIRST_PREVIOUS, JournalKind, SealedEntry, payload_digest, refs_text, seal, why_broken
@@ -17,8 +18,10 @@ CHECKED_AT_ONCE = 2_000
 """Entries checked in one job of the reader, about 20 ms: others are served between."""
 
 
-def append(transaction: Transaction, kind: JournalKind, payload: str = "", **refs: str | None) -> None:
-    """Add an entry about these ids; of the payload only the keyed digest is kept."""
+def append(transaction: Transaction, kind: JournalKind, payload: str = "", *, by: str = "", **refs: str | None) -> None:
+    """Add an entry about these ids; of the payload only the keyed digest is kept. `by`: who did it, which is in the
+    digest and stands beside the chain, where it can be forgotten."""
+    payload = f"{by} {payload}" if by else payload
     last_seq, last_hash = transaction.journal_end or _journal_end(transaction)
     entry = seal(
         transaction.key,
@@ -40,6 +43,8 @@ def append(transaction: Transaction, kind: JournalKind, payload: str = "", **ref
         hash=entry.hash,
     )
     transaction.journal_end = entry.seq, entry.hash
+    if by:
+        transaction.run("insert_journal_by", seq=entry.seq, by=by)
 
 
 def _journal_end(transaction: Transaction) -> tuple[int, str]:
@@ -48,7 +53,8 @@ def _journal_end(transaction: Transaction) -> tuple[int, str]:
 
 
 def journal_tail(transaction: Transaction, limit: int) -> tuple[JournalEntry, ...]:
-    return tuple(reversed([_entry(row) for row in transaction.all("journal_tail", limit=limit)]))
+    rows = transaction.all("journal_tail", limit=limit)
+    return tuple(reversed([replace(_entry(row), by=row["by"] or "") for row in rows]))
 
 
 def journal_of(

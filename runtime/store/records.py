@@ -424,6 +424,8 @@ class JournalEntry:
     digest: str
     """Keyed digest of the payload, hex; empty where there is none."""
     hash: str
+    by: str = ""
+    """Who did it, where that is kept: a person's key, `cli`, `file`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

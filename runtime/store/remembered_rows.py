@@ -65,7 +65,7 @@ def forget(transaction: Transaction, decision_id: int, by: str) -> bool:
     """Let a remembered decision hold no more; False if it does not."""
     if not transaction.run("forget_decision", decision_id=decision_id):
         return False
-    append(transaction, JournalKind.DECISION_FORGOTTEN, by, decision=str(decision_id))
+    append(transaction, JournalKind.DECISION_FORGOTTEN, by=by, decision=str(decision_id))
     return True
 
 

@@ -19,7 +19,11 @@ SELECT * FROM journal WHERE seq > :seq ORDER BY seq LIMIT :limit;
 
 -- name: journal_tail
 -- The newest entries, newest first.
-SELECT * FROM journal ORDER BY seq DESC LIMIT :limit;
+SELECT j.*, b.by FROM journal AS j LEFT JOIN journal_by AS b USING (seq) ORDER BY j.seq DESC LIMIT :limit;
+
+-- name: insert_journal_by
+-- Who did what an entry says.
+INSERT INTO journal_by (seq, by) VALUES (:seq, :by);
 
 -- name: journal_of_message
 -- What happened to a message.

@@ -24,8 +24,8 @@ from runtime.config import ParsedSettings, parse_settings
 from runtime.group import Groups, build_group, sort_groups
 from runtime.people.records import Destination
 from runtime.refusal import OperationRefused
-from runtime.store import access_rows, hold_rows
-from tests.runtime.approvals.support import Room, room
+from runtime.store import access_rows, forget_rows, hold_rows
+from tests.runtime.approvals.support import MAX, Room, room
 from tests.runtime.store.support import MAIN, claimed, reply
 
 SIDE = GroupId("side")
@@ -131,14 +131,30 @@ async def test_mounts_are_journalled_with_who_changed_them(here: Room) -> None:
     await book_of(here, main="skills: [notes]")
     await book_of(here, main="skills: [notes]")
     book = PolicyBook(here.store, lambda: groups(main="skills: [mail]", side="skills: [notes]"), lambda: "UTC")
-    await book.load("cli")
+    await book.load({None: CLI})
     entries = [entry for entry in await here.store.journal_tail() if entry.kind.startswith("skill_")]
-    assert [(entry.kind, entry.refs["group"], entry.refs["skill"]) for entry in entries] == [
-        ("skill_mounted", "main", "notes"),
-        ("skill_unmounted", "main", "notes"),
-        ("skill_mounted", "main", "mail"),
-        ("skill_mounted", "side", "notes"),
+    assert [(entry.kind, entry.refs["group"], entry.refs["skill"], entry.by) for entry in entries] == [
+        ("skill_mounted", "main", "notes", "file"),
+        ("skill_unmounted", "main", "notes", "cli"),
+        ("skill_mounted", "main", "mail", "cli"),
+        ("skill_mounted", "side", "notes", "cli"),
     ]
+
+
+async def test_who_changed_a_mount_can_be_forgotten_and_the_chain_stays_whole(here: Room) -> None:
+    """A person's key stands beside the journal: it goes with them, of what they mounted and of what they took out."""
+    await book_of(here, main="skills: [notes]")
+    book = PolicyBook(here.store, lambda: groups(main="", side="skills: [mail]"), lambda: "UTC")
+    await book.load({MAIN: MAX})
+    entries = [entry for entry in await here.store.journal_tail() if entry.kind.startswith("skill_")]
+    assert [(entry.kind, entry.refs["group"], entry.by) for entry in entries[1:]] == [
+        ("skill_unmounted", "main", MAX),
+        ("skill_mounted", "side", "file"),
+    ]
+    await here.store.write(forget_rows.forget, (MAX,))
+    entries = [entry for entry in await here.store.journal_tail() if entry.kind == "skill_unmounted"]
+    assert entries[0].by.startswith("forgotten_")
+    assert (await here.store.verify_journal()).broken_at is None
 
 
 async def test_added_constraints_hold_beside_the_files(here: Room) -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from runtime.store.records import MessageState
-from tests.runtime.people.conftest import ADA, ADA_KEY, BEN, BEN_KEY, YARD, TelegramHouse, buttons_of, code_in
+from tests.runtime.people.conftest import (
+    ADA,
+    ADA_KEY,
+    BEN,
+    BEN_KEY,
+    TIMEOUT_S,
+    YARD,
+    TelegramHouse,
+    buttons_of,
+    code_in,
+)
 
 
 async def test_a_stranger_gets_one_reply_and_the_owner_a_card(there: TelegramHouse) -> None:
@@ -103,6 +115,41 @@ async def test_a_chat_may_get_a_new_agent(there: TelegramHouse) -> None:
     await there.press(ADA, offered, "telegram-2")
     await there.reads(YARD, "You said @rehearsal_bot hi")
     assert (there.house.fork / "groups" / "telegram-2" / "AGENTS.md").exists()
+
+
+async def test_the_skills_of_an_agent_made_by_a_card_are_journalled_with_who_made_it(there: TelegramHouse) -> None:
+    """The journal names the person behind the card; what else was found in the files is nobody's in a chat."""
+    house = there.house
+    for group, skill in (("example", "greet"), ("side", "write")):
+        folder = house.fork / "skills" / skill
+        folder.mkdir(parents=True)
+        (folder / "SKILL.md").write_text(f"---\nname: {skill}\ndescription: Says it.\n---\nSay it.\n")
+        (house.fork / "groups" / group / "group.yaml").write_text(f"skills: [{skill}]\n")
+    book = house.decisions.book
+    house.state.when_reloaded(lambda: book.reload(*house.state.reloaded_by))
+    async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as parts:
+        following = parts.create_task(book.run())
+        await there.pair()
+        await there.phone.type("@rehearsal_bot hi", chat=YARD)
+        await there.press(ADA, await there.reads(ADA, "a chat of many people"), "A new agent")
+        await there.press(ADA, await there.reads(ADA, "What is it called?"), "telegram-2")
+        await there.reads(YARD, "You said @rehearsal_bot hi")
+        with house.store.watched() as grown:
+            while len(found := await mounted(there)) < 2:
+                grown.clear()
+                await grown.wait()
+        following.cancel()
+    assert found == {("telegram-2", "greet"): ADA_KEY, ("side", "write"): "file"}
+
+
+async def mounted(there: TelegramHouse) -> dict[tuple[str, str], str]:
+    """Return who mounted which skill in which agent, as `nightyard journal tail` shows it."""
+    entries = (await there.ask("journal_tail", limit=100))["entries"]
+    return {
+        (each["refs"]["group"], each["refs"]["skill"]): each["by"]
+        for each in entries
+        if each["kind"] == "skill_mounted"
+    }
 
 
 async def test_settings_are_changed_in_the_chat(there: TelegramHouse) -> None:
