@@ -55,6 +55,6 @@ def lasting_room(
             **export_verbs(ExportDesk(store)),
             **forget_verbs(ForgetDesk(home, store, lambda: state.channels)),
         },
-        handlers={**history_handlers(undo, store), **letter_handlers(letters)},
+        handlers={**history_handlers(undo, store), **letter_handlers(letters, store)},
         parts=(histories.run, letters.run, retention.run),
     )

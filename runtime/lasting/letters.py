@@ -59,8 +59,16 @@ class LetterDesk:
     async def letters(self, limit: int = 20, *, with_ended: bool = False) -> tuple[Explained, ...]:
         """Return the newest letters, newest first; those that somebody has ended only `with_ended`."""
         limit = max(1, min(limit, MAX_LISTED))
-        found = await self._store.read(letter_rows.letters, limit, with_ended=with_ended)
+        if with_ended:
+            found = await self._store.read(letter_rows.newest_letters, limit)
+        else:
+            found, _ = await self._store.read(letter_rows.open_letters, limit)
         return tuple([await self._explain(letter) for letter in found])
+
+    async def page(self, chat: ChatKey | None, past: int, limit: int) -> tuple[tuple[Explained, ...], int]:
+        """Return open letters of one chat, or of all, newest first, and how many there are."""
+        found, count = await self._store.read(letter_rows.open_letters, limit, past, chat)
+        return tuple([await self._explain(letter) for letter in found]), count
 
     async def counts(self) -> Mapping[str, int]:
         """Return how many are open, by kind."""
@@ -94,9 +102,9 @@ class LetterDesk:
         if not await self._store.write(letter_rows.end_letter, reference, "closed", by):
             raise OperationRefused("letter_ended", f"{reference} is {letter.state} already, by {letter.ended_by}")
 
-    async def close_all(self, by: str, *, before: datetime | None = None) -> int:
-        """Close all open letters, or those that died before a time; return how many."""
-        return await self._store.write(letter_rows.close_letters, before or datetime.now(UTC), by)
+    async def close_all(self, by: str, *, before: datetime | None = None, chat: ChatKey | None = None) -> int:
+        """Close all open letters, or those of one chat, or those that died before a time; return how many."""
+        return await self._store.write(letter_rows.close_letters, before or datetime.now(UTC), by, chat)
 
     async def run(self) -> None:
         """Close what is too old, now and every day, until cancelled."""

@@ -51,9 +51,18 @@ class DeadUpdate:
     raw_bytes: int
 
 
-def letters(transaction: Transaction, limit: int, *, with_ended: bool = False) -> tuple[Letter, ...]:
-    query = "newest_letters" if with_ended else "open_letters"
-    return tuple(map(_letter, transaction.all(query, limit=limit)))
+def newest_letters(transaction: Transaction, limit: int) -> tuple[Letter, ...]:
+    """Return the newest letters, whether somebody has ended them or not."""
+    return tuple(map(_letter, transaction.all("newest_letters", limit=limit)))
+
+
+def open_letters(
+    transaction: Transaction, limit: int, past: int = 0, chat: ChatKey | None = None
+) -> tuple[tuple[Letter, ...], int]:
+    """Return the newest open letters behind the first `past`, of one chat or of all, and how many there are in all."""
+    rows = transaction.all("open_letters", chat=chat, limit=limit, past=past)
+    count = transaction.one("count_open_letters", chat=chat)
+    return tuple(map(_letter, rows)), count["letters"] if count else 0
 
 
 def letter(transaction: Transaction, reference: str) -> Letter | None:
@@ -82,9 +91,10 @@ def end_letter(transaction: Transaction, reference: str, state: Literal["retried
     return True
 
 
-def close_letters(transaction: Transaction, before: datetime, by: str) -> int:
-    """Close all that died before a time; return how many."""
-    closed = transaction.run("close_letters", before=time_text(before), ended_at=transaction.now_text(), ended_by=by)
+def close_letters(transaction: Transaction, before: datetime, by: str, chat: ChatKey | None = None) -> int:
+    """Close all that died before a time, of one chat or of all; return how many."""
+    now = transaction.now_text()
+    closed = transaction.run("close_letters", before=time_text(before), chat=chat, ended_at=now, ended_by=by)
     if closed:
         transaction.run("empty_closed")
         append(transaction, JournalKind.LETTER_CLOSED, by, letters=str(closed))

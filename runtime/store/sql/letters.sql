@@ -1,8 +1,14 @@
 -- Dead letters.
 
 -- name: open_letters
--- The newest that nobody has ended, newest first.
-SELECT * FROM letters INDEXED BY letters_open WHERE state = 'open' ORDER BY died_at DESC LIMIT :limit;
+-- The newest that nobody has ended, newest first: of one chat, or of all.
+SELECT * FROM letters INDEXED BY letters_open WHERE state = 'open' AND (:chat IS NULL OR chat = :chat)
+ORDER BY died_at DESC LIMIT :limit OFFSET :past;
+
+-- name: count_open_letters
+-- How many are open: of one chat, or of all.
+SELECT count(*) AS letters FROM letters INDEXED BY letters_open
+WHERE state = 'open' AND (:chat IS NULL OR chat = :chat);
 
 -- name: newest_letters
 -- The newest of all, newest first.
@@ -23,9 +29,9 @@ UPDATE letters SET state = :state, ended_at = :ended_at, ended_by = :ended_by
 WHERE reference = :reference AND state = 'open';
 
 -- name: close_letters
--- Those that died before a time are closed.
+-- Those that died before a time are closed: of one chat, or of all.
 UPDATE letters SET state = 'closed', ended_at = :ended_at, ended_by = :ended_by
-WHERE state = 'open' AND died_at < :before;
+WHERE state = 'open' AND died_at < :before AND (:chat IS NULL OR chat = :chat);
 
 -- name: empty_closed
 -- What nobody could read is not kept when nobody wants it any more.

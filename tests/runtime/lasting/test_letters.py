@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import ChatKey, TaskId
+from protocol.ids import ChatKey, PersonKey, TaskId
 from protocol.task import TaskResult, TaskStatus
 from runtime.commands.desk import Given
 from runtime.commands.letters import letter_handlers
 from runtime.commands.table import Command
 from runtime.lasting.letters import LetterDesk, LetterEnds
 from runtime.refusal import OperationRefused
-from runtime.store.records import MessageState
+from runtime.store.records import MessageState, StoredMessage
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import ANNA, CHANNEL, filed, reply, running, said
 
@@ -169,7 +169,7 @@ async def test_age_closes_letters(store: Store, desk: LetterDesk) -> None:
 
 async def test_a_chat_retries_its_own(store: Store, desk: LetterDesk, ends: Ends) -> None:
     """/retry takes the chat's newest failed task; buttons of its list carry the words; other chats' are not reached."""
-    handler = letter_handlers(desk)["retry"]
+    handler = letter_handlers(desk, store)["retry"]
     task = await failed(store)
     here = await filed(store, said("/retry"), MessageState.COMMAND)
     elsewhere = await filed(store, said("/retry", chat=ChatKey("telegram:200")), MessageState.COMMAND)
@@ -179,5 +179,45 @@ async def test_a_chat_retries_its_own(store: Store, desk: LetterDesk, ends: Ends
     for rest in ("", task, f"close {task}"):
         with pytest.raises(OperationRefused):
             await handler(Given(command=Command(name="retry", rest=rest), message=elsewhere))
+    assert (await handler(given(elsewhere, "list"))).text == "Nothing of this chat has failed and waits."
+    assert (await handler(given(elsewhere, "close all"))).text == "Closed of this chat: 0."
     await handler(Given(command=Command(name="retry"), message=here))
     assert ends.tasks == [(task, str(ANNA))]
+
+
+def given(message: StoredMessage, rest: str) -> Given:
+    return Given(command=Command(name="retry", rest=rest), message=message)
+
+
+async def test_an_owner_in_a_direct_chat_reaches_all(store: Store, desk: LetterDesk, ends: Ends) -> None:
+    """Updates that nobody could read and what failed in other chats are listed page by page, tried again and closed; in
+    a chat of many, and for anybody who is no owner, only what is of that chat."""
+    handler = letter_handlers(desk, store)["retry"]
+    await store.save_person(ANNA, "Anna", "owner", "cli")
+    update = await unreadable(store)
+    tasks = [await failed(store) for _ in range(6)]
+    owner = await filed(store, said("/retry", chat=ChatKey("telegram:200")), MessageState.COMMAND)
+    first = await handler(given(owner, "list"))
+    assert first.text.endswith("2 more: `/retry list 2`. All at once: `/retry close all`.")
+    assert [task in first.text for task in tasks] == [False, *[True] * 5]
+    assert f"{tasks[-1]} (task, main, telegram:100, " in first.text
+    assert first.buttons[-1].value == "/retry list 2"
+    second = await handler(given(owner, "list 2"))
+    assert update in second.text
+    assert "no such kind" in second.text
+    assert len(second.buttons) == 4
+    assert "7 in all" in (await handler(given(owner, "list 3"))).text
+    many = await filed(store, said("/retry", chat=ChatKey("telegram:-5"), chat_kind="many"), MessageState.COMMAND)
+    other = said("/retry", chat=ChatKey("telegram:300"), person=PersonKey("telegram:9"))
+    stranger = await filed(store, other, MessageState.COMMAND)
+    for message in (many, stranger):
+        with pytest.raises(OperationRefused, match="Nothing of this chat"):
+            await handler(given(message, update))
+    await handler(given(owner, update))
+    assert ends.woken == ["update"]
+    await handler(given(owner, tasks[0]))
+    assert ends.tasks == [(tasks[0], str(ANNA))]
+    assert (await handler(given(owner, f"close {tasks[1]}"))).text.startswith(f"{tasks[1]} is closed")
+    assert (await handler(given(owner, "close all"))).text == "Closed: 4."
+    assert (await handler(given(owner, "list"))).text == "Nothing has failed and waits."
+    assert (await store.verify_journal()).broken_at is None
