@@ -10,6 +10,7 @@ from runtime.commands.memory import memory_handlers
 from runtime.commands.models import model_handlers
 from runtime.commands.pauses import pause_handlers
 from runtime.commands.sessions import session_handlers
+from runtime.commands.stop import stop_handlers
 from runtime.commands.work import work_handlers
 from runtime.control.conversations import conversation_verbs
 from runtime.control.house import house_verbs
@@ -59,7 +60,8 @@ def conversations_room(
             **conversation_verbs(store, state, fork, sessions=sessions, models=models, memory=memory, pauses=pauses),
         },
         handlers={
-            **house_handlers(operations, compactor, store),
+            **stop_handlers(operations, compactor, store),
+            **house_handlers(operations, store),
             **session_handlers(sessions, pauses, store),
             **pause_handlers(pauses, store),
             **model_handlers(models, store),

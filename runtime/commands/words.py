@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from protocol.ids import ChatKey
+from protocol.plain_text import escape
 from runtime.config import REHEARSAL_NOTICE
 
 
@@ -40,6 +43,12 @@ def build_stop_answer(tasks: int, messages: int, kept: int = 0) -> str:
     waiting = f" {_count(messages, 'waiting message')} will not be answered." if messages else ""
     goes_on = f" {_count(kept, 'waiting message')} will be answered now; /stop all drops that too." if kept else ""
     return f"Stopped.{waiting}{goes_on}"
+
+
+def build_stopped_elsewhere(chats: Sequence[ChatKey]) -> str:
+    """Return what somebody reads who said /stop where nothing was running."""
+    where = ", ".join(f"`{escape(chat)}`" for chat in chats)
+    return f"Nothing was running here. Stopped what you had asked for elsewhere: {where}."
 
 
 def build_new_answer(is_working: bool) -> str:
