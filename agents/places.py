@@ -37,6 +37,10 @@ class Places(Record):
         return f"{self.root}/skills"
 
     @property
+    def memory(self) -> str:
+        return f"{self.root}/memory"
+
+    @property
     def tool_folders(self) -> tuple[str, ...]:
         """Where the file tools may go. The kernel says which of them can be written.
 

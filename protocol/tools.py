@@ -13,6 +13,7 @@ TOOLS = (
     "view_image",
     "web_fetch",
     "skill",
+    "memory",
     "send_file",
     "send_message",
     "edit_message",

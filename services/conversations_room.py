@@ -22,6 +22,7 @@ from runtime.menu_keeper import MenuKeeper
 from runtime.model_book import ModelBook
 from runtime.operations import Operations
 from runtime.pauses import Pauses
+from runtime.recall.room import Recall
 from runtime.schedules.zones import zone_of
 from runtime.sessions.compaction import Compactor
 from runtime.sessions.desk import SessionDesk
@@ -41,6 +42,7 @@ def conversations_room(
     operations: Operations,
     *,
     models: ModelBook,
+    recall: Recall,
     pauses: Pauses,
     ends: TaskEnds,
     wake_delivery: Callable[[], None],
@@ -48,7 +50,7 @@ def conversations_room(
     """Return the room, listening to what it needs to hear of."""
     compactor = Compactor(store, submissions, wake_delivery)
     sessions = SessionDesk(store, home, compactor, lambda: zone_of(state.settings.settings.time_zone))
-    memory = MemoryDesk(store, MemoryFiles(home))
+    memory = MemoryDesk(store, MemoryFiles(home), recall)
     keeper = SessionKeeper(store, state)
     menus = MenuKeeper(store, lambda: state.channels)
     ends.subscribe(compactor.task_ended)
@@ -65,7 +67,7 @@ def conversations_room(
             **session_handlers(sessions, pauses, store),
             **pause_handlers(pauses, store),
             **model_handlers(models, store),
-            **memory_handlers(memory, store),
+            **memory_handlers(memory, store, recall),
             **work_handlers(store, state, fork, pauses),
         },
         parts=(compactor.run, keeper.run, menus.run),

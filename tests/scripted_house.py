@@ -42,6 +42,7 @@ from runtime.operations import Operations, Stopped
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
 from runtime.people.owners import Owners
+from runtime.recall.room import Recall
 from runtime.schedules.room import Schedules
 from runtime.store import submission_rows
 from runtime.store.records import MessageState, NewOutbound, StoredMessage
@@ -57,6 +58,7 @@ from services.lasting_room import lasting_room
 from services.money_room import money_room
 from services.people_room import people_room
 from services.programs_room import programs_room
+from services.recall_room import recall_room
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202etxt"
 
@@ -264,6 +266,7 @@ class House:
             changed=self.money.load,
         )
         self.pauses = Pauses(store)
+        self.recall = Recall(home, store, taint_of=self.decisions.taints.taint_of, mark=self.decisions.taints.mark)
         self.conversations = conversations_room(
             home,
             fork,
@@ -272,6 +275,7 @@ class House:
             self.submissions,
             self.operations,
             models=self.models,
+            recall=self.recall,
             pauses=self.pauses,
             ends=self.ends,
             wake_delivery=self.delivery.wake,
@@ -302,6 +306,7 @@ class House:
             home.control_socket,
             join_verbs(
                 self.asks.verbs,
+                recall_room(self.recall, self.state, self.waiting).verbs,
                 self.conversations.verbs,
                 self.lasting.verbs,
                 till.verbs,

@@ -11,6 +11,7 @@ from agents.providers.provider import ToolCard
 from agents.refusals import Refusals
 from agents.tools import host_tools
 from agents.tools.edit_file import EditFile
+from agents.tools.memory import Memory
 from agents.tools.read_file import ReadFile
 from agents.tools.search import Glob, Grep
 from agents.tools.send_file import SendFile
@@ -57,6 +58,7 @@ class Toolbox:
             host_tools.react(),
             host_tools.AskUser(),
             host_tools.schedule(destinations),
+            Memory(),
             SubAgent(),
             Glob(),
             Grep(),

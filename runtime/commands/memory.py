@@ -1,24 +1,30 @@
-"""/memory: what the agent has noted for itself; owners may have a file removed."""
+"""/memory: what the agent has noted for itself, and search in it; owners may have a file removed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from protocol.ids import GroupId
+from protocol.ids import ChatKey, GroupId
 from protocol.plain_text import escape
 from runtime.commands.asker import demand, group_here
 from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.memory_desk import MemoryDesk
 from runtime.memory_files import MemoryFile
+from runtime.recall.records import Passage
+from runtime.recall.room import Recall
+from runtime.recall.words import NOTHING, place_of
 from runtime.refusal import OperationRefused
 from runtime.store.store import Store
 
-USAGE = "/memory · /memory show FILE · /memory forget FILE"
+USAGE = "/memory · /memory show FILE · /memory search WORDS · /memory forget FILE"
 LISTED = 40
+PASSAGE_CHARS = 300
+"""Of a passage that was found, as many as fit beside others on a phone."""
 SHOWN_CHARS = 3_000
 
 
-def memory_handlers(desk: MemoryDesk, store: Store) -> HandlerTable:
+def memory_handlers(desk: MemoryDesk, store: Store, recall: Recall) -> HandlerTable:
     """Return the handler of /memory."""
 
     async def memory(given: Given) -> Answer:
@@ -30,6 +36,9 @@ def memory_handlers(desk: MemoryDesk, store: Store) -> HandlerTable:
             case "show", name if name:
                 text = await asyncio.to_thread(desk.files.read, group_id, name)
                 return Answer(text=build_file(name, text))
+            case "search", words if words:
+                chat = given.message.inbound.chat
+                return Answer(text=build_passages(await recall.in_chat(group_id, words, chat), chat))
             case "forget", name if name:
                 await demand(store, given, "owner", "remove what an agent has noted")
                 await desk.forget(group_id, name, given.message.inbound.person)
@@ -52,6 +61,15 @@ def build_file(name: str, text: str) -> str:
     cut = text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n(cut here)"
     fence = "`" * max(3, _longest_run(cut) + 1)
     return f"`{escape(name)}`:\n\n{fence}\n{cut}\n{fence}"
+
+
+def build_passages(found: Sequence[Passage], chat: ChatKey) -> str:
+    if not found:
+        return NOTHING
+    shown = (
+        f"**{escape(place_of(each, chat))}**\n{escape(' '.join(each.text.split()))[:PASSAGE_CHARS]}" for each in found
+    )
+    return "\n\n".join(shown)
 
 
 def build_forgotten(name: str) -> str:

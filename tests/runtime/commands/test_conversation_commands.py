@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,27 @@ async def test_memory_is_shown_and_forgotten(house: House) -> None:
     assert "is removed" in await answer_to(house, "/memory forget deep/a note.md")
     assert "has no file" in await answer_to(house, "/memory forget deep/a note.md")
     assert "memory_forgotten" in [entry.kind for entry in await house.store.journal_tail()]
+
+
+async def test_memory_is_searched(house: House) -> None:
+    """From the chat and from the machine alike, in notes and in what was said; and what is removed is not found."""
+    folder = house.home.group(MAIN) / "memory"
+    folder.mkdir(parents=True)
+    (folder / "anna.md").write_text("Anna likes *tulips*\n")
+    await answer_to(house, "I saw tulips today")
+    found = await answer_to(house, "/memory search tulip")
+    assert "Anna likes \\*tulips\\*" in found
+    assert "I saw tulips today" in found
+    client = ControlClient(house.home.control_socket)
+    asked = {"group": "main", "query": "tulips"}
+    answer: Any = await client.request("memory_search", asked)
+    assert {each["source"] for each in answer["found"] if each["kind"] == "memory"} == {"anna.md"}
+    await answer_to(house, "/memory forget anna.md")
+    answer = await client.request("memory_search", asked)
+    assert {each["kind"] for each in answer["found"]} == {"talk"}
+    assert "Nothing was found" in await answer_to(house, "/memory search crocodile")
+    with pytest.raises(Refused, match="there is no group 'nobody'"):
+        await client.request("memory_search", {"group": "nobody", "query": "tulips"})
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "link", "folder/inside", "..", "", "pipe"])

@@ -1,0 +1,1 @@
+"""Search in what an agent has noted, and in its past conversations."""
