@@ -63,7 +63,7 @@ class Menus:
     many: tuple[MenuEntry, ...]
     """In chats of many people."""
     chats: Mapping[ChatKey, tuple[MenuEntry, ...]]
-    """In the direct chats of those who may do more."""
+    """In the direct chats of those who may do more than most, or less."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from contextlib import suppress
 from channels.channel import Channel, HasMenus, Menus
 from protocol.ids import ChannelId
 from runtime.commands.help import build_menu
-from runtime.store.session_rows import trusted_chats
+from runtime.store.session_rows import uncommon_chats
 from runtime.store.store import Store
 
 REREAD_S = 60.0
@@ -40,12 +40,12 @@ class MenuKeeper:
 
     async def _tell(self) -> None:
         having = {name: channel for name, channel in self._channels().items() if isinstance(channel, HasMenus)}
-        trusted = await self._store.read(trusted_chats) if having else ()
+        uncommon = await self._store.read(uncommon_chats) if having else ()
         for name, channel in having.items():
             menus = Menus(
                 direct=build_menu("member", is_direct=True),
                 many=build_menu("member", is_direct=False),
-                chats={chat: build_menu(role, is_direct=True) for chat, role in trusted if chat.startswith(f"{name}:")},
+                chats={chat: build_menu(role, is_direct=True) for chat, role in uncommon if chat.startswith(f"{name}:")},
             )
             if self._told.get(name) != (channel, menus):
                 await channel.set_menu(menus)

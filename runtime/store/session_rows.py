@@ -26,7 +26,7 @@ from runtime.store.database import Transaction
 from runtime.store.inbound_rows import session_chat
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, to_text
-from runtime.store.records import Role
+from runtime.store.records import ROLES, Role
 from runtime.store.task_rows import messages_of, read_task
 
 
@@ -209,9 +209,12 @@ def waiting_of_group(transaction: Transaction, group_id: GroupId, limit: int) ->
     return tuple(WaitingLine(work=row["work"], chat=ChatKey(row["chat"]), since=row["since"]) for row in rows)
 
 
-def trusted_chats(transaction: Transaction) -> tuple[tuple[ChatKey, Role], ...]:
-    """Return the direct chats of those who may do more than members, and what they are."""
-    return tuple((ChatKey(row["chat"]), row["role"]) for row in transaction.all("trusted_chats"))
+def uncommon_chats(transaction: Transaction) -> tuple[tuple[ChatKey, Role], ...]:
+    """Return the direct chats of those who may do more or less than members there, and what they are."""
+    return tuple(
+        (ChatKey(row["chat"]), max(row["role"], row["role_here"] or row["role"], key=ROLES.index))
+        for row in transaction.all("uncommon_chats")
+    )
 
 
 def _task(row: sqlite3.Row) -> TaskLine:

@@ -140,9 +140,12 @@ ON CONFLICT (group_id, chat) DO UPDATE SET model = excluded.model, chosen_by = e
 -- The settings say the model again.
 DELETE FROM model_choices WHERE group_id = :group_id AND chat = :chat;
 
--- name: trusted_chats
--- The direct chats of owners and admins, under all their identities.
-SELECT c.chat, s.role FROM persons AS s
+-- name: uncommon_chats
+-- The direct chats of those who are not plain members to the agent there, under all their identities.
+SELECT c.chat, s.role, r.role AS role_here FROM persons AS s
 JOIN chats AS c ON c.person <> ''
     AND c.person IN (SELECT s.person UNION ALL SELECT i.identity FROM identities AS i WHERE i.person = s.person)
-WHERE s.role IN ('owner', 'admin') AND c.chat_kind = 'direct' ORDER BY c.chat;
+LEFT JOIN bindings AS b ON b.chat = c.chat AND b.is_default
+LEFT JOIN person_roles AS r ON r.person = s.person AND r.group_id = b.group_id
+WHERE c.chat_kind = 'direct' AND (s.role NOT IN ('guest', 'member') OR coalesce(r.role, s.role) <> 'member')
+ORDER BY c.chat;
