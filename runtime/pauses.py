@@ -15,8 +15,9 @@ from runtime.store.store import Store
 PERSON = "person"
 BUDGET = "budget"
 CRASH_LOOP = "crash_loop"
+MEMORY = "memory"
 LIFTED_BY_PEOPLE = (PERSON, CRASH_LOOP)
-"""What /resume lifts; a budget is raised, not waved through."""
+"""What /resume lifts; a budget is raised, not waved through, and a memory taken back first."""
 
 
 class Pauses:

@@ -144,7 +144,7 @@ class Host:
         self._pauses = Pauses(store)
         self._decisions = DecisionHouse(store, self._proxy, home, self.state, self._waiting, self._delivery.wake)
         decisions = self._decisions
-        self._memory = MemoryGuard(home, store, self._histories, decisions.approvals, decisions.taints)
+        self._memory = MemoryGuard(home, store, self._histories, decisions.approvals, decisions.taints, self._pauses)
         self._money = MoneyHouse(
             store,
             self._proxy,
@@ -327,9 +327,9 @@ class Host:
         await self._destinations.load()
         await self._questions.load()
         await self._decisions.load()
+        await self._pauses.load()
         await self._memory.recover()
         await self._models.load()
-        await self._pauses.load()
         await self._money.load()
         async with asyncio.TaskGroup() as parts:
             running = [
@@ -339,6 +339,7 @@ class Host:
                     self._containers.run(),
                     self._dispatcher.run(),
                     self._waiting.run(),
+                    self._memory.run(),
                     self._delivery.run(),
                     self._intake.run(),
                     self._house.run(self._intake),

@@ -1,7 +1,8 @@
 """MemoryGuard: what a task that read untrusted text would leave in its agent's memory waits for an owner.
 
 A tool may write there as it likes while its task runs. When the task ends, or gives its container up, its memory is
-compared with what it found: what differs is taken back out and becomes a question. No task of that agent begins before.
+compared with what it found: what differs is taken back out and becomes a question. No task of that agent begins before;
+where it cannot be taken out (a full disk) the agent is held back, and it is tried again until it could.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ from runtime.history.keep import MEMORY, NOTHING, Keep
 from runtime.history.manifest import Difference
 from runtime.home import Home
 from runtime.insist import insist
+from runtime.pauses import MEMORY as CAUSE
+from runtime.pauses import Pauses
 from runtime.refusal import OperationRefused
 from runtime.store import history_rows
 from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 20.0
+"""When it is tried again what could not be taken back."""
+BY_HOST = "host"
 
 ASIDE = "approved"
 """What the name of a file ends with that an owner let in, and that does not fit to what is there by now."""
@@ -38,8 +45,23 @@ ASIDE = "approved"
 class MemoryGuard:
     """One for the whole host."""
 
-    def __init__(self, home: Home, store: Store, histories: Histories, approvals: Approvals, taints: Taints) -> None:
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        histories: Histories,
+        approvals: Approvals,
+        taints: Taints,
+        pauses: Pauses,
+        *,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._home = home
+        self._pauses = pauses
+        self._retry_s = retry_s
+        self._failed: dict[TaskId, GroupId] = {}
+        """Tasks that have left what they may not, and whose groups are held for it."""
+        self._has_failed = asyncio.Event()
         self._store = store
         self._histories = histories
         self._approvals = approvals
@@ -65,9 +87,16 @@ class MemoryGuard:
             await self._look(task_id, group_id, base)
         except (OSError, KeyError, tree.TreeRefused) as error:
             extra = {"action": "memory_not_looked_at", "task_id": task_id, "group_id": group_id}
-            log.error("what a task noted could not be taken back, the next start tries again: %r", error, extra=extra)
+            log.error("what a task noted could not be taken back, it is tried again: %r", error, extra=extra)
+            why = getattr(error, "strerror", None) or error
+            reason = f"what {task_id} noted after it had read others' words could not be taken out of its memory: {why}"
+            holding = partial(self._pauses.pause, group_id, by=BY_HOST, cause=CAUSE, reason=reason)
+            await insist(holding, "a memory that is not what it was")
+            self._failed[task_id] = group_id
+            self._has_failed.set()
             return
         await self._looked(task_id)
+        self._failed.pop(task_id, None)
 
     async def _look(self, task_id: TaskId, group_id: GroupId, base: str) -> None:
         async with self._histories.held(group_id) as keep:
@@ -82,10 +111,27 @@ class MemoryGuard:
                 log.info("what a task noted waits for an owner, or is not kept", extra=extra)
 
     async def recover(self) -> None:
-        """Look at what the host did not get to before it went."""
+        """Look at what the host did not get to before it went, or could not take back; let go who was held for it. The
+        pauses are loaded."""
         for task_id, group_id in await self._store.read(history_rows.unlooked_tasks):
             if await self.is_watched(task_id):
                 await self.look(task_id, group_id)
+        await self._let_go()
+
+    async def run(self) -> None:
+        """Try again what could not be taken back, until cancelled."""
+        while True:
+            await self._has_failed.wait()
+            await asyncio.sleep(self._retry_s)
+            self._has_failed.clear()
+            for task_id, group_id in tuple(self._failed.items()):
+                await self.look(task_id, group_id)
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        held = [pause.group_id for pause in self._pauses.all() if pause.cause == CAUSE]
+        for group_id in set(held) - set(self._failed.values()):
+            await insist(partial(self._pauses.resume, group_id, causes=(CAUSE,)), "the end of a hold")
 
     async def decided(self, approval: Approval) -> None:
         """Put what an owner let in into the memory; what they did not is out of it already."""
