@@ -35,6 +35,7 @@ from runtime.config import (
     unknown_route,
 )
 from runtime.people.settings import PeopleSettings
+from runtime.refusal import OperationRefused
 from runtime.sessions.settings import SessionSettings
 from runtime.settings_file import group_names, nearest_name
 from runtime.skills.catalogue import load_skills, names_in, own_skills, skill_names
@@ -163,6 +164,14 @@ class Groups:
         """All groups, with what each takes from one person."""
         usual = dict.fromkeys(self.suspended, PeopleSettings().limits)
         return usual | {group_id: group.people.limits for group_id, group in self.ready.items()}
+
+    def checked(self, group_id: GroupId) -> GroupId:
+        """Return a group that there is, running or suspended; OperationRefused for another."""
+        if group_id not in self.ready and group_id not in self.suspended:
+            known = ", ".join([*self.ready, *self.suspended]) or "none"
+            message = f"there is no group {group_id[:40]!r} (known: {known})"
+            raise OperationRefused("unknown_group", message, "./nightyard group list")
+        return group_id
 
     def delegates_of(self, group: Group) -> tuple[AgentCard, ...]:
         """Return whom a group's agents may ask, those that run now."""

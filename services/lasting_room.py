@@ -50,7 +50,7 @@ def lasting_room(
     return Room(
         verbs={
             **trace_verbs(traces),
-            **history_verbs(undo),
+            **history_verbs(undo, lambda: state.groups),
             **letter_verbs(letters),
             **export_verbs(ExportDesk(store)),
             **forget_verbs(ForgetDesk(home, store, lambda: state.channels)),

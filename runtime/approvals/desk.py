@@ -41,7 +41,7 @@ class ApprovalDesk:
     ) -> tuple[tuple[GroupId, Constraint, AddedConstraint | None], ...]:
         """Return the constraints of a group, or of all, with who added them; OperationRefused for an unknown group."""
         if group_id is not None:
-            self._check_group(group_id)
+            self._groups().checked(group_id)
         chosen = self._group_ids() if group_id is None else (group_id,)
         return tuple(
             (each, constraint, self.book.added_to(each).get(constraint.constraint_id))
@@ -51,12 +51,12 @@ class ApprovalDesk:
 
     async def add_constraint(self, group_id: GroupId, terms: str, by: str) -> AddedConstraint:
         """Have a constraint hold, as it is typed; OperationRefused for one that is none."""
-        self._check_group(group_id)
+        self._groups().checked(group_id)
         return await self.book.add(group_id, parse_constraint(terms), by)
 
     async def remove_constraint(self, group_id: GroupId, constraint_id: str, by: str) -> None:
         """Lift a constraint that was added; OperationRefused for one that is not there, or stands in a file."""
-        self._check_group(group_id)
+        self._groups().checked(group_id)
         known = constraint_id if constraint_id in self.book.added_to(group_id) else normal_id(constraint_id)
         await self.book.remove(group_id, known, by)
 
@@ -66,12 +66,6 @@ class ApprovalDesk:
         if binding is None:
             raise OperationRefused("unknown_chat", f"no agent is bound to the chat {chat[:80]!r}", "./nightyard pair")
         return binding.group_id
-
-    def _check_group(self, group_id: GroupId) -> None:
-        if group_id not in self._group_ids():
-            known = ", ".join(self._group_ids()) or "none"
-            message = f"there is no group {group_id[:40]!r} (known: {known})"
-            raise OperationRefused("unknown_group", message, "./nightyard group list")
 
     def _group_ids(self) -> tuple[GroupId, ...]:
         def every() -> Iterator[GroupId]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocol.codec import Json
 from protocol.ids import GroupId
 from protocol.plain_text import escape
 from runtime.control.verb import BY, VerbTable, verb
+from runtime.group import Groups
 from runtime.history.undo import MAX_NAMED, UndoDesk, Undoing
 
 
@@ -30,7 +32,7 @@ class HistoryArguments:
     limit: int = 20
 
 
-def history_verbs(desk: UndoDesk) -> VerbTable:
+def history_verbs(desk: UndoDesk, groups: Callable[[], Groups]) -> VerbTable:
     """Return the verbs that the undo desk carries out."""
 
     async def undo(given: UndoArguments) -> Json:
@@ -41,6 +43,8 @@ def history_verbs(desk: UndoDesk) -> VerbTable:
 
     async def history(given: HistoryArguments) -> Json:
         moments = await desk.moments(given.group, max(1, min(given.limit, 200)))
+        if not moments:  # of an agent that is gone they may still be there
+            groups().checked(given.group)
         return {
             "moments": [
                 {

@@ -141,7 +141,10 @@ def people_verbs(people: People, chats: Chats, destinations: Destinations) -> Ve
         return await chats.bind(given.chat, given.group, change, BY, kind=given.kind)
 
     async def destination_list(given: GroupArguments) -> Json:
-        return {"destinations": [view_destination(each) for each in destinations.of(given.group)]}
+        found = destinations.of(given.group)
+        if given.group is not None and not found:
+            people.chosen_group(given.group, "")
+        return {"destinations": [view_destination(each) for each in found]}
 
     async def destination_add(given: DestinationArguments) -> Json:
         group, chat = people.chosen_group(given.group, given.chat), people.checked_chat(given.chat)

@@ -50,7 +50,10 @@ class Chats:
     async def list_all(self, group: GroupId | None = None, chat: ChatKey | None = None) -> Json:
         """Return the bindings: all, or those of an agent, or those that hold in a chat."""
         found = await self.of_chat(chat) if chat is not None else await self._store.bindings(group)
-        return {"bindings": [view_binding(each) for each in found if group in (None, each.group_id)]}
+        chosen = [each for each in found if group in (None, each.group_id)]
+        if group is not None and not chosen:  # one that is gone may still be bound
+            self._host.groups.checked(group)
+        return {"bindings": [view_binding(each) for each in chosen]}
 
     async def everywhere(self) -> tuple[Binding, ...]:
         """Return all bindings."""

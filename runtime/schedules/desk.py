@@ -89,11 +89,7 @@ class ScheduleDesk:
     def plan(self, wish: Wish, zone: str = "") -> NewSchedule:
         """Return what a wish comes to; `zone`: of the person who wishes, else the settings' one. Nothing is kept yet.
         Raises OperationRefused."""
-        groups = self._around.groups
-        if wish.group_id not in groups.ready and wish.group_id not in groups.suspended:
-            known = ", ".join([*groups.ready, *groups.suspended]) or "none"
-            message = f"there is no group {wish.group_id[:40]!r} (known: {known})"
-            raise OperationRefused("unknown_group", message, "./nightyard group list")
+        self._around.groups.checked(wish.group_id)
         return build_schedule(wish, self._clock(), zone or self._around.settings.settings.time_zone, find_zone)
 
     async def zone_of_person(self, person: PersonKey) -> str:
@@ -129,13 +125,15 @@ class ScheduleDesk:
             raise OperationRefused("unknown_chat", message, f"./nightyard group show {new.group_id}")
 
     async def schedules(self, group_id: GroupId | None = None, chat: ChatKey | None = None) -> tuple[Schedule, ...]:
-        """Return those that were not removed, of one group or chat, or all."""
+        """Return those that were not removed, of one group or chat, or all; OperationRefused for an unknown group."""
         found: list[Schedule] = []
         while True:
             after = found[-1].schedule_id if found else None
             page = await self._store.read(schedule_rows.schedules, group_id, after)
             found += page
             if len(page) < schedule_rows.AT_ONCE:
+                if group_id is not None and not found:  # one that is gone may still have some
+                    self._around.groups.checked(group_id)
                 return tuple(each for each in found if chat is None or each.chat == chat)
 
     async def find(self, reference: int | str, *, removed: bool = False) -> Schedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,24 @@ async def test_what_cannot_be_done_says_why(house: House, verb: str, arguments: 
         await ask(house, verb, **arguments)
     assert refused.value.code == code
     assert (await ask(house, "person_list"), await ask(house, "bindings")) == before
+
+
+@pytest.mark.parametrize("verb", ["bindings", "destination_list", "history", "schedule_list", "constraint_list"])
+async def test_an_unknown_agent_is_an_error_and_one_without_any_is_none(house: House, verb: str) -> None:
+    """A misspelt name is told with those that there are; an agent that has nothing of it has an empty list."""
+    with pytest.raises(Refused) as refused:
+        await ask(house, verb, group="mian")
+    assert refused.value.code == "unknown_group"
+    assert "'mian' (known: " in refused.value.message and "main" in refused.value.message
+    assert [each for each in (await ask(house, verb, group="side")).values() if isinstance(each, list)] == [[]]
+
+
+async def test_what_an_agent_that_is_gone_left_is_listed(house: House) -> None:
+    """Whoever wants to unbind the chats of a folder that was removed finds them."""
+    await ask(house, "bind", chat="wire:-1", group="side", kind="many")
+    shutil.rmtree(house.fork / "groups" / "side")
+    await house.state.reload()
+    assert [each["chat"] for each in (await ask(house, "bindings", group="side"))["bindings"]] == ["wire:-1"]
 
 
 async def test_a_person_is_set_up_by_verbs(house: House) -> None:
