@@ -25,7 +25,7 @@ def held(group: Path) -> dict[str, tuple[str, int, bytes]]:
             state = path.lstat()
             mode = stat.S_IMODE(state.st_mode)
             if path.is_symlink():
-                found[str(path)] = ("link", 0, os.readlink(path).encode())
+                found[str(path)] = ("link", 0, bytes(path.readlink()))
             elif path.is_dir():
                 found[str(path)] = ("folder", mode, b"")
             elif path.is_file():
