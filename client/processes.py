@@ -60,6 +60,25 @@ def is_running(pid: int, started: int) -> bool:
     return pid > 0 and started > 0 and start_ticks(pid) == started
 
 
+def started_for(home: Path, name: str) -> list[int]:
+    """Return the pids of all processes `services.NAME` that a supervisor of this home ever started and that live, noted
+    or not; none where there is no /proc. Whoever holds the supervisor's lock misses none: a child that is not what it
+    will be yet holds that lock as well."""
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _is_started_for(each, home, name)]
+
+
+def _is_started_for(process: Path, home: Path, name: str) -> bool:
+    try:
+        if f"services.{name}".encode() not in (process / "cmdline").read_bytes().split(b"\0"):
+            return False
+        entries = (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has gone, or is somebody else's
+        return False
+    given = dict(each.split(b"=", 1) for each in entries if b"=" in each)
+    theirs = os.path.realpath(os.fsdecode(given.get(b"NIGHTYARD_HOME", b"")))
+    return b"NIGHTYARD_READY_FD" in given and theirs == os.path.realpath(home)
+
+
 def state_file(home: Path) -> Path:
     return home / "run" / "supervisor.json"
 

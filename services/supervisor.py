@@ -27,8 +27,10 @@ from types import FrameType
 
 from client.processes import (
     NotedProcess,
+    is_running,
     read_state,
     start_ticks,
+    started_for,
     state_file,
     take_supervisor_lock,
     write_state,
@@ -266,23 +268,30 @@ def cap_output(path: Path) -> None:
         full.truncate(0)
 
 
-def end_leftovers(home: Path) -> list[str]:
-    """End, in order, the processes that a dead supervisor left; return their names."""
+def end_leftovers(home: Path, names: Sequence[str] = ("rehearsal", "credproxy", "host")) -> list[str]:
+    """End, in order, the processes that a dead supervisor left, those too that it had no time to note; return their
+    names. `names`: in starting order."""
     noted = read_state(home)
     ended = []
-    for process in reversed(noted.processes if noted else ()):
-        if not process.runs:
-            continue
-        log(f"ending {process.name} (pid {process.pid}), left by a supervisor that died")
-        os.kill(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S.get(process.name, 10.0)
-        while process.runs and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if process.runs:
-            os.kill(process.pid, signal.SIGKILL)
-        ended.append(process.name)
+    for name in reversed(names):
+        process = noted.process(name) if noted else None
+        left = {process.pid: process.started} if process and process.runs else {}
+        for pid, ticks in (left | {pid: start_ticks(pid) for pid in started_for(home, name)}).items():
+            log(f"ending {name} (pid {pid}), left by a supervisor that died")
+            _end_left(pid, ticks, STOP_TIMEOUT_S.get(name, 10.0))
+            ended.append(name)
     state_file(home).unlink(missing_ok=True)
     return ended
+
+
+def _end_left(pid: int, ticks: int, timeout_s: float) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if is_running(pid, ticks):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + timeout_s
+        while is_running(pid, ticks) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _has_ended(pid: int) -> bool:

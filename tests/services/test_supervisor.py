@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from client.processes import is_running, read_state, start_ticks, take_supervisor_lock
+from client.processes import is_running, read_state, start_ticks, started_for, take_supervisor_lock
 from services.supervisor import OUTPUT_CAP_BYTES, cap_output, end_leftovers
 
 ROOT = Path(__file__).parents[2]
@@ -189,6 +189,21 @@ def test_a_new_supervisor_ends_what_a_dead_one_left(running: Running) -> None:
     assert running.lines() == ["ready credproxy", "ready host", "ready"]
     assert not any(is_running(pid, tick) for pid, tick in zip(orphans, ticks, strict=True))
     assert running.traced()[2:4] == ["stopped host", "stopped credproxy"]
+
+
+def test_an_orphan_that_nobody_noted_is_ended_too(running: Running) -> None:
+    """A supervisor that died between a start and the note of it leaves no second host."""
+    running.lines()
+    host = running.pid_of("host")
+    ticks = start_ticks(host)
+    running.process.kill()
+    running.process.wait(WAIT_S)
+    (running.home / "run" / "supervisor.json").unlink()
+    assert started_for(running.home, "host") == [host]
+    running.start()
+    assert running.lines()[-1] == "ready"
+    assert not is_running(host, ticks)
+    assert started_for(running.home, "host") == [running.pid_of("host")]
 
 
 def test_only_the_noted_process_is_ended(tmp_path: Path) -> None:
