@@ -16,7 +16,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from client.errors import ControlError
 from client.processes import read_state
 from credproxy.admin_client.link import ProxyAdmin
 from runtime.home import Home
+from services.supervisor import end_leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60.0
@@ -43,7 +44,10 @@ class Installation:
     fork: Path
     twin_url: str
     supervisor: subprocess.Popen[bytes]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str]
+    names: Sequence[str]
+    """Of the processes, in starting order."""
+    log: Path
 
     @property
     def control(self) -> ControlClient:
@@ -53,6 +57,10 @@ class Installation:
         """Return the pid of each supervised process by name."""
         state = read_state(self.home)
         return {process.name: process.pid for process in state.processes} if state else {}
+
+    def start_supervisor(self) -> None:
+        """Start another supervisor, where one has died."""
+        self.supervisor = _spawn_supervisor(self.environment, self.names, self.log)
 
     def twin(self, method: str, path: str, value: object | None = None) -> Any:
         """Ask the model twin's side for tests."""
@@ -93,8 +101,18 @@ async def installation(
             "PYTHONPATH": str(ROOT),
             **(environment or {}),
         }
-        supervisor = stack.enter_context(_supervisor(merged, processes, base / "supervisor.log"))
-        running = Installation(home=home, fork=fork, twin_url=twin_url, supervisor=supervisor, environment=merged)
+        log = base / "supervisor.log"
+        stack.callback(end_leftovers, home, processes)  # where the supervisor was killed
+        running = Installation(
+            home=home,
+            fork=fork,
+            twin_url=twin_url,
+            supervisor=_start_supervisor(merged, processes, log),
+            environment=merged,
+            names=processes,
+            log=log,
+        )
+        stack.callback(_end_supervisor, running)
         try:
             if secrets:
                 await _add_secrets(home, secrets)
@@ -139,35 +157,47 @@ def _write_fork(fork: Path, groups: Sequence[str], settings: str, grants: str, t
             (folder / "grants.yaml").write_text(grants, "utf-8")
 
 
-@contextlib.contextmanager
-def _supervisor(
-    environment: Mapping[str, str], processes: Sequence[str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
+def _start_supervisor(environment: Mapping[str, str], names: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a supervisor and wait until all its processes are ready; raise RuntimeError with its last words."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "services.supervisor", *processes]
-    with log.open("wb") as output:
-        supervisor = subprocess.Popen(
-            command,
-            env={**environment, "NIGHTYARD_READY_FD": str(writing)},
+    supervisor = _spawn_supervisor({**environment, "NIGHTYARD_READY_FD": str(writing)}, names, log, writing)
+    os.close(writing)
+    try:
+        _await_ready(reading, log)
+    except BaseException:
+        _end(supervisor)
+        raise
+    return supervisor
+
+
+def _spawn_supervisor(
+    environment: Mapping[str, str], names: Sequence[str], log: Path, *passed_on: int
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "services.supervisor", *names],
+            env=environment,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=(writing,),
+            pass_fds=passed_on,
             start_new_session=True,
         )
-    os.close(writing)
-    try:
-        _await_ready(reading, log)
-        yield supervisor
-    finally:
-        if supervisor.poll() is None:
-            supervisor.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                supervisor.wait(STOP_TIMEOUT_S)
-        if supervisor.poll() is None:
-            supervisor.kill()
-            supervisor.wait()
+
+
+def _end_supervisor(running: Installation) -> None:
+    _end(running.supervisor)
+
+
+def _end(supervisor: subprocess.Popen[bytes]) -> None:
+    if supervisor.poll() is None:
+        supervisor.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            supervisor.wait(STOP_TIMEOUT_S)
+    if supervisor.poll() is None:
+        supervisor.kill()
+        supervisor.wait()
 
 
 def _await_ready(reading: int, log: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,13 +35,15 @@ class Judge:
         """Have it rage, wait until all is quiet, count, and raise AssertionError for a fault."""
         killed: Counter[str] = Counter()
         is_settled = False
+        began = raged = time.monotonic()
         try:
             killed = await raging
+            raged = time.monotonic()
             await world.settle()
             is_settled = True
         finally:
             tally = count(world, killed)
-            self.tell(f"{name}: {tally.line()}")
+            self.tell(f"{name}: {tally.line()} ({raged - began:.0f} s, and {time.monotonic() - raged:.0f} to be quiet)")
             if tally.faults or not is_settled:
                 keep_evidence(world, tally, self.evidence)
         assert not tally.faults, f"see {self.evidence}"

@@ -1,4 +1,5 @@
-"""What dies in a chaos test: processes, containers, the engine, two at once; and a host that is held still for a while.
+"""What dies in a chaos test: processes, their supervisor, containers, the engine, two at once; and a host that is held
+still for a while.
 
 Each is counted only when something that lived was hit.
 """
@@ -25,6 +26,7 @@ AT_WORK = 0.8
 HELD_STILL = 0.1
 HELD_STILL_S = 2.0
 ENGINE_AWAY_S = (0.0, 2.5)
+SUPERVISOR_AWAY_S = (0.0, 1.5)
 
 Killer = Callable[[World], Awaitable[bool]]
 
@@ -91,6 +93,24 @@ async def kill_engine(world: World) -> bool:
     return True
 
 
+async def kill_supervisor(world: World) -> bool:
+    """Kill the supervisor alone, and have somebody start another some time later: what it left goes on meanwhile, or
+    dies and is started by nobody."""
+    supervisor = world.running.supervisor
+    if supervisor.poll() is not None:
+        return False
+    away_s = world.random.uniform(*SUPERVISOR_AWAY_S)
+    supervisor.kill()
+    await asyncio.to_thread(supervisor.wait)
+
+    async def start_again() -> None:
+        await asyncio.sleep(away_s)
+        world.running.start_supervisor()
+
+    world.meanwhile.create_task(start_again())
+    return True
+
+
 async def hold_still(world: World) -> bool:
     """Stop the host in its tracks and let it go on 2 s later."""
     pid = living_process(world, "host")
@@ -109,6 +129,7 @@ KILLERS: Mapping[str, Killer] = {
     "container": kill_container,
 }
 WITH_ENGINE: Mapping[str, Killer] = {**KILLERS, "engine": kill_engine}
+WITH_SUPERVISOR: Mapping[str, Killer] = {**KILLERS, "supervisor": kill_supervisor}
 
 
 async def rage(

@@ -1,18 +1,21 @@
-"""Processes, containers and the engine are killed at any moment of the path; nothing is lost, reordered, doubled, or
-repeated in silence. What is counted, and the last long run, is in README.md."""
+"""Processes, their supervisor, containers and the engine are killed at any moment of the path; nothing is lost,
+reordered, doubled, or repeated in silence. What is counted, and the last long run, is in README.md."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
+from client.processes import started_for
 from tests.chaos.engine import PrivateEngine, private_engine
 from tests.chaos.judge import Judge
-from tests.chaos.killers import KILLERS
-from tests.chaos.people import wait_until
+from tests.chaos.killers import KILLERS, WITH_SUPERVISOR, rage
+from tests.chaos.people import LOOK_EVERY_S, wait_until
 from tests.chaos.records import ask_store
 from tests.chaos.world import World, open_world
 
@@ -20,6 +23,7 @@ CI_SEEDS = (11, 23, 37)
 CI_KILLS = 26
 TERMINAL_SEED = 71
 TERMINAL_KILLS = 24
+SUPERVISOR_SEED, SUPERVISOR_KILLS, SUPERVISOR_DEATHS = 61, 10, 4
 ENGINE_SEEDS = {True: 83, False: 97}
 ENGINE_KILLS = 4
 """Of the engine itself, with live-restore and again without; the others die meanwhile."""
@@ -28,6 +32,7 @@ START_TIMEOUT_S = 60.0
 LONG_SEEDS = tuple(range(1000, 1034))
 LONG_TERMINAL_SEEDS = tuple(range(2000, 2008))
 LONG_ENGINE_SEEDS = tuple(range(3000, 3005))
+LONG_SUPERVISOR_SEEDS, LONG_SUPERVISOR_DEATHS = tuple(range(3500, 3504)), 10
 LONG_KILLS = 25
 LONG_ENGINE_KILLS = 6
 RUN_TIMEOUT_S = 900
@@ -62,6 +67,34 @@ async def test_the_engine_may_die_too(keeps_containers: bool, own_engine: Privat
     """The same holds with the engine killed and started again, whether its containers outlive it or not."""
     seed = ENGINE_SEEDS[keeps_containers]
     await judge.check_engine_kills(seed, own_engine, ENGINE_KILLS, keeps_containers=keeps_containers)
+
+
+async def test_the_supervisor_may_die_too(agent_image: str, judge: Judge) -> None:
+    """With nobody there to start again what dies, and then a new supervisor, all of the above holds, and at no moment
+    has the home two hosts or two proxies."""
+    await check_supervisor_kills(SUPERVISOR_SEED, SUPERVISOR_KILLS, SUPERVISOR_DEATHS, judge)
+
+
+async def check_supervisor_kills(seed: int, kills: int, deaths: int, judge: Judge) -> None:
+    async with open_world(seed) as world:
+        raging = rage(world, kills, WITH_SUPERVISOR, until={"supervisor": deaths})
+        watching = world.meanwhile.create_task(most_at_once(world))
+        try:
+            await judge.judge(f"supervisor, seed {seed}", world, raging)
+        finally:
+            watching.cancel()
+        assert await watching == {"host": 1, "credproxy": 1}
+
+
+async def most_at_once(world: World) -> Mapping[str, int]:
+    """Count the processes of each name until cancelled; return the most that were seen at once."""
+    most = dict.fromkeys(("host", "credproxy"), 0)
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            for name, before in most.items():
+                most[name] = max(before, len(started_for(world.home, name)))
+            await asyncio.sleep(LOOK_EVERY_S)
+    return most
 
 
 async def test_twenty_agents_at_work_live_through_the_hosts_death(agent_image: str, judge: Judge) -> None:
@@ -107,3 +140,10 @@ async def test_sixty_kills_of_the_engine(
 ) -> None:
     """The same with the engine killed sixty times."""
     await judge.check_engine_kills(seed, own_engine, LONG_ENGINE_KILLS, keeps_containers=keeps_containers)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", LONG_SUPERVISOR_SEEDS)
+async def test_forty_kills_of_the_supervisor(seed: int, agent_image: str, judge: Judge) -> None:
+    """The same with the supervisor killed forty times."""
+    await check_supervisor_kills(seed, LONG_KILLS, LONG_SUPERVISOR_DEATHS, judge)

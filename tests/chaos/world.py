@@ -81,6 +81,7 @@ class World:
     async def settle(self) -> None:
         """Wait until every message has reached its end and nothing is waiting to be sent; then a little longer, so that
         people have seen what was sent, and whatever is sent once too often is seen as well."""
+        await wait_until(lambda: self.running.supervisor.poll() is None, SETTLE_S)
         await wait_until(self._is_settled, SETTLE_S)
         await asyncio.sleep(QUIET_S)
         await wait_until(self._is_settled, SETTLE_S)
