@@ -150,8 +150,10 @@ def translate(error: sqlite3.Error | OSError, path: Path) -> StoreError:
             if error.errno == errno.ENOSPC
             else StoreBroken(str(path), error.strerror or str(error))
         )
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its detail
-    if code == sqlite3.SQLITE_FULL:
+    detailed = getattr(error, "sqlite_errorcode", 0)
+    code = detailed & 0xFF  # the low byte is the kind, the rest its detail
+    # SQLite says the latter where there is no room for the log's index, as when a file is opened on a full disk.
+    if code == sqlite3.SQLITE_FULL or detailed == sqlite3.SQLITE_IOERR_SHMSIZE:
         return StoreFull(str(path))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreLocked(str(path))

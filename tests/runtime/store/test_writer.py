@@ -162,6 +162,7 @@ async def test_a_job_of_the_reader_sees_one_state(database: Database) -> None:
 FULL_DISK = """
 import asyncio, sys
 from pathlib import Path
+from runtime.store.database import open_database, utc_now
 from runtime.store.errors import StoreFull
 from runtime.store.store import open_store
 from protocol.ids import ChannelId
@@ -181,6 +182,16 @@ async def main(home):
     async with open_store(home) as store:
         stored = [update.event_id for update in await store.pending_raws([ChannelId("c")], 10_000)]
         print("kept:", stored == acked, len(acked) > 5, (await store.verify_journal()).broken_at)
+    try:
+        with (home / "filling").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    except OSError:
+        pass
+    try:
+        open_database(home, utc_now)
+    except StoreFull as error:
+        print("not opened:", error)
 
 home = Path(sys.argv[1])
 (home / "ballast").write_bytes(bytes(1_000_000))
@@ -189,7 +200,8 @@ asyncio.run(main(home))
 
 
 def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
-    """On a full disk the caller is told so in plain words, keeps all that was acknowledged, and goes on after it."""
+    """On a full disk the caller is told so in plain words, keeps all that was acknowledged, and goes on after it; who
+    opens the store there is told the same."""
     script = tmp_path / "full_disk.py"
     script.write_text(FULL_DISK)
     home = tmp_path / "home"
@@ -207,3 +219,4 @@ def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
     assert run.stderr == ""
     assert "is full: nothing was stored" in run.stdout
     assert "kept: True True None" in run.stdout
+    assert "not opened: the disk that holds" in run.stdout
