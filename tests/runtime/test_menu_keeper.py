@@ -50,7 +50,7 @@ async def test_everybody_is_offered_what_they_may_use(there: TelegramHouse) -> N
 
 
 async def test_menus_follow_roles(there: TelegramHouse) -> None:
-    """Who becomes an admin of the agent of their chat is offered an admin's words, and no more than a member's after."""
+    """Who becomes an admin of the agent of their chat is offered an admin's words, and those of a member after."""
     await there.pair()
     await there.let_ben_in()
     scope = f"chat:{BEN}"
