@@ -69,7 +69,7 @@ def test_each_check_says_what_is_wrong(check: dict[str, str], wrong: str) -> Non
 def test_the_cases_of_the_library_can_be_carried_out() -> None:
     """The library's skills come with cases of their own that are sound."""
     names = [folder.name for folder in LIBRARY.iterdir() if (folder / EVALS_FILE).exists()]
-    assert {"meeting-notes", "summarise-a-thread"} <= set(names)
+    assert {"meeting-notes", "summarise-a-thread", "write-a-skill"} <= set(names)
     for name in names:
         cases = parse_cases(read_folder(LIBRARY / name))
         assert json.loads((LIBRARY / name / EVALS_FILE).read_text())["skill_name"] == name

@@ -23,6 +23,7 @@ from runtime.container_command import FolderMount
 PYTHON_CLIENTS = ("requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5")
 NODE_CLIENTS = ("node@24.21.0", "npm@11.21.2", "undici@8.12.4")
 OPENAI = "openai==3.52.0"
+SKILL_VALIDATOR = "skills-ref==0.1.1"
 CLAUDE = "@anthropic-ai/claude-code@2.1.329"
 FETCH_TIMEOUT_S = 600
 
@@ -41,15 +42,25 @@ def python_clients(image: str) -> FolderMount:
 
 
 def openai_client() -> Path:
-    """OpenAI's own Python client, for the Python that runs the tests; what it needs comes along."""
+    """OpenAI's own Python client."""
+    return _python_package("openai-client", OPENAI)
+
+
+def skill_validator() -> Path:
+    """The reference validator of the Agent Skills format."""
+    return _python_package("skill-validator", SKILL_VALIDATOR)
+
+
+def _python_package(name: str, package: str) -> Path:
+    """Return the folder of a package for the Python that runs the tests; what it needs comes along."""
     version = ".".join(map(str, sys.version_info[:2]))
 
     def fetch(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as environment:
             _run(sys.executable, "-m", "venv", environment)
-            _run(f"{environment}/bin/pip", "install", "-q", "--only-binary=:all:", "--target", str(folder), OPENAI)
+            _run(f"{environment}/bin/pip", "install", "-q", "--only-binary=:all:", "--target", str(folder), package)
 
-    return Path(_tool("openai-client", (OPENAI, version), fetch).path)
+    return Path(_tool(name, (package, version), fetch).path)
 
 
 def _python_of(image: str) -> str:
