@@ -85,7 +85,8 @@ class ResultEnvelope(Record):
     """How a submission stands, and once it has ended everything about how it was done."""
 
     submission: SubmissionId
-    state: Literal["queued", "running", "suspended", "ended"]
+    state: Literal["queued", "running", "suspended", "in_review", "ended"]
+    """`in_review`: done, and a person looks at the result before the program gets it."""
     group: GroupId
     mode: str
     """The group's operating mode when it was submitted: `copilot` or `autonomous`."""
@@ -111,8 +112,8 @@ class ResultEnvelope(Record):
     started_at: str | None = None
     ended_at: str | None = None
     result: TaskResult | None = None
-    """None until it has ended. `structured` fits the schema; what does not is `failed`, with `result_invalid` or
-    `result_not_json`, and is kept."""
+    """None until it has ended, and any review of it. `structured` fits the schema; what does not is `failed`, with
+    `result_invalid` or `result_not_json`, and is kept."""
 
 
 class Follow(Record):

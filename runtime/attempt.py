@@ -265,6 +265,7 @@ class Attempt:
                 file_id=event.file_id,
                 name=event.name,
                 size_bytes=event.size,
+                sha256=event.sha256,
             )
             await insist(lambda: self._desk.store.write(add_handed_file, file, self._row.group_id), "a file")
         await session.file_stored(event.file_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol.ids import GroupId
 from runtime.approvals.house import DecisionHouse
+from runtime.approvals.records import OUTPUT_KINDS
 from runtime.asks.tool_sets import checked
 from runtime.commands.schedules import schedule_handlers
 from runtime.control.delegation import delegation_verbs
@@ -85,6 +86,8 @@ def time_room(
     waiting.answer_kind(SCHEDULE, checked("schedule", door.asked, groups))
     waiting.answer_kind(DELEGATE, checked("delegate", delegations.asked, groups))
     decisions.approvals.subscribe("schedule", door.decided)
+    for kind in OUTPUT_KINDS:
+        decisions.approvals.subscribe(kind, delegations.reviewed)
     return Room(
         verbs={**schedule_verbs(schedules.desk), **delegation_verbs(store)},
         handlers=schedule_handlers(schedules.desk, store),

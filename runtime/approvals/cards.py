@@ -11,7 +11,8 @@ from protocol.ids import ChatKey
 from protocol.message import Button, OutboundMessage
 from protocol.plain_text import escape
 from runtime.approvals.effect_text import cut_lines, effect_lines
-from runtime.approvals.records import DOOR_KINDS, OUTPUT_KINDS, Approval, Kind, Scope, ScopeWord, Until
+from runtime.approvals.records import DOOR_KINDS, Approval, Kind, Scope, ScopeWord, Until
+from runtime.approvals.reviews import takes_words
 from runtime.approvals.rules import decided_text
 from runtime.approvals.scopes import zone_of
 from runtime.people.cards import door_buttons
@@ -64,7 +65,7 @@ def build_card(
     ]
     if shown.lines:
         lines += ["```", *shown.lines, "```"]
-    if approval.kind in OUTPUT_KINDS and approval.quorum == 1 and not is_sent(approval):
+    if takes_words(approval):
         lines.append(f"`/approve {approval.approval_id} = other words` sends those instead.")
     if shown.left_out:
         where = "The file above has it whole" if file_path else "Not all of it is shown"

@@ -105,6 +105,8 @@ class Approval:
     """What whoever said no gave as the reason."""
     votes: tuple[Vote, ...] = ()
     used_at: str | None = None
+    edited: str | None = None
+    """What a reviewer has had said instead."""
 
     @property
     def is_open(self) -> bool:

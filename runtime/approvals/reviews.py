@@ -1,20 +1,25 @@
 """Which outputs wait for a review: what a group's mode makes of what a task says outside its chat. Pure.
 
 Copilot: all of it waits. Autonomous: it goes, some of it is shown to a reviewer afterwards, and what is out of the
-ordinary waits as if it were copilot's. Holding and releasing are `store/hold_rows.py`'s.
+ordinary waits as if it were copilot's. Holding and releasing are `store/hold_rows.py`'s; of what
+programs and other agents get, `store/result_rows.py`'s.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.message import OutboundMessage
+from protocol.record import replace
+from protocol.task import TaskResult, TaskStatus
 from runtime.approvals.effect_text import inline
-from runtime.approvals.records import NewApproval, Taint, Who
+from runtime.approvals.records import OUTPUT_KINDS, Approval, NewApproval, Taint, Who
+from runtime.delegation.records import HandedFile
 
 FILE_BYTES, FILE_SHA256 = "file_bytes", "file_sha256"
 """What a message's labels say of its file: a reviewer's yes is to these bytes, and `delivery.py` sends no others."""
@@ -55,10 +60,11 @@ def decide_review(
     *,
     task_id: TaskId,
     began_in: ChatKey | None,
-    to: ChatKey,
+    to: ChatKey | None,
     taint: Taint,
 ) -> Review:
-    """Return what becomes of an output that is no answer in the chat where its task began.
+    """Return what becomes of an output that is no answer in the chat where its task began; `to`: None for what a
+    program or another agent gets.
 
     Out of the ordinary is what goes to another chat after its task has read untrusted text: that is how a page's or a
     mail's orders would be carried out.
@@ -110,6 +116,68 @@ def build_review(
         scope_offers=("chat",) if is_send else (),
         key=f"{'sample' if is_sent else 'review'}:{key}",
     )
+
+
+def has_output(result: TaskResult) -> bool:
+    """Return whether a result says anything of the agent's own."""
+    return bool(result.text) or result.structured is not None
+
+
+def result_of(result: TaskResult, submitter: str, files: Sequence[HandedFile]) -> dict[str, Json]:
+    """Return what is reviewed of a result."""
+    output: dict[str, Json] = {"to": submitter}
+    if result.structured is not None:
+        output["result"] = result.structured
+    else:
+        output["text"] = result.text
+    if files:
+        output["files"] = [{"file": each.name, "bytes": each.size_bytes, "sha256": each.sha256} for each in files]
+    return output
+
+
+def build_result_review(
+    rule: ReviewRule, task_id: TaskId, submitter: str, output: dict[str, Json], *, is_sent: bool
+) -> NewApproval:
+    """Return the question to a reviewer whether a program or another agent gets this."""
+    kind, _, name = submitter.partition(":")
+    who = f"the {'agent' if kind == 'group' else kind} {inline(name)}"
+    summary = (
+        f"What a task has given {who}: was it right? It has it."
+        if is_sent
+        else f"What a task would give {who}. Yes hands it over, no drops it."
+    )
+    return NewApproval(
+        kind="review",
+        group_id=rule.group_id,
+        task_id=task_id,
+        payload={**output, "is_sent": True} if is_sent else output,
+        summary=summary,
+        who=rule.who,
+        quorum=rule.quorum,
+        deadline_s=rule.deadline_s,
+        key=f"{'sample' if is_sent else 'review'}:{task_id}/result",
+    )
+
+
+def takes_words(approval: Approval) -> bool:
+    """Return whether one reviewer may have other words go instead: of words, before they went."""
+    payload = approval.payload if isinstance(approval.payload, dict) else {}
+    is_text = approval.kind in OUTPUT_KINDS and "text" in payload
+    return is_text and approval.quorum == 1 and payload.get("is_sent") is not True
+
+
+def let_go(result: TaskResult, review: Approval | None) -> TaskResult | None:
+    """Return what of a result its submitter gets: as it is, or as a reviewer has it; None while that is not decided."""
+    if review is None:
+        return result
+    if review.is_open:
+        return None
+    if review.is_approved:
+        return result if review.edited is None else replace(result, text=review.edited)
+    why = {"denied": "a person looked at it and said no", "expired": "nobody looked at it in time"}.get(review.state)
+    said = why or f"the review was withdrawn, {review.reason}"
+    because = f": {review.because}" if review.because else ""
+    return TaskResult(status=TaskStatus.FAILED, code=f"review_{review.state}", reason=f"{said}{because}.")
 
 
 def output_of(message: OutboundMessage) -> dict[str, Json]:

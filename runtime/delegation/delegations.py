@@ -18,7 +18,8 @@ from typing import Protocol
 from protocol.codec import ShapeError, from_json
 from protocol.ids import ChatKey, GroupId, SubmissionId, TaskId
 from protocol.task import TaskResult, TaskStatus
-from runtime.approvals.records import Taint, TaintSource
+from runtime.approvals.records import Approval, Taint, TaintSource
+from runtime.approvals.reviews import let_go
 from runtime.delegation.decisions import decide_delegation
 from runtime.delegation.files import hand_over
 from runtime.delegation.records import Delegation, DelegationAnswer, DelegationRequest
@@ -27,7 +28,7 @@ from runtime.group import Groups
 from runtime.home import Home
 from runtime.insist import insist
 from runtime.refusal import OperationRefused
-from runtime.store import delegation_rows
+from runtime.store import delegation_rows, result_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
 from runtime.submission import NewSubmission, Submission
@@ -85,6 +86,10 @@ class Delegations:
 
     def wake(self) -> None:
         """Look now: a task has ended that may be delegated, or may have asked."""
+        self._awake.set()
+
+    async def reviewed(self, _: Approval) -> None:
+        """Look now: a person has decided about an answer, perhaps."""
         self._awake.set()
 
     async def asked(self, asked: Asked) -> str | None:
@@ -168,6 +173,8 @@ class Delegations:
     async def _give_up(self, delegation: Delegation) -> None:
         if delegation.submission_id is not None:
             await self._submissions.cancel(delegation.submission_id, GIVEN_UP)
+            job = partial(result_rows.withdraw, submission_id=delegation.submission_id, reason=GIVEN_UP)
+            await insist(partial(self._store.write, job), "a review")
         await self._end(delegation, DelegationAnswer(is_done=False, text=GIVEN_UP))
 
     async def _submit(self, delegation: Delegation) -> None:
@@ -214,9 +221,14 @@ class Delegations:
             return
         task = await self._store.task(submission.task_id)
         assert task is not None  # its submission became it
+        review = await self._store.read(result_rows.review_of, task)
+        result = let_go(task.result or TaskResult(status=TaskStatus(task.state)), review)
+        if result is None:
+            return  # a person looks at it first
         for source, origin in (await self._taints.taint_of(task.task_id)).sources:
             await self._taints.mark(delegation.from_task, source, origin)
-        sent = await self._store.read(delegation_rows.handed_files_of, task.task_id)
+        is_let_go = review is None or review.is_approved
+        sent = await self._store.read(delegation_rows.handed_files_of, task.task_id) if is_let_go else ()
         files = await hand_over(
             self._home,
             delegation.delegation_id,
@@ -225,7 +237,6 @@ class Delegations:
             taker=delegation.from_group,
             direction="back",
         )
-        result = task.result or TaskResult(status=TaskStatus(task.state))
         await self._end(delegation, build_answer(delegation, result, files))
 
     async def _end(self, delegation: Delegation, answer: DelegationAnswer) -> None:

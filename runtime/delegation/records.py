@@ -73,6 +73,8 @@ class HandedFile:
     name: str
     """What the sender calls it: shown, never a path."""
     size_bytes: int
+    sha256: str = ""
+    """Of its bytes; empty for one of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from runtime.programs.records import Program, ProgramTask, prompt_of, sha256_of
 from runtime.programs.register import Programs
 from runtime.refusal import OperationRefused
 from runtime.skills.content import hash_skill
-from runtime.store import program_rows, usage_rows
+from runtime.store import program_rows, result_rows, usage_rows
 from runtime.store.program_rows import ListedTask
+from runtime.store.records import TaskRow
 from runtime.store.store import Store
 from runtime.store.submission_rows import task_of
 from runtime.submissions import NewSubmission, Submissions
@@ -108,21 +109,42 @@ class ProgramDesk:
         if wait_s > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait_s, MAX_WAIT_S)):
-                    await self._submissions.wait_ended(submission_id)
+                    await self._wait_reviewed(await self._submissions.wait_ended(submission_id))
         submission = await self._submissions.get(submission_id)
         task = await self._store.read(task_of, submission_id)
         if task is not None:
             await self._settle(task.task_id)
         attempts = await self._store.attempts_of(task.task_id) if task else ()
         used = await self._store.read(usage_rows.use_of_task, task.task_id) if task else ()
-        return build_envelope(noted, submission, task, attempts, used)
+        review = await self._store.read(result_rows.review_of, task) if task else None
+        return build_envelope(noted, submission, task, attempts, used, review)
+
+    async def _wait_reviewed(self, task: TaskRow) -> None:
+        """Return when nobody looks at a result any more before its program gets it."""
+        with self._store.watched() as grown:
+            while True:
+                grown.clear()
+                review = await self._store.read(result_rows.review_of, task)
+                if review is None or not review.is_open:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SLOW_REREAD_S):
+                        await grown.wait()
+
+    def is_reviewed(self, program: Program, group: GroupId) -> bool:
+        """Return whether what a program gets of a group waits for a review: nothing of it may be shown before."""
+        known = self._around.groups.ready.get(group)
+        is_unattended = not program.is_attended and not program.is_operator
+        return known is not None and known.mode == "copilot" and is_unattended
 
     async def cancel(self, program: Program, submission_id: SubmissionId, reason: str) -> ResultEnvelope:
         """End a submission; return how it stands then."""
         await self._own(program, submission_id)
         said = f": {reason[:200]}" if reason else ""
         by = "a person" if program.is_operator else f"the program {program.name}"
-        await self._submissions.cancel(submission_id, f"cancelled by {by}{said}")
+        reason = f"cancelled by {by}{said}"
+        await self._submissions.cancel(submission_id, reason)
+        await self._store.write(result_rows.withdraw, submission_id, reason)
         return await self.result(program, submission_id)
 
     async def listed(self, name: str, limit: int) -> tuple[ListedTask, ...]:

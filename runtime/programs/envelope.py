@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from protocol.task import TaskStatus, Usage
 from protocol.tasks import ResultEnvelope
+from runtime.approvals.records import Approval
+from runtime.approvals.reviews import let_go
 from runtime.money.records import TaskModelUse
 from runtime.programs.records import ProgramTask
 from runtime.store.records import AttemptRow, TaskRow
@@ -19,12 +21,15 @@ def build_envelope(
     task: TaskRow | None,
     attempts: Sequence[AttemptRow],
     used: Sequence[TaskModelUse],
+    review: Approval | None = None,
 ) -> ResultEnvelope:
-    """Return how a submission stands."""
+    """Return how a submission stands. `review`: the question whether the program may have the result."""
     spec = task.spec if task else None
+    result = task.result if task and _has_ended(task) else None
+    given = let_go(result, review) if result is not None else None
     return ResultEnvelope(
         submission=noted.submission_id,
-        state=submission.state,
+        state="in_review" if result is not None and given is None else submission.state,
         group=noted.group_id,
         mode=noted.mode,
         input_sha256=noted.input_sha256,
@@ -41,7 +46,7 @@ def build_envelope(
         prompt_sha256=hashlib.sha256(spec.prompt.encode()).hexdigest() if spec else "",
         started_at=task.created_at if task else None,
         ended_at=task.ended_at if task else None,
-        result=task.result if task and _has_ended(task) else None,
+        result=given,
     )
 
 

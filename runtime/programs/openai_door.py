@@ -209,16 +209,16 @@ class OpenAiDoor:
         group, created = asked.submit.group, int(datetime.now(UTC).timestamp())
         await connection.begin_stream({"x-request-id": submission})
         await connection.event(chunk(submission, group, created, {"role": "assistant", "content": ""}))
-        streamed = ""
+        streamed, is_shown = "", not self._desk.is_reviewed(program, group)
         with self._listeners.listen(submission) as queue:
             async with asyncio.TaskGroup() as tasks:
                 ending = tasks.create_task(self._ended(program, submission))
                 while not (ending.done() and queue.empty()):
                     piece = await self._next_piece(tasks, queue, ending)
-                    streamed += piece
-                    if piece:
+                    if piece and is_shown:
+                        streamed += piece
                         await connection.event(chunk(submission, group, created, {"content": piece}))
-                    elif not ending.done():
+                    elif not piece and not ending.done():
                         await connection.send(b": still working\n\n")
         envelope, result = ending.result()
         failure = failure_of(result)

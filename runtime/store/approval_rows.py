@@ -205,6 +205,8 @@ def end(transaction: Transaction, asked: Approval, state: State, reason: str, *,
     if asked.kind in OUTPUT_KINDS:
         from runtime.store.hold_rows import settle  # late: it knows of asking, too
 
+        if edited is not None:
+            transaction.run("approval_edited", approval_id=asked.approval_id, edited=edited)
         settle(transaction, again(transaction, asked.approval_id), edited=edited)
     elif asked.kind in DOOR_KINDS:
         from runtime.store.access_rows import settle_request  # late: people's rows know of approvals, too
@@ -309,6 +311,7 @@ def read_approval(transaction: Transaction, row: sqlite3.Row) -> Approval:
         summary=body.get("summary") or "(forgotten)",
         lines=tuple(body.get("lines") or ()),
         because=body.get("because") or "",
+        edited=body.get("edited"),
         who=_who(who),
         quorum=row["quorum"],
         scope_offers=tuple(json.loads(row["scopes"])),

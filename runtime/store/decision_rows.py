@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runtime.approvals import cards, rules
-from runtime.approvals.records import OUTPUT_KINDS, Approval, Decision, Scope
+from runtime.approvals.records import Approval, Decision, Scope
+from runtime.approvals.reviews import takes_words
 from runtime.approvals.scopes import expires_at
 from runtime.journal import JournalKind
 from runtime.refusal import OperationRefused
@@ -37,7 +38,7 @@ def decide(
     """Count somebody's word; raise OperationRefused where it does not count, and then nothing is changed. `edited`:
     what a reviewer wants said instead. `carry_out`: what a last yes does, in the same transaction."""
     asked = _asked(transaction, approval_id)
-    if edited is not None and (asked.kind not in OUTPUT_KINDS or asked.quorum > 1 or not is_yes):
+    if edited is not None and not (is_yes and takes_words(asked)) and not cards.is_sent(asked):
         message = f"{approval_id} is no output of which one person could change the words"
         raise OperationRefused("cannot_edit", message)
     decider, judged = _judge(transaction, asked, by, is_yes=is_yes)

@@ -28,6 +28,7 @@ from runtime.store.payload_text import from_text, to_text
 
 class _FileName(Record):
     name: str
+    sha256: str = ""
 
 
 def asking_facts(
@@ -139,7 +140,7 @@ def newest_delegations(transaction: Transaction, limit: int) -> tuple[Delegation
 
 def add_handed_file(transaction: Transaction, file: HandedFile, group_id: GroupId) -> None:
     """Record a file that an agent sent for another; the same call again changes nothing."""
-    name = to_text(_FileName(name=file.name))
+    name = to_text(_FileName(name=file.name, sha256=file.sha256))
     transaction.run(
         "insert_handed_file",
         task_id=file.task_id,
@@ -153,15 +154,18 @@ def add_handed_file(transaction: Transaction, file: HandedFile, group_id: GroupI
 
 
 def handed_files_of(transaction: Transaction, task_id: TaskId) -> tuple[HandedFile, ...]:
-    return tuple(
-        HandedFile(
-            task_id=task_id,
-            call_id=row["call_id"],
-            file_id=FileId(row["file_id"]),
-            name=from_text(_FileName, row["body"]).name or "file",
-            size_bytes=row["size_bytes"],
-        )
-        for row in transaction.all("handed_files_of_task", task_id=task_id)
+    return tuple(_handed(row, task_id) for row in transaction.all("handed_files_of_task", task_id=task_id))
+
+
+def _handed(row: sqlite3.Row, task_id: TaskId) -> HandedFile:
+    said = from_text(_FileName, row["body"])
+    return HandedFile(
+        task_id=task_id,
+        call_id=row["call_id"],
+        file_id=FileId(row["file_id"]),
+        name=said.name or "file",
+        size_bytes=row["size_bytes"],
+        sha256=said.sha256,
     )
 
 

@@ -51,7 +51,7 @@ def review_output(
 ) -> bool:
     """Hold an output back where its group's rule says so; return whether it was: else it goes. `found`: the row of
     `review_of_output`; `known`: what was found out about what the task has read."""
-    rule, task_id = _rule(found), TaskId(found["task_id"])
+    rule, task_id = read_rule(found), TaskId(found["task_id"])
     began_in = ChatKey(found["chat"]) if found["chat"] is not None else None
     taint = Taint() if message.chat == began_in else known or taint_of(transaction, task_id)
     constraint = None if message.chat == began_in else _send_rule(transaction, rule.group_id, message.chat)
@@ -166,7 +166,7 @@ def set_review_rules(transaction: Transaction, rules: Sequence[ReviewRule]) -> N
         )
 
 
-def _rule(row: sqlite3.Row) -> ReviewRule:
+def read_rule(row: sqlite3.Row) -> ReviewRule:
     return ReviewRule(
         group_id=GroupId(row["group_id"]),
         mode=row["mode"],

@@ -312,6 +312,10 @@ def finish_task(
             _add_summary(transaction, head["session_id"], task_id, group_id, summary, first)
     for new in outbound:
         outbox_rows.put_outbound(transaction, f"{task_id}/{new.step}", new.message, task_id, group_id)
+    if head["submission_id"] is not None:
+        from runtime.store.result_rows import review_result  # late: few results are reviewed
+
+        review_result(transaction, task_id, result)
     if attempt_id is not None and seq is not None:
         transaction.run("advance_attempt", attempt_id=attempt_id, seq=seq)
     open_attempt = transaction.one("open_attempt_of_task", task_id=task_id)

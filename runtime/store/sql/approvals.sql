@@ -72,6 +72,11 @@ WHERE approval_id = :approval_id AND state = 'waiting';
 UPDATE payloads SET body = json_set(body, '$.because', :because)
 WHERE payload_id = (SELECT payload_id FROM approvals WHERE approval_id = :approval_id);
 
+-- name: approval_edited
+-- What a reviewer has said instead, beside what they were shown.
+UPDATE payloads SET body = json_set(body, '$.edited', :edited)
+WHERE payload_id = (SELECT payload_id FROM approvals WHERE approval_id = :approval_id);
+
 -- name: approval_told
 -- Whoever asked has heard of the end.
 UPDATE approvals SET told_at = :now WHERE approval_id = :approval_id AND told_at IS NULL;

@@ -7,6 +7,19 @@ FROM tasks AS t JOIN review_rules AS r USING (group_id)
 WHERE t.task_id = :task_id
     AND NOT (coalesce(t.chat, '') = :chat AND (t.submission_id IS NULL OR t.submitter LIKE 'person:%'));
 
+-- name: review_of_result
+-- The rule of a task's group, where its result goes to another agent, or to a program at which nobody sits; what another
+-- agent wants shown in a chat is reviewed there.
+SELECT t.submitter, r.* FROM tasks AS t JOIN review_rules AS r USING (group_id)
+JOIN submissions AS s USING (submission_id) JOIN payloads AS p ON p.payload_id = s.spec_id
+WHERE t.task_id = :task_id AND t.chat IS NULL AND coalesce(p.body ->> '$.effects', 'live') = 'live' AND (t.submitter LIKE 'group:%' OR t.submitter LIKE 'program:%'
+    AND NOT EXISTS (SELECT 1 FROM programs AS o WHERE o.program = substr(t.submitter, 9) AND o.is_attended));
+
+-- name: open_review_of_submission
+-- The question whether what a submission would give back may be.
+SELECT a.approval_id FROM tasks AS t JOIN approvals AS a ON a.asker_key = 'review:' || t.task_id || '/result'
+WHERE t.submission_id = :submission_id AND a.state = 'waiting';
+
 -- name: send_rule
 -- The strictest constraint on what a group says in a chat of one of its destinations (`approvals/constraint_terms.py`).
 SELECT s.* FROM send_rules AS s

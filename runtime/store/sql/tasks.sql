@@ -51,7 +51,7 @@ UPDATE tasks SET spec_id = :spec_id WHERE task_id = :task_id AND spec_id IS NULL
 
 -- name: task_head
 -- A task without its texts.
-SELECT task_id, group_id, session_id, state, spec_id FROM tasks WHERE task_id = :task_id;
+SELECT task_id, group_id, session_id, state, spec_id, submission_id FROM tasks WHERE task_id = :task_id;
 
 -- name: end_task
 -- A task that runs, or waits for a person, ends.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from protocol.ids import ChatKey, FileId, GroupId, TaskId
 from protocol.link import Answered, Ask
-from protocol.task import ModelRoute, TaskResult, TaskStatus
-from runtime.approvals.records import Taint, TaintSource
+from protocol.message import OutboundMessage
+from protocol.task import Effects, ModelRoute, Task, TaskResult, TaskStatus
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.policy_book import PolicyBook
+from runtime.approvals.records import CLI, Taint, TaintSource
+from runtime.asks.tool_sets import checked
 from runtime.delegation.decisions import MAX_PER_PAIR_AN_HOUR
 from runtime.delegation.delegations import Delegations
 from runtime.delegation.records import HandedFile
@@ -18,7 +24,7 @@ from runtime.group import Group, Groups
 from runtime.home import Home
 from runtime.refusal import OperationRefused
 from runtime.store import delegation_rows, submission_rows
-from runtime.store.records import Binding, MessageState, TaskRow
+from runtime.store.records import Binding, MessageState, NewOutbound, TaskRow
 from runtime.store.store import Store, open_store
 from runtime.store.submission_rows import StoredSubmission
 from runtime.submissions import NewSubmission, Submissions
@@ -111,12 +117,26 @@ class Bench:
     async def file(self, task: TaskRow, call_id: str, name: str, content: str) -> None:
         """A file that a task's agent has sent to the host."""
         file = HandedFile(
-            task_id=task.task_id, call_id=call_id, file_id=FileId(f"file_{call_id}"), name=name, size_bytes=len(content)
+            task_id=task.task_id,
+            call_id=call_id,
+            file_id=FileId(f"file_{call_id}"),
+            name=name,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content.encode()).hexdigest(),
         )
         outbox = self.home.group(task.group_id) / "outbox"
         outbox.mkdir(parents=True, exist_ok=True)
         (outbox / file.file_id).write_text(content)
         await self.store.write(delegation_rows.add_handed_file, file, task.group_id)
+
+    async def begin_reviews(self) -> Approvals:
+        """Make the group side a copilot."""
+        side = replace(self.house.groups.ready[SIDE], mode="copilot")
+        self.house.groups = Groups(ready={**self.house.groups.ready, SIDE: side}, suspended={})
+        await PolicyBook(self.store, lambda: self.house.groups, lambda: "UTC").load()
+        return Approvals(
+            self.store, wake_delivery=lambda: None, zone_name=lambda: "UTC", files=lambda group: self.home.path
+        )
 
 
 @pytest.fixture
@@ -167,6 +187,73 @@ async def test_failed_work_comes_back_as_an_error(bench: Bench, result: TaskResu
     await bench.delegations.look()
     await bench.delegations.look()
     assert bench.answers == [Answered(call_id="call_1", answer=words, is_error=True)]
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("yes", "side answers:\n\nIt is 42.\n\nFiles from it:"),
+        ("edit", "side answers:\n\nIt is 43.\n\nFiles from it:"),
+        ("no", "side could not do it: a person looked at it and said no: wrong."),
+    ],
+)
+async def test_a_copilots_answer_waits_for_a_review(bench: Bench, word: str, answer: str) -> None:
+    """Neither words nor files reach the asking agent before an owner has let them go, over a restart too."""
+    approvals = await bench.begin_reviews()
+    await bench.ask(await bench.task())
+    await bench.delegations.look()
+    work = await bench.begin()
+    await bench.file(work, "f1", "table.csv", "1,2")
+    await bench.store.finish_task(work.task_id, DONE, message_state=MessageState.ANSWERED)
+    for _ in range(3):
+        await bench.new_host().look()
+    assert bench.answers == [] and not list(bench.home.inbox(MAIN).glob("*"))
+    (asked,) = await approvals.waiting()
+    assert asked.payload == {
+        "to": "group:main",
+        "text": "It is 42.",
+        "files": [{"file": "table.csv", "bytes": 3, "sha256": hashlib.sha256(b"1,2").hexdigest()}],
+    }
+    edited = "It is 43." if word == "edit" else None
+    await approvals.decide(asked.approval_id, CLI, is_yes=word != "no", edited=edited, because="wrong")
+    for _ in range(2):
+        await bench.delegations.look()
+    (answered,) = bench.answers
+    assert answered.answer.startswith(answer) and answered.is_error == (word == "no")
+    assert len(list(bench.home.inbox(MAIN).glob("*"))) == (0 if word == "no" else 1)
+
+
+async def test_an_answer_that_is_shown_in_a_chat_is_reviewed_once_for_both(bench: Bench) -> None:
+    """The card of the chat decides also what the asking agent is told."""
+    approvals = await bench.begin_reviews()
+    await bench.store.bind(Binding(chat=CHAT, chat_kind="direct", group_id=SIDE))
+    await bench.ask(await bench.task(), deliver=True)
+    await bench.delegations.look()
+    work = await bench.begin()
+    shown = NewOutbound(step="reply", message=OutboundMessage(chat=CHAT, text="It is 42."))
+    await bench.store.finish_task(work.task_id, DONE, outbound=[shown], message_state=MessageState.ANSWERED)
+    await bench.delegations.look()
+    (asked,) = await approvals.waiting()
+    assert bench.answers == [] and await bench.store.outbox_of(work.task_id) == ()
+    await approvals.decide(asked.approval_id, CLI, is_yes=True, edited="It is 43.")
+    for _ in range(2):
+        await bench.delegations.look()
+    assert [each.answer for each in bench.answers] == ["side answers:\n\nIt is 43."]
+    assert [each.message.text for each in await bench.store.outbox_of(work.task_id)] == ["It is 43."]
+
+
+async def test_a_stopped_task_takes_the_review_of_its_answer_along(bench: Bench) -> None:
+    """Nobody is asked about an answer for which nobody waits."""
+    approvals = await bench.begin_reviews()
+    task = await bench.task()
+    await bench.ask(task)
+    await bench.delegations.look()
+    await bench.work(DONE)
+    await bench.delegations.look()
+    assert len(await approvals.waiting()) == 1
+    await bench.store.finish_task(task.task_id, TaskResult(status=TaskStatus.STOPPED, reason="stopped by a person"))
+    await bench.delegations.look()
+    assert await approvals.waiting() == ()
 
 
 @pytest.mark.parametrize("point", ["before", "after", "noting"])
@@ -322,6 +409,19 @@ async def test_an_answer_is_shown_only_where_the_asked_agent_is(bench: Bench) ->
     await bench.delegations.look()
     (submission,) = await bench.queued()
     assert submission.new.chat == CHAT
+
+
+@pytest.mark.parametrize("effects", [Effects.SHADOW, Effects.TWIN])
+async def test_a_task_that_rehearses_asks_no_other_agent(bench: Bench, effects: Effects) -> None:
+    """The call is refused with the reason, and nothing is begun."""
+    task = await bench.task()
+    spec = Task(task_id=task.task_id, group_id=MAIN, submitter="cli", session_id=None, prompt="x", effects=effects)
+    ask = Ask(call_id="call_1", kind="delegate", payload={"to": "side", "prompt": "Look this up"})
+    room = checked("delegate", bench.delegations.asked, lambda: bench.house.groups)
+    with pytest.raises(OperationRefused, match="only rehearses"):
+        await room(Asked(task=replace(task, spec=spec), ask=ask))
+    await bench.delegations.look()
+    assert await bench.queued() == ()
 
 
 async def test_an_agent_that_is_gone_is_an_error(bench: Bench) -> None:

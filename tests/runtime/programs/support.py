@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from channels.channel import Channel
 from protocol.ids import ChannelId, DoorId, GroupId, SubmissionId
 from protocol.task import ModelRoute, Task, TaskResult, TaskStatus
+from runtime.approvals.approvals import Approvals
+from runtime.approvals.policy_book import PolicyBook
 from runtime.checked_result import checked_result
 from runtime.config import ParsedSettings, Settings
 from runtime.group import Group, Groups
@@ -157,6 +160,21 @@ class Yard:
 
     async def _changed(self) -> None:
         self.changes += 1
+
+    async def begin_reviews(self) -> Approvals:
+        """Make the group main a copilot: what programs get of it waits for an owner."""
+        groups = {**self.around.groups.ready, MAIN: replace(self.around.groups.ready[MAIN], mode="copilot")}
+        self.around.groups = Groups(ready=groups, suspended={})
+        await PolicyBook(self.store, lambda: self.around.groups, lambda: "UTC").load()
+        return Approvals(self.store, wake_delivery=lambda: None, zone_name=lambda: "UTC", files=lambda group: self.fork)
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something is so, looking after each change of the store."""
+        with self.store.watched() as grown:
+            async with asyncio.timeout(10):
+                while not await is_so():
+                    await grown.wait()
+                    grown.clear()
 
 
 @asynccontextmanager

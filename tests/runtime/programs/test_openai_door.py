@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runtime.approvals.records import CLI
 from runtime.programs.openai_door import OpenAiDoor
 from tests.runtime.programs.support import MAIN, Yard, yard
 
@@ -133,6 +134,32 @@ async def test_an_answer_is_streamed_as_it_grows(door: Door) -> None:
     assert deltas[0]["role"] == "assistant" and len(deltas) > 3
     assert "".join(delta.get("content", "") for delta in deltas).strip() == "all is well"
     assert events[-3]["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_nothing_of_a_copilots_answer_is_streamed_before_its_review(door: Door) -> None:
+    """A program at which nobody sits gets the answer when an owner has let it go, in the words that they let go; one
+    that goes before takes the question along."""
+    approvals = await door.yard.begin_reviews()
+    _, door.token = await door.yard.programs.add("robot", [MAIN], "cli")
+
+    async def is_asked() -> bool:
+        return bool(await approvals.waiting())
+
+    async def is_withdrawn() -> bool:
+        return not await approvals.waiting()
+
+    async with asyncio.TaskGroup() as group:
+        answering = group.create_task(door.chat(stream=True))
+        await door.yard.until(is_asked)
+        (asked,) = await approvals.waiting()
+        await approvals.decide(asked.approval_id, CLI, is_yes=True, edited="nothing of it")
+        answer = await answering
+    deltas = [event["choices"][0]["delta"] for event in answer.events[:-1]]
+    assert "".join(delta.get("content", "") for delta in deltas) == "nothing of it"
+    await door.open("POST", "/v1/chat/completions", {"model": "main", "messages": USER})
+    await door.yard.until(is_asked)
+    door.writer.close()
+    await door.yard.until(is_withdrawn)
 
 
 async def test_a_structure_is_asked_for_and_checked(door: Door) -> None:

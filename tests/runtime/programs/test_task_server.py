@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from client.tasks import TaskClient
 from protocol.frames import PROTOCOL_VERSION, encode_frame
 from protocol.ids import SubmissionId
 from protocol.task import Limits, TaskStatus, Usage
-from protocol.tasks import TASK_SERVER_FRAMES, Open, TaskProblem
+from protocol.tasks import TASK_SERVER_FRAMES, Open, Submit, TaskProblem
+from runtime.approvals.records import CLI
 from runtime.programs.records import OPERATOR, sha256_of
 from runtime.programs.task_server import TaskServer
+from runtime.refusal import OperationRefused
 from tests.runtime.programs.support import MAIN, SIDE, Yard, yard
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -174,6 +176,73 @@ async def test_cancel_ends_what_waits_and_what_runs(tmp_path: Path) -> None:
         done = await client.submit("main", "say x")
         await client.wait(done.submission)
         assert (await client.cancel(done.submission)).state == "ended"
+
+
+@pytest.mark.parametrize(
+    ("word", "got"),
+    [
+        ("yes", ("reply", "Deer customer", "")),
+        ("edit", ("reply", "Dear customer", "")),
+        ("no", ("failed", "", "review_denied")),
+        ("cancel", ("failed", "", "review_withdrawn")),
+    ],
+)
+async def test_what_a_program_gets_of_a_copilot_waits_for_a_review(
+    tmp_path: Path, word: str, got: tuple[str, str, str]
+) -> None:
+    """It stands as `in_review` without its result until an owner has decided, and the wait goes on meanwhile."""
+    async with served(tmp_path) as (one, socket):
+        approvals = await one.begin_reviews()
+        client = await client_of(one, socket)
+        submission = (await client.submit("main", "say Deer customer")).submission
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(client.wait(submission))
+            await one.until(lambda: _is_true(approvals.waiting()))
+            envelope = await client.result(submission)
+            assert (envelope.state, envelope.result) == ("in_review", None)
+            (asked,) = await approvals.waiting()
+            assert (asked.kind, asked.payload) == ("review", {"to": "program:pipes", "text": "Deer customer"})
+            assert not waiting.done()
+            if word == "cancel":
+                await client.cancel(submission)
+            else:
+                edited = "Dear customer" if word == "edit" else None
+                await approvals.decide(asked.approval_id, CLI, is_yes=word != "no", edited=edited)
+            ended = await waiting
+        assert ended.state == "ended" and ended.result is not None
+        assert (ended.result.status, ended.result.text, ended.result.code) == got
+        kinds = [event.kind async for event in client.events(submission=submission, wait=False)]
+        assert kinds.index("task_ended") < kinds.index("approval_asked") < len(kinds) - 1
+
+
+async def test_a_structure_is_reviewed_as_it_is(tmp_path: Path) -> None:
+    """No reviewer's words take its place; a failure of the task itself is told at once, and so is what the owner at the
+    machine or an attended program asked for."""
+    async with served(tmp_path) as (one, socket):
+        approvals = await one.begin_reviews()
+        client = await client_of(one, socket)
+        failed = await client.wait((await client.submit("main", "fail")).submission)
+        assert failed.result is not None and failed.result.code == "agent_crashed"
+        submission = (await client.submit("main", 'json {"n": 1}', result_schema=SCHEMA)).submission
+        await one.until(lambda: _is_true(approvals.waiting()))
+        (asked,) = await approvals.waiting()
+        assert asked.payload == {"to": "program:pipes", "result": {"n": 1}}
+        with pytest.raises(OperationRefused, match="no output of which one person could change the words"):
+            await approvals.decide(asked.approval_id, CLI, is_yes=True, edited="{}")
+        await approvals.decide(asked.approval_id, CLI, is_yes=True)
+        ended = await client.wait(submission)
+        assert ended.result is not None and ended.result.structured == {"n": 1}
+        _, token = await one.programs.add("editor", [MAIN], "cli", is_attended=True)
+        attended = TaskClient(socket, token=token)
+        seen = await attended.wait((await attended.submit("main", "say hello")).submission)
+        assert seen.result is not None and seen.result.text == "hello"
+        own = await one.desk.submit(OPERATOR, Submit(group=MAIN, input="say hello"))
+        assert (await one.desk.result(OPERATOR, own.submission, 10)).state == "ended"
+        assert await approvals.waiting() == ()
+
+
+async def _is_true(asked: Awaitable[object]) -> bool:
+    return bool(await asked)
 
 
 async def test_programs_see_their_own_work_alone(tmp_path: Path) -> None:
