@@ -89,7 +89,7 @@ class ResultEnvelope(Record):
     """`in_review`: done, and a person looks at the result before the program gets it."""
     group: GroupId
     mode: str
-    """The group's operating mode when it was submitted: `copilot` or `autonomous`."""
+    """The group's operating mode when the attempt began: `copilot` or `autonomous`."""
     input_sha256: str
     """Of the input as canonical JSON."""
     submitted_at: str
@@ -99,13 +99,13 @@ class ResultEnvelope(Record):
     attempts: int = 0
     skill: str = ""
     skill_sha256: str = ""
-    """Of the skill's folder when it was submitted."""
+    """Of the skill's folder when the attempt began."""
     provider: str = ""
-    """The route over which the model was asked."""
+    """The route through which the last answer came, as the proxy saw it; empty until there is one."""
     model: str = ""
-    """As it was asked for."""
+    """What answered there, as the provider names it."""
     models_used: tuple[str, ...] = ()
-    """As the provider named what answered, the most used first."""
+    """All that were asked, as the provider names them, the most used first."""
     usage: Usage = Usage()
     prompt_sha256: str = ""
     """Of the whole prompt that the model read."""

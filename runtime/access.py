@@ -134,7 +134,10 @@ def decide_access(
     if role == "guest" and is_answered and (command is None or command.name in FOR_HEARD_GUESTS):
         role = "member"  # here: who may ask may also stop what they asked for
     if command is not None and (role != "guest" or is_answered or command.spec.least == "guest"):
-        return _decide_command(inbound, command, role, group_id, is_heard=is_heard)
+        decision = _decide_command(inbound, command, role, group_id, is_heard=is_heard)
+        may_ask = decision.state is not MessageState.COMMAND or not command.spec.asks_model or group_id not in groups
+        over = None if may_ask or group_id is None else _decide_over(inbound, facts, group_id, groups[group_id], now)
+        return over or decision
     if chosen is None:
         reason = "the chat is bound to no group"
         return _refuse(inbound, facts, now, None, UNBOUND_CHAT, reason, NOT_BOUND, asks="chat")
@@ -274,11 +277,8 @@ def _admit(
         notice = EMPTY if may_ask and inbound.chat_kind == "direct" and inbound.kind == "message" else ""
         return Admission(state=MessageState.REFUSED, group_id=group_id, reason="an empty message", notice=notice)
     if may_ask and chosen.is_meant:
-        over = None if inbound.channel_id == TERMINAL else find_over_limit(facts, limits)
-        if over is not None:
-            code = RATE if over.is_rate else SPENT
-            return _refuse(inbound, facts, now, group_id, code, over.reason, over.notice, over.every)
-        return Admission(state=MessageState.QUEUED, group_id=group_id)
+        over = _decide_over(inbound, facts, group_id, limits, now)
+        return over or Admission(state=MessageState.QUEUED, group_id=group_id)
     if binding.rest == "context" or (may_ask and inbound.kind == "edit" and binding.when == "always"):
         return Admission(state=MessageState.CONTEXT, group_id=group_id, reason="kept as context")
     if chosen.is_meant and role == "guest":
@@ -286,6 +286,17 @@ def _admit(
     if chosen.is_meant:
         return _refuse(inbound, facts, now, group_id, WHOM, "not among those whom the agent answers here", NOT_YOU)
     return Admission(state=MessageState.REFUSED, group_id=group_id, reason="not meant for the agent")
+
+
+def _decide_over(
+    inbound: InboundMessage, facts: SenderFacts, group_id: GroupId, limits: PersonLimits, now: datetime
+) -> Admission | None:
+    """Return the refusal of somebody who has asked or used as much as they may; None: they may ask."""
+    over = None if inbound.channel_id == TERMINAL else find_over_limit(facts, group_id, limits)
+    if over is None:
+        return None
+    code = RATE if over.is_rate else SPENT
+    return _refuse(inbound, facts, now, group_id, code, over.reason, over.notice, over.every)
 
 
 def _is_heard(inbound: InboundMessage, facts: SenderFacts, binding: Binding, role: Role) -> bool:

@@ -16,6 +16,7 @@ from protocol.transcript import Entry, Step
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
+from runtime.money.payers import Payer
 from runtime.skills.catalogue import load_skills
 from runtime.store.records import AttemptRow, TaskRow
 from runtime.task_builder import build_assignment, build_lease, fallbacks_of, model_of
@@ -43,9 +44,11 @@ def plan_attempt(
     transcript: Sequence[Entry],
     steps: Sequence[Step] = (),
     approved: Sequence[str] = (),
+    payer: Payer | None = None,
 ) -> AttemptPlan:
     """Return the attempt as the host's settings have it now. `transcript`: the session before the task; `steps`: what
-    its earlier attempts have stored; `approved`: which of their calls somebody has said yes to since."""
+    its earlier attempts have stored; `approved`: which of their calls somebody has said yes to since; `payer`:
+    whose limits it counts for."""
     skills, problems = load_skills(desk.fork, group.group_id, group.skills)
     for problem in problems:
         extra = {"action": "skill_left_out", "group_id": group.group_id, "skill": problem.name}
@@ -68,14 +71,16 @@ def plan_attempt(
     return AttemptPlan(
         kind=build_kind(group, skills, desk.settings.containers, desk.image),
         task=task,
-        lease=plan_lease(desk, row, attempt, task, group),
+        lease=plan_lease(desk, row, attempt, task, group, payer),
         assignment=assignment,
     )
 
 
-def plan_lease(desk: TaskDesk, row: TaskRow, attempt: AttemptRow, task: Task, group: Group) -> Lease:
+def plan_lease(
+    desk: TaskDesk, row: TaskRow, attempt: AttemptRow, task: Task, group: Group, payer: Payer | None
+) -> Lease:
     """Return what the attempt's sockets may do; `task` is under the limits that it has now."""
     model = model_of(task, desk.usual_model(group, row.chat), desk.settings.routes)
     models = (model, *fallbacks_of(task, group, model))
-    purses = desk.money.purses_of(group, row.submitter)
+    purses = desk.money.purses_of(group, row.submitter, payer)
     return build_lease(task, attempt, models, purses, desk.constraints(group.group_id))

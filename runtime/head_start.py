@@ -101,7 +101,8 @@ class HeadStarts:
             await head_start.session.hand_over_ahead(plan.lease, plan.assignment)
 
     def _plan(self, begun: Begun, group: Group) -> AttemptPlan | None:
-        """Return the plan of a task's first attempt; None: the task's own run makes it."""
+        """Return the plan of a task's first attempt; None: the task's own run makes it. Whoever's message begins at
+        once has no limits on what they may use (`inbound_filing.py`), so that no purse of theirs is looked up."""
         if begun.task is None:
             return None
         claim, transcript = begun.claim, begun.beginning.transcript

@@ -30,7 +30,7 @@ from runtime.inbound_text import shorten
 from runtime.insist import insist
 from runtime.people.cards import OTHERS_THERE, TOO_MANY_WAITED
 from runtime.people.records import AccessRequest, AskOwner, Waiting
-from runtime.store import access_rows, admit_rows, change_rows, inbound_rows, people_rows, request_rows
+from runtime.store import access_rows, admit_rows, change_rows, inbound_rows, request_rows, usage_rows
 from runtime.store.records import Filed, MessageState, Original, PersonLimits, RawUpdate, SenderFacts, StoredMessage
 from runtime.store.store import Store
 
@@ -123,7 +123,7 @@ class Filing:
         if inbound.kind in ("edit", "delete"):
             facts = replace(facts, original=await self._desk.store.read(inbound_rows.original_of, inbound))
         if facts.person is not None and wants_spent(inbound, facts, self._desk.groups()):
-            spent = await self._desk.store.read(people_rows.spent_by, facts.person.person)
+            spent = await self._desk.store.read(usage_rows.payer_day, facts.person.person)
             facts = replace(facts, spent=spent)
         return facts
 

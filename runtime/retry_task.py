@@ -12,7 +12,7 @@ from runtime.store.store import Store
 
 
 async def retry_task(store: Store, wake: Callable[[], None], task_id: TaskId, by: str) -> Retried:
-    """Have a new task made of the same messages, or of the same submission; return what waits again. OperationRefused
+    """Have a new task made of the same messages; return what waits again. OperationRefused
     where there is nothing to try. `wake`: has the dispatcher look at the store."""
     retried = await insist(lambda: store.write(retry, task_id, by), "a second try")
     if isinstance(retried, NotRetried):
@@ -31,5 +31,6 @@ def _refusal(task_id: TaskId, refused: NotRetried) -> OperationRefused:
         case "nothing_left":
             text = f"what {task_id} was to answer waits already, or has been answered since"
             return OperationRefused(refused.why, text, "nightyard trace " + task_id)
-        case "not_taken":
-            return OperationRefused(refused.state, f"{task_id} cannot be submitted again now", "try it again later")
+        case "not_ours":
+            text = f"{task_id} was handed in by {refused.state}, which hands it in again if it wants to"
+            return OperationRefused(refused.why, text, "nightyard trace " + task_id)

@@ -25,6 +25,7 @@ from runtime.container_session import CannotStart
 from runtime.crash_holds import CrashHolds
 from runtime.group import Group, Groups
 from runtime.home import Home
+from runtime.money.payers import Payer
 from runtime.pauses import Pauses
 from runtime.progress.book import ProgressBook
 from runtime.store.records import OutboxRow, StoredMessage, TaskRow
@@ -109,8 +110,11 @@ class MemoryRoom(Protocol):
 class MoneyRoom(Protocol):
     """The part of `money.spending.Spending` that tasks need."""
 
-    def purses_of(self, group: Group, submitter: str) -> tuple[Purse, ...]:
-        """Return what a task of this submitter pays from."""
+    def purses_of(self, group: Group, submitter: str, payer: Payer | None = None) -> tuple[Purse, ...]:
+        """Return what a task of this submitter pays from; `payer`: whose limits it counts for."""
+
+    async def payer_of(self, row: TaskRow) -> Payer | None:
+        """Return whose limits a task counts for; None: nobody's."""
 
     def limits_of(self, task: Task) -> Limits:
         """Return a task's own limits, with what it was given besides."""

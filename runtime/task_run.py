@@ -46,6 +46,7 @@ from runtime.container_session import CannotStart
 from runtime.envelope import LongText
 from runtime.group import Group
 from runtime.insist import insist
+from runtime.programs.start import note_start
 from runtime.store.database import time_text
 from runtime.store.errors import StepOutOfOrder
 from runtime.store.people_rows import people_with
@@ -230,6 +231,7 @@ class TaskRun:
 
     async def _plan_attempt(self, row: AttemptRow, task: Task, group: Group) -> AttemptPlan:
         store = self._desk.store
+        await note_start(store, self._desk.fork, self._row, group)
         if self._transcript is None:
             self._transcript = await store.transcript_of(task.session_id) if task.session_id else ()
         return plan_attempt(
@@ -241,6 +243,7 @@ class TaskRun:
             transcript=self._transcript,
             steps=await store.steps_of(task.task_id) if row.number > 1 else (),
             approved=await store.read(approved_calls, task.task_id, row.number) if row.number > 1 else (),
+            payer=await self._desk.money.payer_of(self._row),
         )
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
@@ -256,7 +259,8 @@ class TaskRun:
                 if self._stopped.is_set():
                     await self._attempt.stop(self._stop_reason)
                 task = replace(task, limits=self._desk.money.limits_of(task))
-                lease = plan_lease(self._desk, self._row, last, task, group)
+                payer = await self._desk.money.payer_of(self._row)
+                lease = plan_lease(self._desk, self._row, last, task, group, payer)
                 gate = ToolGate(
                     self._desk.store,
                     self.task_id,

@@ -241,6 +241,7 @@ class Host:
             self.state,
             self._histories,
             wake_dispatcher=self._dispatcher.wake,
+            wake_schedules=lambda: self._time.wake(),
             wake_delivery=self._delivery.wake,
             wake_intake=lambda: self._intake.recover(),
         )

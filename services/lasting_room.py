@@ -35,16 +35,19 @@ def lasting_room(
     histories: Histories,
     *,
     wake_dispatcher: Callable[[], None],
+    wake_schedules: Callable[[], None],
     wake_delivery: Callable[[], None],
     wake_intake: Callable[[], None],
 ) -> Room:
-    """Return the room; the wakes say that tasks, deliveries or updates wait again."""
+    """Return the room; the wakes say that tasks, runs, deliveries or updates wait again."""
 
     async def try_task(task_id: TaskId, by: str) -> None:
         await retry_task(store, wake_dispatcher, task_id, by)
 
     undo = UndoDesk(histories, store, proxy)
-    letters = LetterDesk(store, LetterEnds(task=try_task, delivery=wake_delivery, update=wake_intake))
+    letters = LetterDesk(
+        store, LetterEnds(task=try_task, run=wake_schedules, delivery=wake_delivery, update=wake_intake)
+    )
     traces = TraceDesk(store, proxy, lambda: state.groups.rehearsing)
     retention = Retention(store, lambda: state.settings.settings.keep_days)
     return Room(

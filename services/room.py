@@ -21,3 +21,5 @@ class Room:
     handlers: HandlerTable = field(default_factory=lambda: _NO_HANDLERS)
     parts: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
     """Each runs until cancelled."""
+    wake: Callable[[], None] = lambda: None
+    """Says that its rows changed in another room. Returns at once."""

@@ -92,4 +92,5 @@ def time_room(
         verbs={**schedule_verbs(schedules.desk), **delegation_verbs(store)},
         handlers=schedule_handlers(schedules.desk, store),
         parts=(schedules.keeper.run, delegations.run),
+        wake=schedules.keeper.wake,
     )

@@ -209,6 +209,7 @@ class House:
             self.state,
             Histories(home, store, lambda: 1 << 30),
             wake_dispatcher=self.agent.wake,
+            wake_schedules=lambda: self.schedules.keeper.wake(),
             wake_delivery=self.delivery.wake,
             wake_intake=lambda: self.intake.recover(),
         )

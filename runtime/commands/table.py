@@ -28,6 +28,8 @@ class CommandSpec:
     """/help only names it; `/help all` says what it does."""
     in_turn: bool = False
     """Waits behind the messages before it, and those after it wait for it; others go past what waits to be filed."""
+    asks_model: bool = False
+    """Costs model calls: refused where a person has asked or used as much as they may."""
 
 
 COMMANDS: tuple[CommandSpec, ...] = (
@@ -45,6 +47,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
         what="sum this conversation up, so that it takes less room (one model call)",
         is_rare=True,
         in_turn=True,
+        asks_model=True,
     ),
     CommandSpec(name="export", what="send this conversation as a file", is_rare=True),
     CommandSpec(name="status", what="what runs, what waits, what was used today"),

@@ -1,4 +1,5 @@
-"""Dead letters: tasks that failed, messages that could not be delivered, updates that nobody could read.
+"""Dead letters: tasks and runs of schedules that failed, messages that could not be delivered, updates that nobody could
+read.
 
 Each is listed, explained, tried again or closed by a person; after LETTER_DAYS its age closes it.
 """
@@ -13,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from protocol.ids import ChatKey, TaskId
 from runtime.refusal import OperationRefused
-from runtime.store import letter_rows
+from runtime.schedules.records import RunId
+from runtime.schedules.words import schedule_name
+from runtime.store import letter_rows, schedule_rows
 from runtime.store.letter_rows import Letter
 from runtime.store.store import Store
 
@@ -43,6 +46,8 @@ class LetterEnds:
 
     task: Callable[[TaskId, str], Awaitable[None]]
     """Make a new task of what a failed one was to answer; by whom. Raises OperationRefused."""
+    run: Callable[[], None]
+    """A schedule's run waits."""
     delivery: Callable[[], None]
     """The outbox has something that is due."""
     update: Callable[[], None]
@@ -87,6 +92,9 @@ class LetterDesk:
         letter = await self._letter(reference)
         if letter.state != "open":
             raise OperationRefused("letter_ended", f"{reference} is {letter.state} already, by {letter.ended_by}")
+        if letter.kind == "schedule":
+            await self._retry_run(letter, by)
+            return
         if letter.kind == "task":
             await self._ends.task(TaskId(reference), by)
             await self._store.write(letter_rows.end_letter, reference, "retried", by)
@@ -125,6 +133,8 @@ class LetterDesk:
         match letter.kind:
             case "task":
                 return await self._explain_task(letter)
+            case "schedule":
+                return await self._explain_run(letter)
             case "delivery":
                 return await self._explain_delivery(letter)
             case "update":
@@ -137,6 +147,24 @@ class LetterDesk:
         result = row.result if row else None
         why = f"{result.reason} ({result.code})" if result else "it ended without a word"
         return Explained(letter=letter, what=asked, why=why, mend=f"./nightyard trace {task_id}")
+
+    async def _retry_run(self, letter: Letter, by: str) -> None:
+        refused = await self._store.write(schedule_rows.retry_run, RunId(letter.reference), by)
+        if refused:
+            why = "its schedule was removed" if refused == "removed" else "it is not kept any more"
+            raise OperationRefused("nothing_left", f"{letter.reference} cannot run again: {why}", "/schedule list")
+        self._ends.run()
+
+    async def _explain_run(self, letter: Letter) -> Explained:
+        run = await self._store.read(schedule_rows.run_by_id, RunId(letter.reference))
+        schedule = await self._store.read(schedule_rows.schedule, run.schedule_id) if run is not None else None
+        if run is None or schedule is None:
+            return Explained(letter=letter, what="", why="its run is not kept any more", mend="")
+        task = await self._store.task(run.task_id) if run.task_id is not None else None
+        reason = task.result.reason if task is not None and task.result is not None else "it began no task"
+        what = f"{schedule_name(schedule)}, due {run.due_at:%Y-%m-%d %H:%M} UTC"
+        mend = f"./nightyard schedule history {schedule.schedule_id}"
+        return Explained(letter=letter, what=what, why=f"{reason} ({run.reason})", mend=mend)
 
     async def _explain_delivery(self, letter: Letter) -> Explained:
         row = await self._store.read(letter_rows.dead_delivery, letter.number)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from protocol.ids import GroupId
 from protocol.task import Purse
 from runtime.money.mirror import UsageMirror
-from runtime.money.purses import day_of, group_purse
-from runtime.money.records import NOTHING_USED, USAGE_KEYS, DayUse, KeyedSum, PurseRow, UsageKey
+from runtime.money.purses import day_of, group_of, group_purse
+from runtime.money.records import NOTHING_USED, USAGE_KEYS, DayUse, KeyedSum, PurseRow, UsageKey, add
 from runtime.money.spending import Spending, Word
 from runtime.refusal import OperationRefused
 from runtime.store import people_rows, usage_rows
@@ -83,7 +83,7 @@ class UsageDesk:
     async def _purses(self, group: GroupId | None) -> tuple[PurseView, ...]:
         rows = await self._store.read(usage_rows.purse_rows, day_of(datetime.now(UTC)))
         found = [PurseView(purse=purse, row=rows.get(purse.name)) for purse in self._spending.purses()]
-        return tuple(each for each in found if group is None or each.purse.name.endswith(f":{group}"))
+        return tuple(each for each in found if group is None or group_of(each.purse.name) == group)
 
     async def _as_people(self, rows: tuple[KeyedSum, ...]) -> tuple[KeyedSum, ...]:
         """Put the identities of one person together, under the name that they go by; others stay as they are."""
@@ -98,6 +98,6 @@ def _together(rows: tuple[KeyedSum, ...], names: Mapping[str, str]) -> tuple[Key
         kind, _, key = each.key.partition(":")
         shown = names.get(key, key) if kind == "person" else (each.key or "not known")
         before = sums.get(shown)
-        used = each.used if before is None else usage_rows.add(before.used, each.used)
+        used = each.used if before is None else add(before.used, each.used)
         sums[shown] = KeyedSum(key=shown, used=used)
     return tuple(sorted(sums.values(), key=lambda each: (-each.used.cost_usd, -each.used.model_calls)))

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from protocol.ids import GroupId
 from protocol.record import replace
 from protocol.task import Limits, Purse
-from runtime.config import BudgetSettings
-from runtime.group import Group
 from runtime.money.records import Measure, PurseRow, UsedSum
+
+if TYPE_CHECKING:
+    from runtime.config import BudgetSettings
+    from runtime.group import Group
 
 MACHINE = "machine"
 
@@ -53,7 +56,7 @@ def purses_of(
 
 def all_purses(groups: Iterable[Group], budgets: BudgetSettings, rows: Mapping[str, PurseRow]) -> tuple[Purse, ...]:
     """Return every purse that has an end: the machine's first, then each group's and its one for background work."""
-    found = [_raised(_machine(budgets), rows)]
+    found = [raised(_machine(budgets), rows)]
     for group in groups:
         found += [purse_of(name(group.group_id), group, budgets, rows) for name in (group_purse, background_purse)]
     return tuple(purse for purse in found if has_limit(purse))
@@ -62,7 +65,7 @@ def all_purses(groups: Iterable[Group], budgets: BudgetSettings, rows: Mapping[s
 def purse_of(name: str, group: Group, budgets: BudgetSettings, rows: Mapping[str, PurseRow]) -> Purse:
     """Return one purse as it is today, with what it was given besides."""
     if name == MACHINE:
-        return _raised(_machine(budgets), rows)
+        return raised(_machine(budgets), rows)
     own = group.budget
     whole = Purse(
         name=name,
@@ -72,8 +75,8 @@ def purse_of(name: str, group: Group, budgets: BudgetSettings, rows: Mapping[str
     )
     if name == background_purse(group.group_id):
         part = own.background_percent / 100
-        return _raised(_scaled(whole, part, part, part), rows)
-    return _raised(whole, rows)
+        return raised(_scaled(whole, part, part, part), rows)
+    return raised(whole, rows)
 
 
 def _machine(budgets: BudgetSettings) -> Purse:
@@ -118,6 +121,18 @@ def raised_limits(limits: Limits, raises: int) -> Limits:
     )
 
 
+def is_tighter(asked: Limits, usual: Limits, code: str) -> bool:
+    """Return whether the limit that a code names is a lower one than usual."""
+    pairs: Mapping[str, tuple[float | None, float | None]] = {
+        "limit_calls": (asked.model_calls, usual.model_calls),
+        "limit_input_tokens": (asked.input_tokens, usual.input_tokens),
+        "limit_output_tokens": (asked.output_tokens, usual.output_tokens),
+        "limit_cost": (asked.cost_usd, usual.cost_usd),
+    }
+    mine, other = pairs.get(code, (None, None))
+    return mine is not None and (other is None or mine < other)
+
+
 def day_of(moment: datetime) -> str:
     """Return the UTC day that a call counts for: `2026-01-31`."""
     return moment.astimezone(UTC).date().isoformat()
@@ -129,7 +144,8 @@ def day_ends(moment: datetime) -> datetime:
     return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=UTC)
 
 
-def _raised(purse: Purse, rows: Mapping[str, PurseRow]) -> Purse:
+def raised(purse: Purse, rows: Mapping[str, PurseRow]) -> Purse:
+    """Return a purse with what it was given besides today."""
     row = rows.get(purse.name)
     if row is None or not row.raises:
         return purse

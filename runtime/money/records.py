@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from protocol.ids import GroupId, TaskId
+from protocol.ids import GroupId, PersonKey, TaskId
 
 UsageKey = Literal["day", "group", "model", "person", "task"]
 USAGE_KEYS: tuple[UsageKey, ...] = ("day", "group", "model", "person", "task")
@@ -39,6 +39,16 @@ class UsedSum:
 NOTHING_USED = UsedSum()
 
 
+def add(one: UsedSum, other: UsedSum) -> UsedSum:
+    return UsedSum(
+        model_calls=one.model_calls + other.model_calls,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost_usd=one.cost_usd + other.cost_usd,
+        calls_without_price=one.calls_without_price + other.calls_without_price,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedSum:
     """The use under one key: a day, a group, a model, a person, a task."""
@@ -49,10 +59,13 @@ class KeyedSum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskModelUse:
-    """What one task has used of one model, over all its days."""
+    """What one task has used of one model over one route, over all its days."""
 
     model: str
     used: UsedSum
+    route: str = ""
+    last_at: str = ""
+    """When the newest of its calls ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,7 @@ class SpentTask:
     call_id: str
     raises: int = 0
     approval_id: str = ""
+    payer: PersonKey | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +107,7 @@ class DayUse:
     background: Mapping[GroupId, UsedSum]
 
     def of(self, purse: str) -> UsedSum:
-        """Return what was paid from a purse, by its name."""
+        """Return what was paid from a purse, by its name; a person's purses are `payers.py`'s."""
         kind, _, group = purse.partition(":")
         if kind == "machine":
             return self.machine

@@ -21,30 +21,21 @@ from protocol.link import Ask
 from protocol.message import OutboundMessage
 from protocol.task import Limits, Purse, Task
 from runtime.approvals.records import Approval, NewApproval
-from runtime.config import Settings
+from runtime.config import Settings, task_limits
 from runtime.group import Group, Groups
 from runtime.insist import insist
 from runtime.money.mirror import UsageMirror
-from runtime.money.purses import (
-    all_purses,
-    background_purse,
-    day_ends,
-    day_of,
-    group_of,
-    is_background,
-    is_closed,
-    purses_of,
-    raised_limits,
-    what_is_spent,
-)
-from runtime.money.records import MEASURES, DayUse, Measure, PurseRow, PurseState, SpentTask
+from runtime.money.payers import Payer, mark_of
+from runtime.money.purse_book import PurseBook, used_of
+from runtime.money.purses import background_purse, day_ends, day_of, group_of, is_closed, is_tighter, what_is_spent
+from runtime.money.records import MEASURES, Measure, PurseRow, PurseState, SpentTask, UsedSum
 from runtime.money.words import ask_for_purse, ask_for_task, footer, pause_reason, waits_text
 from runtime.pauses import BUDGET, Pauses
 from runtime.refusal import OperationRefused
-from runtime.store import program_rows, usage_rows
+from runtime.store import usage_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
-from runtime.store.submission_rows import MAX_QUEUED, StoredSubmission, waiting_submissions
+from runtime.store.submission_rows import MAX_QUEUED, StoredSubmission, submission, waiting_submissions
 from runtime.waiting_tasks import Asked
 
 log = logging.getLogger(__name__)
@@ -105,16 +96,12 @@ class Spending:
         self._store = store
         self._mirror = mirror
         self._groups = groups
-        self._settings = settings
         self._approvals = approvals
         self._pauses = pauses
         self._answers = answers
         self._tasks = tasks
         self._wake_delivery = wake_delivery
-        self._rows: Mapping[str, PurseRow] = {}
-        self._day = ""
-        self._raised: Mapping[TaskId, int] = {}
-        self._attended: frozenset[str] = frozenset()
+        self._book = PurseBook(store, groups, settings)
         self._empty: frozenset[str] = frozenset()
         """Purses that are used up, as last looked."""
         self._calls: list[Callable[[], None]] = []
@@ -135,26 +122,29 @@ class Spending:
 
     async def load(self) -> None:
         """Read what was decided today, and who sits behind which program."""
-        self._day = day_of(datetime.now(UTC))
-        self._rows = await self._store.read(usage_rows.purse_rows, self._day)
-        self._raised = await self._store.read(usage_rows.raised_tasks)
-        programs = await self._store.read(program_rows.programs)
-        self._attended = frozenset(each.name for each in programs if each.is_attended)
+        await self._book.load()
+
+    def purses(self) -> tuple[Purse, ...]:
+        """Return every budget of today that has an end, with what it was given besides."""
+        return self._book.purses()
 
     # --- For tasks
 
-    def purses_of(self, group: Group, submitter: str) -> tuple[Purse, ...]:
-        """Return what a task of this submitter pays from, for its lease."""
-        in_background = is_background(submitter, self._attended)
-        return purses_of(group, self._settings().budgets, self._rows, in_background=in_background)
+    def purses_of(self, group: Group, submitter: str, payer: Payer | None = None) -> tuple[Purse, ...]:
+        """Return what a task of this submitter pays from, for its lease. `payer`: whose limits it counts for."""
+        return self._book.purses_of(group, submitter, payer)
+
+    async def payer_of(self, row: TaskRow) -> Payer | None:
+        """Return whose limits a task counts for; None: nobody's."""
+        return await self._book.payer_of(row)
 
     def limits_of(self, task: Task) -> Limits:
         """Return a task's own limits, with what it was given besides."""
-        return raised_limits(task.limits, self._raised.get(task.task_id, 0))
+        return self._book.limits_of(task)
 
     async def suspend(self, row: TaskRow, task: Task, attempt_id: str, code: str) -> bool:
         """Have a task wait that was refused a model call with this code; False if it is to end with it: the code is not
-        of money, it has not used up what it says, or its limits are its submitter's business."""
+        of money, it has not used up what it says, or its submitter asked for that limit."""
         if not code.startswith("limit_"):
             return False
         await self._mirror.settle(task.task_id)
@@ -167,7 +157,8 @@ class Spending:
             return False
         log.info("a task waits for money", extra={"action": "task_spent", "task_id": task.task_id, "purse": spent})
         if row.chat is not None:
-            message = OutboundMessage(chat=row.chat, text=waits_text(spent))
+            payer = await self.payer_of(row) if mark_of(spent) else None
+            message = OutboundMessage(chat=row.chat, text=waits_text(spent, payer.name if payer is not None else ""))
             key = f"{task.task_id}:spent:{attempt_id}"
             await insist(partial(self._store.put_outbound, key, message, task.task_id), "a notice")
             self._wake_delivery()
@@ -188,11 +179,22 @@ class Spending:
             return None
         if code.startswith("limit_day_"):
             use = await self._store.read(usage_rows.use_of_day, day_of(datetime.now(UTC)))
-            purses = self.purses_of(group, row.submitter)
-            spent = next((purse.name for purse in purses if what_is_spent(purse, use.of(purse.name))), None)
-            return spent or self._what_was_spent(task, purses)
-        is_asked_for = row.submitter.startswith(("person:", "cli", "schedule:"))
-        return TASK if is_asked_for and await self._has_reached(task) else None
+            purses = self.purses_of(group, row.submitter, await self.payer_of(row))
+            day = await self._store.read(usage_rows.payer_day, row.payer) if row.payer else None
+            spent = (each.name for each in purses if what_is_spent(each, used_of(each.name, use, day)))
+            return next(spent, None) or self._what_was_spent(task, purses)
+        if await self._is_submitters_own(row, group, code):
+            return None
+        return TASK if await self._has_reached(task) else None
+
+    async def _is_submitters_own(self, row: TaskRow, group: Group, code: str) -> bool:
+        """Return whether a limit is what its submitter asked for, tighter than the group's: then it is the submitter's
+        to do more. A schedule's is its maker's, who is not there to be told."""
+        if row.submission_id is None or row.submitter.startswith("schedule:"):
+            return False
+        found = await self._store.read(submission, row.submission_id)
+        asked = found.new.limits if found is not None else None
+        return asked is not None and is_tighter(asked, task_limits(group.limits), code)
 
     def _what_was_spent(self, task: Task, purses: tuple[Purse, ...]) -> str | None:
         """Return what a task waits for that was refused by a budget which was raised meanwhile: it goes on at once,
@@ -240,8 +242,8 @@ class Spending:
         if purse not in known:
             message = f"there is no budget {purse[:40]!r} (known: {', '.join(sorted(known)) or 'none'})"
             raise OperationRefused("unknown_budget", message, "./nightyard usage")
-        await self._refresh()
-        row = self._rows.get(purse)
+        await self._book.refresh()
+        row = self._book.rows.get(purse)
         if word != "raise" and (row is None or row.state == "open"):
             raise OperationRefused("not_spent", f"the budget {purse} of today is not used up")
         await self._set(purse, _STATES[word], await self._spent_of(purse) or MEASURES)
@@ -253,22 +255,23 @@ class Spending:
 
     async def _spent_of(self, name: str) -> tuple[Measure, ...]:
         """Return by which measures a purse is empty now."""
-        use = await self._store.read(usage_rows.use_of_day, self._day)
-        return next((what_is_spent(each, use.of(name)) for each in self.purses() if each.name == name), ())
+        use = await self._store.read(usage_rows.use_of_day, self._book.day)
+        found = (each for each in self.purses() if each.name == name)
+        return next((what_is_spent(each, self._book.used(name, use)) for each in found), ())
 
     async def _set(self, purse: str, state: PurseState, measures: Sequence[Measure]) -> None:
         """`measures`: what of it is given again, where it is open from now on."""
         day, raised = day_of(datetime.now(UTC)), measures if state == "open" else ()
         job = partial(self._store.write, usage_rows.set_purse, day, purse, state, raised=raised)
         await insist(job, "a decision about money")
-        await self._refresh()
+        await self._book.refresh()
 
     async def _decide_task(self, task_id: TaskId, *, is_yes: bool) -> None:
         spent = await self._store.read(usage_rows.spent_task, task_id)
         if spent is None or not await self._end_wait(spent, is_raised=is_yes):
             return
         if is_yes:
-            self._raised = await self._store.read(usage_rows.raised_tasks)
+            await self._book.refresh_raised()
             await self._answers.resume(task_id, spent.call_id, "It was given its limits once more.")
         else:
             await self._tasks().stop_task(task_id, "it has used up its limits, and was given no more")
@@ -278,16 +281,16 @@ class Spending:
         for spent in await self._store.read(usage_rows.spent_tasks):
             if spent.purse == purse and await self._end_wait(spent, is_raised=False):
                 await self._tasks().stop_task(spent.task_id, STOPPED)
-        if purse.startswith("background:"):
+        if purse.startswith(("background:", "person:")):
             return
         group = group_of(purse)
         waiting = await self._store.waiting_messages()
         chats = {each.inbound.chat for each in waiting if group is None or each.group_id == group}
         for chat in sorted(chats):
             await self._tasks().stop_chat(chat, STOPPED)
-        for submission in await self._store.read(waiting_submissions, MAX_QUEUED):
-            if group is None or submission.new.group_id == group:
-                await self._tasks().cancel(submission, STOPPED)
+        for queued in await self._store.read(waiting_submissions, MAX_QUEUED):
+            if group is None or queued.new.group_id == group:
+                await self._tasks().cancel(queued, STOPPED)
 
     # --- The loop
 
@@ -304,31 +307,27 @@ class Spending:
 
     async def _look(self) -> None:
         """Bring everything to where the sums of today say it should be."""
-        await self._refresh()
-        use = await self._store.read(usage_rows.use_of_day, self._day)
+        await self._book.refresh()
+        use = await self._store.read(usage_rows.use_of_day, self._book.day)
+        waiting = await self._store.read(usage_rows.spent_tasks)
+        await self._book.look_at_people(waiting)
         purses = {purse.name: purse for purse in self.purses()}
-        empty = {name for name, purse in purses.items() if what_is_spent(purse, use.of(name))}
+        empty = {name for name, purse in purses.items() if what_is_spent(purse, self._book.used(name, use))}
         await self._follow_pauses(empty, purses)
         if empty != self._empty:
             self._empty = frozenset(empty)
             for call in self._calls:
                 call()
         for name in sorted(empty):
-            row = self._rows.get(name)
-            if (row is None or row.state == "open") and not is_closed(purses[name]):
-                await self._ask_for_purse(purses[name], use)
-        for name, row in self._rows.items():
+            row = self._book.rows.get(name)
+            # A person who has used up what they may is told when they ask for more: a card is for work that waits.
+            is_wanted = not mark_of(name) or any(each.purse == name for each in waiting)
+            if (row is None or row.state == "open") and is_wanted and not is_closed(purses[name]):
+                await self._ask_for_purse(purses[name], self._book.used(name, use))
+        for name, row in self._book.rows.items():
             if name not in empty and row.state != "open":
                 await self._reopen(row)
         await self._resume_tasks(empty)
-
-    async def _refresh(self) -> None:
-        self._day = day_of(datetime.now(UTC))
-        self._rows = await self._store.read(usage_rows.purse_rows, self._day)
-
-    def purses(self) -> tuple[Purse, ...]:
-        """Return every budget of today that has an end, with what it was given besides."""
-        return all_purses(self._groups().ready.values(), self._settings().budgets, self._rows)
 
     async def _reopen(self, row: PurseRow) -> None:
         """Pay from a purse again: its limit in the settings is higher now."""
@@ -355,22 +354,23 @@ class Spending:
             partial(self._store.write, usage_rows.end_wait, spent.task_id, is_raised=is_raised), "a task's money"
         )
 
-    async def _ask_for_purse(self, purse: Purse, use: DayUse) -> None:
-        now, row = datetime.now(UTC), self._rows.get(purse.name)
+    async def _ask_for_purse(self, purse: Purse, used: UsedSum) -> None:
+        now, row = datetime.now(UTC), self._book.rows.get(purse.name)
         left_s = max((day_ends(now) - now).total_seconds(), LEAST_DEADLINE_S)
-        new = ask_for_purse(purse, use.of(purse.name), self._day, row, left_s)
+        day = self._book.payers.get(mark_of(purse.name))
+        new = ask_for_purse(purse, used, self._book.day, row, left_s, who=day.payer.name if day is not None else "")
         approval = await self._ask(new)
         state: PurseState = "asked" if approval is not None else "waiting"
         approval_id = approval.approval_id if approval else ""
-        job = partial(self._store.write, usage_rows.set_purse, self._day, purse.name, state, approval_id=approval_id)
-        await insist(job, "a budget")
-        await self._refresh()
+        note = partial(usage_rows.set_purse, approval_id=approval_id)
+        await insist(partial(self._store.write, note, self._book.day, purse.name, state), "a budget")
+        await self._book.refresh()
         if approval is not None and not approval.is_open:
             await self.decided(approval)
 
     async def _ask_for_task(self, row: TaskRow, task: Task, code: str) -> None:
         used = await self._store.read(usage_rows.use_of_task, task.task_id)
-        new = ask_for_task(row, self.limits_of(task), used, code, self._raised.get(task.task_id, 0), TASK_DEADLINE_S)
+        new = ask_for_task(row, self.limits_of(task), used, code, self._book.raises_of(task.task_id), TASK_DEADLINE_S)
         approval = await self._ask(new)
         if approval is None:
             await self._decide_task(task.task_id, is_yes=False)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from protocol.task import Limits, Purse
 from runtime.approvals.records import NewApproval
+from runtime.envelope import clean_name
+from runtime.money.payers import mark_of
 from runtime.money.purses import group_of, is_closed, what_is_spent
 from runtime.money.records import Measure, PurseRow, TaskModelUse, UsedSum
 from runtime.store.records import TaskRow
@@ -19,8 +21,11 @@ LIMIT_NAMES = {
 """The proxy's word for a task's own limit, as people call it."""
 
 
-def purse_name(purse: str) -> str:
-    """Return a purse as people call it."""
+def purse_name(purse: str, who: str = "") -> str:
+    """Return a purse as people call it. `who`: the name of the person whose it is."""
+    if mark_of(purse):
+        agent = purse.partition("@")[2]
+        return f"{clean_name(who) or 'somebody'}'s share{f' of {agent}' if agent else ''}"
     group = group_of(purse)
     if group is None:
         return "the budget of all agents"
@@ -55,17 +60,19 @@ def pause_reason(purse: Purse) -> str:
     return f"{purse_name(purse.name)} of today is used up"
 
 
-def waits_text(spent: str) -> str:
+def waits_text(spent: str, who: str = "") -> str:
     """Return what the chat reads whose task was refused a model call for money."""
     if spent == "task":
         return "⏸ This has used up what one task may use. An owner is asked whether it may go on."
     return (
-        f"⏸ {purse_name(spent)} of today is used up, so this waits: until an owner raises it, or 00:00 UTC. "
+        f"⏸ {purse_name(spent, who)} of today is used up, so this waits: until an owner raises it, or 00:00 UTC. "
         "/stop ends it."
     )
 
 
-def ask_for_purse(purse: Purse, used: UsedSum, day: str, row: PurseRow | None, deadline_s: float) -> NewApproval:
+def ask_for_purse(
+    purse: Purse, used: UsedSum, day: str, row: PurseRow | None, deadline_s: float, *, who: str = ""
+) -> NewApproval:
     """Return the card for an empty purse: yes raises what of it is used up for today, no waits until tomorrow."""
     measures, raises = what_is_spent(purse, used), row.raises if row else 0
     more = _amounts(purse, measures, row)
@@ -83,7 +90,7 @@ def ask_for_purse(purse: Purse, used: UsedSum, day: str, row: PurseRow | None, d
         kind="spending",
         group_id=group_of(purse.name),
         payload=payload,
-        summary=f"{purse_name(purse.name)} of today is used up, and work waits",
+        summary=f"{purse_name(purse.name, who)} of today is used up, and work waits",
         lines=tuple(lines),
         deadline_s=deadline_s,
         key=f"purse:{day}:{purse.name}:{raises}",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from runtime.store.records import PersonLimits, SenderFacts, Spent
+from protocol.ids import GroupId
+from runtime.money.payers import PayerDay, payer_purses
+from runtime.money.purses import what_is_spent
+from runtime.store.records import PersonLimits, SenderFacts
 
 TOO_MANY = "You have sent more messages {window} than I take from one person, which is {limit}. Try again {later}."
 TOO_MANY_CALLS = "You have used your {limit} model calls of today (UTC). Tomorrow I go on."
@@ -27,10 +30,9 @@ class OverLimit:
     """How often they are told."""
 
 
-def find_over_limit(facts: SenderFacts, of_agent: PersonLimits) -> OverLimit | None:
+def find_over_limit(facts: SenderFacts, group_id: GroupId, of_agent: PersonLimits) -> OverLimit | None:
     """Return what somebody has asked or spent too much of; None: nothing."""
-    own = person_limits(facts, of_agent)
-    asked, spent = facts.asked, facts.spent or Spent()
+    own, asked = person_limits(facts, of_agent), facts.asked
     for used, limit, window, later, every in (
         (asked.minute, own.per_minute, "in a minute", "in a minute", MINUTE),
         (asked.hour, own.per_hour, "in an hour", "in an hour", HALF_HOUR),
@@ -39,13 +41,18 @@ def find_over_limit(facts: SenderFacts, of_agent: PersonLimits) -> OverLimit | N
         if limit is not None and used >= limit:
             notice = TOO_MANY.format(limit=limit, window=window, later=later)
             return OverLimit(is_rate=True, reason=f"more messages {window} than {limit}", notice=notice, every=every)
-    if own.model_calls_per_day is not None and spent.model_calls >= own.model_calls_per_day:
-        notice = TOO_MANY_CALLS.format(limit=own.model_calls_per_day)
-        reason = f"{own.model_calls_per_day} model calls of the day are used"
-        return OverLimit(is_rate=False, reason=reason, notice=notice)
-    if own.cost_usd_per_day is not None and spent.cost_usd >= own.cost_usd_per_day:
-        notice = TOO_MUCH_SPENT.format(limit=own.cost_usd_per_day)
-        return OverLimit(is_rate=False, reason=f"${own.cost_usd_per_day:g} of the day are used", notice=notice)
+    return _find_spent(facts.spent, group_id, of_agent) if facts.spent is not None else None
+
+
+def _find_spent(day: PayerDay, group_id: GroupId, of_agent: PersonLimits) -> OverLimit | None:
+    for purse in payer_purses(day.payer, group_id, of_agent, day.rows):
+        spent = what_is_spent(purse, day.of(purse.name))
+        if "calls" in spent:
+            notice, reason = TOO_MANY_CALLS.format(limit=purse.model_calls), f"{purse.model_calls} model calls"
+            return OverLimit(is_rate=False, reason=f"{reason} of the day are used", notice=notice)
+        if "usd" in spent:
+            notice, reason = TOO_MUCH_SPENT.format(limit=purse.cost_usd), f"${purse.cost_usd:g}"
+            return OverLimit(is_rate=False, reason=f"{reason} of the day are used", notice=notice)
     return None
 
 

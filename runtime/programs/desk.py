@@ -85,9 +85,9 @@ class ProgramDesk:
         return Submitted(submission=taken.submission_id, state=taken.state, task=taken.task_id, is_new=taken.is_new)
 
     async def _note(self, program: Program, asked: Submit, submission_id: SubmissionId) -> None:
-        """Keep what the envelope will say of how it was submitted. Asked again, what was noted first stays."""
+        """Keep what the envelope will say of how it was submitted. Asked again, what was noted first stays; what its
+        attempts begin with is noted then (`start.py`)."""
         group = self._around.groups.ready.get(asked.group)
-        route, _, model = (asked.model_hint or "").partition("/")
         skill = asked.skill or ""
         skill_sha256 = await asyncio.to_thread(hash_skill, self._fork, asked.group, skill) if skill else ""
         noted = ProgramTask(
@@ -98,8 +98,6 @@ class ProgramDesk:
             skill_sha256=skill_sha256,
             input_sha256=sha256_of(asked.input),
             mode=group.mode if group else "",
-            provider=route or (group.model.route if group else ""),
-            model=model or (group.model.model if group else ""),
         )
         await self._store.write(program_rows.put_program_task, noted)
 

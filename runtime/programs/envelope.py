@@ -27,6 +27,8 @@ def build_envelope(
     spec = task.spec if task else None
     result = task.result if task and _has_ended(task) else None
     given = let_go(result, review) if result is not None else None
+    answered = [each for each in used if each.route and each.used.tokens]
+    last = max(answered, key=lambda each: each.last_at, default=None)
     return ResultEnvelope(
         submission=noted.submission_id,
         state="in_review" if result is not None and given is None else submission.state,
@@ -39,9 +41,9 @@ def build_envelope(
         attempts=len(attempts),
         skill=noted.skill,
         skill_sha256=noted.skill_sha256,
-        provider=noted.provider,
-        model=noted.model,
-        models_used=tuple(each.model for each in used if each.model),
+        provider=last.route if last else "",
+        model=last.model if last else "",
+        models_used=tuple(dict.fromkeys(each.model for each in used if each.model)),
         usage=sum_up(used),
         prompt_sha256=hashlib.sha256(spec.prompt.encode()).hexdigest() if spec else "",
         started_at=task.created_at if task else None,

@@ -52,11 +52,10 @@ class ProgramTask:
     group_id: GroupId
     skill: str
     skill_sha256: str
+    """Of its folder when the last attempt began; until there is one, when it was submitted."""
     input_sha256: str
     mode: str
-    provider: str
-    """The route."""
-    model: str
+    """The group's, then."""
     submitted_at: str = ""
 
     @property

@@ -15,7 +15,7 @@ from runtime.store.journal_rows import append
 from runtime.store.outbox_rows import read_outbox
 from runtime.store.records import OutboxRow
 
-LetterKind = Literal["task", "delivery", "update"]
+LetterKind = Literal["task", "schedule", "delivery", "update"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Letter:
     """Something that found no good end."""
 
     reference: str
-    """A task's id, `out_<number>` or `raw_<number>`."""
+    """A task's id, that of a schedule's run, `out_<number>` or `raw_<number>`."""
     kind: LetterKind
     group_id: GroupId
     """Empty where none is known."""
@@ -71,7 +71,7 @@ def letter(transaction: Transaction, reference: str) -> Letter | None:
 
 
 def failed_task_of_chat(transaction: Transaction, chat: ChatKey) -> Letter | None:
-    row = transaction.one("open_letter_of_chat", chat=chat, kind="task")
+    row = transaction.one("open_letter_of_chat", chat=chat)
     return _letter(row) if row else None
 
 

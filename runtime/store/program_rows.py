@@ -97,10 +97,13 @@ def put_program_task(transaction: Transaction, noted: ProgramTask) -> None:
         skill_sha256=noted.skill_sha256,
         input_sha256=noted.input_sha256,
         mode=noted.mode,
-        provider=noted.provider,
-        model=noted.model,
         submitted_at=transaction.now_text(),
     )
+
+
+def note_start(transaction: Transaction, submission_id: SubmissionId, mode: str, skill_sha256: str) -> None:
+    """Note with which mode of its group, and which content of its skill, an attempt begins."""
+    transaction.run("note_start", submission_id=submission_id, mode=mode, skill_sha256=skill_sha256)
 
 
 def program_task(transaction: Transaction, submission_id: SubmissionId) -> ProgramTask | None:
@@ -160,8 +163,6 @@ def _program_task(row: sqlite3.Row) -> ProgramTask:
         skill_sha256=row["skill_sha256"],
         input_sha256=row["input_sha256"],
         mode=row["mode"],
-        provider=row["provider"],
-        model=row["model"],
         submitted_at=row["submitted_at"],
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from protocol.ids import (
     AttemptId,
@@ -27,6 +27,9 @@ from protocol.message import InboundMessage, OutboundMessage, Receipt
 from protocol.task import Task, TaskResult
 from protocol.transcript import Entry, Step
 from runtime.submission import NewSubmission
+
+if TYPE_CHECKING:
+    from runtime.money.payers import PayerDay
 
 Role = Literal["owner", "admin", "member", "guest"]
 ROLES: tuple[Role, ...] = ("guest", "member", "admin", "owner")
@@ -125,6 +128,8 @@ class TaskRow:
     result: TaskResult | None = None
     submission_id: SubmissionId | None = None
     """What it came of, where no message brought it."""
+    payer: PersonKey | Literal[""] = ""
+    """Whose limits it counts for; empty: nobody's."""
 
 
 AttemptState = Literal["starting", "running", "ended"]
@@ -394,7 +399,7 @@ class SenderFacts:
     """The person's own; None: none were set."""
     asked: Asked = Asked()
     """Not counted (nothing) for strangers, and for owners without limits of their own."""
-    spent: Spent | None = None
+    spent: PayerDay | None = None
     """None: not looked up; `access.wants_spent` says when it must be."""
     original: Original | None = None
     """For an edit or a deletion; None: the chat has no such message."""

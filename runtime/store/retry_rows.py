@@ -5,13 +5,13 @@ Each function is one job: it runs inside a transaction of the writer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from protocol.ids import SubmissionId, TaskId
+from protocol.ids import TaskId
 from protocol.task import TaskStatus
 from runtime.journal import JournalKind
-from runtime.store import submission_rows, task_rows
+from runtime.store import task_rows
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append
 
@@ -23,28 +23,27 @@ class Retried:
     """What waits again."""
 
     messages: int
-    submission_id: SubmissionId | None = None
-    """A new submission of the same content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRetried:
-    why: Literal["unknown_task", "not_failed", "nothing_left", "not_taken"]
+    why: Literal["unknown_task", "not_failed", "nothing_left", "not_ours"]
     state: str = ""
 
 
 def retry(transaction: Transaction, task_id: TaskId, by: str) -> Retried | NotRetried:
-    """Have what a task that failed or was stopped was to answer wait again, as it came; the task stays as it ended."""
+    """Have what a task that failed or was stopped was to answer wait again, as it came; the task stays as it ended.
+    What was handed in is its submitter's to hand in again."""
     row = task_rows.task(transaction, task_id)
     if row is None:
         return NotRetried(why="unknown_task")
     if row.state not in RETRYABLE:
         return NotRetried(why="not_failed", state=row.state)
-    retried = (
-        _retry_messages(transaction, task_id) if row.submission_id is None else _submit(transaction, row.submission_id)
-    )
+    if row.submission_id is not None:
+        return NotRetried(why="not_ours", state=row.submitter)
+    retried = _retry_messages(transaction, task_id)
     if isinstance(retried, Retried):
-        append(transaction, JournalKind.TASK_RETRIED, by, task=task_id, submission=retried.submission_id)
+        append(transaction, JournalKind.TASK_RETRIED, by, task=task_id)
     return retried
 
 
@@ -56,14 +55,3 @@ def _retry_messages(transaction: Transaction, task_id: TaskId) -> Retried | NotR
     for row in requeued:
         append(transaction, JournalKind.MESSAGE_QUEUED, message=row["message_id"], task=task_id)
     return Retried(messages=len(requeued))
-
-
-def _submit(transaction: Transaction, submission_id: SubmissionId) -> Retried | NotRetried:
-    stored = submission_rows.submission(transaction, submission_id)
-    if stored is None:
-        return NotRetried(why="nothing_left")
-    session = stored.session_id or "none"
-    taken = submission_rows.take_in(transaction, replace(stored.new, idempotency_key="", session=session))
-    if isinstance(taken, submission_rows.NotTaken):
-        return NotRetried(why="not_taken", state=taken.code)
-    return Retried(messages=0, submission_id=taken[0].submission_id)

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from protocol.ids import ChatKey, GroupId, PersonKey, SubmissionId, TaskId, mint
 from protocol.message import OutboundMessage
@@ -31,6 +32,7 @@ from runtime.store import outbox_rows
 from runtime.store.blank import FORGOTTEN
 from runtime.store.database import Transaction, time_of, time_text
 from runtime.store.journal_rows import append
+from runtime.store.letter_rows import end_letter
 from runtime.store.payload_text import from_text, to_text
 
 MAX_PER_GROUP = 100
@@ -244,6 +246,33 @@ def add_run(transaction: Transaction, known: Schedule, planned: PlannedRun) -> R
     return _add_run(transaction, known, planned)
 
 
+def retry_run(transaction: Transaction, run_id: RunId, by: str) -> Literal["", "unknown", "removed"]:
+    """Have the due time of a failed run run once more, as a further try of it, and end its letter; return why not."""
+    row = transaction.one("run_by_id", run_id=run_id)
+    known = schedule(transaction, row["schedule_id"]) if row is not None else None
+    if row is None or known is None:
+        return "unknown"
+    if known.state == "removed":
+        return "removed"
+    run = _run(row)
+    again = PlannedRun(
+        due_at=run.due_at,
+        start_at=transaction.now(),
+        origin="retry",
+        state="waiting",
+        gone_by=run.gone_by,
+        number=run.number + 1,
+    )
+    _add_run(transaction, known, again)
+    end_letter(transaction, run_id, "retried", by)
+    return ""
+
+
+def run_by_id(transaction: Transaction, run_id: RunId) -> Run | None:
+    row = transaction.one("run_by_id", run_id=run_id)
+    return _run(row) if row is not None else None
+
+
 def startable_runs(transaction: Transaction, now: datetime) -> tuple[Run, ...]:
     """Return what may be submitted: of each schedule at most one, the oldest."""
     oldest: dict[int, Run] = {}
@@ -291,6 +320,8 @@ def end_run(
     transaction.run("set_schedule_failures", schedule_id=known.schedule_id, failures=end.failures)
     if end.retry is not None:
         _add_run(transaction, known, end.retry)
+    elif end.state == "failed":
+        transaction.run("put_run_letter", run_id=run.run_id)
     for notice in notices:
         outbox_rows.put_outbound(transaction, f"{run.run_id}:{end.tell}:{notice.chat}", notice, None, known.group_id)
     transaction.run("drop_old_runs", schedule_id=known.schedule_id, keep=KEPT_RUNS)

@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from protocol.ids import AttemptId, SessionId, SubmissionId, TaskId, mint
+from protocol.ids import AttemptId, PersonKey, SessionId, SubmissionId, TaskId, mint
 from protocol.task import TaskResult, TaskStatus
 from runtime.journal import JournalKind, payload_digest
 from runtime.store import task_rows
@@ -158,6 +158,7 @@ def _make_task(transaction: Transaction, stored: StoredSubmission, state: str = 
             group_id=new.group_id,
             session_id=stored.session_id,
             submitter=new.submitter,
+            payer=_payer(transaction, new),
             chat=new.chat,
             reply_to=None,
             state=state,
@@ -165,6 +166,19 @@ def _make_task(transaction: Transaction, stored: StoredSubmission, state: str = 
             submission_id=stored.submission_id,
         ),
     )
+
+
+def _payer(transaction: Transaction, new: NewSubmission) -> PersonKey | Literal[""]:
+    """Return whose limits work counts for: a member's schedules, and what agents ask of others for them, are theirs."""
+    kind, _, name = new.submitter.partition(":")
+    row = None
+    if kind == "schedule":
+        row = transaction.one("payer_of_schedule", schedule_id=int(name)) if name.isdecimal() else None
+    elif kind == "group":  # its key is the delegation's
+        row = transaction.one("payer_of_delegation", delegation_id=new.idempotency_key)
+    elif kind == "person":
+        return PersonKey(name)
+    return row["payer"] if row is not None else ""
 
 
 def _subject(new: NewSubmission) -> str:

@@ -64,6 +64,7 @@ def draft_claim(
             group_id=newest.group_id,
             session_id=newest.session_id,
             submitter=f"person:{newest.inbound.person}",
+            payer=newest.inbound.person,
             chat=newest.inbound.chat,
             reply_to=newest.inbound.platform_message_id,
             state="running",
@@ -95,6 +96,7 @@ def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
         group_id=row.group_id,
         session_id=row.session_id,
         submitter=row.submitter,
+        payer=row.payer,
         submission_id=row.submission_id,
         chat=row.chat,
         reply_to=row.reply_to,
@@ -414,6 +416,7 @@ def read_task(row: sqlite3.Row) -> TaskRow:
         spec=from_text(Task, row["spec"]) if row["spec"] is not None else None,
         result=from_text(TaskResult, row["result"]) if row["result"] is not None else None,
         submission_id=SubmissionId(row["submission_id"]) if row["submission_id"] is not None else None,
+        payer=row["payer"],
     )
 
 

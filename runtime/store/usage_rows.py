@@ -6,13 +6,15 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 from __future__ import annotations
 
 import dataclasses
+import hmac
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from protocol.ids import GroupId, TaskId
+from protocol.ids import GroupId, PersonKey, TaskId
 from protocol.link import Ask
 from runtime.journal import JournalKind
+from runtime.money.payers import Payer, PayerDay, mark_of
 from runtime.money.records import (
     NOTHING_USED,
     DayUse,
@@ -24,14 +26,18 @@ from runtime.money.records import (
     TaskModelUse,
     UsageKey,
     UsedSum,
+    add,
 )
 from runtime.store import question_rows, task_rows
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append
+from runtime.store.records import PersonLimits
 
 if TYPE_CHECKING:
     from credproxy.admin_client.audit import ModelUseRow
 
+MARK_CHARS = 10
+"""Of a person's purses: 40 bits, so that the longest name of one still fits on a button."""
 MAX_KEYS = 500
 """Of one question: a year's tasks are more than anybody reads."""
 
@@ -45,11 +51,13 @@ def put_use(transaction: Transaction, rows: Sequence[ModelUseRow]) -> None:
             task_id=row.task,
             group_id=row.group,
             model=row.model,
+            route=row.route,
             model_calls=row.model_calls,
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
             cost_usd=row.cost_usd,
             calls_without_price=row.calls_without_price,
+            last_at=row.last_at,
         )
     for task_id in dict.fromkeys(row.task for row in rows):
         transaction.run("set_background", task_id=task_id)
@@ -77,14 +85,48 @@ def use_of_day(transaction: Transaction, day: str) -> DayUse:
     return DayUse(machine=machine, groups=groups, background=background)
 
 
-def add(one: UsedSum, other: UsedSum) -> UsedSum:
-    return UsedSum(
-        model_calls=one.model_calls + other.model_calls,
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cost_usd=one.cost_usd + other.cost_usd,
-        calls_without_price=one.calls_without_price + other.calls_without_price,
+def payer(transaction: Transaction, key: PersonKey) -> Payer:
+    """Return the person whom a key is of, for what they may use."""
+    row = transaction.one("payer", person=key)
+    assert row is not None  # somebody unknown is a row too
+    person = PersonKey(row["person"])
+    return Payer(
+        person=person,
+        mark=hmac.digest(transaction.key, b"purse\0" + person.encode(), "sha256").hex()[:MARK_CHARS],
+        name=row["name"] or person,
+        role=row["role"],
+        limits=PersonLimits(
+            model_calls_per_day=row["model_calls_per_day"],
+            cost_usd_per_day=row["cost_usd_per_day"],
+        ),
     )
+
+
+def payer_day(transaction: Transaction, key: PersonKey) -> PayerDay:
+    """Return what was done for a person today (UTC)."""
+    known, day = payer(transaction, key), transaction.now_text()[:10]
+    rows = {name: row for name, row in purse_rows(transaction, day).items() if mark_of(name) == known.mark}
+    found = transaction.all("payers_of_day", day=day, person=known.person)
+    return PayerDay(payer=known, by_group={GroupId(row["group_id"]): _sum(row) for row in found}, rows=rows)
+
+
+def payers_of_day(transaction: Transaction, day: str, waiting: Collection[SpentTask]) -> tuple[PayerDay, ...]:
+    """Return what was done for each person on a day, and those for whom a task waits for money."""
+    groups: dict[PersonKey, dict[GroupId, UsedSum]] = {}
+    for row in transaction.all("payers_of_day", day=day, person=""):
+        groups.setdefault(PersonKey(row["person"]), {})[GroupId(row["group_id"])] = _sum(row)
+    known = {person: payer(transaction, person) for person in groups}
+    for spent in waiting:
+        if spent.payer and mark_of(spent.purse):
+            one = payer(transaction, spent.payer)
+            known[one.person] = one
+            groups.setdefault(one.person, {}).setdefault(spent.group_id, NOTHING_USED)
+    return tuple(PayerDay(payer=one, by_group=groups[person]) for person, one in known.items())
+
+
+def has_person_limits(transaction: Transaction) -> bool:
+    """Return whether anybody has limits of their own on what they may use."""
+    return transaction.one("has_person_limits") is not None
 
 
 def model_calls(transaction: Transaction, day: str) -> Mapping[GroupId, int]:
@@ -93,7 +135,9 @@ def model_calls(transaction: Transaction, day: str) -> Mapping[GroupId, int]:
 
 def use_of_task(transaction: Transaction, task_id: TaskId) -> tuple[TaskModelUse, ...]:
     rows = transaction.all("use_of_task", task_id=task_id)
-    return tuple(TaskModelUse(model=row["model"], used=_sum(row)) for row in rows)
+    return tuple(
+        TaskModelUse(model=row["model"], route=row["route"], used=_sum(row), last_at=row["last_at"]) for row in rows
+    )
 
 
 def newest_use_day(transaction: Transaction) -> str:
@@ -201,4 +245,5 @@ def _spent(row: sqlite3.Row) -> SpentTask:
         call_id=row["call_id"],
         raises=row["raises"],
         approval_id=row["approval_id"],
+        payer=row["payer"],
     )

@@ -72,6 +72,7 @@ from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.inbound_filing import AnswerDesk
 from runtime.intake import Intake, IntakeEnds
+from runtime.money.payers import Payer
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
 from runtime.store import taint_rows
@@ -261,8 +262,11 @@ class TrustedMemory:
 class FreeMoney:
     """The part of `money.spending.Spending` that tasks need, where nobody is held to anything."""
 
-    def purses_of(self, group: Group, submitter: str) -> tuple[Purse, ...]:
+    def purses_of(self, group: Group, submitter: str, payer: Payer | None = None) -> tuple[Purse, ...]:
         return ()
+
+    async def payer_of(self, row: TaskRow) -> Payer | None:
+        return None
 
     def limits_of(self, task: Task) -> Limits:
         return task.limits

@@ -36,6 +36,8 @@ from runtime.access import (
     wants_spent,
 )
 from runtime.commands.table import COMMANDS
+from runtime.money.payers import Payer, PayerDay
+from runtime.money.records import PurseRow, UsedSum
 from runtime.store.records import (
     Asked,
     Binding,
@@ -46,7 +48,6 @@ from runtime.store.records import (
     PersonLimits,
     Role,
     SenderFacts,
-    Spent,
     Whom,
 )
 
@@ -286,31 +287,53 @@ def test_what_lets_people_in_is_said_in_direct_chats(name: str) -> None:
 LIMITED = PersonLimits(per_minute=3, per_hour=30, per_day=300, model_calls_per_day=9, cost_usd_per_day=0.5)
 
 
+def day_of(role: Role, used: UsedSum, *, own: PersonLimits | None = None, group: GroupId = MAIN) -> PayerDay:
+    payer = Payer(person=ANNA, mark="0123456789", name="Anna", role=role, limits=own or PersonLimits())
+    return PayerDay(payer=payer, by_group={group: used})
+
+
 @pytest.mark.parametrize(
     ("asked", "spent", "refusal"),
     [
-        (Asked(minute=2, hour=29, day=299), Spent(model_calls=8, cost_usd=0.49), ""),
-        (Asked(minute=3), Spent(), RATE),
-        (Asked(hour=30), Spent(), RATE),
-        (Asked(day=300), Spent(), RATE),
-        (Asked(), Spent(model_calls=9), SPENT),
-        (Asked(), Spent(cost_usd=0.5), SPENT),
+        (Asked(minute=2, hour=29, day=299), UsedSum(model_calls=8, cost_usd=0.49), ""),
+        (Asked(minute=3), UsedSum(), RATE),
+        (Asked(hour=30), UsedSum(), RATE),
+        (Asked(day=300), UsedSum(), RATE),
+        (Asked(), UsedSum(model_calls=9), SPENT),
+        (Asked(), UsedSum(cost_usd=0.5), SPENT),
     ],
 )
-def test_a_person_has_limits(asked: Asked, spent: Spent, refusal: str) -> None:
+def test_a_person_has_limits(asked: Asked, spent: UsedSum, refusal: str) -> None:
     """What is beyond a limit is refused, told, and counted; an owner has only limits of their own."""
-    known = replace(facts("member"), asked=asked, spent=spent)
+    known = replace(facts("member"), asked=asked, spent=day_of("member", spent))
     decision = decide_access(said(), known, now=NOW, groups={MAIN: LIMITED})
     assert isinstance(decision, Admission)
     assert (decision.refusal, bool(decision.notice)) == (refusal, bool(refusal))
-    owner = replace(facts("owner"), asked=asked, spent=spent)
+    owner = replace(facts("owner"), asked=asked, spent=day_of("owner", spent))
     assert decide_access(said(), owner, now=NOW, groups={MAIN: LIMITED}) == Admission(
         state=MessageState.QUEUED, group_id=MAIN
     )
-    own = replace(owner, limits=LIMITED)
+    own = replace(owner, limits=LIMITED, spent=day_of("owner", spent, own=LIMITED))
     decision = decide_access(said(), own, now=NOW, groups=GROUPS)
     assert isinstance(decision, Admission)
     assert decision.refusal == refusal
+
+
+def test_what_was_used_of_another_agent_counts_for_ones_own_limits_only() -> None:
+    """An agent's limit is on what a person uses of that agent; their own is on all together, with what was raised."""
+    other, much = GroupId("other"), UsedSum(model_calls=9)
+    elsewhere = replace(facts("member"), spent=day_of("member", much, group=other))
+    assert isinstance(decision := decide_access(said(), elsewhere, now=NOW, groups={MAIN: LIMITED}), Admission)
+    assert decision.state is MessageState.QUEUED
+    own = PersonLimits(model_calls_per_day=9)
+    day = day_of("member", much, own=own, group=other)
+    known = replace(facts("member"), limits=own, spent=day)
+    assert isinstance(decision := decide_access(said(), known, now=NOW, groups={MAIN: PersonLimits()}), Admission)
+    assert decision.refusal == SPENT
+    row = PurseRow(day="2026-01-01", purse="person:0123456789", state="open", raises=1, calls_raises=1)
+    known = replace(known, spent=replace(day, rows={row.purse: row}))
+    assert isinstance(decision := decide_access(said(), known, now=NOW, groups={MAIN: PersonLimits()}), Admission)
+    assert decision.state is MessageState.QUEUED
 
 
 def test_ones_own_limits_go_before_the_agents() -> None:
@@ -331,6 +354,20 @@ def test_commands_are_not_limited() -> None:
     assert decision.state is MessageState.COMMAND
 
 
+@pytest.mark.parametrize("used", [{"asked": Asked(minute=3)}, {"spent": "much"}])
+def test_a_command_that_asks_a_model_is_limited_as_a_message_is(used: dict[str, Any]) -> None:
+    """Who has asked or used as much as they may is refused /compact, told why, and counted."""
+    beyond = {
+        name: day_of("member", UsedSum(model_calls=9)) if name == "spent" else each for name, each in used.items()
+    }
+    known = replace(facts("member"), **beyond)
+    assert isinstance(decision := decide_access(said("/compact"), known, now=NOW, groups={MAIN: LIMITED}), Admission)
+    assert (decision.state, decision.refusal) == ("refused", SPENT if "spent" in used else RATE)
+    assert decision.notice
+    free = decide_access(said("/compact"), facts("member"), now=NOW, groups={MAIN: LIMITED})
+    assert isinstance(free, Admission) and free.state is MessageState.COMMAND
+
+
 @pytest.mark.parametrize(
     ("limits", "own", "wanted"),
     [(PersonLimits(), None, False), (LIMITED, None, True), (PersonLimits(), PersonLimits(cost_usd_per_day=1), True)],
@@ -341,7 +378,7 @@ def test_spending_is_looked_up_only_where_it_is_limited(
     """Nobody waits for sums that decide nothing."""
     known = replace(facts("member"), limits=own)
     assert wants_spent(said(), known, {MAIN: limits}) == wanted
-    assert not wants_spent(said(), replace(known, spent=Spent()), {MAIN: limits})
+    assert not wants_spent(said(), replace(known, spent=day_of("member", UsedSum())), {MAIN: limits})
     assert not wants_spent(said(), facts("owner"), {MAIN: limits})
 
 

@@ -16,12 +16,18 @@ SELECT * FROM letters INDEXED BY letters_died ORDER BY died_at DESC LIMIT :limit
 
 -- name: open_letter_of_chat
 -- A chat's newest that can be tried again.
-SELECT * FROM letters INDEXED BY letters_open WHERE state = 'open' AND chat = :chat AND kind = :kind
+SELECT * FROM letters INDEXED BY letters_open WHERE state = 'open' AND chat = :chat AND kind IN ('task', 'schedule')
 ORDER BY died_at DESC LIMIT 1;
 
 -- name: letter
 -- One.
 SELECT * FROM letters WHERE reference = :reference;
+
+-- name: put_run_letter
+-- A schedule's run failed, and is not tried again by itself.
+INSERT INTO letters (reference, kind, group_id, chat, died_at)
+SELECT r.run_id, 'schedule', s.group_id, coalesce(s.chat, ''), r.ended_at
+FROM schedule_runs AS r JOIN schedules AS s USING (schedule_id) WHERE r.run_id = :run_id;
 
 -- name: end_letter
 -- Somebody tries again what it is about, or closes it.

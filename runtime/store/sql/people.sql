@@ -108,9 +108,9 @@ WHERE person IN (SELECT value FROM json_each(:persons)) AND received_at > :day_a
     AND state IN ('queued', 'claimed', 'answered', 'dead');
 
 -- name: spent_by
--- What a person's tasks have used on a day.
+-- What a person's tasks, and those of their schedules, have used on a day.
 SELECT coalesce(sum(model_calls), 0) AS model_calls, coalesce(sum(cost_usd), 0.0) AS cost_usd FROM model_use
-WHERE day = :day AND submitter IN (SELECT 'person:' || value FROM json_each(:persons));
+WHERE day = :day AND payer IN (SELECT value FROM json_each(:persons));
 
 -- name: identities_of
 -- The further keys of one person.

@@ -36,11 +36,14 @@ WHERE t.token_hash = :token_hash AND p.revoked_at IS NULL;
 
 -- name: put_program_task
 -- What a program submitted, and when its work was taken in (it may have begun by now); asked for again it stays as it was.
-INSERT INTO program_tasks (submission_id, program, group_id, skill, skill_sha256, input_sha256, mode, provider, model,
-    submitted_at)
-VALUES (:submission_id, :program, :group_id, :skill, :skill_sha256, :input_sha256, :mode, :provider, :model,
+INSERT INTO program_tasks (submission_id, program, group_id, skill, skill_sha256, input_sha256, mode, submitted_at)
+VALUES (:submission_id, :program, :group_id, :skill, :skill_sha256, :input_sha256, :mode,
     coalesce((SELECT created_at FROM submissions WHERE submission_id = :submission_id), :submitted_at))
 ON CONFLICT (submission_id) DO NOTHING;
+
+-- name: note_start
+-- What an attempt begins with.
+UPDATE program_tasks SET mode = :mode, skill_sha256 = :skill_sha256 WHERE submission_id = :submission_id;
 
 -- name: program_task
 -- What was noted of a submission.

@@ -2,8 +2,18 @@
 
 -- name: insert_task
 -- A task of claimed messages, or of a submission.
-INSERT INTO tasks (task_id, group_id, session_id, submitter, submission_id, chat, reply_to, state, created_at)
-VALUES (:task_id, :group_id, :session_id, :submitter, :submission_id, :chat, :reply_to, :state, :created_at);
+INSERT INTO tasks (task_id, group_id, session_id, submitter, payer, submission_id, chat, reply_to, state, created_at)
+VALUES (:task_id, :group_id, :session_id, :submitter, :payer, :submission_id, :chat, :reply_to, :state, :created_at);
+
+-- name: payer_of_schedule
+-- Whose limits a schedule counts for: its maker's; for an agent's, those of the task in which it was made.
+SELECT CASE WHEN s.made_by LIKE 'person:%' THEN substr(s.made_by, 8) ELSE coalesce((SELECT t.payer FROM tasks AS t
+    WHERE t.task_id = substr(s.made_key, 1, instr(s.made_key, ':') - 1)), '') END AS payer
+FROM schedules AS s WHERE s.schedule_id = :schedule_id;
+
+-- name: payer_of_delegation
+-- Whose limits it counts for what one agent asks of another: those of the task that asks.
+SELECT t.payer FROM delegations AS d JOIN tasks AS t ON t.task_id = d.task_id WHERE d.delegation_id = :delegation_id;
 
 -- name: running_task_of_session
 -- The task that a session is busy with.

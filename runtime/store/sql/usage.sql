@@ -2,15 +2,17 @@
 
 -- name: put_model_use
 -- What a task has used of a model on a day, in place of what was known before; the proxy's sums only grow.
-INSERT INTO model_use (day, task_id, group_id, model, submitter, is_background, model_calls, input_tokens,
-    output_tokens, cost_usd, calls_without_price)
-VALUES (:day, :task_id, :group_id, :model,
-    coalesce((SELECT t.submitter FROM tasks AS t WHERE t.task_id = :task_id), ''), 0, :model_calls, :input_tokens,
-    :output_tokens, :cost_usd, :calls_without_price)
-ON CONFLICT (day, task_id, group_id, model) DO UPDATE SET model_calls = excluded.model_calls,
+INSERT INTO model_use (day, task_id, group_id, model, route, submitter, payer, is_background, model_calls, input_tokens,
+    output_tokens, cost_usd, calls_without_price, last_at)
+VALUES (:day, :task_id, :group_id, :model, :route,
+    coalesce((SELECT t.submitter FROM tasks AS t WHERE t.task_id = :task_id), ''),
+    coalesce((SELECT t.payer FROM tasks AS t WHERE t.task_id = :task_id), ''), 0, :model_calls, :input_tokens,
+    :output_tokens, :cost_usd, :calls_without_price, :last_at)
+ON CONFLICT (day, task_id, group_id, model, route) DO UPDATE SET model_calls = excluded.model_calls,
     input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, cost_usd = excluded.cost_usd,
-    calls_without_price = excluded.calls_without_price,
-    submitter = CASE WHEN submitter = '' THEN excluded.submitter ELSE submitter END;
+    calls_without_price = excluded.calls_without_price, last_at = excluded.last_at,
+    submitter = CASE WHEN submitter = '' THEN excluded.submitter ELSE submitter END,
+    payer = CASE WHEN payer = '' THEN excluded.payer ELSE payer END;
 
 -- name: set_background
 -- Work that no person waits for: of a schedule, another agent, or a program that nobody sits behind.
@@ -34,11 +36,31 @@ SELECT group_id, is_background, sum(model_calls) AS model_calls, sum(input_token
     sum(output_tokens) AS output_tokens, sum(cost_usd) AS cost_usd, sum(calls_without_price) AS calls_without_price
 FROM model_use WHERE day = :day GROUP BY group_id, is_background;
 
+-- name: payers_of_day
+-- One day's use by the person whose limits it counts for (under whichever identity), and group; of all, or of one.
+SELECT coalesce(i.person, u.payer) AS person, u.group_id, sum(u.model_calls) AS model_calls,
+    sum(u.input_tokens) AS input_tokens, sum(u.output_tokens) AS output_tokens, sum(u.cost_usd) AS cost_usd,
+    sum(u.calls_without_price) AS calls_without_price
+FROM model_use AS u LEFT JOIN identities AS i ON i.identity = u.payer
+WHERE u.day = :day AND u.payer <> '' AND (:person = '' OR coalesce(i.person, u.payer) = :person)
+GROUP BY 1, 2;
+
+-- name: payer
+-- Who somebody is, and the limits of their own, for what they may use.
+SELECT k.person, p.name, p.role, l.model_calls_per_day, l.cost_usd_per_day
+FROM (SELECT coalesce((SELECT person FROM identities WHERE identity = :person), :person) AS person) AS k
+LEFT JOIN persons AS p ON p.person = k.person LEFT JOIN person_limits AS l ON l.person = k.person;
+
+-- name: has_person_limits
+-- Whether anybody has limits of their own on what they may use.
+SELECT 1 AS yes FROM person_limits WHERE model_calls_per_day IS NOT NULL OR cost_usd_per_day IS NOT NULL LIMIT 1;
+
 -- name: use_of_task
--- What one task has used, by model.
-SELECT model, sum(model_calls) AS model_calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-    sum(cost_usd) AS cost_usd, sum(calls_without_price) AS calls_without_price
-FROM model_use WHERE task_id = :task_id GROUP BY model ORDER BY model_calls DESC, model;
+-- What one task has used, by model and the route to it.
+SELECT model, route, sum(model_calls) AS model_calls, sum(input_tokens) AS input_tokens,
+    sum(output_tokens) AS output_tokens, sum(cost_usd) AS cost_usd, sum(calls_without_price) AS calls_without_price,
+    max(last_at) AS last_at
+FROM model_use WHERE task_id = :task_id GROUP BY model, route ORDER BY model_calls DESC, model, route;
 
 -- name: newest_use_day
 -- The newest day of which anything is known: what came later is asked of the proxy at a start.
@@ -69,11 +91,11 @@ ON CONFLICT (task_id) DO UPDATE SET purse = excluded.purse, call_id = excluded.c
 
 -- name: spent_task
 -- One task that waits, or waited, for money.
-SELECT s.*, t.group_id FROM spent_tasks AS s JOIN tasks AS t USING (task_id) WHERE s.task_id = :task_id;
+SELECT s.*, t.group_id, t.payer FROM spent_tasks AS s JOIN tasks AS t USING (task_id) WHERE s.task_id = :task_id;
 
 -- name: spent_tasks
 -- The tasks that wait for money, the oldest first.
-SELECT s.*, t.group_id FROM spent_tasks AS s JOIN tasks AS t USING (task_id) WHERE s.state = 'waiting'
+SELECT s.*, t.group_id, t.payer FROM spent_tasks AS s JOIN tasks AS t USING (task_id) WHERE s.state = 'waiting'
 ORDER BY s.stopped_at;
 
 -- name: ask_for_task

@@ -17,7 +17,10 @@ from runtime.lasting.letters import LetterDesk, LetterEnds
 from runtime.refusal import OperationRefused
 from runtime.store.records import MessageState, StoredMessage
 from runtime.store.store import Store, open_store
-from tests.runtime.store.support import ANNA, CHANNEL, filed, reply, running, said
+from runtime.store.submission_rows import NotTaken, take_in
+from runtime.store.submission_rows import claim as claim_submission
+from runtime.submission import NewSubmission
+from tests.runtime.store.support import ANNA, CHANNEL, MAIN, filed, reply, running, said
 
 CRASHED = TaskResult(status=TaskStatus.FAILED, code="agent_crashed", reason="It crashed.")
 
@@ -52,8 +55,23 @@ def desk(store: Store, ends: Ends) -> LetterDesk:
     woken = ends.woken
     return LetterDesk(
         store,
-        LetterEnds(task=ends.task, delivery=lambda: woken.append("delivery"), update=lambda: woken.append("update")),
+        LetterEnds(
+            task=ends.task,
+            run=lambda: woken.append("run"),
+            delivery=lambda: woken.append("delivery"),
+            update=lambda: woken.append("update"),
+        ),
     )
+
+
+@pytest.mark.parametrize("submitter", ["program:pipes", "cli", "group:side", "schedule:1", "person:telegram:7"])
+async def test_what_was_handed_in_leaves_no_letter(store: Store, desk: LetterDesk, submitter: str) -> None:
+    """Retrying and giving up belong to who handed it in; what a schedule's run leaves is the run's."""
+    taken = await store.write(take_in, NewSubmission(submitter=submitter, group_id=MAIN, prompt="do"))
+    assert not isinstance(taken, NotTaken)
+    claim = await store.write(claim_submission, taken[0].submission_id)
+    await store.finish_task(claim.task.task_id, CRASHED)
+    assert await desk.letters(with_ended=True) == ()
 
 
 async def failed(store: Store) -> TaskId:

@@ -58,9 +58,10 @@ class Proxy:
         tokens: int = 10,
         day: str = "",
         model: str = "m",
+        route: str = "r",
     ) -> None:
         """A task has used more."""
-        key = (day or today(), task, model)
+        key = (day or today(), task, f"{route}/{model}")
         known = self.rows.get(key) or ModelUseRow(
             task=task,
             group=group,
@@ -71,9 +72,11 @@ class Proxy:
             output_tokens=0,
             cost_usd=0.0,
             calls_without_price=0,
+            route=route,
         )
         self.rows[key] = replace(
             known,
+            last_at=f"{key[0]}T{sum(row.model_calls for row in self.rows.values()):012d}",
             model_calls=known.model_calls + calls,
             input_tokens=known.input_tokens + tokens,
             cost_usd=known.cost_usd + (cost or 0.0),

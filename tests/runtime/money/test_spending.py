@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from protocol.link import Ask
-from protocol.task import Limits, Purse
+from protocol.task import Limits, Purse, Task
 from runtime.approvals.cards import build_buttons
-from runtime.config import BudgetSettings, LimitSettings, Settings
+from runtime.config import BudgetSettings, LimitSettings, Settings, task_limits
 from runtime.group import GroupBudget, Groups
 from runtime.money.records import PurseRow
 from runtime.store import question_rows, usage_rows
@@ -17,7 +17,7 @@ from runtime.store.database import Transaction
 from runtime.store.store import Store
 from runtime.store.submission_rows import NotTaken, take_in
 from runtime.store.submission_rows import claim as claim_submission
-from runtime.submission import NewSubmission
+from runtime.submission import NewSubmission, tighten
 from tests.runtime.money.support import SIDE, group, till, today
 from tests.runtime.store.support import MAIN, filed, said, used
 
@@ -290,3 +290,36 @@ async def test_a_new_group_is_looked_after(tmp_path: Path) -> None:
         one.groups = Groups(ready={**one.groups.ready, SIDE: replace(group(), group_id=SIDE)}, suspended={})
         one.spending.wake()
         await one.until(lambda: one.is_paused(SIDE))
+
+
+async def test_a_program_fails_at_a_limit_of_its_own_and_waits_at_the_groups(tmp_path: Path) -> None:
+    """What a program asked for, tighter than the group's, is its own to widen; at the group's limit an owner is asked,
+    as for an agent's request and every other task."""
+    own = Limits(model_calls=2)
+    cases = [
+        ("program:p", own, "limit_calls", 2, False),
+        ("program:p", own, "limit_input_tokens", 400_001, True),
+        ("program:p", None, "limit_calls", 100, True),
+        ("cli", own, "limit_calls", 2, False),
+        ("group:main", None, "limit_calls", 100, True),
+        ("schedule:1", own, "limit_calls", 2, True),
+    ]
+    async with till(tmp_path) as one:
+        for number, (submitter, limits, code, calls, waits) in enumerate(cases):
+            new = NewSubmission(submitter=submitter, group_id=MAIN, prompt=f"{number}", limits=limits)
+            taken = await one.store.write(take_in, new)
+            assert not isinstance(taken, NotTaken)
+            claim = await one.store.write(claim_submission, taken[0].submission_id)
+            row = claim.task
+            task = Task(
+                task_id=row.task_id,
+                group_id=MAIN,
+                submitter=submitter,
+                session_id=None,
+                prompt="do",
+                limits=tighten(task_limits(one.groups.ready[MAIN].limits), limits),
+            )
+            one.used(row.task_id, calls=calls, tokens=calls * 10)
+            found = await one.spending.suspend(row, task, claim.attempt.attempt_id, code)
+            assert found == waits, (submitter, limits, code)
+            assert [each for each in await one.approvals.waiting() if each.task_id == row.task_id] != [] or not waits

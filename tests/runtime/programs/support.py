@@ -24,6 +24,7 @@ from runtime.group import Group, Groups
 from runtime.money.mirror import UsageMirror
 from runtime.programs.desk import ProgramDesk
 from runtime.programs.register import Programs
+from runtime.programs.start import note_start
 from runtime.store import submission_rows
 from runtime.store.store import Store, open_store
 from runtime.store.submission_rows import StoredSubmission
@@ -54,8 +55,16 @@ class Around:
 class Workshop:
     """Does what is submitted, one thing at a time and in order."""
 
-    def __init__(self, store: Store, ends: TaskEnds, listeners: TaskListeners, proxy: Proxy) -> None:
+    def __init__(
+        self, store: Store, around: Around, fork: Path, ends: TaskEnds, listeners: TaskListeners, proxy: Proxy
+    ) -> None:
         self._store = store
+        self._around = around
+        self.fork = fork
+        self.route = "anthropic"
+        """Through which models answer."""
+        self.dark: tuple[str, ...] = ()
+        """Models that are asked first, and do not answer."""
         self._ends = ends
         self._listeners = listeners
         self._proxy = proxy
@@ -105,7 +114,10 @@ class Workshop:
         await self._store.attempt_running(
             claim.attempt.attempt_id, door_id=DoorId("door_1"), container_id="c", spec=task
         )
-        self._proxy.use(row.task_id, row.group_id, calls=1, cost=0.25, tokens=12, model="claude-9")
+        await note_start(self._store, self.fork, row, self._around.groups.ready[row.group_id])
+        for model in self.dark:
+            self._proxy.use(row.task_id, row.group_id, calls=2, tokens=0, model=model, route="anthropic")
+        self._proxy.use(row.task_id, row.group_id, calls=1, cost=0.25, tokens=12, model="claude-9", route=self.route)
         stop = self._stops[submission.submission_id] = asyncio.Event()
         self.working.set()
         result = await self._answer(submission, prompt, stop)
@@ -142,7 +154,7 @@ class Yard:
         self.ends = TaskEnds()
         self.listeners = TaskListeners()
         self.proxy = Proxy()
-        self.work = Workshop(store, self.ends, self.listeners, self.proxy)
+        self.work = Workshop(store, self.around, fork, self.ends, self.listeners, self.proxy)
         self.submissions = Submissions(store, self.around, self.work, self.ends)
         self.programs = Programs(store, lambda: self.around.groups, self._changed)
         self.changes = 0

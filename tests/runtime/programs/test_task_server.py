@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from protocol.ids import SubmissionId
 from protocol.task import Limits, TaskStatus, Usage
 from protocol.tasks import TASK_SERVER_FRAMES, Open, Submit, TaskProblem
 from runtime.approvals.records import CLI
+from runtime.group import Groups
 from runtime.programs.records import OPERATOR, sha256_of
 from runtime.programs.task_server import TaskServer
 from runtime.refusal import OperationRefused
+from runtime.skills.content import hash_skill
 from tests.runtime.programs.support import MAIN, SIDE, Yard, yard
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -53,12 +56,40 @@ async def test_a_task_is_submitted_and_its_result_comes_in_an_envelope(tmp_path:
         assert submitted.is_new and envelope.state == "ended" and envelope.result is not None
         assert (envelope.result.status, envelope.result.text) == (TaskStatus.REPLY, "all done")
         assert (envelope.group, envelope.mode, envelope.skill) == (MAIN, "autonomous", "tidy")
-        assert (envelope.provider, envelope.model, envelope.models_used) == ("anthropic", "claude", ("claude-9",))
+        assert (envelope.provider, envelope.model, envelope.models_used) == ("anthropic", "claude-9", ("claude-9",))
         assert envelope.usage == Usage(model_calls=1, input_tokens=12, cost_usd=0.25)
         assert envelope.input_sha256 == sha256_of("say all done") and len(envelope.skill_sha256) == 64
         assert len(envelope.prompt_sha256) == 64 and envelope.attempts == 1
         assert envelope.started_at and envelope.ended_at
         assert envelope.submitted_at <= envelope.started_at <= envelope.ended_at
+
+
+async def test_the_envelope_says_what_was_held_and_what_answered(tmp_path: Path) -> None:
+    """Mode and skill are those that the attempt began with, whatever they were when it was submitted; provider and
+    model those of the last answer, whatever was asked first; task and attempt are the store's."""
+    async with served(tmp_path) as (one, socket):
+        client = await client_of(one, socket)
+        one.work.may_work.clear()
+        one.work.dark, one.work.route = ("claude-8",), "spare"
+        submitted = await client.submit("main", "say done", skill="tidy")
+        queued = await client.result(submitted.submission)
+        assert (queued.state, queued.task, queued.attempt, queued.mode) == ("queued", None, None, "autonomous")
+        assert (queued.provider, queued.model, queued.started_at) == ("", "", None)
+        (one.fork / "skills" / "tidy" / "SKILL.md").write_text("---\ndescription: Tidies.\n---\nTidy more.\n")
+        ready = one.around.groups.ready
+        one.around.groups = Groups(ready={**ready, MAIN: replace(ready[MAIN], mode="copilot")}, suspended={})
+        one.work.may_work.set()
+        envelope = await client.wait(submitted.submission)
+        assert envelope.mode == "copilot"
+        assert envelope.skill_sha256 == hash_skill(one.fork, MAIN, "tidy") != queued.skill_sha256
+        assert (envelope.provider, envelope.model) == ("spare", "claude-9")
+        assert envelope.models_used == ("claude-8", "claude-9")
+        assert envelope.usage == Usage(model_calls=3, input_tokens=12, cost_usd=0.25)
+        assert envelope.task is not None
+        task, (attempt,) = await one.store.task(envelope.task), await one.store.attempts_of(envelope.task)
+        assert task is not None and task.submission_id == submitted.submission
+        assert (envelope.attempt, envelope.attempts) == (attempt.attempt_id, 1)
+        assert (envelope.started_at, envelope.ended_at) == (task.created_at, task.ended_at)
 
 
 async def test_the_same_key_is_the_same_task(tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import ChatKey, SessionId, SubmissionId
+from protocol.ids import ChatKey, SessionId, SubmissionId, TaskId
 from protocol.task import TaskStatus
+from runtime.group import Groups
+from runtime.lasting.letters import LetterDesk, LetterEnds
+from runtime.refusal import OperationRefused
 from runtime.schedules.decisions import MAX_CATCH_UP
 from runtime.store import forget_rows, schedule_rows
 from tests.runtime.schedules.bench import ANNA, CHAT, MAIN, START, Bench, Killed, open_bench
@@ -193,6 +196,61 @@ async def test_a_run_that_cannot_be_submitted_is_a_failure_that_is_told(bench: B
     assert await bench.states(schedule) == ["07:00 failed unknown_group"]
     assert "there is no group 'main'" in (await bench.told())[0]
     assert (await bench.desk.find(1)).next_due_at == EIGHT + DAY
+
+
+def letters_of(bench: Bench) -> LetterDesk:
+    async def no_task(task_id: TaskId, by: str) -> None:
+        raise AssertionError(f"{by} tried the task {task_id} again, and its run would not hear of it")
+
+    return LetterDesk(
+        bench.store, LetterEnds(task=no_task, run=bench.keeper.wake, delivery=lambda: None, update=lambda: None)
+    )
+
+
+@pytest.mark.parametrize("has_task", [True, False])
+async def test_a_failed_run_leaves_a_letter_and_runs_again_as_the_same_run(bench: Bench, has_task: bool) -> None:
+    """One letter, whether its task failed or it was refused before there was one; tried again it is a further try of
+    the same due time, in the schedule's history, and its success ends the row of failures."""
+    letters, schedule = letters_of(bench), await bench.add("every day 08:00 go")
+    ready = bench.house.groups
+    if not has_task:
+        bench.house.groups = Groups(ready={}, suspended={})
+    await bench.at(EIGHT)
+    if has_task:
+        await bench.work(TaskStatus.FAILED, "model_refused_key", "The key was refused.")
+    await bench.at(timedelta(minutes=1))
+    (letter,) = await letters.letters()
+    assert (letter.letter.kind, letter.letter.group_id, letter.letter.chat) == ("schedule", MAIN, CHAT)
+    assert ("The key was refused." in letter.why) == has_task and "2026-01-05 07:00" in letter.what
+    assert await letters.of_chat(CHAT) == letter.letter
+    bench.house.groups = ready
+    await letters.retry(letter.letter.reference, "cli")
+    await bench.at(timedelta(minutes=1))
+    (prompt,) = await bench.work()
+    assert "go" in prompt
+    await bench.at(timedelta(minutes=1))
+    first, second = await bench.runs(schedule)
+    assert (first.state, second.state, second.origin, second.number) == ("failed", "done", "retry", 2)
+    assert (second.due_at, (await bench.desk.find(1)).failures) == (first.due_at, 0)
+    with pytest.raises(OperationRefused, match="retried already"):
+        await letters.retry(letter.letter.reference, "cli")
+
+
+async def test_a_run_that_is_tried_again_by_itself_leaves_a_letter_at_its_last_failure(bench: Bench) -> None:
+    """What still goes on needs nobody; a removed schedule's run is not tried again."""
+    letters, schedule = letters_of(bench), await bench.add("every day 08:00 --retries 1 go")
+    await bench.at(EIGHT)
+    await bench.work(TaskStatus.FAILED, "provider_down")
+    await bench.at(timedelta(minutes=1))
+    assert await letters.letters() == ()
+    await bench.at(timedelta(minutes=30))
+    await bench.work(TaskStatus.FAILED, "provider_down")
+    await bench.at(timedelta(minutes=1))
+    (letter,) = await letters.letters()
+    await bench.desk.remove(await bench.desk.find(schedule.schedule_id), "cli")
+    with pytest.raises(OperationRefused, match="its schedule was removed"):
+        await letters.retry(letter.letter.reference, "cli")
+    await letters.close(letter.letter.reference, "cli")
 
 
 async def test_tries_again_as_often_as_it_says(bench: Bench) -> None:
