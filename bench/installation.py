@@ -43,6 +43,7 @@ class Installation:
     home: Path
     fork: Path
     twin_url: str
+    model_twin: subprocess.Popen[str]
     supervisor: subprocess.Popen[bytes]
     environment: Mapping[str, str]
     names: Sequence[str]
@@ -92,7 +93,7 @@ async def installation(
         (home / "run" / "image").write_text(image_reference(ROOT), "ascii")  # as `nightyard up` notes it
         # After the supervisor's end: a host that was killed has left what it had.
         stack.callback(remove_containers, Home(home))
-        twin_url = stack.enter_context(_model_twin(base, script))
+        model_twin, twin_url = stack.enter_context(_model_twin(base, script))
         _write_fork(fork, groups, settings, grants, twin_url)
         merged = {
             **os.environ,
@@ -107,6 +108,7 @@ async def installation(
             home=home,
             fork=fork,
             twin_url=twin_url,
+            model_twin=model_twin,
             supervisor=_start_supervisor(merged, processes, log),
             environment=merged,
             names=processes,
@@ -132,14 +134,14 @@ def _folder(disk: Path | None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _model_twin(base: Path, script: object) -> Iterator[str]:
+def _model_twin(base: Path, script: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     path = base / "script.json"
     path.write_text(json.dumps(script), "utf-8")
     command = [sys.executable, "-m", "twins.models", "--script", str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as twin:
         try:
             assert twin.stdout is not None
-            yield twin.stdout.readline().split()[-1]
+            yield twin, twin.stdout.readline().split()[-1]
         finally:
             twin.kill()
 

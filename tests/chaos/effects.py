@@ -14,8 +14,13 @@ from twins.http_server import Exchange, Request, serve_http
 class Effects:
     done: Counter[str] = field(default_factory=Counter)
     """How often each id was done: `POST /effect/<id>`."""
+    is_gone: bool = False
+    """Whether every connection breaks off before anything is done."""
 
     async def handle(self, request: Request, exchange: Exchange) -> None:
+        if self.is_gone:
+            exchange.reset()
+            return
         self.done[request.path.removeprefix("/effect/")] += 1
         await exchange.answer(200, b"done\n")
 

@@ -54,6 +54,10 @@ class TelegramPeople:
         self._typed[person].append(Typed(message_id=message_id))
         await type_text(self._twin.world, {"person": FIRST_PERSON + person, "text": f"{wish} {message_id}"})
 
+    async def command(self, person: int, text: str) -> None:
+        """Have a person type what no answer is counted for."""
+        await type_text(self._twin.world, {"person": FIRST_PERSON + person, "text": text})
+
     def typed(self, person: int) -> Sequence[Typed]:
         return self._typed[person]
 

@@ -12,6 +12,7 @@ import contextlib
 import json
 import mmap
 import shutil
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -184,6 +185,18 @@ async def provider_dark(world: World) -> None:
         await lighten(world)
 
 
+async def services_gone(world: World) -> None:
+    """No word comes from the model's service any more, in the middle of an answer too, and the service whose calls are
+    effects breaks off; then both are there again."""
+    world.effects.is_gone = True
+    world.running.model_twin.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(world.random.uniform(*LASTS_S))
+    finally:
+        world.running.model_twin.send_signal(signal.SIGCONT)
+        world.effects.is_gone = False
+
+
 async def lighten(world: World) -> None:
     """Have the model's service work again."""
     with contextlib.suppress(urllib.error.URLError):
@@ -197,7 +210,11 @@ EVERYWHERE: Mapping[str, Callable[[Place], Coroutine[None, None, None]]] = {
     "clock set": clock_set,
     "network gone": network_gone,
 }
-WEATHERS: Mapping[str, Callable[[World], Coroutine[None, None, None]]] = {**EVERYWHERE, "provider dark": provider_dark}
+WEATHERS: Mapping[str, Callable[[World], Coroutine[None, None, None]]] = {
+    **EVERYWHERE,
+    "provider dark": provider_dark,
+    "services gone": services_gone,
+}
 
 
 async def storm(world: World, rounds: int) -> Counter[str]:
