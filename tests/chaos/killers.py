@@ -11,18 +11,22 @@ import http.client
 import json
 import os
 import signal
+import time
 import urllib.parse
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from client.processes import is_running, read_state
 from tests.chaos.engine import ask_engine
+from tests.chaos.people import LOOK_EVERY_S
 from tests.chaos.world import World
 
 BETWEEN_S = (0.05, 0.9)
 TWO_AT_ONCE = 0.2
 """Of the moments, in how many two things die."""
 AT_WORK = 0.8
+CONTAINER_WAIT_S = 1.5
+"""Behind dead hosts there is often none just now: one that begins to work is waited for, or few would die."""
 HELD_STILL = 0.1
 HELD_STILL_S = 2.0
 ENGINE_AWAY_S = (0.0, 2.5)
@@ -55,8 +59,13 @@ def living_process(world: World, name: str) -> int:
 
 
 async def kill_container(world: World) -> bool:
-    """Kill one running agent, whatever it does; False if there is none."""
-    return await asyncio.to_thread(_kill_some_container, world)
+    """Kill one running agent, whatever it does; False if none comes up for a while."""
+    deadline = time.monotonic() + CONTAINER_WAIT_S
+    while not await asyncio.to_thread(_kill_some_container, world):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(LOOK_EVERY_S)
+    return True
 
 
 def _kill_some_container(world: World) -> bool:

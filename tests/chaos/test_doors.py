@@ -13,10 +13,11 @@ from tests.chaos.doors import CHATS, check_doors, check_locked, open_doors
 from tests.chaos.judge import Judge
 from tests.chaos.killers import rage
 from tests.chaos.weather import can_compile, sky, small_disk
-from tests.chaos.world import World, open_world
+from tests.chaos.world import EFFECT_SHARE, World, open_world
 
 CI_SEED, CI_MESSAGES = 171, 2_500
 LOCKED_SEED, LOCKED_TIMES = 181, 2
+CONTAINER_SEED, CONTAINER_MESSAGES, CONTAINER_KILLS = 173, 60, 4
 LONG_SEED = int(os.environ.get("NIGHTYARD_DOORS_SEED", "5000"))
 LONG_MESSAGES = int(os.environ.get("NIGHTYARD_DOORS_MESSAGES", "100000"))
 """The long mode can be run in pieces: other seeds, each with a part of the messages."""
@@ -67,6 +68,30 @@ async def test_a_store_that_stays_locked_is_waited_for_at_every_door(needed: Non
             assert not tally.kills["ended by itself"], "the host ended by itself"
 
 
+@pytest.mark.engine
+async def test_fifty_chats_with_containers(agent_image: str, judge: Judge) -> None:
+    """Fifty agents, each in a container of its own, all talked to at once and killed as everything else is."""
+    await check_containers(CONTAINER_SEED, CONTAINER_MESSAGES, CONTAINER_KILLS, judge)
+
+
+async def check_containers(seed: int, messages: int, kills: int, judge: Judge) -> None:
+    async with open_world(seed, chats=CHATS) as world:
+        tally = await judge.judge(f"containers, seed {seed}", world, rage_over_all(world, messages, kills))
+        assert tally.typed >= messages
+
+
+async def rage_over_all(world: World, messages: int, kills: int) -> Counter[str]:
+    """Have everybody talk, and kill that often and until so many messages are typed; return what died."""
+    for person in range(world.chats):
+        await world.type_as(person, "e" if world.random.random() < EFFECT_SHARE else "")
+    killed = await rage(world, kills)
+    while world.typed_count.total() < messages:
+        for _ in range(AT_ONCE):
+            await world.type_something()
+        killed += await rage(world, 1)
+    return killed
+
+
 @pytest.mark.long
 @pytest.mark.timeout(LONG_TIMEOUT_S)
 async def test_a_hundred_thousand_messages_pass_the_doors(needed: None, judge: Judge) -> None:
@@ -78,16 +103,5 @@ async def test_a_hundred_thousand_messages_pass_the_doors(needed: None, judge: J
 @pytest.mark.engine
 @pytest.mark.timeout(LONG_TIMEOUT_S)
 async def test_five_hundred_messages_over_fifty_chats_with_containers(agent_image: str, judge: Judge) -> None:
-    """Fifty agents in containers, killed as everything else is."""
-    async with open_world(LONG_CONTAINER_SEED, chats=CHATS) as world:
-        tally = await judge.judge(f"containers, seed {LONG_CONTAINER_SEED}", world, rage_until_typed(world))
-        assert tally.typed >= LONG_CONTAINER_MESSAGES
-
-
-async def rage_until_typed(world: World) -> Counter[str]:
-    killed = await rage(world, LONG_CONTAINER_KILLS)
-    while world.typed_count.total() < LONG_CONTAINER_MESSAGES:
-        for _ in range(AT_ONCE):
-            await world.type_something()
-        killed += await rage(world, 1)
-    return killed
+    """The same, five hundred of them."""
+    await check_containers(LONG_CONTAINER_SEED, LONG_CONTAINER_MESSAGES, LONG_CONTAINER_KILLS, judge)
