@@ -35,7 +35,7 @@ async def ended(there: TelegramHouse, task_id: TaskId) -> str:
     """Return how a task ended, as soon as it has."""
     async with asyncio.timeout(10):
         while (row := await there.house.store.task(task_id)) is not None and row.ended_at is None:
-            await asyncio.sleep(0.01)
+            await there.phone.get("log", after=await there.phone.last_event(), wait_s=0.05)
     assert row is not None
     return row.state
 
