@@ -10,6 +10,7 @@ import click
 from cli.place import ask
 from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line
+from cli.style import BOLD, paint
 
 
 @click.command()
@@ -32,12 +33,8 @@ def forget(person: str, yes: bool, as_json: bool) -> None:
         click.echo(json.dumps(receipt, indent=2))
         return
     click.echo(f"Forgotten ({clean_line(str(receipt['forget']))}): {clean_line(person)}")
-    click.echo(f"  messages {receipt['messages']}, tasks {receipt['tasks']}, texts {receipt['texts']}")
-    click.echo(f"  files removed {receipt['files']}, rows without the name {receipt['rows']}")
-    click.echo("  the journal's chain is whole: it never held a text or a name")
-    if not receipt["is_compact"]:
-        click.echo("  old bytes may still be in the store's file: it was read all the time; give the command again")
-    click.echo("Not Nightyard's to destroy:")
-    groups = ", ".join(clean_line(str(group)) for group in receipt["groups"]) or "none"
-    click.echo(f"  what agents wrote into their own workspace and memory (agents that worked for them: {groups})")
-    click.echo("  what the chat platform and the model's provider keep; backups made before, until they rotate")
+    for title, key in (("Destroyed", "destroyed"), ("Remains", "remains")):
+        click.echo(paint(f"{title}:", BOLD))
+        for place in receipt["places"]:
+            if place[key]:
+                click.echo(f"  {clean_line(place['place'])}: {clean_line(place[key])}")

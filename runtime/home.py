@@ -53,6 +53,11 @@ class Home:
         return self.path / "logs"
 
     @property
+    def exports(self) -> Path:
+        """Conversations that were written out, until they are sent or copied."""
+        return self.path / "exports"
+
+    @property
     def run(self) -> Path:
         return self.path / "run"
 

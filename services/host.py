@@ -244,6 +244,7 @@ class Host:
             wake_schedules=lambda: self._time.wake(),
             wake_delivery=self._delivery.wake,
             wake_intake=lambda: self._intake.recover(),
+            drop_index=self._recall.drop,
         )
         self._people = people_room(
             fork,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import TaskId
@@ -38,8 +38,10 @@ def lasting_room(
     wake_schedules: Callable[[], None],
     wake_delivery: Callable[[], None],
     wake_intake: Callable[[], None],
+    drop_index: Callable[[], Awaitable[None]],
 ) -> Room:
-    """Return the room; the wakes say that tasks, runs, deliveries or updates wait again."""
+    """Return the room; the wakes say that tasks, runs, deliveries or updates wait again. `drop_index`: deletes what
+    searches are made in, which holds words that are to go."""
 
     async def try_task(task_id: TaskId, by: str) -> None:
         await retry_task(store, wake_dispatcher, task_id, by)
@@ -49,14 +51,15 @@ def lasting_room(
         store, LetterEnds(task=try_task, run=wake_schedules, delivery=wake_delivery, update=wake_intake)
     )
     traces = TraceDesk(store, proxy, lambda: state.groups.rehearsing)
-    retention = Retention(store, lambda: state.settings.settings.keep_days)
+    retention = Retention(home, store, lambda: state.settings.settings.keep_days, drop_index)
+    forgetting = ForgetDesk(home, store, histories, drop_index, lambda: state.channels)
     return Room(
         verbs={
             **trace_verbs(traces),
             **history_verbs(undo, lambda: state.groups),
             **letter_verbs(letters),
             **export_verbs(ExportDesk(store)),
-            **forget_verbs(ForgetDesk(home, store, lambda: state.channels)),
+            **forget_verbs(forgetting),
         },
         handlers={**history_handlers(undo, store), **letter_handlers(letters, store)},
         parts=(histories.run, letters.run, retention.run),

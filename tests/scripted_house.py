@@ -212,6 +212,7 @@ class House:
             wake_schedules=lambda: self.schedules.keeper.wake(),
             wake_delivery=self.delivery.wake,
             wake_intake=lambda: self.intake.recover(),
+            drop_index=lambda: self.recall.drop(),
         )
         self.destinations = Destinations(store)
         self.ends = TaskEnds()

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from protocol.codec import Json
 from protocol.ids import PersonKey
+from protocol.plain_text import escape
 from runtime.control.verb import VerbTable, verb
 from runtime.lasting.forget import ForgetDesk
+from runtime.lasting.receipt import build_places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +27,28 @@ def forget_verbs(desk: ForgetDesk) -> VerbTable:
             "identities": receipt.identities,
             "messages": receipt.messages,
             "tasks": receipt.tasks,
+            "turns": receipt.turns,
             "texts": receipt.texts,
             "rows": receipt.rows,
             "files": receipt.files,
+            "exports": receipt.exports,
             "is_compact": receipt.is_compact,
-            "groups": list(receipt.groups),
+            "groups": [
+                {
+                    "group": each.group_id,
+                    "notes": list(map(escape, each.notes)),
+                    "left": list(map(escape, each.left)),
+                    "moments": each.moments,
+                    "needed": each.needed,
+                    "unknown": each.unknown,
+                    "problem": each.problem,
+                }
+                for each in receipt.groups
+            ],
+            "places": [
+                {"place": each.place, "destroyed": each.destroyed, "remains": each.remains}
+                for each in build_places(receipt)
+            ],
         }
 
     return {

@@ -127,6 +127,29 @@ class Keep:
                 self._in_folder(path, partial(tree.make_folder, mode=entry.mode))
         return changes
 
+    def put_back(self, path: str, entry: Entry | None) -> None:
+        """Make one file or link what it was; None: it was not there. Raises TreeRefused, OSError."""
+        if entry is None:
+            self._in_folder(path, tree.remove)
+        else:
+            self._put_back(path, entry)
+
+    def manifest(self, identity: str) -> Manifest:
+        """Return what the folders held. Raises KeyError for one that is not kept any more, OSError."""
+        return self._load(identity)
+
+    def now(self) -> Manifest:
+        """Return what the folders hold. Raises TreeRefused, OSError."""
+        return self._now()
+
+    def changed_at(self, path: str) -> float:
+        """Return when a file's bytes last changed, in seconds since the epoch. Raises OSError."""
+        return (self._group / path).lstat().st_mtime
+
+    def forget_seen(self) -> None:
+        """Forget the names of what was read: the next moment reads all again."""
+        (self._folder / "seen").unlink(missing_ok=True)
+
     def empty_memory(self) -> None:
         """Remove all that the memory holds, whatever that is."""
         with tree.opened_folder(self._group / MEMORY) as root:

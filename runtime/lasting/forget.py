@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from channels.channel import Channel, HasKept
-from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
+from protocol.ids import ChannelId, ChatKey, PersonKey
+from runtime.history.history import Histories
 from runtime.home import Home
+from runtime.lasting.forget_files import forget_files
+from runtime.lasting.receipt import ForgetReceipt
 from runtime.refusal import OperationRefused
+from runtime.sessions.desk import drop_exports
 from runtime.store import forget_rows, people_rows
 from runtime.store.forget_rows import StoredFile
 from runtime.store.store import Store
@@ -22,59 +25,59 @@ COMPACT_TRIES = 20
 COMPACT_PAUSE_S = 0.25
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetReceipt:
-    """What was destroyed, and what is not ours to destroy."""
-
-    forget_id: str
-    person: PersonKey
-    identities: int
-    messages: int
-    tasks: int
-    texts: int
-    rows: int
-    files: int
-    is_compact: bool
-    """The store's file holds no old bytes any more; False: somebody read it all the time, and the next one does it."""
-    groups: tuple[GroupId, ...]
-    """Whose agents may have kept something in their own files."""
-
-
 class ForgetDesk:
     """Carries it out."""
 
-    def __init__(self, home: Home, store: Store, channels: Callable[[], Mapping[ChannelId, Channel]] = dict) -> None:
-        """`channels` that run now: some keep files of their own."""
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        histories: Histories,
+        drop_index: Callable[[], Awaitable[None]],
+        channels: Callable[[], Mapping[ChannelId, Channel]] = dict,
+    ) -> None:
+        """`channels` that run now: some keep files of their own. `drop_index`: deletes what searches are made in."""
         self._home = home
         self._store = store
+        self._histories = histories
+        self._drop_index = drop_index
         self._channels = channels
 
     async def forget(self, person: PersonKey) -> ForgetReceipt:
-        """Forget a person under all their identities; raise OperationRefused while work of theirs is under way."""
+        """Forget a person under all their identities; raise OperationRefused while work of theirs is under way. What is
+        outside the store goes first: cut off on the way, the command finds the rest when it is given again."""
         keys = await self._store.read(people_rows.keys_of, person)
         work = await self._store.read(forget_rows.open_work, keys)
         if work.messages or work.tasks:
             what = f"{len(work.tasks)} tasks and {work.messages} messages of {person[:80]}"
             mend = f"./nightyard stop --task {work.tasks[0]}" if work.tasks else "./nightyard status"
             raise OperationRefused("still_working", f"{what} are still under way", mend)
+        found = await self._store.read(forget_rows.outside, keys)
+        groups = [
+            await forget_files(self._store, self._histories, group_id, tasks, found.since[group_id])
+            for group_id, tasks in sorted(found.tasks.items())
+        ]
+        removed = await asyncio.to_thread(self._remove_files, found.files)
         done = await self._store.write(forget_rows.forget, keys)
         if not done.rows and not done.texts:
             raise OperationRefused("unknown_person", f"nothing is known of {person[:80]!r}", "./nightyard person list")
-        removed = await asyncio.to_thread(self._remove_files, done.files)
         for chat in done.chats:
             if (channel := self._keeping(chat)) is not None:
                 await channel.forget(chat)
+        await self._drop_index()
         return ForgetReceipt(
             forget_id=done.forget_id,
             person=person,
             identities=len(keys),
             messages=done.messages,
             tasks=done.tasks,
+            turns=done.turns,
             texts=done.texts,
             rows=done.rows,
             files=removed,
+            exports=await asyncio.to_thread(drop_exports, self._home),
             is_compact=await self._compact(),
-            groups=done.groups,
+            groups=tuple(groups),
         )
 
     def _keeping(self, chat: ChatKey) -> HasKept | None:
@@ -87,10 +90,12 @@ class ForgetDesk:
         removed = 0
         for file in files:
             group = self._home.group(file.group_id)
-            for path in (group / "inbox" / Path(file.name).name, group / "outbox" / Path(file.name).name):
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
-                    removed += 1
+            name = Path(file.name).name
+            for folder in (group / "inbox", group / "outbox"):
+                for path in folder.glob(f"{name}*") if file.is_beginning else (folder / name,):
+                    with contextlib.suppress(FileNotFoundError):
+                        path.unlink()
+                        removed += 1
         return removed
 
     async def _compact(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from runtime.home import Home
+from runtime.sessions.desk import drop_exports
 from runtime.store import forget_rows
 from runtime.store.database import time_text
 from runtime.store.store import Store
@@ -21,8 +23,13 @@ AT_ONCE = 200
 class Retention:
     """Sweeps at the start and once a day. `keep_days` says how long words are kept now; 0: for ever."""
 
-    def __init__(self, store: Store, keep_days: Callable[[], int]) -> None:
+    def __init__(
+        self, home: Home, store: Store, keep_days: Callable[[], int], drop_index: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`drop_index`: deletes what searches are made in, which is made anew of what is left."""
+        self._home = home
         self._store = store
+        self._drop_index = drop_index
         self._keep_days = keep_days
 
     async def run(self) -> None:
@@ -38,5 +45,7 @@ class Retention:
         while done := await self._store.write(forget_rows.blank_next, moment, AT_ONCE):
             count += done
         if count:
+            await self._drop_index()
+            await asyncio.to_thread(drop_exports, self._home)
             log.info("old words were taken out", extra={"action": "retention", "count": count})
         return count

@@ -29,7 +29,7 @@ class SessionDesk:
 
     def __init__(self, store: Store, home: Home, compactor: Compactor, zone: Callable[[], tzinfo]) -> None:
         self._store = store
-        self._folder = home.path / "exports"
+        self._folder = home.exports
         self._compactor = compactor
         self._zone = zone
 
@@ -98,6 +98,14 @@ class SessionDesk:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def drop_exports(home: Home) -> int:
+    """Remove all conversations that were written out: each was sent, or copied, long ago. Returns how many."""
+    files = list(home.exports.glob("export_*.md"))
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(files)
 
 
 def _begin(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,18 @@ class StoredFile:
     group_id: GroupId
     name: str
     """Its name in the group's inbox, or its whole path if an agent sent it."""
+    is_beginning: bool = False
+    """It is what the names of some files begin with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What of somebody's is outside the store."""
+
+    files: tuple[StoredFile, ...]
+    tasks: Mapping[GroupId, frozenset[TaskId]]
+    since: Mapping[GroupId, str]
+    """When the first of these tasks was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +67,10 @@ class Forgotten:
     forget_id: str
     messages: int
     tasks: int
+    turns: int
+    """Of conversations: those that a model would have been shown."""
     texts: int
     rows: int
-    files: tuple[StoredFile, ...]
-    groups: tuple[GroupId, ...]
-    """Whose agents worked for the person."""
     chats: tuple[ChatKey, ...]
     """Those that were theirs alone."""
 
@@ -86,19 +98,31 @@ def _tasks(transaction: Transaction, keys: Iterable[PersonKey]) -> tuple[TaskId,
     return tuple(found)
 
 
+def outside(transaction: Transaction, keys: Collection[PersonKey]) -> Found:
+    """Return what of a person's is outside the store. It can be found as long as they are not forgotten."""
+    tasks = _tasks(transaction, keys)
+    of_group: defaultdict[GroupId, list[TaskId]] = defaultdict(list)
+    since: dict[GroupId, str] = {}
+    for task in tasks:
+        row = transaction.one("task_to_forget", task_id=task)
+        if row is not None:
+            group_id = GroupId(row["group_id"])
+            of_group[group_id].append(task)
+            since[group_id] = min(since.get(group_id, row["created_at"]), row["created_at"])
+    return Found(
+        files=_files(transaction, keys, tasks),
+        tasks={group_id: frozenset(found) for group_id, found in of_group.items()},
+        since=since,
+    )
+
+
 def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     """Take a person's words, names and keys out of every table. Their work must have ended."""
     tasks = _tasks(transaction, keys)
-    files = _files(transaction, keys, tasks)
-    groups = {
-        GroupId(row["group_id"])
-        for task in tasks
-        if (row := transaction.one("task_to_forget", task_id=task)) is not None
-    }
     messages = sum(len(transaction.all("files_of_person", person=key)) for key in keys)
     names = dict(keys_and_chats(transaction, keys))
-    texts = _drop_conversation(transaction, tasks)
-    texts += _blank(transaction, _payloads_of_tasks(transaction, tasks), names)
+    turns = _drop_conversation(transaction, tasks)
+    texts = _blank(transaction, _payloads_of_tasks(transaction, tasks), names)
     for key in keys:
         own = (row["payload_id"] for row in transaction.all("payloads_of_subject", subject=key))
         texts += _blank(transaction, own, names)
@@ -113,7 +137,7 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     rows = _rename(transaction, names)
     forget_id = mint("forget")
     digests = [hmac.digest(transaction.key, b"person\0" + key.encode(), "sha256").hex() for key in keys]
-    receipt = {"messages": messages, "tasks": len(tasks), "texts": texts, "rows": rows, "files": len(files)}
+    receipt = {"messages": messages, "tasks": len(tasks), "texts": turns + texts, "rows": rows}
     transaction.insert(
         "insert_forgotten",
         forget_id=forget_id,
@@ -126,10 +150,9 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
         forget_id=forget_id,
         messages=messages,
         tasks=len(tasks),
+        turns=turns,
         texts=texts,
         rows=rows,
-        files=files,
-        groups=tuple(sorted(groups)),
         chats=tuple(map(ChatKey, names)),
     )
 
@@ -183,10 +206,21 @@ def _files(transaction: Transaction, keys: Iterable[PersonKey], tasks: Iterable[
             files.append(StoredFile(group_id=group_id, name=f"{row['message_id']}.txt"))
     for task in tasks:
         known = transaction.one("task_to_forget", task_id=task)
+        if known is None:
+            continue
+        group_id = GroupId(known["group_id"])
         for sent in transaction.all("outbox_of_task", task_id=task):
             message = from_text(OutboundMessage, sent["body"])
-            if message.file_path and known is not None:
-                files.append(StoredFile(group_id=GroupId(known["group_id"]), name=message.file_path))
+            if message.file_path:
+                files.append(StoredFile(group_id=group_id, name=message.file_path))
+        if known["submission_id"]:  # a long text of it is a file
+            files.append(StoredFile(group_id=group_id, name=f"{known['submission_id']}.txt"))
+        for handed in transaction.all("handed_files_of_task", task_id=task):
+            files.append(StoredFile(group_id=group_id, name=handed["file_id"]))
+        for asked in transaction.all("delegations_of_task", task_id=task):
+            for group in (asked["from_group"], asked["to_group"]):
+                name = f"{asked['delegation_id']}-"
+                files.append(StoredFile(group_id=GroupId(group), name=name, is_beginning=True))
     return tuple(dict.fromkeys(files))
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from protocol.ids import ChatKey, GroupId, TaskId
+from runtime.history.authorship import Moment
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append
@@ -66,6 +67,15 @@ def begin_undo(
 def drop_snapshots(transaction: Transaction, last: Snapshot, reason: str) -> None:
     """Note that the bytes of a group's moments up to this one are gone."""
     transaction.run("drop_snapshots", group_id=last.group_id, taken_at=last.taken_at, reason=reason)
+
+
+def drop_snapshots_since(transaction: Transaction, group_id: GroupId, since: str, reason: str) -> int:
+    """Note that the bytes of a group's moments from a time on are gone; return how many there were."""
+    return transaction.run("drop_snapshots_since", group_id=group_id, since=since, reason=reason)
+
+
+def moments_of(transaction: Transaction, group_id: GroupId) -> tuple[Moment, ...]:
+    return tuple(Moment(**dict(row)) for row in transaction.all("moments_of", group_id=group_id))
 
 
 def snapshot_groups(transaction: Transaction) -> tuple[GroupId, ...]:

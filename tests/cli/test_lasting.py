@@ -82,8 +82,13 @@ async def test_a_person_is_exported_and_forgotten(nightyard: Run, house: House, 
     assert "--yes" in refused.err
     ran = await nightyard("forget", person, "--yes")
     assert ran.code == 0, ran.err
-    assert "messages 1, tasks 1" in ran.out
-    assert "Not Nightyard's to destroy" in ran.out
+    destroyed, remains = ran.out.partition("Remains:\n")[::2]
+    assert "texts of 1 messages and 1 tasks" in destroyed
+    for place in ("conversations", "search index", "files sent", "exports", "main: undo history"):
+        assert f"  {place}: " in destroyed
+    for place in ("journal", "logs", "proxy's audit", "backups", "elsewhere", "main: /home/agent"):
+        assert f"  {place}: " in remains
+    assert (await nightyard("journal", "verify")).out.startswith("journal: whole, ")
     files = [*house.home.path.glob("store.db*"), *(house.home.path / "terminal").iterdir()]
     assert b"my secret plan" not in b"".join(path.read_bytes() for path in files)
     again = await nightyard("forget", person, "--yes")

@@ -16,7 +16,13 @@ SELECT t.task_id FROM delegations AS d JOIN tasks AS t USING (submission_id) WHE
 
 -- name: task_to_forget
 -- What forgetting needs of a task.
-SELECT task_id, group_id, state, submission_id FROM tasks WHERE task_id = :task_id;
+SELECT task_id, group_id, state, submission_id, created_at FROM tasks WHERE task_id = :task_id;
+
+-- name: delegations_of_task
+-- What a task asked of other agents, or was asked by one: their files bear the delegation's name.
+SELECT delegation_id, from_group, to_group FROM delegations WHERE task_id = :task_id
+UNION SELECT delegation_id, from_group, to_group FROM delegations
+WHERE submission_id IS NOT NULL AND submission_id = (SELECT submission_id FROM tasks WHERE task_id = :task_id);
 
 -- name: direct_chats_of
 -- Where somebody spoke with nobody else there.

@@ -31,6 +31,16 @@ UPDATE snapshots SET undone_by = :undone_by WHERE reference = :reference;
 UPDATE snapshots SET manifest = '', reason = :reason
 WHERE group_id = :group_id AND taken_at <= :taken_at AND manifest <> '';
 
+-- name: drop_snapshots_since
+-- What moments held from one on is not kept any more.
+UPDATE snapshots SET manifest = '', reason = :reason
+WHERE group_id = :group_id AND taken_at >= :since AND manifest <> '';
+
+-- name: moments_of
+-- All moments of a group with the ends of their tasks, oldest first.
+SELECT s.reference, s.manifest, s.taken_at, t.ended_at FROM snapshots AS s
+LEFT JOIN tasks AS t ON t.task_id = s.reference WHERE s.group_id = :group_id ORDER BY s.taken_at;
+
 -- name: snapshot_groups
 -- The groups that have kept moments.
 SELECT DISTINCT group_id FROM snapshots;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -18,7 +19,9 @@ from protocol.transcript import ToolCall
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.records import NewApproval, Scope
 from runtime.delegation.records import DelegationRequest
+from runtime.history.history import Histories
 from runtime.lasting.forget import ForgetDesk
+from runtime.recall.index import RecallIndex
 from runtime.refusal import OperationRefused
 from runtime.store import approval_rows, delegation_rows, submission_rows
 from runtime.store.blank import blank_body
@@ -55,6 +58,16 @@ async def say(bench: HostBench, text: str, person: PersonKey, chat: str) -> None
     bench.dispatcher.arrived(filed.message)
 
 
+def forget_desk(bench: HostBench) -> ForgetDesk:
+    """One over the bench's home, with a search index in it."""
+    index = RecallIndex(bench.home.path)
+
+    async def drop_index() -> None:
+        await asyncio.to_thread(index.drop)
+
+    return ForgetDesk(bench.home, bench.store, Histories(bench.home, bench.store, lambda: 1 << 30), drop_index)
+
+
 def found(home: Path, *words: str) -> set[str]:
     """Return which words stand in which files of a home."""
     return {
@@ -80,12 +93,12 @@ async def test_nothing_of_them_is_left(bench: HostBench) -> None:
         await bench.idle()
         words = (CANARY, "anna-1729", "anna-chat")
         assert found(bench.home.path, *words)
-        receipt = await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        receipt = await forget_desk(bench).forget(ANNA)
         assert found(bench.home.path, *words) == set()
         assert found(bench.home.path, "ostrich")
         assert (receipt.messages, receipt.tasks, receipt.files) == (1, 1, 1)
         assert receipt.is_compact
-        assert receipt.groups == (MAIN,)
+        assert [group.group_id for group in receipt.groups] == [MAIN]
         assert [person.person for person in await bench.store.people()] == ["stage:bob"]
         check = await bench.store.verify_journal()
         assert check.broken_at is None
@@ -99,7 +112,7 @@ async def test_everything_can_still_be_read(bench: HostBench) -> None:
         await bench.channel.texts(2)
         await bench.idle()
         (assignment,) = bench.room.assignments
-        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        await forget_desk(bench).forget(ANNA)
         trace = await bench.store.trace(assignment.task.task_id)
         assert trace is not None
         assert trace.task is not None
@@ -124,7 +137,7 @@ async def test_a_chat_of_theirs_alone_is_no_chat_any_more(bench: HostBench) -> N
         await bench.idle()
         notice = OutboundMessage(chat=ChatKey("stage:anna-chat"), text=f"a schedule failed: {CANARY}")
         await bench.store.put_outbound("notice", notice)
-        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        await forget_desk(bench).forget(ANNA)
         assert found(bench.home.path, CANARY, "anna-chat") == set()
         assert [binding.chat for binding in await bench.store.bindings()] == ["stage:bob-chat"]
 
@@ -141,7 +154,7 @@ async def test_work_under_way_is_not_cut_off(bench: HostBench) -> None:
         await say(bench, CANARY, ANNA, "stage:anna-chat")
         await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
         with pytest.raises(OperationRefused, match="under way") as refused:
-            await ForgetDesk(bench.home, bench.store).forget(ANNA)
+            await forget_desk(bench).forget(ANNA)
         assert refused.value.mend.startswith("./nightyard stop --task task_")
         await dispatcher.stop_chat(said("", chat="stage:anna-chat").chat, "enough")
 
@@ -149,7 +162,7 @@ async def test_work_under_way_is_not_cut_off(bench: HostBench) -> None:
 async def test_nobody_is_told_of(bench: HostBench) -> None:
     """A person of whom nothing is known is refused by their key."""
     with pytest.raises(OperationRefused, match="nothing is known of 'stage:nobody'"):
-        await ForgetDesk(bench.home, bench.store).forget(PersonKey("stage:nobody"))
+        await forget_desk(bench).forget(PersonKey("stage:nobody"))
 
 
 async def test_only_a_digest_is_kept(bench: HostBench) -> None:
@@ -158,7 +171,7 @@ async def test_only_a_digest_is_kept(bench: HostBench) -> None:
         await say(bench, "hi", ANNA, "stage:anna-chat")
         await bench.channel.texts(1)
         await bench.idle()
-        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        await forget_desk(bench).forget(ANNA)
     with contextlib.closing(sqlite3.connect(bench.home.store)) as connection:
         ((digests, receipt),) = connection.execute("SELECT digests, receipt FROM forgotten").fetchall()
     assert len(json.loads(digests)[0]) == 64
@@ -217,13 +230,19 @@ async def test_what_other_agents_were_asked_goes_too(bench: HostBench) -> None:
         await store.write(delegation_rows.delegation_submitted, asked, submission_id)
         with pytest.raises(OperationRefused, match="under way"):
             await store.write(submission_rows.claim, submission_id)
-            await ForgetDesk(bench.home, store).forget(ANNA)
+            await forget_desk(bench).forget(ANNA)
         row = await store.read(submission_rows.task_of, submission_id)
         assert row is not None
         answer = TaskResult(status=TaskStatus.REPLY, text=f"a {CANARY} is a bird")
         await store.finish_task(row.task_id, answer)
-        receipt = await ForgetDesk(bench.home, store).forget(ANNA)
-        assert receipt.tasks == 2
+        inbox = bench.home.inbox(GroupId("side"))
+        inbox.mkdir(parents=True)
+        for name in (f"{asked.delegation_id}-there-0.txt", f"{submission_id}.txt"):  # handed over; a long request
+            (inbox / name).write_text(CANARY)
+        (inbox / "other.txt").write_text("Bob's")
+        receipt = await forget_desk(bench).forget(ANNA)
+        assert (receipt.tasks, receipt.files) == (2, 2)
+        assert [path.name for path in inbox.iterdir()] == ["other.txt"]
         assert found(bench.home.path, CANARY) == set()
 
 
@@ -258,7 +277,7 @@ async def test_what_others_were_shown_to_decide_on_goes_too(bench: HostBench) ->
             f"notice:{ANNA}:1", OutboundMessage(chat=ChatKey("stage:olga-chat"), text=f"`{ANNA}` is new; {other} knows")
         )
         await bench.idle()
-        await ForgetDesk(bench.home, bench.store).forget(ANNA)
+        await forget_desk(bench).forget(ANNA)
         assert found(bench.home.path, CANARY) == set()
     with contextlib.closing(sqlite3.connect(bench.home.path / "store.db")) as connection:
         bodies = [row[0] for row in connection.execute("SELECT body FROM payloads WHERE instr(body, 'is new') > 0")]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from protocol.ids import PersonKey
 from protocol.transcript import Entry
+from runtime.home import Home
 from runtime.lasting.retention import Retention
+from runtime.recall.index import RecallIndex
 from runtime.store.records import MessageState
-from runtime.store.store import open_store
+from runtime.store.store import Store, open_store
 from tests.runtime.store.support import CHAT, MAIN, REPLY, claimed, filed, reply, running, said
 
 
@@ -22,6 +25,16 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(milliseconds=1)
         return self.now
+
+
+def retention_of(path: Path, store: Store) -> Retention:
+    """One that keeps words for 30 days."""
+    index = RecallIndex(path)
+
+    async def drop_index() -> None:
+        await asyncio.to_thread(index.drop)
+
+    return Retention(Home(path), store, lambda: 30, drop_index)
 
 
 async def test_old_words_go_and_new_ones_stay(tmp_path: Path) -> None:
@@ -45,7 +58,7 @@ async def test_old_words_go_and_new_ones_stay(tmp_path: Path) -> None:
             outbound=[reply("new answer")],
             entries=[Entry(role="assistant", text="new answer")],
         )
-        retention = Retention(store, lambda: 30)
+        retention = retention_of(tmp_path, store)
         assert await retention.sweep(clock.now - timedelta(days=30)) == 3
         assert await retention.sweep(clock.now - timedelta(days=30)) == 0
         session = await store.current_session(MAIN, CHAT)
@@ -69,11 +82,11 @@ async def test_what_is_under_way_keeps_its_words(tmp_path: Path) -> None:
         await filed(store, said("waits", person=PersonKey("telegram:8")))
         claim = await claimed(store, "runs")
         clock.now += timedelta(days=400)
-        assert await Retention(store, lambda: 30).sweep(clock.now - timedelta(days=30)) == 0
+        assert await retention_of(tmp_path, store).sweep(clock.now - timedelta(days=30)) == 0
         assert sorted(message.inbound.text for message in await store.recent_messages()) == ["runs", "waits"]
         await store.finish_task(claim.task.task_id, REPLY)
         await store.end_message((await store.waiting_messages())[0].message_id, MessageState.DEAD, "stopped")
-        assert await Retention(store, lambda: 30).sweep(clock.now - timedelta(days=30)) == 2
+        assert await retention_of(tmp_path, store).sweep(clock.now - timedelta(days=30)) == 2
 
 
 async def test_many_are_done_in_pieces(tmp_path: Path) -> None:
@@ -83,4 +96,4 @@ async def test_many_are_done_in_pieces(tmp_path: Path) -> None:
         for number in range(450):
             await filed(store, said(f"{number}"), MessageState.REFUSED, None)
         clock.now += timedelta(days=40)
-        assert await Retention(store, lambda: 30).sweep(clock.now - timedelta(days=30)) == 450
+        assert await retention_of(tmp_path, store).sweep(clock.now - timedelta(days=30)) == 450
