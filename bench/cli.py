@@ -12,6 +12,7 @@ BENCHES = {
     "host": "messages taken in, restarts under work, commands, bursts, many sessions",
     "latency": "from a message to the model and back, fresh and from the spare, against the engine's own start",
     "memory": "idle memory and CPU of host and proxy, memory per waiting and working agent, image size",
+    "recall": "search in an agent's memory: how often the right passage is found, alone and among ten thousand",
 }
 
 
