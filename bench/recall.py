@@ -1,4 +1,4 @@
-"""How well and how fast an agent's memory is searched: a small labelled set, alone and among thousands of other turns."""
+"""How well and how fast an agent's memory is searched: a small labelled set, alone and among thousands of turns."""
 
 from __future__ import annotations
 
