@@ -8,8 +8,10 @@ from typing import Any
 
 from credproxy.admin_client.answers import ProxyHealth, RouteState
 from credproxy.admin_server.verb import Verb
+from credproxy.pipeline.house_purses import PURSES_MARK
 from credproxy.pipeline.proxy import CredentialProxy
-from protocol.codec import ShapeError, to_json
+from protocol.codec import ShapeError, from_json, to_json
+from protocol.task import Purse
 
 
 class StateVerbs:
@@ -17,12 +19,26 @@ class StateVerbs:
         self._proxy = proxy
 
     def table(self) -> dict[str, Verb]:
-        return {"freeze": self._freeze, "reload": self._reload, "routes": self._routes, "health": self._health}
+        return {
+            "freeze": self._freeze,
+            "reload": self._reload,
+            "routes": self._routes,
+            "health": self._health,
+            "put_purses": self._put_purses,
+        }
 
     async def _freeze(self, arguments: Mapping[str, Any]) -> object:
         if type(arguments.get("on")) is not bool:
             raise ShapeError("on", "expected true or false")
         await self._proxy.freeze(arguments["on"])
+        return {}
+
+    async def _put_purses(self, arguments: Mapping[str, Any]) -> object:
+        purses = arguments.get("purses")
+        if not isinstance(purses, list):
+            raise ShapeError("purses", "expected a list")
+        self._proxy.purses.put([from_json(Purse, each, "purses") for each in purses])
+        await self._proxy.audit.set_mark(PURSES_MARK, self._proxy.purses.dump())
         return {}
 
     async def _reload(self, _arguments: Mapping[str, Any]) -> object:

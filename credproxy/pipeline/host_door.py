@@ -198,7 +198,7 @@ class HostDoor:
             if state is None:
                 state = DoorState(door_id)
                 try:
-                    await self._proxy.grant(state, lease_of(token))
+                    await self._proxy.grant(state, lease_of(token, self._proxy.purses.of(token.group_id)))
                 except AuditFailed as failure:
                     raise Refused(answers.AUDIT_FAILED) from failure
                 if not self.tokens.has(token):

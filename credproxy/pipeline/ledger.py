@@ -62,6 +62,14 @@ class Ledger:
         self._purses.setdefault((day, purse.name), Account(stored))
         self._allowed[purse.name] = purse
 
+    def allow(self, purse: Purse) -> None:
+        """Have a purse's limits be these from now on, for all who pay from it."""
+        self._allowed[purse.name] = purse
+
+    def allowed(self, name: str) -> Purse:
+        """Return a purse as it is now; without a limit where nobody has said one."""
+        return self._allowed.get(name) or Purse(name=name)
+
     def has_purse(self, day: str, name: str) -> bool:
         """Return whether a purse has been taken up today: then what is stored of it is known."""
         return (day, name) in self._purses

@@ -27,6 +27,7 @@ from credproxy.injection.placeholders import PlaceholderName, Placeholders
 from credproxy.issuers.credentials import Credentials
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.hold import Hold
+from credproxy.pipeline.house_purses import PURSES_MARK, HousePurses
 from credproxy.pipeline.ledger import Ledger
 from credproxy.pipeline.scrub import Needles, needles_of
 from credproxy.pipeline.under_way import CallUnderWay
@@ -153,6 +154,7 @@ class CredentialProxy:
         self.spool_folder = spool_folder
         self.idempotency = IdempotencyKeys()
         self.ledger = Ledger()
+        self.purses = HousePurses(self.ledger, self._wake_waiting)
         self._settled = asyncio.Event()
         self.doors: dict[DoorId, DoorState] = {}
         self.watchers: set[Watcher] = set()
@@ -231,6 +233,7 @@ class CredentialProxy:
         """Be frozen at start if that was so at the end, and know what was used of the day's quotas."""
         self.is_frozen = await self.audit.mark("frozen") == "yes"
         self.quotas.load(await self.audit.mark(QUOTAS_MARK) or "", time.time())
+        self.purses.load(await self.audit.mark(PURSES_MARK) or "")
         self.dry_runs.load(await self.audit.marks(MARK_PREFIX))
         self.policy = self.dry_runs.lay_over(self.policy)
 

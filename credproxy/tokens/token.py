@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from credproxy.wire.heads import Headers
 from protocol.ids import AttemptId, GroupId, TaskId
-from protocol.task import Effects, Lease, Limits
+from protocol.task import Effects, Lease, Limits, Purse
 
 TOKEN_BYTES = 32
 MARK = "nyt_"
@@ -52,9 +52,9 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def lease_of(token: HostToken) -> Lease:
-    """Return what the token's bearer may do. It is no task of the host's: the token's own id stands in its place, so
-    that limits are counted per token."""
+def lease_of(token: HostToken, purses: tuple[Purse, ...] = ()) -> Lease:
+    """Return what the token's bearer may do, and pays from. It is no task of the host's: the token's own id stands in
+    its place, so that limits are counted per token."""
     return Lease(
         task_id=TaskId(token.token_id),
         attempt_id=AttemptId(token.token_id),
@@ -62,6 +62,7 @@ def lease_of(token: HostToken) -> Lease:
         effects=token.effects,
         limits=token.limits,
         routes=token.routes,
+        purses=purses,
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from credproxy.admin_client.audit import read_model_use
 from credproxy.admin_client.link import ProxyAdmin
+from credproxy.admin_client.purses import put_purses
 from protocol.proxy_admin import ProxyEvent
 from runtime.money.desk import UsageDesk
 from runtime.money.mirror import UsageMirror
@@ -45,6 +46,7 @@ class MoneyHouse:
             answers=waiting,
             tasks=tasks,
             wake_delivery=wake_delivery,
+            tell_proxy=partial(put_purses, admin),
         )
         waiting.answer_kind(WAITS, self.spending.asked)
         self.desk = UsageDesk(store, self.mirror, self.spending)

@@ -5,28 +5,40 @@ What becomes of an empty one is `spending.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import TaskId
 from protocol.task import Limits, Purse, Task
 from runtime.config import TERMINAL, Settings
 from runtime.group import Group, Groups
 from runtime.money.payers import Payer, PayerDay, mark_of, payer_purses
-from runtime.money.purses import all_purses, day_of, is_background, purses_of, raised_limits
+from runtime.money.purses import MACHINE, all_purses, day_of, is_background, purses_of, raised_limits
 from runtime.money.records import NOTHING_USED, DayUse, PurseRow, SpentTask, UsedSum
 from runtime.store import program_rows, usage_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
 
+log = logging.getLogger(__name__)
+
+TellProxy = Callable[[Sequence[Purse]], Awaitable[None]]
+"""Has purses hold for the tools of the machine, too; raises ProxyError."""
+
 
 class PurseBook:
     """One for the whole host; `load` before anything starts."""
 
-    def __init__(self, store: Store, groups: Callable[[], Groups], settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, store: Store, groups: Callable[[], Groups], settings: Callable[[], Settings], tell_proxy: TellProxy
+    ) -> None:
         self._store = store
         self._groups = groups
         self._settings = settings
+        self._tell_proxy = tell_proxy
+        self._told: tuple[Purse, ...] | None = None
+        """What the proxy has been told."""
         self.rows: Mapping[str, PurseRow] = {}
         """What was decided today."""
         self.day = ""
@@ -56,6 +68,18 @@ class PurseBook:
     def limits_of(self, task: Task) -> Limits:
         """Return a task's own limits, with what it was given besides."""
         return raised_limits(task.limits, self.raises_of(task.task_id))
+
+    async def has_reached(self, task: Task) -> bool:
+        """Return whether a task has used up one of its own limits."""
+        used = await self._store.read(usage_rows.use_of_task, task.task_id)
+        limits = self.limits_of(task)
+        cost = sum(each.used.cost_usd for each in used)
+        return (
+            sum(each.used.model_calls for each in used) >= limits.model_calls
+            or sum(each.used.input_tokens for each in used) >= limits.input_tokens
+            or sum(each.used.output_tokens for each in used) >= limits.output_tokens
+            or (limits.cost_usd is not None and cost >= limits.cost_usd)
+        )
 
     def purses_of(self, group: Group, submitter: str, payer: Payer | None) -> tuple[Purse, ...]:
         """Return what a task of this submitter pays from; `payer`: whose limits it counts for."""
@@ -91,6 +115,18 @@ class PurseBook:
         ) or await self._store.read(usage_rows.has_person_limits)
         days = await self._store.read(usage_rows.payers_of_day, self.day, waiting) if has_limits else ()
         self.payers = {day.payer.mark: day for day in days}
+
+    async def say(self) -> None:
+        """Have the tools of the machine held to the budgets too: what they may, the proxy lends by itself. Where it is
+        away it is told when something is looked at again."""
+        purses = tuple(each for each in self.purses() if each.name == MACHINE or each.name.startswith("group:"))
+        if purses == self._told:
+            return
+        try:
+            await self._tell_proxy(purses)
+            self._told = purses
+        except ProxyError as error:
+            log.warning("the proxy does not know today's budgets: %s", error, extra={"action": "purses_unsaid"})
 
     def used(self, purse: str, use: DayUse) -> UsedSum:
         """Return what was paid from any purse."""

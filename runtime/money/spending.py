@@ -26,8 +26,16 @@ from runtime.group import Group, Groups
 from runtime.insist import insist
 from runtime.money.mirror import UsageMirror
 from runtime.money.payers import Payer, mark_of
-from runtime.money.purse_book import PurseBook, used_of
-from runtime.money.purses import background_purse, day_ends, day_of, group_of, is_closed, is_tighter, what_is_spent
+from runtime.money.purse_book import PurseBook, TellProxy, used_of
+from runtime.money.purses import (
+    background_purse,
+    day_ends,
+    day_of,
+    group_of,
+    is_closed,
+    is_tighter,
+    what_is_spent,
+)
 from runtime.money.records import MEASURES, Measure, PurseRow, PurseState, SpentTask, UsedSum
 from runtime.money.words import ask_for_purse, ask_for_task, footer, pause_reason, waits_text
 from runtime.pauses import BUDGET, Pauses
@@ -92,6 +100,7 @@ class Spending:
         answers: Answers,
         tasks: Callable[[], Tasks],
         wake_delivery: Callable[[], None],
+        tell_proxy: TellProxy,
     ) -> None:
         self._store = store
         self._mirror = mirror
@@ -101,7 +110,7 @@ class Spending:
         self._answers = answers
         self._tasks = tasks
         self._wake_delivery = wake_delivery
-        self._book = PurseBook(store, groups, settings)
+        self._book = PurseBook(store, groups, settings, tell_proxy)
         self._empty: frozenset[str] = frozenset()
         """Purses that are used up, as last looked."""
         self._calls: list[Callable[[], None]] = []
@@ -185,7 +194,7 @@ class Spending:
             return next(spent, None) or self._what_was_spent(task, purses)
         if await self._is_submitters_own(row, group, code):
             return None
-        return TASK if await self._has_reached(task) else None
+        return TASK if await self._book.has_reached(task) else None
 
     async def _is_submitters_own(self, row: TaskRow, group: Group, code: str) -> bool:
         """Return whether a limit is what its submitter asked for, tighter than the group's: then it is the submitter's
@@ -202,17 +211,6 @@ class Spending:
         self._raised_meanwhile[task.task_id] += 1
         is_believed = self._raised_meanwhile[task.task_id] <= MAX_RAISED_MEANWHILE
         return purses[-1].name if purses and is_believed else None
-
-    async def _has_reached(self, task: Task) -> bool:
-        used = await self._store.read(usage_rows.use_of_task, task.task_id)
-        limits = self.limits_of(task)
-        cost = sum(each.used.cost_usd for each in used)
-        return (
-            sum(each.used.model_calls for each in used) >= limits.model_calls
-            or sum(each.used.input_tokens for each in used) >= limits.input_tokens
-            or sum(each.used.output_tokens for each in used) >= limits.output_tokens
-            or (limits.cost_usd is not None and cost >= limits.cost_usd)
-        )
 
     async def footer_of(self, group: Group, task_id: TaskId) -> str:
         """Return the line under a group's answer that says what it cost, empty where it wants none."""
@@ -313,6 +311,7 @@ class Spending:
         await self._book.look_at_people(waiting)
         purses = {purse.name: purse for purse in self.purses()}
         empty = {name for name, purse in purses.items() if what_is_spent(purse, self._book.used(name, use))}
+        await self._book.say()
         await self._follow_pauses(empty, purses)
         if empty != self._empty:
             self._empty = frozenset(empty)

@@ -164,6 +164,7 @@ class ModelHouse:
             answers=bench.waiting,
             tasks=lambda: bench.dispatcher,
             wake_delivery=lambda: bench.delivery.wake(),
+            tell_proxy=self.ledger.put_purses,
         )
         self.decisions.approvals.subscribe("spending", self.spending.decided)
         return self.spending

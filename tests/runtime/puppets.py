@@ -19,7 +19,7 @@ from credproxy.admin_client.audit import ModelUseRow
 from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import GroupId, TaskId
 from protocol.link import Ack, Answered, Ask, Finished, Hello, Steer, SteerMessage, StepTaken, Stop, Welcome
-from protocol.task import TaskResult, TaskStatus
+from protocol.task import Purse, TaskResult, TaskStatus
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.money.purses import day_of
 from tests.runtime.host_bench import AgentStopped, RecordingProxy, ScriptedAgent
@@ -60,6 +60,9 @@ class Ledger(RecordingProxy):
         self.groups[task_id] = lease.group_id
         self.by_purse.update(purse.name for purse in lease.purses)
         return ""
+
+    async def put_purses(self, purses: Sequence[Purse]) -> None:
+        """Hear what the machine's tools pay from: there are none here."""
 
     async def use(self, *, task: str | None = None, since: str = "") -> tuple[ModelUseRow, ...]:
         return tuple(

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from credproxy.admin_client.audit import read_model_use
+from credproxy.admin_client.purses import put_purses
 from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.log import Audit
 from credproxy.pipeline.call import utc_day
+from credproxy.pipeline.house_purses import PURSES_MARK, HousePurses
+from credproxy.pipeline.ledger import Ledger
+from protocol.ids import GroupId
 from protocol.task import Limits, Purse
+from tests.credproxy.porch import open_porch
 from tests.credproxy.street import Arrived, Street
 
 USE = b'{"model":"priced-model","usage":{"input_tokens":3,"output_tokens":2}}'
@@ -95,3 +102,42 @@ async def test_a_restart_forgets_nothing_of_a_purse(tmp_path: Path) -> None:
             assert (found.model_calls, found.input_tokens, found.output_tokens, found.cost_usd) == (4, 12, 8, 28.0)
         assert (await audit.purse_use("machine", "2999-01-01")).model_calls == 0
         assert (await audit.purse_use("background:main", day)).model_calls == 0
+
+
+async def test_a_tool_of_the_host_is_held_to_its_groups_and_the_machines_purse(street: Street) -> None:
+    """What a token's bearer asks is paid from both, together with what tasks pay; the host's newest word counts at
+    once, and after a restart too."""
+    async with street.upstream() as upstream, open_porch(street) as porch:
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
+        made = await porch.token()
+
+        async def ask() -> str:
+            shown = [("x-api-key", made.text)]
+            async with porch.client() as client:
+                answer = await client.ask("POST", "/m/claude/v1/messages", headers=shown, body=ASK)
+            return "" if answer.status == 200 else str(answer.headers["x-nightyard"])
+
+        assert await ask() == ""  # nobody has said a limit
+        group, machine = Purse(name="group:main", model_calls=2), Purse(name="machine", model_calls=4)
+        await put_purses(porch.admin, [machine, group])
+        await street.lease(purses=(machine, group))
+        assert (await street.ask("POST", "/m/claude/v1/messages", body=ASK)).status == 200
+        assert await ask() == "limit_day_calls"
+        await put_purses(porch.admin, [machine, Purse(name="group:main", model_calls=9)])
+        assert [await ask(), await ask(), await ask()] == ["", "", "limit_day_calls"]  # 4 of the machine's
+        await put_purses(porch.admin, [group])
+        assert await ask() == "limit_day_calls"
+        again = HousePurses(ledger := Ledger(), lambda: None)
+        again.load(await street.proxy.audit.mark(PURSES_MARK) or "")
+        assert again.of(GroupId("main")) == (Purse(name="machine"), group) and ledger.allowed("group:main") == group
+        await put_purses(porch.admin, [])
+        assert await ask() == ""
+        assert len(upstream.inbox) == 5
+
+
+@pytest.mark.parametrize("text", ["", "no json", "7", '[{"name": 7}]', '[{"model_calls": 1}]'])
+def test_purses_that_cannot_be_read_are_none(text: str) -> None:
+    """The proxy starts all the same, and the host says them again."""
+    purses = HousePurses(Ledger(), lambda: None)
+    purses.load(text)
+    assert purses.dump() == "[]"

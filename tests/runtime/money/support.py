@@ -13,7 +13,7 @@ from credproxy.admin_client.audit import ModelUseRow
 from credproxy.admin_client.link import ProxyUnavailable
 from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.link import Answered
-from protocol.task import ModelRoute, Task
+from protocol.task import ModelRoute, Purse, Task
 from runtime.approvals.approvals import Approvals
 from runtime.config import BudgetSettings, LimitSettings, Settings
 from runtime.group import Group, GroupBudget, Groups
@@ -41,12 +41,20 @@ class Proxy:
         self.rows: dict[tuple[str, str, str], ModelUseRow] = {}
         self.is_away = False
         self.asked = 0
+        self.purses: list[tuple[Purse, ...]] = []
+        self.not_told = 0
 
     async def __call__(self, *, task: str | None = None, since: str = "") -> Sequence[ModelUseRow]:
         self.asked += 1
         if self.is_away:
             raise ProxyUnavailable(Path("proxy.sock"), "nobody listens")
         return [row for row in self.rows.values() if (task is None or row.task == task) and row.day >= since]
+
+    async def put_purses(self, purses: Sequence[Purse]) -> None:
+        if self.is_away:
+            self.not_told += 1
+            raise ProxyUnavailable(Path("proxy.sock"), "nobody listens")
+        self.purses.append(tuple(purses))
 
     def use(
         self,
@@ -145,6 +153,7 @@ class Till:
             answers=self.waiting,
             tasks=lambda: self.work,
             wake_delivery=lambda: None,
+            tell_proxy=self.proxy.put_purses,
         )
         self.approvals.subscribe("spending", self.spending.decided)
         self.waiting.answer_kind(WAITS, self.spending.asked)

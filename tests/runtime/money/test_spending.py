@@ -323,3 +323,25 @@ async def test_a_program_fails_at_a_limit_of_its_own_and_waits_at_the_groups(tmp
             found = await one.spending.suspend(row, task, claim.attempt.attempt_id, code)
             assert found == waits, (submitter, limits, code)
             assert [each for each in await one.approvals.waiting() if each.task_id == row.task_id] != [] or not waits
+
+
+async def test_the_proxy_hears_of_the_budgets_that_tools_pay_from(tmp_path: Path) -> None:
+    """The machine's and the groups', when they change and with what was raised; said again after it was away, and
+    never those of people or of background work."""
+    poor = group(limits=LimitSettings(calls_per_day=2))
+    async with till(tmp_path, poor, budgets=BudgetSettings(usd_per_day=9.0)) as one:
+        one.spending.wake()
+        await one.until(lambda: one.proxy.purses)
+        assert one.proxy.purses == [(Purse(name="machine", cost_usd=9.0), Purse(name="group:main", model_calls=2))]
+        one.used("task_1", calls=2)
+        await one.approvals.decide(await one.card(), "cli", is_yes=True)
+        await one.until(lambda: one.proxy.purses[-1][-1] == Purse(name="group:main", model_calls=4))
+        one.proxy.is_away = True
+        one.settings = Settings(budgets=BudgetSettings(usd_per_day=10.0))
+        one.spending.wake()
+        seen = len(one.proxy.purses)
+        await one.until(lambda: one.proxy.not_told)
+        one.proxy.is_away = False
+        one.spending.wake()
+        await one.until(lambda: one.proxy.purses[-1][0].cost_usd == 10.0)
+        assert len(one.proxy.purses) == seen + 1
