@@ -31,11 +31,13 @@ DEBIAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class PrivateEngine:
-    """`keeps_containers`: whether containers outlive a killed engine (Docker's live-restore)."""
+    """`keeps_containers`: whether containers outlive a killed engine (Docker's live-restore). `mirror`: the registry
+    that it asks first, in its own network."""
 
-    def __init__(self, base: Path, *, keeps_containers: bool) -> None:
+    def __init__(self, base: Path, *, keeps_containers: bool, mirror: str = "") -> None:
         self._base = base
         self.keeps_containers = keeps_containers
+        self._mirrors = [mirror] if mirror else []
         self._containerd: subprocess.Popen[bytes] | None = None
         self._dockerd: subprocess.Popen[bytes] | None = None
 
@@ -46,6 +48,11 @@ class PrivateEngine:
     @property
     def is_running(self) -> bool:
         return self._dockerd is not None and self._dockerd.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of dockerd: whose network is the engine's."""
+        return int((self._base / "docker.pid").read_text())
 
     def start(self) -> None:
         """Start what does not run, and wait for the engine's answer; raise RuntimeError with its last words."""
@@ -62,7 +69,7 @@ class PrivateEngine:
             self._await(lambda: (self._base / "containerd.sock").exists(), "containerd")
         (self._base / "docker.pid").unlink(missing_ok=True)
         options = self._base / "daemon.json"
-        options.write_text(json.dumps({"live-restore": self.keeps_containers}))
+        options.write_text(json.dumps({"live-restore": self.keeps_containers, "registry-mirrors": self._mirrors}))
         self._dockerd = self._spawn(
             "unshare",
             *("--net", "dockerd"),
@@ -158,11 +165,11 @@ class PrivateEngine:
 
 
 @contextlib.contextmanager
-def private_engine(image: str, *, keeps_containers: bool) -> Iterator[PrivateEngine]:
+def private_engine(image: str, *, keeps_containers: bool, mirror: str = "") -> Iterator[PrivateEngine]:
     """Run a private engine that has the image, until the block is left."""
     base = Path(tempfile.mkdtemp(prefix="ny-engine-"))
     base.chmod(0o711)
-    engine = PrivateEngine(base, keeps_containers=keeps_containers)
+    engine = PrivateEngine(base, keeps_containers=keeps_containers, mirror=mirror)
     try:
         engine.start()
         engine.load_image(image)
