@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import NoReturn
 
 from credproxy.injection.failure import InjectionFailed
@@ -20,6 +21,10 @@ _PLAIN_MEMBERS = re.compile(
 )
 """Of a list, each with the comma behind it; other ways of writing them are read one by one."""
 PIECE_CHARS = 64 << 10
+BATCH_CHARS = 16 << 10
+"""Of members that are read at once, as far as they end where they seem to."""
+MAX_CUTS = 3
+"""So many ends are tried for a batch, before its members are read one by one."""
 MAX_LARGE_LEVELS = 32
 """Of values larger than a piece, one in another: each level is begun anew."""
 
@@ -127,7 +132,10 @@ class _Walk:
         at = _skip(text, at + 1)
         if text[at : at + 1] == close:
             return at + 1
+        single_until = 0
         while True:
+            if at >= single_until and (is_object or wanted is None):
+                at, single_until = self._read_batches(at, seen if is_object else None, wanted)
             key = None
             if is_object:
                 key, at = self._read_key(at, seen)
@@ -144,6 +152,31 @@ class _Walk:
                 raise ValueError("a comma is missing")
             at = _skip(text, at + 1)
             index += 1
+
+    def _read_batches(self, at: int, seen: set[str] | None, wanted: str | None) -> tuple[int, int]:
+        """Read members many at a time, as a value of their own, while that can be done; return where the next one
+        begins, and up to where they are to be read one by one. `seen`: an object's keys so far, None in a list."""
+        text = self._text
+        while (cut := at + BATCH_CHARS) < len(text):
+            for _ in range(MAX_CUTS):
+                cut = text.rfind(",", at, cut)
+                if cut <= at:
+                    return at, at + BATCH_CHARS
+                try:
+                    keys = _read_whole(text[at:cut], is_object=seen is not None)
+                except (ValueError, RecursionError):
+                    continue
+                break
+            else:
+                return at, at + BATCH_CHARS
+            if seen is not None:
+                if wanted in keys:
+                    return at, cut
+                if not seen.isdisjoint(keys):
+                    raise ValueError("a key is repeated")
+                seen.update(keys)
+            at = _skip(text, cut + 1)
+        return at, len(text)
 
     def _read_key(self, at: int, seen: set[str]) -> tuple[str, int]:
         """Return a member's key and where its value begins."""
@@ -169,9 +202,20 @@ def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
     return found.end() if found is not None else at
 
 
-def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
-    if len(dict(pairs)) != len(pairs):
+def _read_whole(members: str, *, is_object: bool) -> Sequence[str]:
+    """Read members as all that an object or a list has; return the object's keys. Raises ValueError, RecursionError."""
+    if is_object:
+        found: dict[str, object] = _decoder.decode(f"{{{members}}}")
+        return tuple(found)
+    _decoder.decode(f"[{members}]")
+    return ()
+
+
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
         raise ValueError("a key is repeated")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -144,6 +144,34 @@ def test_large_bodies_are_read_as_strictly(member: str) -> None:
                 with_field(JSON, body.encode(), "/key", "ours")
 
 
+_MANY = ", ".join('{"a": [1, {"b": "},{"}], "c": 2}' for _ in range(3_000))
+_KEYS = ", ".join(f'"k{number}": [{number}, "],["]' for number in range(4_000))
+
+
+@pytest.mark.parametrize(
+    "member", ["", "1 2", "[1", "1]", '{"a": 1}, ,{"a": 1}', '{"a": 1}}, {{"a": 1}', "1], [2", "{}], [{}", '"a": 1']
+)
+def test_members_that_are_read_many_at_a_time_are_read_as_strictly(member: str) -> None:
+    """A list that would be one only if it were cut elsewhere is none."""
+    for body in (f'{{"x": [{_MANY}, {member}, {_MANY}]}}', f'{{"x": [{_MANY}, {_MANY}, {member}]}}'):
+        with pytest.raises(InjectionFailed, match="not plain JSON"):
+            with_field(JSON, body.encode(), "/key", "ours")
+
+
+def test_keys_are_compared_across_all_of_an_object() -> None:
+    """However far apart they stand; and the field is found wherever it stands among them."""
+    for repeated in ("k0", "k1999", "k3999"):
+        with pytest.raises(InjectionFailed, match="repeats a key"):
+            with_field(JSON, f'{{{_KEYS}, "{repeated}": 1}}'.encode(), "/key", "ours")
+        body = f'{{{_KEYS}, "z": {{{_KEYS}, "k": {{"{repeated}": 1, "x": {{{_KEYS}, "{repeated}": 2}}}}}}}}'
+        with pytest.raises(InjectionFailed, match="repeats a key"):
+            with_field(JSON, body.encode(), "/key", "ours")
+    for found in (0, 777, 1500, 3999):
+        body = f"{{{_KEYS}}}".replace(f'"k{found}": [{found}, "],["]', '"key": "theirs"')
+        changed = with_field(JSON, body.encode(), "/key", "ours").decode()
+        assert changed == body.replace("theirs", "ours")
+
+
 @pytest.mark.parametrize("pointer", ["", "key", "key/a", "/a~2b", "/a~"])
 def test_what_is_no_pointer_is_none(pointer: str) -> None:
     """The whole body is no field either."""

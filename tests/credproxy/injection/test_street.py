@@ -145,12 +145,14 @@ async def test_a_large_body_holds_nobody_up(tmp_path: Path) -> None:
 
     async with house(tmp_path, "{json: /auth/key}") as place, asyncio.TaskGroup() as beside:
         beside.create_task(watch())
+        began = asyncio.get_running_loop().time()
         try:
             assert (await place.ask("/", method="POST", headers=JSON, body=body)).status == 200
         finally:
             done.set()
+        took_s = asyncio.get_running_loop().time() - began
         assert place.last.body == body.replace(b'"auth":{}', f'"auth":{{"key":"{CANARY}"}}'.encode())
-    assert slowest_s < 0.25
+    assert slowest_s < took_s / 2
 
 
 async def test_a_hole_in_the_path_is_filled_and_the_audit_has_the_path_before(tmp_path: Path) -> None:
