@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from credproxy.admin_server.server import AdminServer
-from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.jobs import AuditFailed
+from credproxy.audit.log import Audit
 from credproxy.audit.price_file import PriceFile
 from credproxy.audit.upkeep import AuditUpkeep
 from credproxy.injection.placeholder_key import load_placeholder_key

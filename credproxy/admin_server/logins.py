@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
 from credproxy.audit.file import AuditEntry
-from credproxy.audit.log import AuditFailed
+from credproxy.audit.jobs import AuditFailed
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.policy.rules import users_of_secret

@@ -25,7 +25,7 @@ from credproxy.admin_server.secrets import SecretsVerbs
 from credproxy.admin_server.state import StateVerbs
 from credproxy.admin_server.tokens import TokensVerbs
 from credproxy.admin_server.verb import AdminRefused, Verb
-from credproxy.audit.log import AuditFailed
+from credproxy.audit.jobs import AuditFailed
 from credproxy.pipeline.door import DoorRefused, Doors, refuse_long_path
 from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy, Watcher

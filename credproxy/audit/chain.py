@@ -85,10 +85,20 @@ def verify_chain(path: Path, head: tuple[int, str] | None = None) -> ChainCheck:
 
 def hash_row(before: bytes, values: Sequence[object]) -> bytes:
     """Return a row's place in the chain; `values` in the order of COLUMNS."""
+    return hash_text(before, text_of(values))
+
+
+def hash_text(before: bytes, text: bytes) -> bytes:
+    """Return the place in the chain of a row that is spelt so."""
+    return hashlib.sha256(before + text).digest()
+
+
+def text_of(values: Sequence[object]) -> bytes:
+    """Return a row as it is hashed; `values` in the order of COLUMNS."""
     end = len(values)
     while end > FIRST_COLUMNS and values[end - 1] == "":
         end -= 1
-    return hashlib.sha256(before + spell_row(values[:end]).encode("ascii")).digest()
+    return spell_row(values[:end]).encode("ascii")
 
 
 def spell_row(values: Sequence[object]) -> str:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from credproxy.audit.chain import CUT_MARK, SYNCED_MARK, cut_detail, hash_row, read_cut
+from credproxy.audit.begun import BegunRows, rows_behind
+from credproxy.audit.chain import CUT_MARK, SYNCED_MARK, cut_detail, hash_text, read_cut, text_of
 from credproxy.audit.migrate import migrate
 from credproxy.audit.statements import ADD_DAY, ADD_PURSE_USE, ADD_USE, FOLD_USE, INSERT, INSERT_TWO, LOST_CALLS
 from credproxy.audit.task_use import TaskUse
@@ -141,6 +142,7 @@ class AuditFile:
         self.last_seq: int
         self._last_hash: bytes
         self.last_seq, self._last_hash = last or read_cut(self._connection)
+        self._last_text = b""
         self._before = (self.last_seq, self._last_hash)
         self._appended: list[tuple[object, ...]] = []
         """Rows of this transaction that sqlite has not been given yet."""
@@ -148,7 +150,13 @@ class AuditFile:
         """By statement and key: what this transaction adds to sums, likewise."""
         self._second = 0
         self._second_text = ""
-        self._say_begin()
+        self._begun = BegunRows(path.with_suffix(".begun"))
+        try:
+            self._take_over_begun()
+            self._say_begin()
+        except BaseException:
+            self._begun.close(keep=True)
+            raise
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")
 
@@ -162,6 +170,7 @@ class AuditFile:
             self._commit_few()
         else:
             self._execute("COMMIT")
+        self._begun.clear()
 
     def _commit_few(self) -> None:
         """A single statement is a transaction by itself: half of what four take."""
@@ -224,9 +233,14 @@ class AuditFile:
             entry.request_sha256 or told.request_sha256,
             entry.response_sha256,
         )
-        row_hash = hash_row(self._last_hash, values)
+        self._last_text = text_of(values)
+        row_hash = hash_text(self._last_hash, self._last_text)
         self._appended.append((*values, row_hash))
         self.last_seq, self._last_hash = seq, row_hash
+
+    def write_down(self) -> None:
+        """Have the row that was appended last outlive this process, before it is committed. Raises OSError."""
+        self._begun.add(self._last_hash, self._last_text)
 
     def add_use(self, task_id: str, group_id: str, use: CallUse) -> None:
         """Add an ended model call to the sums."""
@@ -331,6 +345,7 @@ class AuditFile:
     def give_up(self) -> None:
         """Close without a word: what could not be written is missing, and the next start says that it may be."""
         self._connection.close()
+        self._begun.close(keep=True)
 
     def close(self) -> None:
         """Say in the chain that the run ended as it should, and close."""
@@ -341,6 +356,7 @@ class AuditFile:
         self.set_mark(SYNCED_MARK, str(self.last_seq))
         self.commit()
         self._connection.close()
+        self._begun.close()
 
     def _now(self) -> str:
         """Return the time as ISO 8601, UTC, with milliseconds. All but those is spelt once a second."""
@@ -350,6 +366,15 @@ class AuditFile:
             self._second_text = datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._second_text}.{milliseconds:03d}+00:00"
 
+    def _take_over_begun(self) -> None:
+        """Append what a killed process had written down and not committed."""
+        self.begin()
+        for row in rows_behind(self._begun.read(), self.last_seq, self._last_hash):
+            self._appended.append(row)
+            self.last_seq += 1
+            self._last_hash = row[-1]
+        self.commit()
+
     def _say_begin(self) -> None:
         self.begin()
         if self.mark("running") == "yes":
@@ -357,7 +382,9 @@ class AuditFile:
             lost = self._execute(LOST_CALLS, {"started": started}).fetchall()
             for task_id, group_id, day, detail, rule, calls in lost:
                 if detail == MODEL_CALL:
-                    self._execute(ADD_USE, (task_id, group_id, day, "", rule.removeprefix("route:"), calls, 0, 0, 0.0, 0))
+                    self._execute(
+                        ADD_USE, (task_id, group_id, day, "", rule.removeprefix("route:"), calls, 0, 0, 0.0, 0)
+                    )
             without_end = sum(row[-1] for row in lost)
             synced = self.mark(SYNCED_MARK) or 0
             detail = f"synced up to row {synced}; calls without an end: {without_end}"

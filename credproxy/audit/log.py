@@ -1,9 +1,10 @@
 """The audit: a row for every request and every denial, on record before anything is forwarded.
 
 The loop itself commits, without waiting for the disk: such a commit outlives a killed process at once, costs less than
-waking a thread, and many calls share one. Waiting for the disk, copying the log into the file, and what the host asks
-are for one thread (`thread.py`); what reads much is for others. A power cut spares what was synced: everything `SYNC_S`
-after its commit, and a call that may change the world before it is forwarded.
+waking a thread, and many calls share one. A call that changes nothing does not wait for one: its row is written down
+beside the file (`begun.py`) and joins the next. Waiting for the disk, copying the log into the file, and what the host
+asks are for one thread (`thread.py`); what reads much is for others. A power cut spares what was synced: everything
+`SYNC_S` after its commit, and a call that may change the world before it is forwarded.
 
 Nothing is dropped in silence. A row that must come before its deed and cannot be written stops the deed, and the next
 row that can be written says how many there were; a row that comes after its deed is kept and tried again.
@@ -16,12 +17,12 @@ import datetime
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelUseRow, Totals
 from credproxy.audit.file import AuditEntry, AuditFile, CallUse
+from credproxy.audit.jobs import AuditFailed, Gap, Job, settle
 from credproxy.audit.migrate import AuditTooNew
 from credproxy.audit.records import (
     MAX_LOG_ROWS,
@@ -44,45 +45,19 @@ log = logging.getLogger(__name__)
 
 SYNC_S = 0.25
 GATHER_S = 0.02
-"""How long the end of a call that changed nothing may wait for company: the next begin takes it along in one commit.
-What a kill in this time loses is a call's token count."""
+"""How long the rows of calls that change nothing wait for company. A kill in this time spares those of their begins;
+what it loses is the calls' token counts."""
 UNSYNCED = frozenset(("denied", "shadow"))
 """Rows of what did not happen: nothing waits for the disk on their account."""
 CHECKPOINT_COMMITS = 500
 """Of about four pages of 4 KiB each; sqlite's own default is 1,000 pages."""
+COMMIT_ROWS = 16
+"""So many fill about four pages: a commit of more counts as several."""
 CLOSE_TIMEOUT_S = 10.0
 RETRY_S = 1.0
 """What could not be written is tried again so often, with every row that comes in between too."""
 
 T = TypeVar("T")
-
-
-class AuditFailed(Exception):
-    """The audit could not be written: what it should have recorded must not happen."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the audit failed: {self.reason}"
-
-
-class _Job(NamedTuple):
-    run: Callable[[AuditFile], Any]
-    answer: asyncio.Future[Any] | None
-    """None: it tells what has happened already, so it must be written, late if need be."""
-    needs_sync: bool
-    has_row: bool
-
-
-@dataclass(slots=True)
-class _Gap:
-    """Rows that could not be written, and whose deeds did therefore not happen."""
-
-    since: str
-    reason: str
-    rows: int = 0
 
 
 class Audit:
@@ -93,11 +68,11 @@ class Audit:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._file: AuditFile | None = None
         self._thread: AuditThread | None = None
-        self._gathered: list[_Job] = []
-        self._ended: list[_Job] = []
-        """Of calls that changed nothing. Nobody waits for them, so they come last."""
-        self._unwritten: list[_Job] = []
-        self._gap: _Gap | None = None
+        self._gathered: list[Job] = []
+        self._begun: list[Job] = []
+        """Run already, in a transaction that is open; written down besides."""
+        self._unwritten: list[Job] = []
+        self._gap: Gap | None = None
         self._committing: asyncio.Handle | None = None
         self._gathering: asyncio.TimerHandle | None = None
         self._syncing: asyncio.TimerHandle | None = None
@@ -138,13 +113,33 @@ class Audit:
     @property
     def last_seq(self) -> int:
         """The number of the last row."""
-        return self._open_file().last_seq
+        return self._opened()[1].last_seq
 
     def begin(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write the row of a call that is about to be forwarded: await the future before forwarding. Raises
         AuditFailed. Each call ends with `end`, written or not."""
         self._under_way[entry.call_id] = entry
-        return self._submit(lambda file: file.append(entry), needs_sync=entry.is_unsafe, has_row=True, is_begin=True)
+        if entry.is_unsafe or self.problem:
+            return self._submit(lambda file: file.append(entry), needs_sync=entry.is_unsafe, has_row=True)
+        return self._write_down(entry)
+
+    def _write_down(self, entry: AuditEntry) -> asyncio.Future[None]:
+        """Put a row on record beside the file; it is committed before long. Where that fails, it is committed now."""
+        loop, file = self._opened()
+        answer: asyncio.Future[None] = loop.create_future()
+        if not self._begun:
+            file.begin()
+        file.append(entry)
+        try:
+            file.write_down()
+        except OSError:
+            self._begun.append(Job(lambda file: file.append(entry), answer, False, True))
+            self._commit()
+            return answer
+        self._begun.append(Job(lambda file: file.append(entry), None, False, True))
+        self._commit_soon()
+        answer.set_result(None)
+        return answer
 
     def end(self, entry: AuditEntry, use: CallUse | None) -> None:
         """Complete a call's record and add its use to the sums. Never waits: it is written soon, in order. What its
@@ -156,13 +151,11 @@ class Audit:
             if use is not None:
                 file.add_use(entry.task_id, entry.group_id, use)
 
+        self._gathered.append(Job(write, None, entry.is_unsafe, True))
         if entry.is_unsafe:
-            self._gathered.append(_Job(write, None, True, True))
             self._commit()
-            return
-        self._ended.append(_Job(write, None, False, True))
-        if self._gathering is None and self._loop is not None:
-            self._gathering = self._loop.call_later(GATHER_S, self._commit_ended)
+        else:
+            self._commit_soon()
 
     def note(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write a row that stands for itself: a denial, a fetched token, a freeze. Raises AuditFailed."""
@@ -170,7 +163,7 @@ class Audit:
 
     def note_done(self, entry: AuditEntry) -> None:
         """Write a row about what has happened already and cannot be stopped any more. Never waits, never fails."""
-        self._gathered.append(_Job(lambda file: file.append(entry), None, True, True))
+        self._gathered.append(Job(lambda file: file.append(entry), None, True, True))
         self._commit()
 
     async def task_use(self, task_id: TaskId) -> TaskUse:
@@ -254,30 +247,32 @@ class Audit:
         if self._loop is None or self._thread is None:
             raise AuditFailed("the audit is not open")
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._thread.read(run, lambda value, error: _settle(answer, value, error))
+        self._thread.read(run, lambda value, error: settle(answer, value, error))
         return await answer
 
-    def _open_file(self) -> AuditFile:
-        if self._file is None:
-            raise AuditFailed("the audit is not open")
-        return self._file
-
-    def _submit(
-        self, run: Callable[[AuditFile], T], *, needs_sync: bool = False, has_row: bool = False, is_begin: bool = False
-    ) -> asyncio.Future[T]:
-        """Commit at once where nobody else is at work; else at the end of the loop's round, with what others bring.
-        `is_begin`: a call waits for its row, and not for those of calls that have ended."""
+    def _opened(self) -> tuple[asyncio.AbstractEventLoop, AuditFile]:
         if self._loop is None or self._file is None:
             raise AuditFailed("the audit is not open")
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._gathered.append(_Job(run, answer, needs_sync, has_row))
+        return self._loop, self._file
+
+    def _submit(
+        self, run: Callable[[AuditFile], T], *, needs_sync: bool = False, has_row: bool = False
+    ) -> asyncio.Future[T]:
+        """Commit at once where nobody else is at work; else at the end of the loop's round, with what others bring."""
+        loop, _file = self._opened()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._gathered.append(Job(run, answer, needs_sync, has_row))
         if len(self._under_way) <= 1:
-            self._commit(with_ended=not is_begin)
+            self._commit()
         elif self._committing is None:
-            self._committing = self._loop.call_soon(self._commit)
+            self._committing = loop.call_soon(self._commit)
         return answer
 
-    def _commit_ended(self) -> None:
+    def _commit_soon(self) -> None:
+        if self._gathering is None and self._loop is not None:
+            self._gathering = self._loop.call_later(GATHER_S, self._commit_gathered)
+
+    def _commit_gathered(self) -> None:
         self._gathering = None
         self._commit()
 
@@ -285,49 +280,49 @@ class Audit:
         self._retrying = None
         self._commit()
 
-    def _commit(self, *, with_ended: bool = True) -> None:
+    def _commit(self) -> None:
         """Run what has gathered in one transaction, what could not be written before first; tell who waits."""
         if self._committing is not None:
             self._committing.cancel()
             self._committing = None
+        begun, self._begun = self._begun, []
         jobs, self._gathered, self._unwritten = [*self._unwritten, *self._gathered], [], []
-        if with_ended:
-            jobs += self._ended
-            self._ended = []
-        if self._file is None or not (jobs or self._gap):
+        if self._file is None or not (begun or jobs or self._gap):
             return
         try:
-            self._file.begin()
+            if not begun:
+                self._file.begin()
             if self._gap is not None and self._gap.rows:
-                self._file.append(_gap_entry(self._gap))
-            values = [job.run(self._file) for job in jobs]
+                self._file.append(self._gap.entry())
+            values = [*[None] * len(begun), *[job.run(self._file) for job in jobs]]
             self._file.commit()
         except sqlite3.Error as error:
             self._file.roll_back()
-            self._keep(jobs, str(error))
+            self._keep([*begun, *jobs], str(error))
             return
+        jobs = [*begun, *jobs]
         if self._gap is not None:
             log.warning("the audit can be written again", extra={"action": "audit_mended", "lost_rows": self._gap.rows})
         self._gap = None
-        self._commits += 1
+        self._commits += 1 + len(jobs) // COMMIT_ROWS
         if any(job.needs_sync for job in jobs):
             self._sync([(job.answer, value) for job, value in zip(jobs, values, strict=True)])
             return
         for job, value in zip(jobs, values, strict=True):
-            _settle(job.answer, value, "")
+            settle(job.answer, value, "")
         if self._syncing is None and self._loop is not None:
             self._syncing = self._loop.call_later(SYNC_S, self._sync, ())
 
-    def _keep(self, jobs: Sequence[_Job], reason: str) -> None:
+    def _keep(self, jobs: Sequence[Job], reason: str) -> None:
         """Tell those who wait that nothing was written; keep what has happened already; try again before long."""
         if self._gap is None:
             log.error("the audit cannot be written: %s", reason, extra={"action": "audit_failed"})
-            self._gap = _Gap(datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), reason)
+            self._gap = Gap(datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), reason)
         self._unwritten = [job for job in jobs if job.answer is None]
         for job in jobs:
             if job.answer is not None:
                 self._gap.rows += job.has_row
-                _settle(job.answer, None, reason)
+                settle(job.answer, None, reason)
         if self._retrying is None and self._loop is not None:
             self._retrying = self._loop.call_later(RETRY_S, self._commit_again)
 
@@ -336,6 +331,7 @@ class Audit:
         if self._syncing is not None:
             self._syncing.cancel()
             self._syncing = None
+        self._commit()  # what was written down beside the file, too
         file, thread = self._file, self._thread
         if file is None or thread is None:
             return
@@ -343,7 +339,7 @@ class Audit:
 
         def done(error: str) -> None:
             for answer, value in waiting:
-                _settle(answer, value, error)
+                settle(answer, value, error)
             if not error:
                 self._mark_synced(last_seq)
 
@@ -355,6 +351,7 @@ class Audit:
         """Between the calls, so that none waits for it."""
         if self._file is None or seq <= self._synced_seq:
             return
+        self._commit()
         try:
             self._file.mark_synced(seq)
         except sqlite3.Error:  # the next row meets the same, and then it is told
@@ -380,16 +377,3 @@ def _read_apart(path: Path, run: Callable[[sqlite3.Connection], T]) -> T:
         return run(connection)
     finally:
         connection.close()
-
-
-def _gap_entry(gap: _Gap) -> AuditEntry:
-    return AuditEntry(kind="gap", detail=f"rows not written: {gap.rows} since {gap.since}; {gap.reason}")
-
-
-def _settle(answer: asyncio.Future[T] | None, value: T, error: str) -> None:
-    if answer is None or answer.done():
-        return
-    if error:
-        answer.set_exception(AuditFailed(error))
-    else:
-        answer.set_result(value)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 
 from credproxy.audit.chain import SYNCED_MARK
 from credproxy.audit.file import SUMMED_MARK, AuditFile, DaySum
-from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.jobs import AuditFailed
+from credproxy.audit.log import Audit
 from credproxy.audit.records import read_day_sums
 
 log = logging.getLogger(__name__)

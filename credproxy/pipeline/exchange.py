@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import NoReturn
 
-from credproxy.audit.log import AuditFailed
+from credproxy.audit.jobs import AuditFailed
 from credproxy.pipeline import answers
 from credproxy.pipeline.admission import admit, admit_model_call, check_limits
 from credproxy.pipeline.body import RequestBody

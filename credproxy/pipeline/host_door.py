@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
-from credproxy.audit.log import AuditFailed
+from credproxy.audit.jobs import AuditFailed
 from credproxy.pipeline import answers
 from credproxy.pipeline.door import MAX_CONNECTIONS, Doors
 from credproxy.pipeline.proxy import CredentialProxy, DoorState

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from credproxy.approvals.approvals import Approvals
 from credproxy.approvals.held import HeldRequest
 from credproxy.audit.file import AuditEntry, entry_of
-from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.jobs import AuditFailed
+from credproxy.audit.log import Audit
 from credproxy.audit.prices import Prices
 from credproxy.audit.task_use import TaskUse
 from credproxy.injection.idempotency import IdempotencyKeys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NoReturn
 
 from credproxy.audit.file import entry_of
-from credproxy.audit.log import AuditFailed
+from credproxy.audit.jobs import AuditFailed
 from credproxy.injection.placeholders import Tripped
 from credproxy.pipeline import answers
 from credproxy.pipeline.proxy import CredentialProxy, DoorState

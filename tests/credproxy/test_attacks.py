@@ -658,8 +658,9 @@ async def test_audit_that_cannot_be_written_stops_everything(scene: Scene) -> No
         connection.execute("ALTER TABLE entries RENAME TO hidden")
     connection.close()
     async with scene.inside() as client:
-        response = await client.ask("GET", "/x", host=scene.host)
-    assert (response.status, response.headers["x-nightyard"]) == (503, "audit_failed")
+        for method in ("POST", "GET"):
+            response = await client.ask(method, "/x", host=scene.host)
+            assert (response.status, response.headers["x-nightyard"]) == (503, "audit_failed")
     assert scene.a.inbox == []
     with contextlib.closing(sqlite3.connect(scene.street.folder / "audit.db", timeout=5)) as connection, connection:
         connection.execute("ALTER TABLE hidden RENAME TO entries")

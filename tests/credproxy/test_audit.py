@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from credproxy.audit.chain import ChainBroken, verify_chain
 from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
-from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.jobs import AuditFailed
+from credproxy.audit.log import Audit
 from protocol.ids import TaskId
 
 
@@ -31,6 +33,13 @@ def call(number: int, *, is_unsafe: bool = False) -> AuditEntry:
 async def fill(path: Path, calls: int = 20) -> None:
     async with Audit(path) as audit:
         await asyncio.gather(*(audit.begin(call(number)) for number in range(calls)))
+
+
+def copy_as_killed(path: Path, killed: Path) -> None:
+    """What a killed process leaves."""
+    shutil.copy(path, killed)
+    shutil.copy(f"{path}-wal", f"{killed}-wal")
+    shutil.copy(path.with_suffix(".begun"), killed.with_suffix(".begun"))
 
 
 def rows(path: Path, kind: str) -> list[str]:
@@ -73,21 +82,46 @@ async def test_changed_row_is_found(tmp_path: Path, change: str) -> None:
         verify_chain(path)
 
 
+@contextlib.contextmanager
+def refusing_file(path: Path) -> Iterator[None]:
+    """While this holds, no row can be added to the audit's file."""
+    breaker = sqlite3.connect(path, isolation_level=None)
+    breaker.execute("CREATE TRIGGER broken BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'no'); END")
+    yield
+    breaker.execute("DROP TRIGGER broken")
+    breaker.close()
+
+
 async def test_failed_write_is_told_and_leaves_the_chain_whole(tmp_path: Path) -> None:
     """A row that cannot be written fails for who waits for it; the next one follows from the last that was."""
     path = tmp_path / "audit.db"
     async with Audit(path) as audit:
-        await audit.begin(call(1))
-        breaker = sqlite3.connect(path)
-        breaker.execute("CREATE TRIGGER broken BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'no'); END")
-        breaker.commit()
-        with pytest.raises(AuditFailed):
-            await audit.begin(call(2))
-        breaker.execute("DROP TRIGGER broken")
-        breaker.commit()
-        breaker.close()
+        await audit.begin(call(1, is_unsafe=True))
+        with refusing_file(path), pytest.raises(AuditFailed):
+            await audit.begin(call(2, is_unsafe=True))
         await audit.begin(call(3))
     assert verify_chain(path).rows == 5
+    assert rows(path, "gap") == ["rows not written: 1"]
+
+
+async def test_row_written_down_beside_a_failing_file_is_kept_and_stops_the_next(tmp_path: Path) -> None:
+    """A call whose row is on record beside the file may go on; when the file then fails, the row is kept and written
+    later, and until it is, no other call begins."""
+    path = tmp_path / "audit.db"
+    async with Audit(path) as audit:
+        with refusing_file(path):
+            await audit.begin(call(1))
+            with pytest.raises(AuditFailed):
+                await audit.mark("any")
+            assert audit.problem
+            with pytest.raises(AuditFailed):
+                await audit.begin(call(2))
+        await audit.begin(call(3))
+        assert not audit.problem
+    assert verify_chain(path).rows == 5
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        begun = [row[0] for row in connection.execute("SELECT call_id FROM entries WHERE kind = 'begin' ORDER BY seq")]
+    assert begun == ["call_1", "call_3"]
     assert rows(path, "gap") == ["rows not written: 1"]
 
 
@@ -119,8 +153,7 @@ async def test_killed_run_is_marked_and_its_open_calls_count(tmp_path: Path) -> 
         end = AuditEntry(kind="end", group_id="main", task_id="task_1", call_id="call_0", status=200)
         audit.end(end, CallUse(model="m", input_tokens=1, output_tokens=1, cost_usd=0.0))
         await audit.mark("frozen")
-        shutil.copy(path, killed)
-        shutil.copy(f"{path}-wal", f"{killed}-wal")
+        copy_as_killed(path, killed)
     for _start in range(2):
         async with Audit(killed) as audit:
             assert (await audit.task_use(TaskId("task_1"))).model_calls == 3
@@ -147,15 +180,13 @@ async def test_calls_of_one_round_share_a_commit_and_all_are_told(tmp_path: Path
     path = tmp_path / "audit.db"
     async with Audit(path) as audit:
         await audit.begin(call(1))
-        waiting = [audit.begin(call(number)) for number in (2, 3)]
+        waiting = [audit.begin(call(number, is_unsafe=True)) for number in (2, 3)]
         assert not any(row.done() for row in waiting)
         await asyncio.gather(*waiting)
-        breaker = sqlite3.connect(path, isolation_level=None)
-        breaker.execute("CREATE TRIGGER broken BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'no'); END")
-        failed = await asyncio.gather(*(audit.begin(call(number)) for number in (4, 5)), return_exceptions=True)
-        assert all(isinstance(failure, AuditFailed) for failure in failed)
-        breaker.execute("DROP TRIGGER broken")
-        breaker.close()
+        with refusing_file(path):
+            unsafe = (audit.begin(call(number, is_unsafe=True)) for number in (4, 5))
+            failed = await asyncio.gather(*unsafe, return_exceptions=True)
+            assert all(isinstance(failure, AuditFailed) for failure in failed)
     assert verify_chain(path).rows == 6
     assert rows(path, "gap") == ["rows not written: 2"]
 
@@ -166,8 +197,7 @@ async def test_what_the_disk_has_is_marked(tmp_path: Path) -> None:
     async with Audit(path) as audit:
         await audit.begin(call(1, is_unsafe=True))
         assert await audit.mark("synced") == str(audit.last_seq)
-        shutil.copy(path, tmp_path / "killed.db")
-        shutil.copy(f"{path}-wal", tmp_path / "killed.db-wal")
+        copy_as_killed(path, tmp_path / "killed.db")
     async with Audit(tmp_path / "killed.db"):
         pass
     assert rows(tmp_path / "killed.db", "unclean") == ["synced up to row 2; calls without an end: 1"]

@@ -21,7 +21,8 @@ from credproxy.approvals.approvals import (
     NotTheirs,
 )
 from credproxy.approvals.held import Approved, HeldRequest, digest_of
-from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.jobs import AuditFailed
+from credproxy.audit.log import Audit
 from credproxy.policy.verdict import Approval, Deny
 from credproxy.wire.target import Target
 from protocol.ids import AttemptId, GroupId, TaskId

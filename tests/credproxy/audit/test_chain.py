@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credproxy.audit.chain import COLUMNS, FIRST_COLUMNS, GENESIS, ChainBroken, hash_row, verify_chain
-from credproxy.audit.log import Audit, AuditFailed
+from credproxy.audit.jobs import AuditFailed
+from credproxy.audit.log import Audit
 from tests.credproxy.audit.rows import ask, begin, call, change
 
 OLD_SCHEMA = (Path(__file__).parents[3] / "credproxy" / "audit" / "migrations" / "001_spine.sql").read_text("utf-8")

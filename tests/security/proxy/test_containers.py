@@ -166,7 +166,7 @@ async def test_whatever_breaks_closes(scene: Scene, breaking) -> None:  # type: 
         except AssertionError as refused:
             assert code in str(refused)
         else:
-            response = await inside.ask("GET", "/x", host=scene.host)
+            response = await inside.ask("POST", "/x", host=scene.host)
             assert response.headers["x-nightyard"].startswith(code)
     if breaking is break_audit:
         with closing(sqlite3.connect(scene.street.folder / "audit.db", timeout=5)) as database:
