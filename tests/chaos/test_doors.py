@@ -15,7 +15,7 @@ from tests.chaos.killers import rage
 from tests.chaos.weather import can_compile, sky, small_disk
 from tests.chaos.world import EFFECT_SHARE, World, open_world
 
-CI_SEED, CI_MESSAGES = 171, 2_500
+CI_SEED, CI_MESSAGES = 171, 1_500
 LOCKED_SEED, LOCKED_TIMES = 181, 2
 CONTAINER_SEED, CONTAINER_MESSAGES, CONTAINER_KILLS = 173, 60, 4
 LONG_SEED = int(os.environ.get("NIGHTYARD_DOORS_SEED", "5000"))
