@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from cli.screen import clean_line
 from cli.up_progress import step
 from runtime.home import Home
 
+CHAT_GROUP = "main"
+"""Who answers in the chat that `up` opens."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
@@ -27,6 +30,8 @@ class UpOptions:
 
     yes: bool
     model: str | None = None
+    opens_chat: bool = False
+    """A chat follows, on a terminal."""
 
     @property
     def may_ask(self) -> bool:
@@ -49,7 +54,8 @@ def bring_up(home: Home, fork: Path, options: UpOptions) -> None:
         if not _runs_as_it_should(home, rehearsing(fork, parsed), options):
             _start(home, fork, options)
             parsed = load_checked(fork)
-        _tell(home, fork, parsed.settings.model, rehearsing(fork, parsed))
+        groups = rehearsing(fork, parsed)
+    click.echo(said_when_up(home, fork, parsed.settings.model, groups, opens_chat=options.opens_chat), err=True)
 
 
 def _runs_as_it_should(home: Home, rehearsing_groups: list[str], options: UpOptions) -> bool:
@@ -96,15 +102,20 @@ def _start(home: Home, fork: Path, options: UpOptions) -> None:
         click.echo(f"\nnightyard: {parsed.settings.model} cannot answer yet: {problem}", err=True)
 
 
-def _tell(home: Home, fork: Path, model: str, rehearsing_groups: list[str]) -> None:
-    click.echo(f"\nNightyard is up. Model: {model}. Home: {home.path}. Settings: {fork}.", err=True)
-    if rehearsing_groups:
+def said_when_up(home: Home, fork: Path, model: str, rehearsing_groups: Sequence[str], *, opens_chat: bool) -> str:
+    """Return what `up` says when all runs. The chat that it opens on a terminal says of its own group that a script
+    answers, so that is not said twice there."""
+    lines = [f"\nNightyard is up. Model: {model}. Home: {home.path}. Settings: {fork}."]
+    if rehearsing_groups and not (opens_chat and list(rehearsing_groups) == [CHAT_GROUP]):
         groups = ", ".join(rehearsing_groups)
-        click.echo(
-            f"REHEARSAL: a script answers for {groups}, not a model. Nothing is spent, nothing leaves this machine.\n"
-            '  Try: "make a file", "what\'s in my workspace?". A real model: ./nightyard up --model ROUTE/MODEL',
-            err=True,
+        lines.append(
+            f"REHEARSAL: a script answers for {groups}, not a model. Nothing is spent, nothing leaves this machine."
         )
+    if rehearsing_groups:
+        lines.append(
+            '  Try: "make a file", "what\'s in my workspace?". A real model: ./nightyard up --model ROUTE/MODEL'
+        )
+    return "\n".join([*lines, *([""] if opens_chat else [])])
 
 
 def _image_file(home: Home) -> Path:

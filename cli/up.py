@@ -31,7 +31,8 @@ def up(yes: bool, model: str | None, rehearse: str | None, no_chat: bool) -> Non
 
     Safe to give again at any time: what is there is kept, what runs goes on. Lines piped in are sent as messages.
     """
-    options = UpOptions(yes=yes, model=model)
+    on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    options = UpOptions(yes=yes, model=model, opens_chat=on_terminal and not no_chat and not rehearse)
     if rehearse:
         from cli.up_rehearse import rehearse_telegram
 
