@@ -91,6 +91,14 @@ class HasEdits(Protocol):
 
 
 @runtime_checkable
+class HasButtons(Protocol):
+    """A channel whose platform lets us take the buttons off what we have said."""
+
+    async def take_buttons(self, chat: ChatKey, message: PlatformMessageId) -> None:
+        """Have a message of ours stand without its buttons; raise DeliveryFailed."""
+
+
+@runtime_checkable
 class HasReactions(Protocol):
     """A channel whose platform lets us put an emoji under a message."""
 

@@ -89,8 +89,9 @@ class OutboundMessage(Record):
     idempotency_key: str = ""
     """(task, step): platforms that take one get it."""
     labels: Mapping[str, str] | None = None
-    act: Literal["say", "edit", "react"] = "say"
-    """`edit`: `text` takes the place of what a message says; `react`: it is an emoji under one, or takes that away."""
+    act: Literal["say", "edit", "react", "close"] = "say"
+    """`edit`: `text` takes the place of what a message says; `react`: it is an emoji under one, or takes that away;
+    `close`: the buttons of one go, where its platform can do that."""
     about: PlatformMessageId | None = None
     """The message that an act is about; None: the host asks its platform's receipt for `about_key`."""
     about_key: str = ""

@@ -1,8 +1,10 @@
-"""Carries out what changes a message that is there: an edit, a reaction. Where it can be done is its channel's word."""
+"""Carries out what changes a message that is there: an edit, a reaction, the end of its buttons. Where it can be done is
+its channel's word.
+"""
 
 from __future__ import annotations
 
-from channels.channel import Channel, DeliveryFailed, HasEdits, HasReactions
+from channels.channel import Channel, DeliveryFailed, HasButtons, HasEdits, HasReactions
 from protocol.ids import PlatformMessageId
 from protocol.message import OutboundMessage, Receipt
 from runtime.store import send_rows
@@ -11,6 +13,8 @@ from runtime.store.store import Store
 
 async def change_message(store: Store, channel: Channel, message: OutboundMessage) -> Receipt:
     """Do it and return what it was done to; raise DeliveryFailed."""
+    if message.act == "close":
+        return await _take_buttons(store, channel, message)
     target = message.about or await _find(store, message.about_key)
     if message.act == "edit" and isinstance(channel, HasEdits):
         await channel.edit(message.chat, target, message.text)
@@ -19,6 +23,18 @@ async def change_message(store: Store, channel: Channel, message: OutboundMessag
     else:
         raise DeliveryFailed("its platform changes nothing that was said", permanent=True)
     return Receipt(platform_message_ids=(target,))
+
+
+async def _take_buttons(store: Store, channel: Channel, message: OutboundMessage) -> Receipt:
+    """Take the buttons off a card that is settled, if it is there still: nobody misses them where that cannot be."""
+    _, ids = await store.read(send_rows.where_is, message.about_key)
+    if ids and isinstance(channel, HasButtons):
+        try:
+            await channel.take_buttons(message.chat, ids[-1])
+        except DeliveryFailed as failed:
+            if not failed.permanent:
+                raise
+    return Receipt(platform_message_ids=ids[-1:])
 
 
 async def _find(store: Store, key: str) -> PlatformMessageId:

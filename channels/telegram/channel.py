@@ -97,6 +97,10 @@ class TelegramChannel:
             raise DeliveryFailed("the new text is too long for one message of Telegram's", permanent=True)
         await self._client.edit_text(int(message), calls[0])
 
+    async def take_buttons(self, chat: ChatKey, message: PlatformMessageId) -> None:
+        if message.isdecimal():
+            await self._client.take_buttons(parse_place(self._channel_id, chat), int(message))
+
     def why_no_reaction(self, emoji: str) -> str:
         return "" if not emoji or find_reaction(emoji) else f"Telegram takes only these: {' '.join(REACTIONS)}"
 

@@ -299,6 +299,15 @@ class TelegramClient:
             if "not modified" not in failed.reason:  # it says that already
                 raise
 
+    async def take_buttons(self, place: Place, message_id: int) -> None:
+        """Have a message of ours stand without its buttons; raise DeliveryFailed."""
+        try:
+            async with self._connection(self._timings.send_s) as bot:
+                await bot.edit_message_reply_markup(place.chat_id, message_id)
+        except DeliveryFailed as failed:
+            if "not modified" not in failed.reason:  # it has none already
+                raise
+
     async def send_typing(self, place: Place) -> None:
         """Show `typing…` for five seconds, if Telegram takes it just now."""
         if self._bot is None:

@@ -106,11 +106,20 @@ class TerminalChannel:
         """Destroy what was said to a chat while no terminal looked."""
         await asyncio.to_thread(self._kept.keep_only, chat, ())
 
+    async def take_buttons(self, chat: ChatKey, message: PlatformMessageId) -> None:
+        """Have a message that nobody has seen yet be shown without its buttons; screens forget those of what they show
+        with the next message."""
+        async with self._rooms.setdefault(chat, _Room()).turn:
+            try:
+                await asyncio.to_thread(self._kept.take_buttons, chat, message)
+            except OSError as error:
+                raise DeliveryFailed(f"what is kept for a terminal cannot be changed: {error}") from error
+
     async def _show_kept(self, chat: ChatKey, screen: Screen) -> bool:
         """Show all that was kept; False if the terminal went before the end: the rest stays kept."""
         kept = await asyncio.to_thread(self._kept.all, chat)
-        for index, shown in enumerate(kept):
-            if not await screen.show(shown):
+        for index, each in enumerate(kept):
+            if not await screen.show(each.shown):
                 await asyncio.to_thread(self._kept.keep_only, chat, kept[index:])
                 return False
         if kept:
@@ -148,15 +157,16 @@ class TerminalChannel:
     async def send(self, message: OutboundMessage) -> Receipt:
         """Show a message to whoever looks at its chat, or keep it until somebody does."""
         shown = encode_message(message)
+        name = PlatformMessageId(message.idempotency_key or mint("shown"))
         room = self._rooms.setdefault(message.chat, _Room())
         async with room.turn:
             seen = await asyncio.gather(*(screen.show(shown) for screen in room.screens))
             if not any(seen):
                 try:
-                    await asyncio.to_thread(self._kept.add, message.chat, shown)
+                    await asyncio.to_thread(self._kept.add, message.chat, shown, name)
                 except OSError as error:
                     raise DeliveryFailed(f"no terminal is open, and keeping the message failed: {error}") from error
-        return Receipt(platform_message_ids=(PlatformMessageId(message.idempotency_key or mint("shown")),))
+        return Receipt(platform_message_ids=(name,))
 
     async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
         try:

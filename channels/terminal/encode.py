@@ -7,6 +7,7 @@ import json
 from protocol.codec import ShapeError, from_json, to_json
 from protocol.control import Choice, Shown
 from protocol.message import OutboundMessage
+from protocol.record import Record
 
 
 def encode_message(message: OutboundMessage) -> Shown:
@@ -17,14 +18,25 @@ def encode_message(message: OutboundMessage) -> Shown:
     return Shown(kind="message", text=message.text, buttons=buttons)
 
 
-def encode_kept(shown: Shown) -> bytes:
+class Kept(Record):
+    """A message that waits for a terminal."""
+
+    shown: Shown
+    name: str = ""
+    """As its receipt has it."""
+
+
+def encode_kept(kept: Kept) -> bytes:
     """Return the line that keeps it: JSON has no raw line ends."""
-    return json.dumps(to_json(shown), ensure_ascii=True).encode("ascii")
+    return json.dumps(to_json(kept), ensure_ascii=True).encode("ascii")
 
 
-def decode_kept(line: bytes) -> Shown | None:
-    """Return what a line keeps; None for one that a crash cut short (its message is delivered again)."""
+def decode_kept(line: bytes) -> Kept | None:
+    """Return what a line keeps, also one of an earlier version, without a name; None for one that a crash cut short
+    (its message is delivered again)."""
     try:
-        return from_json(Shown, json.loads(line))
+        found = json.loads(line)
+        is_named = isinstance(found, dict) and "shown" in found
+        return from_json(Kept, found) if is_named else Kept(shown=from_json(Shown, found))
     except (ShapeError, ValueError):
         return None

@@ -16,7 +16,8 @@ from runtime.approvals.constraint_terms import read_who
 from runtime.approvals.effect_text import inline
 from runtime.group import Groups
 from runtime.insist import insist
-from runtime.store import approval_rows, decider_rows
+from runtime.store import approval_rows, decider_rows, question_rows
+from runtime.store.database import Transaction
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
 
@@ -62,9 +63,16 @@ class Exceptions:
     async def _withdraw_questions(self, row: TaskRow) -> None:
         is_stopped = row.state == "stopped"
         reason = "its task was stopped" if is_stopped else "its task has ended"
-        withdraw = partial(approval_rows.withdraw_of_task, is_stopped=is_stopped)
-        if await insist(partial(self._store.write, withdraw, row.task_id, reason), "a task's questions"):
+
+        def end_questions(transaction: Transaction) -> tuple[int, int]:
+            closed = question_rows.close_cards_of(transaction, row.task_id)
+            return closed, approval_rows.withdraw_of_task(transaction, row.task_id, reason, is_stopped=is_stopped)
+
+        closed, withdrawn = await insist(partial(self._store.write, end_questions), "a task's questions")
+        if withdrawn:
             self._wake_approvals()
+        if closed or withdrawn:
+            self._wake_delivery()
 
     async def _escalate(self, row: TaskRow) -> None:
         group = self._groups().ready.get(row.group_id)

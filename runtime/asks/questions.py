@@ -93,7 +93,7 @@ class UserQuestions:
             chat=chat,
             text=ask.text,
             options=ask.options,
-            outbox_key=f"{task.task_id}:ask:{ask.call_id}",
+            outbox_key=question_rows.card_key(task.task_id, ask.call_id),
             persons=await self._store.read(answer_rows.askers_of, task.task_id),
         )
         return question
@@ -123,6 +123,7 @@ class UserQuestions:
             if done is None:  # it ran out, or was answered, in this moment
                 continue
             filed, answered = done
+            self._wake_delivery()  # of the card's buttons
             if filed.first:
                 await self._waiting.deliver(question.task_id, answered)
             return filed
@@ -164,6 +165,7 @@ class UserQuestions:
         self._open.pop(question.code, None)
         if not await self._waiting.resume(question.task_id, question.call_id, text):
             raise over(question.code)
+        self._wake_delivery()
         return choose(question, words)
 
     async def _check(self, question: OpenQuestion, person: PersonKey) -> None:

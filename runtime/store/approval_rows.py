@@ -34,7 +34,7 @@ from runtime.store import remembered_rows
 from runtime.store.database import Transaction, time_of, time_text
 from runtime.store.decider_rows import chats_to_ask, may_decide
 from runtime.store.journal_rows import append
-from runtime.store.outbox_rows import put_outbound
+from runtime.store.outbox_rows import close_cards, put_outbound
 from runtime.store.payload_text import to_text
 
 ENDS: Mapping[State, JournalKind] = {
@@ -202,6 +202,7 @@ def end(transaction: Transaction, asked: Approval, state: State, reason: str, *,
     )
     refs = {"approval": asked.approval_id, "group": asked.group_id, "task": asked.task_id}
     append(transaction, ENDS[state], reason, **refs)
+    close_cards(transaction, f"approval:{asked.approval_id}")
     if asked.kind in OUTPUT_KINDS:
         from runtime.store.hold_rows import settle  # late: it knows of asking, too
 

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from datetime import datetime, timedelta
 
-from protocol.ids import ChannelId, PlatformMessageId, TaskId
+from protocol.ids import ChannelId, ChatKey, PlatformMessageId, TaskId
 from protocol.message import OutboundMessage, Receipt
 from runtime.approvals.records import Taint
 from runtime.journal import JournalKind
@@ -72,6 +72,18 @@ def insert_outbound(
         now=transaction.now_text(),
     )
     append(transaction, JournalKind.OUTBOX_PENDING, payload, outbox=str(outbox_id), task=task_id)
+
+
+def close_cards(transaction: Transaction, key: str) -> int:
+    """Have the buttons go of what was put into chats under a key, or under keys that go on after it with a colon: what
+    they were for is settled. Return of how many."""
+    closed = 0
+    for row in transaction.all("cards_of_key", key=key, last=f"{key}:~"):
+        card, chat = row["idempotency_key"], ChatKey(row["chat"])
+        if not is_put(transaction, f"{card}:close"):
+            insert_outbound(transaction, f"{card}:close", OutboundMessage(chat=chat, act="close", about_key=card), None)
+            closed += 1
+    return closed
 
 
 def claim_outbox(transaction: Transaction, limit: int) -> tuple[OutboxRow, ...]:

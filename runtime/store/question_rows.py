@@ -20,6 +20,7 @@ from runtime.store import task_rows
 from runtime.store.database import Transaction, time_text
 from runtime.store.errors import ClaimRefused, UnknownRow
 from runtime.store.journal_rows import append
+from runtime.store.outbox_rows import close_cards
 from runtime.store.payload_text import from_text, to_text
 from runtime.store.records import AttemptRow, Claim, TaskRow
 
@@ -84,7 +85,13 @@ def answer(transaction: Transaction, task_id: TaskId, answered: Answered) -> boo
         answered_at=transaction.now_text(),
     )
     append(transaction, JournalKind.QUESTION_ANSWERED, payload, task=task_id)
+    close_cards(transaction, card_key(task_id, answered.call_id))
     return True
+
+
+def card_key(task_id: TaskId, call_id: str) -> str:
+    """Return the key under which a question that people are asked stands in its chat."""
+    return f"{task_id}:ask:{call_id}"
 
 
 def question(transaction: Transaction, task_id: TaskId, call_id: str) -> Question | None:
@@ -103,7 +110,14 @@ def open_questions(transaction: Transaction) -> tuple[Question, ...]:
 
 def close_questions(transaction: Transaction) -> None:
     """Forget the questions of tasks that have ended."""
+    close_cards_of(transaction)
     transaction.run("close_questions")
+
+
+def close_cards_of(transaction: Transaction, task_id: TaskId | None = None) -> int:
+    """Take the buttons off what an ended task, or any that has, still asks people; return of how many cards."""
+    rows = transaction.all("questions_to_close", task_id=task_id or "")
+    return sum(close_cards(transaction, card_key(TaskId(row["task_id"]), row["call_id"])) for row in rows)
 
 
 def waits_for_answer(transaction: Transaction, task_id: TaskId) -> bool:
@@ -181,12 +195,12 @@ def approved_calls(transaction: Transaction, task_id: TaskId, number: int) -> tu
 
 
 def is_yes_to(asked: Question, call: ToolCall) -> bool:
-    """Return whether a person has said yes to this very call: the tool, and every byte of its arguments. Whether a file
-    is the one that was asked about is seen when it comes (`asks/sending.py`)."""
+    """Return whether a person has said yes to this very call: the tool, and every byte of its arguments. Whether files
+    are those that were asked about is seen when they come (`asks/sending.py`)."""
     payload = asked.ask.payload
     if asked.answer is None or asked.answer.is_error or not isinstance(payload, dict):
         return False
-    named = {name: value for name, value in payload.items() if name != "file"}
+    named = {name: value for name, value in payload.items() if name not in ("file", "files")}
     made = {"tool": call.name, "arguments": call.arguments}
     return digest_of("tool", None, named) == digest_of("tool", None, made)
 

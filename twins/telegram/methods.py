@@ -100,6 +100,18 @@ def edit_message_text(world: World, arguments: Arguments) -> Json:
     return message
 
 
+def edit_message_reply_markup(world: World, arguments: Arguments) -> Json:
+    message = _own_message(world, arguments, "message to edit not found")
+    markup = _keyboard(arguments)
+    if markup == message.get("reply_markup"):
+        raise bad_request("message is not modified: specified new reply markup is the same as the current one")
+    message.pop("reply_markup", None)
+    if markup:
+        message["reply_markup"] = markup
+    message["edit_date"] = int(time.time())
+    return message
+
+
 def delete_message(world: World, arguments: Arguments) -> bool:
     message = _own_message(world, arguments, "message to delete not found")
     del world.chats[message["chat"]["id"]].messages[message["message_id"]]
@@ -210,6 +222,7 @@ METHODS: dict[str, Callable[[World, Arguments], Any]] = {
     "senddocument": send_document,
     "sendphoto": send_photo,
     "editmessagetext": edit_message_text,
+    "editmessagereplymarkup": edit_message_reply_markup,
     "deletemessage": delete_message,
     "sendchataction": send_chat_action,
     "sendmessagedraft": send_message_draft,

@@ -1,5 +1,11 @@
 -- The outbox and its receipts.
 
+-- name: cards_of_key
+-- What stands in chats with buttons under a key, or one that goes on after it.
+SELECT o.idempotency_key, o.chat FROM outbox AS o JOIN payloads AS p USING (payload_id)
+WHERE (o.idempotency_key = :key OR o.idempotency_key BETWEEN :key || ':' AND :last)
+    AND o.state <> 'dead' AND json_array_length(p.body, '$.buttons') > 0;
+
 -- name: outbox_key
 -- Whether an idempotency key has been used.
 SELECT outbox_id FROM outbox WHERE idempotency_key = :idempotency_key

@@ -26,6 +26,11 @@ WHERE q.state = 'open' AND t.state IN ('running', 'suspended') ORDER BY q.deadli
 UPDATE questions SET state = 'answered', answer_id = :answer_id, answered_at = :answered_at
 WHERE task_id = :task_id AND call_id = :call_id AND state = 'open';
 
+-- name: questions_to_close
+-- What tasks that have ended, one of them or all, still ask.
+SELECT q.task_id, q.call_id FROM questions AS q INDEXED BY questions_open JOIN tasks AS t USING (task_id)
+WHERE q.state = 'open' AND t.state NOT IN ('running', 'suspended') AND :task_id IN ('', q.task_id);
+
 -- name: close_questions
 -- Tasks that have ended need no answer any more.
 UPDATE questions SET state = 'closed' WHERE state = 'open' AND task_id IN

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from channels.channel import MenuEntry, Menus
+import pytest
+
+from channels.channel import DeliveryFailed, MenuEntry, Menus
 from channels.telegram.channel import TelegramChannel
 from protocol.ids import ChatKey, PlatformMessageId
-from protocol.message import OutboundMessage
+from protocol.message import Button, OutboundMessage
 from tests.channels.telegram.support import CHANNEL, QUICK, Connected, KeepingInbox, Phone
 from twins.telegram.server import TelegramTwin
 from twins.telegram.world import DEFAULT_TOKEN
@@ -70,6 +72,22 @@ async def test_one_line_is_edited_and_goes(
     sent = await phone.calls("sendMessage")
     assert [call["arguments"].get("disable_notification", "false") for call in sent] == ["true", "false"]
     assert json.loads((tmp_path / "kept.json").read_text()) == []
+
+
+async def test_buttons_go_and_the_words_stay(connected: Connected, phone: Phone) -> None:
+    """Taken twice is taken once; where the message is gone, the platform's word says so for good."""
+    async with connected() as channel:
+        card = OutboundMessage(chat=ADA, text="**Sure?**", buttons=(Button(label="Yes", value="/approve A"),))
+        (message,) = (await channel.send(card)).platform_message_ids
+        before = (await phone.sees())[-1]
+        for _ in range(2):
+            await channel.take_buttons(ADA, message)
+        after = (await phone.sees())[-1]
+        assert "reply_markup" in before and "reply_markup" not in after
+        assert (after["text"], after["entities"]) == (before["text"], before["entities"])
+        with pytest.raises(DeliveryFailed) as failed:
+            await channel.take_buttons(ADA, PlatformMessageId("999"))
+        assert failed.value.permanent
 
 
 async def test_work_that_is_quickly_done_shows_no_line(connected: Connected, phone: Phone) -> None:

@@ -16,8 +16,8 @@ from channels.terminal.channel import TerminalChannel
 from channels.terminal.decode import decode_saying, harmless_name
 from client.control import ControlClient, Conversation
 from protocol.control import Say, Shown
-from protocol.ids import ChannelId, ChatKey, GroupId
-from protocol.message import OutboundMessage, PendingFile
+from protocol.ids import ChannelId, ChatKey, GroupId, PlatformMessageId
+from protocol.message import Button, OutboundMessage, PendingFile
 from tests.scripted_house import House, scripted_house
 
 MAIN = ChatKey("terminal:main")
@@ -103,6 +103,24 @@ async def test_kept_answers_survive_a_restart(tmp_path: Path) -> None:
     async with asyncio.timeout(5):
         await TerminalChannel(ChannelId("terminal"), tmp_path / "kept").attach(MAIN, screen)
     assert [shown.text for shown in screen.seen if shown.kind == "message"] == ["before", "after"]
+
+
+async def test_kept_card_that_was_decided_meanwhile_is_shown_without_buttons(tmp_path: Path) -> None:
+    """Over a restart too, and from what an earlier version kept; other cards keep theirs."""
+    buttons = (Button(label="Yes", value="/approve A"),)
+    first = TerminalChannel(ChannelId("terminal"), tmp_path / "kept")
+    for key in ("one", "two"):
+        await first.send(OutboundMessage(chat=MAIN, text=key, buttons=buttons, idempotency_key=key))
+    (file,) = (tmp_path / "kept").iterdir()
+    with file.open("ab") as kept:
+        kept.write(b'\n{"kind": "message", "text": "old", "buttons": [{"label": "Yes", "value": "/approve B"}]}\n')
+    channel = TerminalChannel(ChannelId("terminal"), tmp_path / "kept")
+    for name in ("one", "gone"):
+        await channel.take_buttons(MAIN, PlatformMessageId(name))
+    screen = _Screen()
+    await channel.attach(MAIN, screen)
+    seen = [(shown.text, len(shown.buttons)) for shown in screen.seen if shown.kind == "message"]
+    assert seen == [("one", 0), ("two", 1), ("old", 1)]
 
 
 async def test_terminal_that_goes_in_the_middle_leaves_the_rest_kept(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ async def test_a_stranger_gets_one_reply_and_the_owner_a_card(there: TelegramHou
     assert len([each for each in await there.phone.sees(BEN) if "do not know you" in each.get("text", "")]) == 1
     ben = (await there.ask("person_show", person=BEN_KEY))["roles"]
     assert ben == {"side": "member"}
-    await there.press(ADA, card, "Admin")
+    await there.phone.type(f"/person yes {code_in(notice)} admin")  # the card has no button for it any more
     await there.reads(ADA, "nothing waits under")
 
 
@@ -101,6 +101,24 @@ async def test_a_chat_that_was_refused_is_not_asked_about_again(there: TelegramH
     await there.reads(ADA, "You are telegram:1001")
     assert len([each for each in await there.phone.sees(ADA) if "chat of many" in each.get("text", "")]) == 1
     assert await there.phone.sees(YARD) == []
+
+
+@pytest.mark.parametrize("where", ["here", "at the machine"])
+async def test_a_decided_card_has_no_buttons_any_more(there: TelegramHouse, where: str) -> None:
+    """Wherever it was decided: what is left to press is what waits."""
+    await there.pair()
+    await there.phone.type("@rehearsal_bot hi", chat=YARD, person=BEN)
+    card = await there.reads(ADA, "a chat of many people")
+    assert buttons_of(card)
+    if where == "here":
+        await there.press(ADA, card, "main")
+    else:
+        await there.ask("bind", chat=f"telegram:{YARD}", group="main")
+    bare = await there.sees(
+        ADA, lambda message: message["message_id"] == card["message_id"] and "reply_markup" not in message
+    )
+    assert bare["text"] == card["text"]
+    assert (await there.ask("letters"))["letters"] == []
 
 
 async def test_a_chat_may_get_a_new_agent(there: TelegramHouse) -> None:

@@ -95,7 +95,7 @@ async def test_one_word_decides_however_it_is_given(there: TelegramHouse) -> Non
     await there.reads(YARD, f"You said {BOT} hi")
     (binding,) = (await there.ask("bindings", chat=f"telegram:{YARD}"))["bindings"]
     assert binding["group"] == "fresh"
-    await there.press(ADA, card, "side")
+    await there.phone.type(f"/chat yes {code} side")  # as a button of a card that did not hear of it would say
     await there.reads(ADA, "nothing waits under")
     with pytest.raises(ControlError, match="was approved by telegram:1001"):
         await there.ask("approval_approve", approval=code, choice="side")
