@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from agents.host_link import HostLink
 from agents.places import Places
 from agents.tools.opened_file import opened_for_reading
-from agents.tools.tool import ToolError, text_argument
+from agents.tools.tool import ToolError
 from protocol.codec import Json
 from protocol.link import Ask, approval_id
 from protocol.tool_rules import ToolRule, find_rule
@@ -35,8 +35,14 @@ def refusal_of(call: ToolCall, rules: Sequence[ToolRule], link: HostLink, places
     if rule.then == "deny":
         return ToolOutput(call_id=call.call_id, text=_NEVER, is_error=True)
     payload: dict[str, Json] = {"tool": call.name, "arguments": call.arguments}
+    arguments = call.arguments if isinstance(call.arguments, dict) else {}
     if call.name == "send_file":
-        payload |= _file_of(call, places)
+        file = _file_at(arguments.get("path"), places)
+        payload |= {"file": file} if file else {}
+    elif call.name == "delegate" and isinstance(paths := arguments.get("files"), list) and paths:
+        from agents.tools.delegate import MAX_FILES  # late: few agents have it
+
+        payload["files"] = [_file_at(path, places) for path in paths[:MAX_FILES]]
     question = Ask(call_id=approval_id(call.call_id), kind="approval", timeout_s=_PATIENCE_S, payload=payload)
     answered = link.ask(question)
     if not answered.is_error and answered.answer.startswith(APPROVED):
@@ -44,17 +50,16 @@ def refusal_of(call: ToolCall, rules: Sequence[ToolRule], link: HostLink, places
     return ToolOutput(call_id=call.call_id, text=answered.answer, is_error=True)
 
 
-def _file_of(call: ToolCall, places: Places) -> dict[str, Json]:
-    """Return what the file is now: the host takes no other with a yes. One that cannot be read is not sent either."""
+def _file_at(path: Json, places: Places) -> dict[str, Json]:
+    """Return what a file is now: the host takes no other with a yes. One that cannot be read is not sent either."""
     import hashlib  # late: few agents ask about files
 
-    arguments = call.arguments if isinstance(call.arguments, dict) else {}
     sha256, size = hashlib.sha256(), 0
     try:
-        with opened_for_reading(places, text_argument(arguments, "path")) as descriptor:
+        with opened_for_reading(places, path if isinstance(path, str) else "") as descriptor:
             while piece := os.pread(descriptor, _PIECE_BYTES, size):
                 sha256.update(piece)
                 size += len(piece)
     except (ToolError, OSError):
         return {}
-    return {"file": {"bytes": size, "sha256": sha256.hexdigest()}}
+    return {"bytes": size, "sha256": sha256.hexdigest()}

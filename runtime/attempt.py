@@ -252,12 +252,11 @@ class Attempt:
     async def _store_file(self, session: AgentSession, event: FileArrived) -> AttemptOutcome | None:
         if len(event.call_id) > MAX_CALL_ID_CHARS:
             return Misbehaved(code="wrong_shape", detail="a call id without end")
-        if not event.is_for_agent:
-            try:
-                await self._desk.files.file_arrived(self._row, event)
-            except OperationRefused as refused:
-                await session.file_refused(event.file_id, f"{refused.message}.")
-                return None
+        try:
+            await self._desk.files.file_arrived(self._row, event)
+        except OperationRefused as refused:
+            await session.file_refused(event.file_id, f"{refused.message}.")
+            return None
         if event.is_for_agent or (self._row.submitter.startswith("group:") and not event.to):
             file = HandedFile(
                 task_id=self._row.task_id,

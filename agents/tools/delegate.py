@@ -13,7 +13,7 @@ from agents.tools.tool import Arguments, ToolContext, ToolError, object_schema, 
 from protocol.codec import Json
 from protocol.link import AgentCard
 
-_MAX_FILES = 10
+MAX_FILES = 10
 _MAX_NAME_CHARS = 200
 _PATIENCE_S = 86_400.0
 
@@ -56,8 +56,8 @@ def _paths(arguments: Arguments) -> tuple[str, ...]:
     given = arguments.get("files") or ()
     if not isinstance(given, list | tuple) or not all(isinstance(path, str) for path in given):
         raise ToolError("the argument 'files' must be a list of paths")
-    if len(given) > _MAX_FILES:
-        raise ToolError(f"at most {_MAX_FILES} files are handed over at once")
+    if len(given) > MAX_FILES:
+        raise ToolError(f"at most {MAX_FILES} files are handed over at once")
     return tuple(given)
 
 

@@ -91,21 +91,34 @@ class ToolApprovals:
 
 
 def call_of(ask: Ask) -> dict[str, Json]:
-    """Return exactly what an agent asks about: the tool, its arguments, the file that would go; nothing that it may
+    """Return exactly what an agent asks about: the tool, its arguments, the files that would go; nothing that it may
     have put beside."""
     given = ask.payload if isinstance(ask.payload, dict) else {}
     call: dict[str, Json] = {"tool": str(given.get("tool", "")), "arguments": given.get("arguments")}
-    file = file_of(ask.payload)
-    return call if file is None else {**call, "file": {"bytes": file[0], "sha256": file[1]}}
+    file, files = file_of(ask.payload), given.get("files")
+    if file is not None:
+        call["file"] = _shown(file)
+    if isinstance(files, list) and files:
+        call["files"] = [_shown(file_of(ask.payload, index)) for index in range(len(files))]
+    return call
 
 
-def file_of(payload: Json) -> tuple[int, str] | None:
-    """Return size and SHA-256 of the file that a call would send, as its agent says; the host compares what comes."""
-    file = payload.get("file") if isinstance(payload, dict) else None
+def file_of(payload: Json, index: int | None = None) -> tuple[int, str] | None:
+    """Return size and SHA-256 of the file that a call would send, or of one of those that it would hand to another
+    agent, as its agent says; the host compares what comes."""
+    given = payload if isinstance(payload, dict) else {}
+    files = given.get("files")
+    file = given.get("file")
+    if index is not None:
+        file = files[index] if isinstance(files, list) and index < len(files) else None
     if not isinstance(file, dict):
         return None
     size, sha256 = file.get("bytes"), file.get("sha256")
     return (size, sha256) if isinstance(size, int) and isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None
+
+
+def _shown(file: tuple[int, str] | None) -> Json:
+    return {"bytes": file[0], "sha256": file[1]} if file is not None else "(cannot be read now, and is not handed over)"
 
 
 def build_question(asked: Asked, payload: dict[str, Json], constraint: Constraint) -> NewApproval:

@@ -116,15 +116,13 @@ class Sending:
         return await self._put(asked, "react", reaction)
 
     async def file_arrived(self, row: TaskRow, event: FileArrived) -> None:
-        """Send a file that has arrived whole; raise OperationRefused where it may not go where it is to."""
+        """Send a file that has arrived whole; raise OperationRefused where it may not go where it is to. One for
+        another agent goes with its call, and one of delegated work back with the answer."""
         if row.spec is not None:
             check_live(row.spec.effects)
-        if row.chat is None and row.submitter.startswith("group:") and not event.to:
-            return  # it goes back to the agent that asks, with the answer
-        asked = await self._store.read(question_rows.question, row.task_id, approval_id(event.call_id))
-        if asked is not None and file_of(asked.ask.payload) != (event.size, event.sha256):
-            changed = "the file is not what it was when a person was asked: it was not sent. Send it in a new call"
-            raise OperationRefused("file_changed", changed)
+        await self._check_asked(row, event)
+        if event.is_for_agent or (row.chat is None and row.submitter.startswith("group:") and not event.to):
+            return
         labels = {"file_id": event.file_id, "call_id": event.call_id}
         message = OutboundMessage(
             chat=await self._place(row, event.to),
@@ -135,6 +133,15 @@ class Sending:
         )
         key = f"{row.task_id}:file:{event.call_id}"
         await self._write(row, event.call_id, "file", message, key)
+
+    async def _check_asked(self, row: TaskRow, event: FileArrived) -> None:
+        """Refuse a file that is not the one that a person was asked about, if one was."""
+        call_id, _, number = event.call_id.rpartition(".") if event.is_for_agent else (event.call_id, "", "")
+        asked = await self._store.read(question_rows.question, row.task_id, approval_id(call_id))
+        index = int(number) if number.isdecimal() and len(number) < 4 else None
+        if asked is not None and file_of(asked.ask.payload, index) != (event.size, event.sha256):
+            changed = "the file is not what it was when a person was asked: it was not sent. Send it in a new call"
+            raise OperationRefused("file_changed", changed)
 
     async def _put(self, asked: Asked, kind: SendKind, message: OutboundMessage, to: str = "") -> str:
         task, call_id = asked.task, asked.ask.call_id

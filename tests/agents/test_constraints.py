@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from protocol.codec import Json
-from protocol.link import Answered, Ask
+from protocol.link import AgentCard, Answered, Ask
 from protocol.record import replace
 from protocol.task import TaskStatus
 from protocol.tool_rules import ToolRule
@@ -75,6 +75,24 @@ def test_a_file_is_asked_about_with_its_size_and_its_digest(
     host.send(Answered(call_id=asked.call_id, answer="approved: go on"))
     assert host.result().status is TaskStatus.REPLY
     assert "b.txt" in host.outputs()[-1]
+
+
+def test_files_for_another_agent_are_asked_about_by_their_bytes(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel
+) -> None:
+    """One after the other as the call names them; what cannot be read says nothing."""
+    (agent.root / "workspace").mkdir(exist_ok=True)
+    (agent.root / "workspace/a.txt").write_bytes(b"hello")
+    rule = ToolRule(rule_id="group.yaml:1", then="ask", tool="delegate")
+    arguments: Json = {"agent": "side", "prompt": "x", "files": ["none.txt", "a.txt", 7]}
+    model.will(calls("delegate", arguments, "a"), says("ok"))
+    cards = (AgentCard(name="side", description=""),)
+    agent.start(replace(assignment("ask around"), constraints=(rule,), delegates=cards))
+    asked = host.next(Ask)
+    file: Json = {"bytes": 5, "sha256": hashlib.sha256(b"hello").hexdigest()}
+    assert asked.payload == {"tool": "delegate", "arguments": arguments, "files": [{}, file, {}]}
+    host.send(Answered(call_id=asked.call_id, answer="no", is_error=True))
+    assert host.result().status is TaskStatus.REPLY
 
 
 def test_what_is_ruled_out_is_not_even_asked(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:

@@ -198,9 +198,12 @@ class ScriptedAgent:
             if isinstance(frame, Answered):
                 return frame
 
-    async def send_file(self, call_id: str, name: str, data: bytes, to: str = "") -> object:
+    async def send_file(
+        self, call_id: str, name: str, data: bytes, to: str = "", *, is_for_agent: bool = False
+    ) -> object:
         """Send a file; return the host's last word on it."""
-        await self.send(FileOffer(call_id=call_id, name=name, size=len(data), caption="here", to=to))
+        offer = FileOffer(call_id=call_id, name=name, size=len(data), caption="here", to=to, is_for_agent=is_for_agent)
+        await self.send(offer)
         accepted = await self.receive()
         await self.send(FileChunk(file_id=accepted.file_id, data=data, last=True))  # type: ignore[attr-defined]
         return await self.receive()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from protocol.codec import Json
 from protocol.ids import GroupId
@@ -16,7 +18,7 @@ from protocol.transcript import ToolCall
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.constraint_terms import parse_constraint
 from runtime.approvals.policy_book import PolicyBook
-from runtime.approvals.records import CLI, Approval
+from runtime.approvals.records import CLI, Approval, Scope, ScopeWord
 from runtime.approvals.tools import APPROVED, ToolApprovals
 from runtime.waiting_tasks import Asked
 from tests.runtime.host_bench import TIMEOUT_S, HostBench, ScriptedAgent, open_bench
@@ -122,6 +124,60 @@ async def test_yes_lets_the_call_through(tmp_path: Path) -> None:
             await here.approvals.decide(asked.approval_id, CLI, is_yes=True)
             assert await here.bench.channel.texts(1) == ["pushed in attempt 1"]
         assert (await here.approvals.find(asked.approval_id)).used_at is not None
+
+
+REACHES = [
+    ("folder", "write_file", "notes/b.txt", True),
+    ("folder", "write_file", "/workspace/notes/deep/../c.txt", True),
+    ("folder", "write_file", "notes/deep/b.txt", False),
+    ("folder", "write_file", "notes/../b.txt", False),
+    ("folder", "edit_file", "notes/a.txt", False),
+    ("tool", "write_file", "/memory/b.txt", True),
+    ("tool", "edit_file", "notes/a.txt", False),
+    ("exact", "write_file", "notes/b.txt", False),
+]
+
+
+@pytest.mark.parametrize(("word", "tool", "path", "is_covered"), REACHES)
+async def test_a_remembered_yes_reaches_as_far_as_it_says(
+    tmp_path: Path, word: ScopeWord, tool: str, path: str, is_covered: bool
+) -> None:
+    """A yes for a folder is for this tool on its files, one for a tool for all its calls; over a restart too, until it
+    is taken back. What it does not reach is asked about."""
+    policy = "constraints: [{tool: write_file}, {tool: edit_file}]"
+
+    def calling(name: str, path: str) -> Callable[[ScriptedAgent], Awaitable[None]]:
+        async def script(agent: ScriptedAgent) -> None:
+            answered = await ask_about(agent, 0, ToolCall(call_id="call_1", name=name, arguments={"path": path}))
+            await agent.reply(answered.answer)
+
+        return script
+
+    async with desk(tmp_path, policy=policy) as here:
+        async with hosting(here):
+            here.bench.room.scripts = [calling("write_file", "notes/a.txt")]
+            await here.bench.say("write it down")
+            asked = await here.asked()
+            assert asked.scope_offers == ("folder", "tool")
+            remember = Scope(word=word, until="always")
+            await here.approvals.decide(asked.approval_id, CLI, is_yes=True, remember=remember)
+            await here.bench.channel.texts(1)
+            await here.bench.idle()
+        for answers in (2, 3):
+            async with hosting(here):
+                here.bench.room.scripts = [calling(tool, path)]
+                await here.bench.say("once more")
+                if not is_covered or answers == 3:
+                    again = await here.asked()
+                    await here.approvals.decide(again.approval_id, CLI, is_yes=False)
+                said = (await here.bench.channel.texts(answers))[-1]
+                assert said.startswith(APPROVED) == (is_covered and answers == 2)
+                await here.bench.idle()
+                (remembered,) = [each for each in await here.approvals.remembered_decisions() if each.is_yes] or [None]
+                if remembered is not None:
+                    await here.approvals.forget(remembered.decision_id, CLI)
+            if not is_covered:
+                return
 
 
 async def test_no_is_told_with_its_reason(tmp_path: Path) -> None:

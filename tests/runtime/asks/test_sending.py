@@ -11,20 +11,23 @@ import pytest
 from credproxy.admin_client.link import ProxyUnavailable
 from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId, PlatformMessageId, TaskId
-from protocol.link import FileRefused, FileStored, approval_id
+from protocol.link import Ask, FileRefused, FileStored, approval_id
 from protocol.message import OutboundMessage
 from protocol.record import replace
 from protocol.task import Effects
 from protocol.transcript import Step, ToolCall, ToolOutput
 from runtime.approvals.approvals import Approvals
+from runtime.approvals.effect_text import effect_lines
 from runtime.approvals.policy_book import PolicyBook
 from runtime.approvals.records import CLI, Approval, Scope
 from runtime.approvals.reviews import output_of
 from runtime.approvals.taint import Taints
+from runtime.approvals.tools import call_of
 from runtime.asks.send_rules import MAX_PER_MINUTE, MAX_TEXT_CHARS
 from runtime.asks.sending import Sending
 from runtime.asks.tool_sets import checked
 from runtime.people.records import Destination
+from runtime.store import delegation_rows, session_rows
 from runtime.submission import NewSubmission
 from runtime.waiting_tasks import Asked
 from tests.runtime.host_bench import CHANNEL, MAIN, HostBench, ScriptedAgent, StageChannel, open_bench
@@ -412,6 +415,50 @@ async def test_a_file_that_changed_since_a_person_was_asked_is_refused(bench: Ho
             replies = [each.text for each in bench.channel.sent if each.chat != TEAM]
         assert [text.startswith("the file is not what it was") for text in replies] == [True, True, False]
         assert [each.file_name for each in bench.channel.sent if each.chat == TEAM] == ["a.txt"]
+
+
+async def test_files_for_another_agent_are_those_that_a_person_was_asked_about(bench: HostBench) -> None:
+    """Each at its place in the call: another byte, another order or one that was not named is not handed over."""
+    books, other = b"1,2", b"6,6,6"
+    shown: Json = [{"bytes": len(each), "sha256": hashlib.sha256(each).hexdigest()} for each in (books, other)]
+
+    async def answer(_: Asked) -> str:
+        return "approved: make this very call now"
+
+    async def script(agent: ScriptedAgent) -> None:
+        arguments: Json = {"agent": "side", "prompt": "Add up", "files": ["books.csv", "other.csv", "late.csv"]}
+        call = ToolCall(call_id="call_d", name="delegate", arguments=arguments)
+        await agent.turn(0, "", call)
+        await agent.tool_started(1, call)
+        payload: Json = {"tool": call.name, "arguments": arguments, "files": shown}
+        await agent.ask("approval", call=replace(call, call_id=approval_id(call.call_id)), payload=payload)
+        offers = (("call_d.0", books), ("call_d.1", books), ("call_d.1", other), ("call_d.2", b"late"))
+        said = [await agent.send_file(call_id, "a.csv", data, is_for_agent=True) for call_id, data in offers]
+        await agent.tool_finished(2, call)
+        await agent.answer(3, " ".join("sent" if isinstance(each, FileStored) else "refused" for each in said))
+
+    bench.rooms["approval"] = answer
+    async with bench.host():
+        bench.room.scripts = [script]
+        await bench.say("do it")
+        await bench.channel.texts(1)
+        assert bench.channel.sent[0].text == "sent refused sent refused"
+        (task,) = await bench.store.read(session_rows.tasks_of_group, MAIN, 10)
+        handed = await bench.store.read(delegation_rows.handed_files_of, task.task_id)
+        assert [file.call_id for file in handed] == ["call_d.0", "call_d.1"]
+        assert len(list((bench.home.group(MAIN) / "outbox").iterdir())) == 2
+
+
+def test_the_card_of_a_delegation_shows_each_file_by_its_bytes() -> None:
+    """Size and digest, and that one cannot be read; nothing else that the agent puts beside."""
+    payload: Json = {
+        "tool": "delegate",
+        "arguments": {"agent": "side", "files": ["a", "b"]},
+        "files": [{"bytes": 3, "sha256": "a" * 64, "note": "harmless"}, {}],
+        "note": "harmless",
+    }
+    shown = "\n".join(effect_lines(call_of(Ask(call_id="c", kind="approval", payload=payload))))
+    assert "bytes: 3" in shown and "a" * 64 in shown and "cannot be read now" in shown and "harmless" not in shown
 
 
 async def test_a_constraint_on_a_destination_asks_for_the_send(tmp_path: Path) -> None:
