@@ -1,5 +1,5 @@
-"""Carries out what changes a message that is there: an edit, a reaction, the end of its buttons. Where it can be done is
-its channel's word.
+"""Carries out what changes a message that is there: an edit, a reaction, the end of its buttons. Where it can be done
+is its channel's word.
 """
 
 from __future__ import annotations
