@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import pwd
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from os import getuid
 from pathlib import Path
@@ -160,8 +160,7 @@ class TerminalChannel:
         name = PlatformMessageId(message.idempotency_key or mint("shown"))
         room = self._rooms.setdefault(message.chat, _Room())
         async with room.turn:
-            seen = await asyncio.gather(*(screen.show(shown) for screen in room.screens))
-            if not any(seen):
+            if not await _show_to(room.screens, shown):
                 try:
                     await asyncio.to_thread(self._kept.add, message.chat, shown, name)
                 except OSError as error:
@@ -196,6 +195,14 @@ class TerminalChannel:
     def terminals(self) -> int:
         """How many terminals look on now."""
         return sum(len(room.screens) for room in self._rooms.values())
+
+
+async def _show_to(screens: Sequence[Screen], shown: Shown) -> bool:
+    """Show it to all at once; return whether anybody sees it. To one, which is the rule, it goes out before anything
+    else is done: what a task of its own shows goes behind all that the loop is to do just now."""
+    if len(screens) == 1:
+        return await screens[0].show(shown)
+    return any(await asyncio.gather(*(screen.show(shown) for screen in screens)))
 
 
 @functools.cache
