@@ -98,9 +98,9 @@ class Admission:
     """One of REASONS: it is counted. Empty: nobody was refused anything."""
     asks: RequestKind | None = None
     """An owner is asked whether to let the person in, or to give the chat an agent."""
-    change: Literal["", "replace", "withdraw", "tell"] = ""
-    """What it does to the message that it is an edit or a deletion of: replaces what waits, takes it back, or is told
-    to the agent that works on it."""
+    change: Literal["", "replace", "withdraw", "tell", "keep"] = ""
+    """What it does to the message that it is an edit or a deletion of: replaces what waits, takes it back, is told to
+    the agent that works on it, or is kept with what that message said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,7 +328,7 @@ def _decide_change(inbound: InboundMessage, facts: SenderFacts, original: Origin
         )
     if is_edit and role_of(inbound, facts.person, _role_with(facts, original)) is None:
         return None
-    kept = Admission(state=MessageState.CONTEXT, group_id=original.group_id, reason="kept as context")
+    kept = Admission(state=MessageState.CONTEXT, group_id=original.group_id, reason="kept as context", change="keep")
     match original.state:
         case MessageState.QUEUED:
             return Admission(

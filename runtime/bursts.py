@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runtime.store.records import StoredMessage
 
-BURST_S = 1.5
-PIECE_S = 3.0
-"""Apps send the pieces of a text one after the other, within a second or two on a slow phone."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """For how long more is waited for, in seconds."""
+
+    burst_s: float = 1.5
+    """After a message of a chat that collects them."""
+    piece_s: float = 3.0
+    """After a piece of a text: apps send them one after the other, within a second or two on a slow phone."""
+    longest_s: float = 10.0
+    """After the first message, however long somebody goes on: they are answered all the same."""
 
 
-def hold_s(message: StoredMessage) -> float:
+USUAL_HOLDS = Holds()
+
+
+def hold_s(message: StoredMessage, holds: Holds = USUAL_HOLDS) -> float:
     """Return for how long after this message more is waited for; 0: it is answered at once, with what waits already, as
     everything with a file is, and every button. A piece waits in every mode: it is no message of its own."""
     inbound = message.inbound
     if inbound.attachments or inbound.kind != "message":
         return 0.0
     if inbound.is_piece:
-        return PIECE_S
-    return BURST_S if message.mode == "collect" else 0.0
+        return holds.piece_s
+    return holds.burst_s if message.mode == "collect" else 0.0

@@ -15,6 +15,7 @@ from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
 from protocol.link import Answered
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.admission import NATIVE_AGENT_MB, NoRoom, decide_admission, load_room
+from runtime.bursts import USUAL_HOLDS, Holds
 from runtime.head_start import HeadStart, HeadStarts
 from runtime.insist import insist
 from runtime.operations import FREEZE_REASON, Stopped
@@ -48,9 +49,10 @@ SUSPENDED = "suspended"
 class Dispatcher:
     """Runs the tasks of all groups."""
 
-    def __init__(self, desk: TaskDesk) -> None:
+    def __init__(self, desk: TaskDesk, holds: Holds = USUAL_HOLDS) -> None:
         self._desk = desk
-        self._queue = SessionQueue(max_running=desk.settings.containers.max_running)
+        self._holds = holds
+        self._queue = SessionQueue(max_running=desk.settings.containers.max_running, longest_hold_s=holds.longest_s)
         self._awake = asyncio.Event()
         self._must_reread = True
         self._is_closing = False
@@ -363,7 +365,7 @@ class Dispatcher:
         )
 
     def _add(self, message: StoredMessage) -> None:
-        waiting = waiting_message(message, self._now())
+        waiting = waiting_message(message, self._now(), self._holds)
         if waiting is None:
             return
         added = self._queue.add(waiting)

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Literal, NewType
 
 from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
+from runtime.bursts import USUAL_HOLDS
 from runtime.store.records import QueueMode
 
 MAX_MESSAGES_PER_TASK = 100
 """Messages that one task answers together; what waits beyond them is the next task's."""
 MAX_WAITING_PER_SESSION = 500
 """Above this a session's further messages are refused with a word, rather than answered days later."""
-LONGEST_HOLD_S = 10.0
-"""Whoever goes on typing is answered all the same: so long after the first message of a burst."""
 
 Lane = NewType("Lane", str)
 """What is worked on one after the other: a session; work without one is a lane of its own."""
@@ -109,9 +108,10 @@ class _Running:
 class SessionQueue:
     """The waiting work by lane, and the lanes that a task runs for."""
 
-    def __init__(self, *, max_running: int) -> None:
+    def __init__(self, *, max_running: int, longest_hold_s: float = USUAL_HOLDS.longest_s) -> None:
         self.max_running = max_running
         """Tasks on this machine at once; may be changed at any time."""
+        self._longest_hold_s = longest_hold_s
         self._waiting: dict[Lane, list[Waiting]] = {}
         self._running: dict[Lane, _Running] = {}
         self._last_started: dict[GroupId, int] = {}
@@ -274,7 +274,7 @@ class SessionQueue:
         held = next(_tasks(self._waiting[lane]))
         if len(held) == MAX_MESSAGES_PER_TASK or any(not each.hold_s for each in held):
             return 0.0
-        return min(max(each.arrived_at + each.hold_s for each in held), held[0].arrived_at + LONGEST_HOLD_S)
+        return min(held[-1].arrived_at + held[-1].hold_s, held[0].arrived_at + self._longest_hold_s)
 
     def _start(self, head: Waiting) -> StartTask:
         works = tuple(each.work for each in next(_tasks(self._waiting[head.lane])))

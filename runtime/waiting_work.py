@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.bursts import hold_s
+from runtime.bursts import USUAL_HOLDS, Holds, hold_s
 from runtime.session_queue import Lane, Waiting
 from runtime.store.records import StoredMessage, TaskRow
 from runtime.store.submission_rows import StoredSubmission
@@ -16,7 +16,7 @@ def lane_of(row: TaskRow) -> Lane:
     return Lane(row.session_id or row.submission_id or row.task_id)
 
 
-def waiting_message(message: StoredMessage, now: float) -> Waiting | None:
+def waiting_message(message: StoredMessage, now: float, holds: Holds = USUAL_HOLDS) -> Waiting | None:
     """Return a queued message that is here from `now` on (monotonic); None for one that no agent is to answer."""
     if message.session_id is None or message.group_id is None:
         return None
@@ -28,7 +28,7 @@ def waiting_message(message: StoredMessage, now: float) -> Waiting | None:
         chat=message.inbound.chat,
         mode=message.mode,
         arrived_at=now,
-        hold_s=hold_s(message),
+        hold_s=hold_s(message, holds),
     )
 
 

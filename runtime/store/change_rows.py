@@ -22,7 +22,7 @@ def file_change(
     inbound: InboundMessage,
     original: Original,
     *,
-    change: Literal["", "replace", "withdraw", "tell"],
+    change: Literal["", "replace", "withdraw", "tell", "keep"],
     state: FiledState,
     end_reason: str,
 ) -> Filed | None:

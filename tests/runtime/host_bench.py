@@ -59,6 +59,7 @@ from runtime.agent_link_rules import LinkLimits, LinkMemory
 from runtime.approvals.constraint_terms import Constraint
 from runtime.approvals.records import Taint
 from runtime.asks.sending import Sending
+from runtime.bursts import USUAL_HOLDS, Holds
 from runtime.config import ParsedSettings, parse_settings
 from runtime.container_command import ContainerKind
 from runtime.container_engine import ContainerEngine, ContainerState
@@ -75,6 +76,7 @@ from runtime.intake import Intake, IntakeEnds
 from runtime.money.payers import Payer
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
+from runtime.progress.book import ProgressBook
 from runtime.store import taint_rows
 from runtime.store.records import FiledState, MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
@@ -551,6 +553,8 @@ class HostBench:
     pauses: Pauses = field(init=False)
     destinations: Destinations = field(init=False)
     suspend_after_s: float = 60.0
+    holds: Holds = USUAL_HOLDS
+    progress: ProgressBook = field(default_factory=ProgressBook)
     rooms: dict[str, Room] = field(default_factory=dict)
     """Who answers which kind of question."""
     alarms: list[tuple[str, str]] = field(default_factory=list)
@@ -601,12 +605,13 @@ class HostBench:
                     taint_of=self.taint_of or self._known_taint,
                 ),
                 destinations=self.destinations.names,
+                progress=self.progress,
                 constraints=self.constraints,
                 crash_holds=CrashHolds(self.pauses, lambda key, text, _: self.alarms.append((key, text))),
                 histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
                 memory=self.make_memory(self),
             )
-            self.dispatcher = Dispatcher(self.desk)
+            self.dispatcher = Dispatcher(self.desk, self.holds)
             self.submissions = Submissions(self.store, self.around, self.dispatcher, self.desk.ends)
             self.intake = Intake(
                 self.store,

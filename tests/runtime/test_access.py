@@ -399,9 +399,9 @@ def about(state: MessageState, person: PersonKey = ANNA) -> Original:
     [
         (MessageState.QUEUED, "command", "replace", "withdraw"),
         (MessageState.CLAIMED, "context", "tell", "tell"),
-        (MessageState.ANSWERED, "context", "", ""),
-        (MessageState.CONTEXT, "context", "", ""),
-        (MessageState.DEAD, "context", "", ""),
+        (MessageState.ANSWERED, "context", "keep", "keep"),
+        (MessageState.CONTEXT, "context", "keep", "keep"),
+        (MessageState.DEAD, "context", "keep", "keep"),
         (MessageState.REFUSED, "refused", "", ""),
         (MessageState.COMMAND, "refused", "", ""),
     ],
@@ -517,7 +517,7 @@ def test_no_stranger_reaches_an_agent(situation: tuple[InboundMessage, SenderFac
     assert decision.state is not MessageState.QUEUED
     if decision.state is not MessageState.REFUSED:
         assert inbound.kind == "delete"
-        assert decision.change in ("withdraw", "tell", "")
+        assert decision.change in ("withdraw", "tell", "keep")
         assert known.original is not None
     else:
         assert decision.refusal or inbound.kind == "delete"

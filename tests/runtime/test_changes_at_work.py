@@ -83,6 +83,44 @@ async def test_an_edit_that_came_too_late_is_context(bench: HostBench) -> None:
         assert "buy bread" in bench.room.assignments[1].task.prompt
 
 
+async def test_a_working_agent_hears_that_its_message_was_taken_back(bench: HostBench) -> None:
+    """It is told between its steps, with what was said; to stop it is a person's word to give."""
+
+    async def listen(agent: ScriptedAgent) -> None:
+        await round_of_tools(agent)
+        await agent.say("working")
+        (message,) = await agent.told("buy milk")
+        assert 'kind="delete"' in message.text
+        await agent.steered(3, message)
+        await agent.answer(4, "then not")
+
+    bench.room.scripts = [listen]
+    async with bench.host():
+        first = said("buy milk", chat=CHAT)
+        await take_in(bench, first)
+        await until_working(bench)
+        await take_in(bench, change(first, "delete"))
+        assert await bench.channel.texts(1) == ["then not"]
+        await bench.idle()
+        assert bench.room.taken == 1
+
+
+async def test_that_an_answered_message_was_taken_back_is_context(bench: HostBench) -> None:
+    """It makes no task; the next one reads which message it was."""
+    async with bench.host():
+        first = said("buy milk", chat=CHAT)
+        await take_in(bench, first)
+        await bench.channel.texts(1)
+        await bench.idle()
+        await take_in(bench, change(first, "delete"))
+        await take_in(bench, said("thanks", chat=CHAT))
+        await bench.channel.texts(2)
+        prompt = bench.room.assignments[1].task.prompt
+        assert 'kind="delete"' in prompt
+        assert "buy milk" in prompt
+        assert bench.room.taken == 2
+
+
 async def test_what_was_taken_back_is_not_answered(bench: HostBench) -> None:
     """A message that waits behind the task goes with its deletion, also out of the agent's ears."""
 

@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
+from runtime.bursts import USUAL_HOLDS
 from runtime.session_queue import (
-    LONGEST_HOLD_S,
     MAX_MESSAGES_PER_TASK,
     MAX_WAITING_PER_SESSION,
     Interrupt,
@@ -26,6 +26,7 @@ from runtime.session_queue import (
 )
 from runtime.store.records import QueueMode
 
+LONGEST_HOLD_S = USUAL_HOLDS.longest_s
 A, B = GroupId("a"), GroupId("b")
 
 
@@ -457,8 +458,8 @@ class Days(RuleBasedStateMachine):
             burst.append(each)
         if not burst or any(not each.hold_s for each in burst):
             return True
-        last = max(each.arrived_at + each.hold_s for each in burst)
-        return self.now >= min(last, burst[0].arrived_at + LONGEST_HOLD_S)
+        newest = burst[-1].arrived_at + burst[-1].hold_s
+        return self.now >= min(newest, burst[0].arrived_at + LONGEST_HOLD_S)
 
     def _groups_that_could_start(self) -> set[GroupId]:
         running = [task.group_id for task in self.running.values()]
