@@ -38,7 +38,7 @@ def list_(chat: str, group: str | None, as_json: bool) -> None:
             clean_line(each["session"]),
             f"{each['last_at'][:16].replace('T', ' ')}",
             str(each["messages"]),
-            "current" if each["is_current"] else clean_line(each["ended_by"]),
+            "current" if each["is_current"] else clean_line(f"{each['ended_by']}{', archived' * each['is_archived']}"),
             clean_line(each["first_words"]),
         ]
         for number, each in enumerate(answer["sessions"], 1)

@@ -30,6 +30,7 @@ class JournalKind(enum.StrEnum):
     SESSION_STARTED = "session_started"
     SESSION_RESUMED = "session_resumed"
     SESSION_ENDED = "session_ended"
+    SESSION_ARCHIVED = "session_archived"
     SESSION_COMPACTED = "session_compacted"
     MODEL_CHOSEN = "model_chosen"
     MEMORY_FORGOTTEN = "memory_forgotten"

@@ -23,6 +23,7 @@ from runtime.lasting.letters import LetterDesk, LetterEnds
 from runtime.lasting.retention import Retention
 from runtime.lasting.trace import TraceDesk
 from runtime.retry_task import retry_task
+from runtime.sessions.archive import SessionArchive
 from runtime.store.store import Store
 from services.room import Room
 
@@ -62,5 +63,5 @@ def lasting_room(
             **forget_verbs(forgetting),
         },
         handlers={**history_handlers(undo, store), **letter_handlers(letters, store)},
-        parts=(histories.run, letters.run, retention.run),
+        parts=(histories.run, letters.run, retention.run, SessionArchive(store, state).run),
     )

@@ -113,6 +113,7 @@ def conversation_verbs(
                     "messages": line.messages,
                     "first_words": first_words(line),
                     "ended_by": line.ended_by,
+                    "is_archived": line.is_archived,
                 }
                 for line in lines
             ],

@@ -23,6 +23,8 @@ class SessionLine:
     """Somebody's, as they were said."""
     ended_by: str
     """`new`, `resumed`, `idle`, `daily`; empty while it is current."""
+    is_archived: bool = False
+    """It ended long ago, and is packed until somebody goes on with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,3 +22,5 @@ class SessionSettings:
     """So long after its last message or task."""
     daily_at: str = key("", check=_check_time)
     """At this time of the day, by `time_zone`."""
+    archive_days: int = key(30, least=0)
+    """So long after its end, and its last use, a conversation is packed; 0: never."""

@@ -37,7 +37,7 @@ def build_sessions(lines: Sequence[SessionLine], now: datetime, zone: tzinfo) ->
 
 
 def line_of(line: SessionLine, now: datetime, zone: tzinfo) -> str:
-    marks = " (current)" if line.is_current else ""
+    marks = " (current)" if line.is_current else " (archived)" if line.is_archived else ""
     size = f"{line.messages} message{'' if line.messages == 1 else 's'}"
     return f"“{first_words(line)}” · {when(line.last_at, now, zone)} · {size}{marks}"
 

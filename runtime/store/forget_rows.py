@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.journal import JournalKind
+from runtime.store import archive_rows
 from runtime.store.blank import blank_body
 from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
@@ -118,6 +119,7 @@ def outside(transaction: Transaction, keys: Collection[PersonKey]) -> Found:
 
 def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     """Take a person's words, names and keys out of every table. Their work must have ended."""
+    archive_rows.unpack_all(transaction)
     tasks = _tasks(transaction, keys)
     messages = sum(len(transaction.all("files_of_person", person=key)) for key in keys)
     names = dict(keys_and_chats(transaction, keys))
@@ -177,6 +179,8 @@ def blank_next(transaction: Transaction, before: str, limit: int) -> int:
     after = time_text(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=_mark(transaction, "blank_tasks")))
     rows = transaction.all("ended_tasks", after=after, before=before, limit=limit)
     tasks = [TaskId(row["task_id"]) for row in rows]
+    for task in tasks:
+        archive_rows.unpack_of_task(transaction, task)
     _drop_conversation(transaction, tasks)
     _blank(transaction, _payloads_of_tasks(transaction, tasks), {})
     if rows:

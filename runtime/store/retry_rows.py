@@ -11,7 +11,7 @@ from typing import Literal
 from protocol.ids import TaskId
 from protocol.task import TaskStatus
 from runtime.journal import JournalKind
-from runtime.store import task_rows
+from runtime.store import archive_rows, task_rows
 from runtime.store.database import Transaction
 from runtime.store.journal_rows import append
 
@@ -52,6 +52,7 @@ def _retry_messages(transaction: Transaction, task_id: TaskId) -> Retried | NotR
     if not requeued:
         return NotRetried(why="nothing_left")
     transaction.run("release_context", task_id=task_id)
+    archive_rows.unpack_of_task(transaction, task_id)
     for row in requeued:
         append(transaction, JournalKind.MESSAGE_QUEUED, message=row["message_id"], task=task_id)
     return Retried(messages=len(requeued))

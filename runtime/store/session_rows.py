@@ -22,6 +22,7 @@ from runtime.sessions.records import (
     TaskLine,
     WaitingLine,
 )
+from runtime.store import archive_rows
 from runtime.store.database import Transaction
 from runtime.store.inbound_rows import session_chat
 from runtime.store.journal_rows import append
@@ -59,6 +60,7 @@ def take_up_session(transaction: Transaction, group_id: GroupId, chat: ChatKey, 
         now = transaction.now_text()
         transaction.run("retire_session", group_id=group_id, chat=where, ended_by="resumed", ended_at=now)
         transaction.run("take_up_session", session_id=session_id)
+        archive_rows.unpack(transaction, session_id)
         append(transaction, JournalKind.SESSION_RESUMED, session=session_id, group=group_id)
     return True
 
@@ -240,6 +242,7 @@ def _line(row: sqlite3.Row) -> SessionLine:
         messages=row["messages"],
         first_words=str(inbound["text"]),
         ended_by=row["ended_by"],
+        is_archived=bool(row["is_archived"]),
     )
 
 

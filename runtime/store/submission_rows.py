@@ -12,7 +12,7 @@ from typing import Literal, cast
 from protocol.ids import AttemptId, PersonKey, SessionId, SubmissionId, TaskId, mint
 from protocol.task import TaskResult, TaskStatus
 from runtime.journal import JournalKind, payload_digest
-from runtime.store import task_rows
+from runtime.store import archive_rows, task_rows
 from runtime.store.database import Transaction
 from runtime.store.errors import ClaimRefused
 from runtime.store.inbound_rows import find_or_make_session
@@ -199,7 +199,10 @@ def _session(transaction: Transaction, new: NewSubmission) -> SessionId | NotTak
         case named:
             row = transaction.one("session_group", session_id=named)
             is_theirs = row is not None and row["group_id"] == new.group_id
-            return SessionId(named) if is_theirs else NotTaken(code="unknown_session")
+            if not is_theirs:
+                return NotTaken(code="unknown_session")
+            archive_rows.unpack(transaction, SessionId(named))
+            return SessionId(named)
 
 
 def _session_apart(transaction: Transaction, new: NewSubmission) -> SessionId:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from client.control import ControlClient
 from protocol.control import Say
+from runtime.sessions.archive import SessionArchive
 from runtime.sessions.desk import TURNS_AT_ONCE
 from runtime.store.records import MessageState
 from tests.cli.conftest import Run
@@ -100,3 +102,27 @@ async def test_an_answer_that_is_no_text_is_told_as_what_it_was(nightyard: Run, 
     assert "_(nothing_to_say: nothing to add)_" in text
     assert "_(stopped: stopped by a person)_" in text
     assert text.index("quiet") < text.index("_(nothing_to_say") < text.index("slow") < text.index("_(stopped")
+
+
+async def test_an_archived_conversation_is_listed_and_taken_up_again(nightyard: Run, house: House) -> None:
+    """A month after its end the list says that it is archived; it is exported and taken up again as before."""
+    await talk(house, Say(text="the first"))
+    assert (await nightyard("new", "terminal:main")).code == 0
+    await talk(house, Say(text="the second"))
+    earlier = re.search(r"2 +(session_\w+).* new +the first", (await nightyard("session", "list", "terminal:main")).out)
+    assert earlier is not None
+    text = (await nightyard("session", "export", earlier[1])).out
+    archive = SessionArchive(house.store, house.state)
+    assert await archive.sweep(datetime.now(UTC) + timedelta(days=29)) == 0
+    assert await archive.sweep(datetime.now(UTC) + timedelta(days=31)) == 1
+    assert re.search(r"new, archived +the first", (await nightyard("session", "list", "terminal:main")).out)
+    async with asyncio.timeout(20), ControlClient(house.home.control_socket).chat("main") as chat:
+        await chat.say(Say(text="/sessions"))
+        async for shown in chat.shown():
+            if shown.kind == "message":
+                break
+    assert re.search(r"2\. “the first” · .* \(archived\)", shown.text)
+    assert (await nightyard("session", "export", earlier[1])).out == text
+    assert "goes on with “the first”" in (await nightyard("session", "resume", "terminal:main", "2")).out
+    assert "archived" not in (await nightyard("session", "list", "terminal:main")).out
+    assert (await nightyard("session", "export", "terminal:main")).out == text

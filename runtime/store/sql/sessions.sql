@@ -3,6 +3,7 @@
 -- name: sessions_of_chat
 -- A chat's conversations in which somebody said something, newest first.
 SELECT s.session_id, s.is_current, s.started_at, s.ended_by,
+    EXISTS (SELECT 1 FROM archives AS a WHERE a.session_id = s.session_id) AS is_archived,
     (SELECT p.body FROM messages AS m JOIN payloads AS p USING (payload_id) WHERE m.session_id = s.session_id
         ORDER BY m.seq LIMIT 1) AS first_body,
     (SELECT m.received_at FROM messages AS m WHERE m.session_id = s.session_id ORDER BY m.seq DESC LIMIT 1) AS last_at,

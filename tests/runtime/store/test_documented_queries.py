@@ -29,6 +29,7 @@ from runtime.schedules.records import NewSchedule, PlannedRun, ScheduleText
 from runtime.store import (
     access_rows,
     approval_rows,
+    archive_rows,
     constraint_rows,
     decision_rows,
     delegation_rows,
@@ -47,7 +48,7 @@ from runtime.store.records import Binding, MessageState
 from runtime.store.store import Store, open_store
 from runtime.store.submission_rows import take_in
 from runtime.submission import NewSubmission
-from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, answered, claimed, filed, running, said, used
+from tests.runtime.store.support import ANNA, CHANNEL, CHAT, MAIN, REPLY, answered, claimed, filed, running, said, used
 
 PAGE = (Path(__file__).parents[3] / "docs" / "store.md").read_text("utf-8")
 BOB = PersonKey("telegram:8")
@@ -81,7 +82,20 @@ async def file(tmp_path: Path) -> Path:
         await filed(store, said(person=BOB, chat=ChatKey("telegram:8")), MessageState.REFUSED, None)
         await store.write(forget_rows.forget, (BOB,))
         await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
+        await archived_conversation(store)
     return tmp_path / "store.db"
+
+
+async def archived_conversation(store: Store) -> None:
+    """A conversation that has ended and is packed."""
+    chat = ChatKey("telegram:300")
+    message = await filed(store, said(chat=chat))
+    assert message.session_id is not None
+    claim = await store.claim_messages([message.message_id])
+    await store.finish_task(claim.task.task_id, REPLY)
+    await store.new_session(MAIN, chat)
+    texts = await store.read(archive_rows.texts_of, message.session_id)
+    assert await store.write(archive_rows.archive, MAIN, message.session_id, texts, archive_rows.pack(texts))
 
 
 async def decisions(store: Store) -> None:
@@ -100,7 +114,7 @@ async def decisions(store: Store) -> None:
     await store.write(send, task.task_id, MAIN, "call_s")
     await store.write(taint_rows.mark, task.task_id, "web", "example.org")
     await store.write(constraint_rows.add, MAIN, ConstraintSettings(host="mail.example.org"), "cli")
-    await store.write(constraint_rows.set_mounts, {(MAIN, "notes")}, "file")
+    await store.write(constraint_rows.set_mounts, {(MAIN, "notes")}, lambda _: "file")
 
 
 async def waiting_work(store: Store) -> None:
