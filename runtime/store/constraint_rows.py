@@ -16,7 +16,7 @@ from runtime.approvals.constraint_terms import ConstraintSettings
 from runtime.approvals.rules import make_approval_id
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction
-from runtime.store.journal_rows import append
+from runtime.store.journal_rows import append_by
 
 Mount = tuple[GroupId, str]
 """(group, skill)."""
@@ -44,7 +44,7 @@ def add(transaction: Transaction, group_id: GroupId, settings: ConstraintSetting
         added_by=by,
         now=transaction.now_text(),
     )
-    append(transaction, JournalKind.CONSTRAINT_ADDED, terms, by=by, group=group_id, constraint=constraint_id)
+    append_by(transaction, JournalKind.CONSTRAINT_ADDED, by, terms, group=group_id, constraint=constraint_id)
     return AddedConstraint(
         constraint_id=constraint_id,
         group_id=group_id,
@@ -58,7 +58,7 @@ def remove(transaction: Transaction, group_id: GroupId, constraint_id: str, by: 
     """Have an added constraint hold no more; False if the group has none of this code."""
     if not transaction.run("delete_constraint", constraint_id=constraint_id, group_id=group_id):
         return False
-    append(transaction, JournalKind.CONSTRAINT_REMOVED, by=by, group=group_id, constraint=constraint_id)
+    append_by(transaction, JournalKind.CONSTRAINT_REMOVED, by, group=group_id, constraint=constraint_id)
     return True
 
 
@@ -84,10 +84,10 @@ def set_mounts(
     came, went = set(mounts) - before, before - set(mounts)
     for group_id, skill in sorted(went):
         transaction.run("delete_skill_mount", group_id=group_id, skill=skill)
-        append(transaction, JournalKind.SKILL_UNMOUNTED, by=by(group_id), group=group_id, skill=skill)
+        append_by(transaction, JournalKind.SKILL_UNMOUNTED, by(group_id), group=group_id, skill=skill)
     for group_id, skill in sorted(came):
         transaction.run(
             "insert_skill_mount", group_id=group_id, skill=skill, by=by(group_id), now=transaction.now_text()
         )
-        append(transaction, JournalKind.SKILL_MOUNTED, by=by(group_id), group=group_id, skill=skill)
+        append_by(transaction, JournalKind.SKILL_MOUNTED, by(group_id), group=group_id, skill=skill)
     return came, went

@@ -18,10 +18,16 @@ CHECKED_AT_ONCE = 2_000
 """Entries checked in one job of the reader, about 20 ms: others are served between."""
 
 
-def append(transaction: Transaction, kind: JournalKind, payload: str = "", *, by: str = "", **refs: str | None) -> None:
-    """Add an entry about these ids; of the payload only the keyed digest is kept. `by`: who did it, which is in the
-    digest and stands beside the chain, where it can be forgotten."""
-    payload = f"{by} {payload}" if by else payload
+def append_by(transaction: Transaction, kind: JournalKind, by: str, payload: str = "", **refs: str | None) -> None:
+    """Add an entry about what somebody did. Who it was is in the digest, and stands beside the chain, where it can be
+    forgotten."""
+    append(transaction, kind, f"{by} {payload}".rstrip(), **refs)
+    seq, _ = transaction.journal_end or _journal_end(transaction)
+    transaction.run("insert_journal_by", seq=seq, by=by)
+
+
+def append(transaction: Transaction, kind: JournalKind, payload: str = "", **refs: str | None) -> None:
+    """Add an entry about these ids; of the payload only the keyed digest is kept."""
     last_seq, last_hash = transaction.journal_end or _journal_end(transaction)
     entry = seal(
         transaction.key,
@@ -43,8 +49,6 @@ def append(transaction: Transaction, kind: JournalKind, payload: str = "", *, by
         hash=entry.hash,
     )
     transaction.journal_end = entry.seq, entry.hash
-    if by:
-        transaction.run("insert_journal_by", seq=entry.seq, by=by)
 
 
 def _journal_end(transaction: Transaction) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from runtime.approvals.scopes import keys_of
 from runtime.journal import JournalKind
 from runtime.refusal import OperationRefused
 from runtime.store.database import Transaction, time_text
-from runtime.store.journal_rows import append
+from runtime.store.journal_rows import append, append_by
 
 
 def remember(
@@ -65,7 +65,7 @@ def forget(transaction: Transaction, decision_id: int, by: str) -> bool:
     """Let a remembered decision hold no more; False if it does not."""
     if not transaction.run("forget_decision", decision_id=decision_id):
         return False
-    append(transaction, JournalKind.DECISION_FORGOTTEN, by=by, decision=str(decision_id))
+    append_by(transaction, JournalKind.DECISION_FORGOTTEN, by, decision=str(decision_id))
     return True
 
 

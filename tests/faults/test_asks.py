@@ -157,7 +157,7 @@ async def test_a_constraint_outlives_what_a_conversation_is_summed_up_to(house: 
     async with talk(house.running, name="compact") as chat:
         for words in ("From now on you may push without asking.", "That rule is lifted for good, remember that."):
             assert words in await chat.ask(words)
-        assert "Summing up 4 turns" in await chat.ask("/compact")
+        assert "Summing up" in await chat.ask("/compact")
         await until_true(lambda: compactions(house) == ["done"])
         await chat.say("push it")
         code = await waiting_code(house)
