@@ -64,5 +64,16 @@ class ProxyCall(Record):
     """None: begun, no answer seen: it may have happened."""
 
 
+class Fetched(Record):
+    """Something that a task was brought from outside, as the audit knows it."""
+
+    target: str
+    """Method and address, without the query."""
+    at: str
+    """ISO 8601 UTC."""
+    sha256: str
+    """Of the whole body as it reached the task, hex."""
+
+
 ADMIN_CLIENT_FRAMES = FrameSet(AdminRequest)
 ADMIN_SERVER_FRAMES = FrameSet(AdminReply, AdminProblem, ProxyEvent)

@@ -89,6 +89,41 @@ class Usage(Record):
     """Of the output: thought, not said. 0 where the API does not tell them apart."""
 
 
+class Evidence(Record):
+    """What a claim of a structured result rests on."""
+
+    claim: str
+    source: str
+    """An address that was fetched, a file's path, `input`, or what else it was, in words."""
+    span: str = ""
+    """Where in it, or its own words."""
+    fetched_at: str = ""
+    """ISO 8601 UTC, from the proxy's record; empty: the source is no address."""
+    sha256: str = ""
+    """Of what was fetched, from the proxy's record, hex."""
+
+
+class Alternative(Record):
+    """What a structured result might have been instead."""
+
+    what: str
+    rejected_because: str
+
+
+class Judgement(Record):
+    """How an agent came to a structured result, and how sure it is."""
+
+    why: str
+    confidence: float
+    """0 to 1."""
+    alternatives: tuple[Alternative, ...] = ()
+    no_alternatives: str = ""
+    """Why there were none."""
+    evidence: tuple[Evidence, ...] = ()
+    abstained: str = ""
+    """Why there is no result; empty: there is one."""
+
+
 class TaskResult(Record):
     """How a task ended, as the agent (or the host, for an agent that could not) says it."""
 
@@ -98,6 +133,10 @@ class TaskResult(Record):
     reason: str = ""
     """One plain sentence, for NOTHING_TO_SAY, FAILED and STOPPED."""
     structured: Json = None
+    """For STRUCTURED. From an agent: what it gave `task_result` (agents/structured.py); as a task's end: what was found, as
+    its schema says."""
+    judgement: Judgement | None = None
+    """Set by the host, for STRUCTURED."""
     code: str = ""
     """A stable word for FAILED, e.g. `model_refused_key`, `round_limit`, `agent_crashed`, `uncertain_effect`."""
 

@@ -11,9 +11,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from credproxy.admin_client.link import ProxyError
 from protocol.ids import AttemptId, FileId
 from protocol.link import Ask, Delta, Finished, Progress, StepTaken
-from protocol.task import Lease
+from protocol.record import replace as replace_record
+from protocol.task import Lease, TaskResult, TaskStatus
 from runtime.agent_events import (
     AgentBack,
     AgentEvent,
@@ -39,10 +41,11 @@ from runtime.attempt_outcome import (
 )
 from runtime.attempt_plan import AttemptPlan
 from runtime.attempt_talk import AttemptTalk
-from runtime.checked_result import checked_result
+from runtime.checked_result import checked_result, sourced_result
 from runtime.container_session import CannotStart
 from runtime.delegation.records import HandedFile
 from runtime.insist import insist
+from runtime.judgement import needs_sources
 from runtime.refusal import OperationRefused
 from runtime.store.delegation_rows import add_handed_file
 from runtime.store.errors import StepOutOfOrder
@@ -195,11 +198,11 @@ class Attempt:
         match event:
             case StepTaken() if (finished := session.take_finished()) is not None:
                 last_step = LastStep(attempt_id=self._attempt.attempt_id, seq=event.seq, step=event.step)
-                return Done(seq=finished.seq, result=checked_result(finished.result, self._schema), last_step=last_step)
+                return Done(seq=finished.seq, result=await self._last_word(finished.result), last_step=last_step)
             case StepTaken():
                 return await self._store_step(session, event)
             case Finished(seq=seq, result=result):
-                return Done(seq=seq, result=checked_result(result, self._schema))
+                return Done(seq=seq, result=await self._last_word(result))
             case Ask():
                 return await self._talk.asked(event)
             case Delta(text=text):
@@ -222,6 +225,17 @@ class Attempt:
             case ContainerEnded():
                 return self._crashed(event)
         return None
+
+    async def _last_word(self, said: TaskResult) -> TaskResult:
+        """Return the result that the task ends with, its sources compared with what the proxy has fetched."""
+        result = checked_result(said, self._schema)
+        if result.judgement is None or not needs_sources(result.judgement):
+            return result
+        try:
+            return sourced_result(result, await self._desk.fetched(self._row.task_id))
+        except ProxyError as error:
+            reason = f"What the result rests on cannot be checked: {error}"
+            return replace_record(result, status=TaskStatus.FAILED, code="sources_unknown", reason=reason)
 
     def _progress_line(self, said: Progress) -> str:
         book = self._desk.progress

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from protocol.codec import Json
+from protocol.proxy_admin import Fetched
 from protocol.record import replace
 from protocol.task import TaskResult, TaskStatus
 from runtime.json_schema import ValueInvalid, check_value
+from runtime.judgement import JudgementInvalid, parse_judgement, with_sources
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _FENCED = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n```\Z", re.DOTALL)
@@ -36,17 +39,37 @@ def checked_result(result: TaskResult, schema: Json = None) -> TaskResult:
 
 
 def _structured(result: TaskResult, schema: Json) -> TaskResult:
-    value = result.structured
+    given = result.structured
     if result.status is not TaskStatus.STRUCTURED:
         fenced = _FENCED.match(result.text.strip())
         try:
-            value = json.loads(fenced[1] if fenced else result.text)
+            given = json.loads(fenced[1] if fenced else result.text)
         except (ValueError, RecursionError):
             reason = "The agent answered in words where a structured result was asked for."
             return replace(result, status=TaskStatus.FAILED, code="result_not_json", reason=reason)
     try:
-        check_value(value, schema)
+        judgement = parse_judgement(given)
+        found = given["found"] if isinstance(given, dict) and not judgement.abstained else None
+        if not judgement.abstained:
+            check_value(found, schema)
+    except JudgementInvalid as error:
+        return refused_result(given, "judgement_invalid", f"The result does not say what it must: {error}")
     except ValueInvalid as error:
-        reason = f"The result does not fit its schema: {error}"
-        return TaskResult(status=TaskStatus.FAILED, code="result_invalid", reason=reason, structured=value)
-    return TaskResult(status=TaskStatus.STRUCTURED, structured=value, text=result.text)
+        return refused_result(given, "result_invalid", f"The result does not fit its schema: {error}")
+    return TaskResult(status=TaskStatus.STRUCTURED, structured=found, judgement=judgement, text=result.text)
+
+
+def refused_result(given: Json, code: str, reason: str) -> TaskResult:
+    """Return the end of a task whose result cannot stand; what the agent gave is kept in it."""
+    return TaskResult(status=TaskStatus.FAILED, code=code, reason=reason, structured=given)
+
+
+def sourced_result(result: TaskResult, fetched: Sequence[Fetched]) -> TaskResult:
+    """Return the result with what the proxy's record says of its sources."""
+    if result.judgement is None:
+        return result
+    try:
+        return replace(result, judgement=with_sources(result.judgement, fetched))
+    except JudgementInvalid as error:
+        reason = f"The result does not rest on what was read: {error}"
+        return replace(result, status=TaskStatus.FAILED, code="source_not_fetched", reason=reason)

@@ -13,7 +13,7 @@ from channels.channel import Channel, HasEdits, HasReactions
 from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Answered, Assignment, Finished, Steer
-from protocol.proxy_admin import ProxyCall
+from protocol.proxy_admin import Fetched, ProxyCall
 from protocol.task import Lease, Limits, ModelRoute, Purse, Task
 from runtime.agent_events import AgentEvent, FileArrived
 from runtime.agent_link_rules import LinkMemory
@@ -154,6 +154,10 @@ class Surroundings(Protocol):
     def channels(self) -> Mapping[ChannelId, Channel]: ...
 
 
+async def _nothing_fetched(_: TaskId) -> Sequence[Fetched]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDesk:
     """The rooms that a task passes through."""
@@ -188,6 +192,8 @@ class TaskDesk:
     """What each task does just now."""
     taken: Callable[[Sequence[StoredMessage]], None] = lambda _: None
     """Is told of messages that are worked on. Returns at once."""
+    fetched: Callable[[TaskId], Awaitable[Sequence[Fetched]]] = _nothing_fetched
+    """Asks the proxy what a task was brought from outside. Raises ProxyError."""
     ends: TaskEnds = field(default_factory=TaskEnds)
     """Who is told that a task has ended."""
     listeners: TaskListeners = field(default_factory=TaskListeners)

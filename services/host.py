@@ -18,6 +18,7 @@ from pathlib import Path
 
 from channels.registry import PLATFORMS
 from channels.terminal.channel import TerminalChannel
+from credproxy.admin_client.audit import read_fetched
 from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, DoorId
@@ -179,6 +180,7 @@ class Host:
                 store=store,
                 containers=self._containers,
                 calls=self._proxy,
+                fetched=partial(read_fetched, self._proxy),
                 around=self.state,
                 home=home,
                 fork=fork,

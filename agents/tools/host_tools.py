@@ -60,7 +60,7 @@ def react() -> HostTool:
 
 def schedule(destinations: Sequence[str]) -> HostTool:
     optional = {
-        "when": "string: every weekday 08:00, in 20 min, on 2026-12-01 09:00, cron 0 8 * * 1",
+        "when": "string: every weekday 08:00, in 20 min, on 2026-12-01 09:00, cron …",
         "text": "string: what to do",
         **to_property(destinations),
         "pre_check": "string: script; exit 78 skips",

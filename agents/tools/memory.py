@@ -6,30 +6,28 @@ from agents.host_question import ask_host
 from agents.providers.provider import ToolCard
 from agents.tools.opened_file import write_whole
 from agents.tools.read_file import ReadFile
-from agents.tools.tool import Arguments, ToolContext, ToolError, number_argument, object_schema, text_argument
+from agents.tools.tool import Arguments, ToolContext, ToolError, object_schema, text_argument
 
-MAX_FOUND = 20
 _ACTIONS = "search, read, write"
 
 
 class Memory:
     """Searches notes and past conversations; reads and writes notes."""
 
-    card = ToolCard(
-        name="memory",
-        description="Search your notes (files in /memory) and past conversations; read or write a note.",
-        schema=object_schema(
-            {"action": f"string: {_ACTIONS}"},
-            {"query": "string: words", "limit": "integer", "file": "string: topic.md", "text": "string: whole note"},
-        ),
-    )
+    def __init__(self, *, is_whole: bool) -> None:
+        """`is_whole`: the model is told of all actions; not, where other tools do files: each word of a card
+        is paid with every question. Who calls them by habit gets them."""
+        optional = {"action": f"string: {_ACTIONS}", "query": "string", "file": "string", "text": "string"}
+        self.card = ToolCard(
+            name="memory",
+            description="Search notes in /memory and past chats" + ("; read or write a note." if is_whole else "."),
+            schema=object_schema({}, optional) if is_whole else object_schema({"query": "string"}),
+        )
 
     def run(self, arguments: Arguments, context: ToolContext) -> str:
-        match text_argument(arguments, "action"):
+        match arguments.get("action") or "search":
             case "search":
-                most = number_argument(arguments, "limit", 8, lowest=1, highest=MAX_FOUND)
-                query = text_argument(arguments, "query")
-                return ask_host(context, "memory", payload={"query": query, "limit": most})
+                return ask_host(context, "memory", payload={"query": text_argument(arguments, "query")})
             case "read":
                 return ReadFile().run({"path": _path(arguments, context)}, context)
             case "write":

@@ -58,7 +58,7 @@ class Toolbox:
             host_tools.react(),
             host_tools.AskUser(),
             host_tools.schedule(destinations),
-            Memory(),
+            Memory(is_whole="read_file" in without or "write_file" in without),
             SubAgent(),
             Glob(),
             Grep(),

@@ -9,7 +9,10 @@ from typing import Literal
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.codec import from_json, to_json
 from protocol.ids import TaskId
+from protocol.proxy_admin import Fetched
 
+LOG_ROWS_AT_ONCE = 500
+FIRST_ERROR_STATUS = 400
 USE_ROWS_AT_ONCE = 2_000
 """In one answer, which must fit a frame."""
 TotalsKey = Literal["day", "group", "host", "secret", "model"]
@@ -139,6 +142,24 @@ async def read_log(admin: ProxyAdmin, chosen: AuditFilter, *, after_seq: int | N
     """Return rows in order: the first after `after_seq`, or the newest; at most 500 at once."""
     arguments: dict[str, object] = {"filter": to_json(chosen), "after_seq": after_seq, "limit": limit}
     return from_json(LogPage, await admin.ask("audit_log", arguments))
+
+
+async def read_fetched(admin: ProxyAdmin, task_id: TaskId) -> tuple[Fetched, ...]:
+    """Return what a task has fetched, the newest last, without what was refused or failed. Raises ProxyError."""
+    begun: dict[str, str] = {}
+    fetched: list[Fetched] = []
+    chosen, after = AuditFilter(task=task_id, kinds=("begin", "end")), 0
+    while True:
+        page = await read_log(admin, chosen, after_seq=after, limit=LOG_ROWS_AT_ONCE)
+        for row in page.rows:
+            if row.kind == "begin":
+                begun[row.call] = row.target
+            elif row.response_sha256 and row.status is not None and row.status < FIRST_ERROR_STATUS:
+                target = begun.get(row.call, "")
+                fetched.append(Fetched(target=target, at=row.at, sha256=row.response_sha256))
+        if len(page.rows) < LOG_ROWS_AT_ONCE:
+            return tuple(fetched)
+        after = page.rows[-1].seq
 
 
 async def read_totals(admin: ProxyAdmin, *, since: str, until: str, by: TotalsKey, group: str = "") -> Totals:

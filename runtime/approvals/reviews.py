@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from protocol.codec import Json
+from protocol.codec import Json, to_json
 from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.message import OutboundMessage
 from protocol.record import replace
@@ -120,14 +120,15 @@ def build_review(
 
 def has_output(result: TaskResult) -> bool:
     """Return whether a result says anything of the agent's own."""
-    return bool(result.text) or result.structured is not None
+    return bool(result.text) or result.structured is not None or result.judgement is not None
 
 
 def result_of(result: TaskResult, submitter: str, files: Sequence[HandedFile]) -> dict[str, Json]:
     """Return what is reviewed of a result."""
     output: dict[str, Json] = {"to": submitter}
-    if result.structured is not None:
+    if result.structured is not None or result.judgement is not None:
         output["result"] = result.structured
+        output["judgement"] = to_json(result.judgement)
     else:
         output["text"] = result.text
     if files:

@@ -32,6 +32,7 @@ from runtime.programs.openai_shape import (
     model_not_found,
     model_of,
     read_chat,
+    refusal_of,
     rest_of,
     usage_chunk,
 )
@@ -195,7 +196,7 @@ class OpenAiDoor:
         failure = failure_of(result)
         if failure is not None:
             raise failure
-        await connection.answer(200, completion(envelope, answer_text(result)), {"x-request-id": submission})
+        await connection.answer(200, completion(envelope, result), {"x-request-id": submission})
 
     async def _ended(self, program: Program, submission: SubmissionId) -> tuple[ResultEnvelope, TaskResult]:
         while True:
@@ -229,6 +230,8 @@ class OpenAiDoor:
         rest = rest_of(streamed, answer_text(result))
         if rest:
             await connection.event(chunk(submission, group, created, {"content": rest}))
+        if refusal := refusal_of(result):
+            await connection.event(chunk(submission, group, created, {"refusal": refusal}))
         await connection.event(chunk(submission, group, created, {}, is_last=True))
         if asked.has_usage:
             await connection.event(usage_chunk(envelope))

@@ -153,9 +153,16 @@ def model_not_found(model: str) -> BadRequest:
 
 def answer_text(result: TaskResult) -> str:
     """Return what the answer says; a structured one as JSON."""
+    if refusal_of(result):
+        return ""
     if result.status is TaskStatus.STRUCTURED:
         return json.dumps(result.structured, ensure_ascii=False)
     return result.text
+
+
+def refusal_of(result: TaskResult) -> str:
+    """Return why the agent abstained from a structured result; empty where it did not."""
+    return result.judgement.abstained if result.judgement is not None else ""
 
 
 def failure_of(result: TaskResult) -> BadRequest | None:
@@ -170,8 +177,10 @@ def failure_of(result: TaskResult) -> BadRequest | None:
     return BadRequest(message, status=502, code=result.code or "failed", kind="api_error")
 
 
-def completion(envelope: ResultEnvelope, text: str) -> Json:
+def completion(envelope: ResultEnvelope, result: TaskResult) -> Json:
     """Return the answer to a request that wants it whole."""
+    refusal = refusal_of(result) or None
+    content = None if refusal else answer_text(result)
     return {
         "id": _completion_id(envelope.submission),
         "object": "chat.completion",
@@ -180,7 +189,7 @@ def completion(envelope: ResultEnvelope, text: str) -> Json:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": None},
+                "message": {"role": "assistant", "content": content, "refusal": refusal},
                 "logprobs": None,
                 "finish_reason": "stop",
             }

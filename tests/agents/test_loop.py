@@ -507,22 +507,24 @@ def test_a_structured_result_ends_the_task(agent: Agent, host: ScriptedHost, mod
         "properties": {"files": {"$ref": "#/$defs/count"}},
         "$defs": {"count": {"type": "integer"}},
     }
-    model.will(calls("give_result", {"result": {"files": 7}}))
+    given = {"found": {"files": 7}, "why": "counted", "confidence": 1, "no_alternatives": "none fit", "evidence": []}
+    model.will(calls("task_result", given))
     task = assignment("count")
     agent.start(replace(task, task=replace(task.task, result_schema=schema)))
     result = host.result()
-    assert (result.status, result.structured) == (TaskStatus.STRUCTURED, {"files": 7})
-    (card,) = [tool for tool in model.requests[0].json()["tools"] if tool["name"] == "give_result"]
+    assert (result.status, result.structured) == (TaskStatus.STRUCTURED, given)
+    (card,) = [tool for tool in model.requests[0].json()["tools"] if tool["name"] == "task_result"]
     assert card["input_schema"]["$defs"] == {"count": {"type": "integer"}}
+    assert card["input_schema"]["properties"]["found"] == {name: schema[name] for name in ("type", "properties")}
     assert [step.kind for step in host.steps()] == ["model_turn"]
 
 
-@pytest.mark.parametrize("arguments", ['{"result": {"files": 7', "{}"])
+@pytest.mark.parametrize("arguments", ['{"found": {"files": 7', "{}"])
 def test_a_result_that_cannot_be_read_is_not_asked_for_again(
     agent: Agent, host: ScriptedHost, model: ScriptedModel, arguments: str
 ) -> None:
     """One model call, and a code that says what was wrong."""
-    model.will(calls("give_result", arguments))
+    model.will(calls("task_result", arguments))
     task = assignment("count")
     agent.start(replace(task, task=replace(task.task, result_schema={"type": "object"})))
     assert (host.result().status, host.all(Finished)[0].result.code) == (TaskStatus.FAILED, "result_not_json")

@@ -50,7 +50,7 @@ from protocol.link import (
     Welcome,
 )
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
-from protocol.proxy_admin import ProxyCall
+from protocol.proxy_admin import Fetched, ProxyCall
 from protocol.record import replace as replace_record
 from protocol.task import Lease, Limits, Purse, Task, TaskResult, TaskStatus, Usage
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
@@ -569,6 +569,8 @@ class HostBench:
     histories: Histories | None = None
     taint_of: Callable[[TaskId], Awaitable[Taint]] | None = None
     """Who knows what tasks have read; None: the store."""
+    fetched: Sequence[Fetched] | None = ()
+    """What the proxy has brought tasks from outside; None: it is away."""
     answers: AnswerDesk | None = None
     """Who takes messages that are answers."""
 
@@ -589,6 +591,7 @@ class HostBench:
                 store=self.store,
                 containers=self.room,
                 calls=self.proxy,
+                fetched=self._fetched,
                 around=self.around,
                 home=self.home,
                 fork=self.fork,
@@ -658,6 +661,11 @@ class HostBench:
             assert await self.store.binding_of(message.inbound.chat)
             await self.store.new_session(message.group_id, message.inbound.chat)
         await self.store.end_command(message.message_id)
+
+    async def _fetched(self, task_id: TaskId) -> Sequence[Fetched]:
+        if self.fetched is None:
+            raise ProxyUnavailable(Path("proxy.sock"), "the test says so")
+        return self.fetched
 
     async def hear(
         self,

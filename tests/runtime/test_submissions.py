@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,25 @@ import pytest
 
 from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId, SubmissionId
+from protocol.proxy_admin import Fetched
 from protocol.task import Effects, Limits, TaskResult, TaskStatus
 from runtime.refusal import OperationRefused
 from runtime.store.records import TaskRow
 from runtime.submission import MAX_PROMPT_CHARS
 from runtime.submissions import NewSubmission, Submission, Trust
 from tests.runtime.host_bench import MAIN, TIMEOUT_S, HostBench, ScriptedAgent, open_bench
+from tests.runtime.judged import judged
 
 WORK = NewSubmission(submitter="cli", group_id=MAIN, prompt="count the files")
 COUNT: Json = {"type": "object", "properties": {"files": {"type": "integer"}}, "required": ["files"]}
+
+WRONG = judged({"n": "x"})
+BARE: Json = {"files": 7}
+ABSTAINED: Json = {"abstain": "there are no files here", "why": "the folder is empty", "confidence": 0.8}
+
+
+def fenced(value: Json) -> str:
+    return f"```json\n{json.dumps(value)}\n```"
 
 
 @pytest.fixture
@@ -249,9 +260,16 @@ async def test_one_attempt_unless_the_submitter_says_more(bench: HostBench) -> N
 @pytest.mark.parametrize(
     ("last_word", "status", "code", "kept"),
     [
-        (TaskResult(status=TaskStatus.STRUCTURED, structured={"files": 7}), "structured", "", {"files": 7}),
-        (TaskResult(status=TaskStatus.REPLY, text='```json\n{"files": 7}\n```'), "structured", "", {"files": 7}),
-        (TaskResult(status=TaskStatus.STRUCTURED, structured={"n": "x"}), "failed", "result_invalid", {"n": "x"}),
+        (TaskResult(status=TaskStatus.STRUCTURED, structured=judged({"files": 7})), "structured", "", {"files": 7}),
+        (TaskResult(status=TaskStatus.REPLY, text=fenced(judged({"files": 7}))), "structured", "", {"files": 7}),
+        (TaskResult(status=TaskStatus.STRUCTURED, structured=WRONG), "failed", "result_invalid", WRONG),
+        (
+            TaskResult(status=TaskStatus.STRUCTURED, structured={"files": 7}),
+            "failed",
+            "judgement_invalid",
+            {"files": 7},
+        ),
+        (TaskResult(status=TaskStatus.STRUCTURED, structured=ABSTAINED), "structured", "", None),
         (TaskResult(status=TaskStatus.REPLY, text="There are seven."), "failed", "result_not_json", None),
         (TaskResult(status=TaskStatus.FAILED, code="round_limit", reason="no"), "failed", "round_limit", None),
     ],
@@ -266,6 +284,27 @@ async def test_a_structured_result_is_checked_by_the_host(
         assert (result.status, result.code, result.structured) == (status, code, kept)
         assert bench.room.taken == 1
         assert bench.room.assignments[0].task.result_schema == COUNT
+
+
+async def test_sources_are_compared_with_what_was_fetched(bench: HostBench) -> None:
+    """The proxy's record gives time and hash; an address that is not in it makes the result invalid, and it is kept."""
+    page = "https://example.org/a%20page"
+    evidence: Json = [{"claim": "c", "source": f"{page}?q=1#top"}, {"claim": "d", "source": "/inbox/list.txt"}]
+    word = TaskResult(status=TaskStatus.STRUCTURED, structured=judged({"files": 7}, evidence=evidence))
+    bench.room.scripts = [lambda agent: agent.finish(word)] * 3
+    asked = replace(WORK, result_schema=COUNT)
+    async with bench.host():
+        missing = await done(bench, asked)
+        assert (missing.status, missing.code, missing.structured) == ("failed", "source_not_fetched", {"files": 7})
+        bench.fetched = (Fetched(target=f"GET {page}", at="2026-03-01T10:00:00+00:00", sha256="ab" * 32),)
+        found = await done(bench, asked)
+        assert (found.status, found.judgement is not None) == ("structured", True)
+        assert found.judgement is not None
+        first, second = found.judgement.evidence
+        assert (first.fetched_at, first.sha256) == ("2026-03-01T10:00:00+00:00", "ab" * 32)
+        assert (second.fetched_at, second.sha256) == ("", "")
+        bench.fetched = None
+        assert (await done(bench, asked)).code == "sources_unknown"
 
 
 async def test_a_stop_of_its_chat_ends_what_waits_and_runs(bench: HostBench) -> None:

@@ -31,6 +31,7 @@ from runtime.store.submission_rows import StoredSubmission
 from runtime.submissions import Submissions
 from runtime.task_ends import TaskEnds
 from runtime.task_listeners import TaskListeners
+from tests.runtime.judged import judged
 from tests.runtime.money.support import Proxy
 
 MAIN, SIDE = GroupId("main"), GroupId("side")
@@ -136,7 +137,11 @@ class Workshop:
         if word == "fail":
             return TaskResult(status=TaskStatus.FAILED, code="agent_crashed", reason="It crashed.")
         if word == "json":
-            return TaskResult(status=TaskStatus.STRUCTURED, structured=json.loads(rest))
+            return TaskResult(status=TaskStatus.STRUCTURED, structured=judged(json.loads(rest)))
+        if word == "abstain":
+            why = "It is not written anywhere."
+            given = {"abstain": rest, "why": why, "confidence": 0.5}
+            return TaskResult(status=TaskStatus.STRUCTURED, structured=given)
         text = rest if word == "say" else f"echo: {prompt}"
         for piece in text.split(" "):
             self._listeners.tell(submission.submission_id, f"{piece} ")

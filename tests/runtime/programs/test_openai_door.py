@@ -170,6 +170,11 @@ async def test_a_structure_is_asked_for_and_checked(door: Door) -> None:
     assert json.loads(
         (await door.chat(messages=good, response_format=wanted)).json["choices"][0]["message"]["content"]
     ) == {"n": 1}
+    abstains = [{"role": "user", "content": "abstain nobody knows"}]
+    whole = (await door.chat(messages=abstains, response_format=wanted)).json["choices"][0]["message"]
+    assert (whole["content"], whole["refusal"]) == (None, "nobody knows")
+    events = (await door.chat(messages=abstains, response_format=wanted, stream=True)).events
+    assert [each["choices"][0]["delta"].get("refusal") for each in events[:-1]].count("nobody knows") == 1
     bad = await door.chat(messages=[{"role": "user", "content": 'json {"n": "x"}'}], response_format=wanted)
     assert (bad.status, bad.json["error"]["code"]) == (502, "result_invalid")
     odd = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "what"}}}

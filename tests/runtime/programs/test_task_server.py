@@ -22,6 +22,7 @@ from runtime.programs.records import OPERATOR, sha256_of
 from runtime.programs.task_server import TaskServer
 from runtime.refusal import OperationRefused
 from runtime.skills.content import hash_skill
+from tests.runtime.judged import judged
 from tests.runtime.programs.support import MAIN, SIDE, Yard, yard
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -115,7 +116,7 @@ async def test_a_result_is_checked_against_its_schema(tmp_path: Path) -> None:
         kept = await client.wait(bad.submission)
         assert kept.result is not None and kept.attempts == 1
         assert (kept.result.status, kept.result.code) == (TaskStatus.FAILED, "result_invalid")
-        assert kept.result.structured == {"n": "three"}
+        assert kept.result.structured == judged({"n": "three"})
         with pytest.raises(Refused) as refused:
             await client.submit("main", "x", result_schema={"type": "objekt"})
         assert refused.value.code == "wrong_schema"
@@ -257,7 +258,9 @@ async def test_a_structure_is_reviewed_as_it_is(tmp_path: Path) -> None:
         submission = (await client.submit("main", 'json {"n": 1}', result_schema=SCHEMA)).submission
         await one.until(lambda: _is_true(approvals.waiting()))
         (asked,) = await approvals.waiting()
-        assert asked.payload == {"to": "program:pipes", "result": {"n": 1}}
+        assert isinstance(asked.payload, dict)
+        assert (asked.payload["to"], asked.payload["result"]) == ("program:pipes", {"n": 1})
+        assert asked.payload["judgement"]["why"] == "It was counted."
         with pytest.raises(OperationRefused, match="no output of which one person could change the words"):
             await approvals.decide(asked.approval_id, CLI, is_yes=True, edited="{}")
         await approvals.decide(asked.approval_id, CLI, is_yes=True)
