@@ -133,8 +133,8 @@ class TaskResult(Record):
     reason: str = ""
     """One plain sentence, for NOTHING_TO_SAY, FAILED and STOPPED."""
     structured: Json = None
-    """For STRUCTURED. From an agent: what it gave `task_result` (agents/structured.py); as a task's end: what was found, as
-    its schema says."""
+    """For STRUCTURED. From an agent: what it gave `task_result` (agents/structured.py); as a task's end: what was
+    found, as its schema says."""
     judgement: Judgement | None = None
     """Set by the host, for STRUCTURED."""
     code: str = ""
