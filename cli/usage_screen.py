@@ -52,7 +52,8 @@ def show_budgets(answer: dict[str, Any], console: Console | None = None) -> None
             style = "red" if part >= 1 else "yellow" if part >= 0.8 else "green"
             bar = share_bar(part, BAR_COLUMNS)
             filled = Text.assemble((bar, style), ("░" * (BAR_COLUMNS - len(bar)), "dim"))
-            name = Text(cut(clean_line(budget_name(budget["budget"])), NAME_COLUMNS) if index == 0 else "")
+            shown = clean_line(budget_name(budget["budget"], budget.get("person", "")))
+            name = Text(cut(shown, NAME_COLUMNS) if index == 0 else "")
             note = _STATES.get(budget["state"], "") if index == 0 else ""
             raised = f"raised {budget['raises']}×" if budget["raises"] and index == 0 else ""
             said = ", ".join(word for word in (note, raised) if word)

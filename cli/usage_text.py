@@ -82,9 +82,12 @@ def round_up(value: float) -> float:
     )
 
 
-def budget_name(name: str) -> str:
-    """Return a budget as people call it."""
+def budget_name(name: str, person: str = "") -> str:
+    """Return a budget as people call it; `person`: the name of whose it is."""
     kind, _, group = name.partition(":")
+    if kind == "person" and person:
+        agent = group.partition("@")[2]
+        return f"{person}, {agent}" if agent else person
     return {"machine": "all agents", "group": group, "background": f"{group}, background"}.get(kind, name)
 
 

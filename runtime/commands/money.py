@@ -61,7 +61,7 @@ def build_usage(group: str, view: UsageView) -> str:
         lines.append(f"- and {len(view.rows) - MAX_LINES} more")
     if total.calls_without_price:
         lines.append(f"{total.calls_without_price} calls have no known price: they count as calls and tokens alone.")
-    lines += [_purse_text(each, view) for each in view.purses]
+    lines += map(_purse_text, view.purses)
     return "\n".join(lines)
 
 
@@ -70,7 +70,7 @@ def build_budgets(view: UsageView) -> str:
     if not view.purses:
         return "No budget has an end. `budgets` in nightyard.yaml and `budget` in group.yaml set one."
     ordered = sorted(view.purses, key=lambda each: _is_open(each))
-    return "\n".join(["**Budgets of today (UTC)**", *(_purse_text(each, view) for each in ordered)])
+    return "\n".join(["**Budgets of today (UTC)**", *map(_purse_text, ordered)])
 
 
 def bars(values: Sequence[float]) -> str:
@@ -84,13 +84,13 @@ def bars(values: Sequence[float]) -> str:
 def _buttons(view: UsageView) -> tuple[Button, ...]:
     spent = [each for each in view.purses if not _is_open(each)][:3]
     return tuple(
-        Button(label=f"Raise {purse_name(each.purse.name)}", value=f"/budget raise {each.purse.name}") for each in spent
+        Button(label=f"Raise {purse_name(each.purse.name, each.who)}", value=f"/budget raise {each.purse.name}")
+        for each in spent
     )
 
 
-def _purse_text(each: PurseView, view: UsageView) -> str:
-    used = view.today.of(each.purse.name)
-    name = purse_name(each.purse.name)
+def _purse_text(each: PurseView) -> str:
+    used, name = each.used, purse_name(each.purse.name, each.who)
     state = {"asked": ": used up, a person is asked", "waiting": ": used up, waits", "stopped": ": used up"}
     end = state.get(each.row.state, "") if each.row else ""
     shown = usd(used.cost_usd) if each.purse.cost_usd is not None else f"{used.model_calls:,}"

@@ -47,7 +47,7 @@ def view_usage(usage: UsageView) -> Json:
         "by": usage.by,
         "rows": [_view_keyed(each) for each in usage.rows],
         "days": [_view_keyed(each) for each in usage.days],
-        "budgets": [_view_purse(each, usage.today.of(each.purse.name)) for each in usage.purses],
+        "budgets": [_view_purse(each) for each in usage.purses],
     }
 
 
@@ -65,13 +65,14 @@ def _view_sum(used: UsedSum) -> dict[str, Json]:
     }
 
 
-def _view_purse(view: PurseView, used: UsedSum) -> Json:
+def _view_purse(view: PurseView) -> Json:
     return {
         "budget": view.purse.name,
+        "person": view.who,
         "state": view.row.state if view.row else "open",
         "raises": view.row.raises if view.row else 0,
         "limits": _view_limits(view.purse),
-        "used": _view_sum(used),
+        "used": _view_sum(view.used),
     }
 
 

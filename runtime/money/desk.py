@@ -10,7 +10,7 @@ from protocol.ids import GroupId
 from protocol.task import Purse
 from runtime.money.mirror import UsageMirror
 from runtime.money.purses import day_of, group_of, group_purse
-from runtime.money.records import NOTHING_USED, USAGE_KEYS, DayUse, KeyedSum, PurseRow, UsageKey, add
+from runtime.money.records import NOTHING_USED, USAGE_KEYS, DayUse, KeyedSum, PurseRow, UsageKey, UsedSum, add
 from runtime.money.spending import Spending, Word
 from runtime.refusal import OperationRefused
 from runtime.store import people_rows, usage_rows
@@ -26,6 +26,9 @@ class PurseView:
     purse: Purse
     row: PurseRow | None
     """None: nothing was decided about it."""
+    used: UsedSum
+    who: str = ""
+    """The person whose it is; empty: of nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,6 @@ class UsageView:
     rows: tuple[KeyedSum, ...]
     days: tuple[KeyedSum, ...]
     """Each day of the span, in order, also those on which nothing was used."""
-    today: DayUse
     purses: tuple[PurseView, ...]
 
 
@@ -70,8 +72,7 @@ class UsageDesk:
             by=by,
             rows=await self._as_people(rows) if by == "person" else rows,
             days=tuple(known.get(day) or KeyedSum(key=day, used=NOTHING_USED) for day in span),
-            today=await self._store.read(usage_rows.use_of_day, until),
-            purses=await self._purses(group),
+            purses=await self._purses(group, await self._store.read(usage_rows.use_of_day, until)),
         )
 
     async def decide(self, name: str, word: Word) -> str:
@@ -80,10 +81,13 @@ class UsageDesk:
         await self._spending.decide(purse, word)
         return purse
 
-    async def _purses(self, group: GroupId | None) -> tuple[PurseView, ...]:
-        rows = await self._store.read(usage_rows.purse_rows, day_of(datetime.now(UTC)))
-        found = [PurseView(purse=purse, row=rows.get(purse.name)) for purse in self._spending.purses()]
-        return tuple(each for each in found if group is None or group_of(each.purse.name) == group)
+    async def _purses(self, group: GroupId | None, use: DayUse) -> tuple[PurseView, ...]:
+        rows, found = await self._store.read(usage_rows.purse_rows, day_of(datetime.now(UTC))), []
+        for purse in self._spending.purses():
+            if group is None or group_of(purse.name) == group:  # what people may use is told to nobody else
+                used, who = self._spending.used(purse.name, use)
+                found.append(PurseView(purse=purse, row=rows.get(purse.name), used=used, who=who))
+        return tuple(found)
 
     async def _as_people(self, rows: tuple[KeyedSum, ...]) -> tuple[KeyedSum, ...]:
         """Put the identities of one person together, under the name that they go by; others stay as they are."""

@@ -128,6 +128,11 @@ class PurseBook:
         except ProxyError as error:
             log.warning("the proxy does not know today's budgets: %s", error, extra={"action": "purses_unsaid"})
 
+    def who(self, purse: str) -> str:
+        """Return the name of the person whose a purse is, empty for another purse."""
+        day = self.payers.get(mark_of(purse))
+        return day.payer.name if day is not None else ""
+
     def used(self, purse: str, use: DayUse) -> UsedSum:
         """Return what was paid from any purse."""
         return used_of(purse, use, self.payers.get(mark_of(purse)))

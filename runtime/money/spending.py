@@ -36,7 +36,7 @@ from runtime.money.purses import (
     is_tighter,
     what_is_spent,
 )
-from runtime.money.records import MEASURES, Measure, PurseRow, PurseState, SpentTask, UsedSum
+from runtime.money.records import MEASURES, DayUse, Measure, PurseRow, PurseState, SpentTask, UsedSum
 from runtime.money.words import ask_for_purse, ask_for_task, footer, pause_reason, waits_text
 from runtime.pauses import BUDGET, Pauses
 from runtime.refusal import OperationRefused
@@ -136,6 +136,10 @@ class Spending:
     def purses(self) -> tuple[Purse, ...]:
         """Return every budget of today that has an end, with what it was given besides."""
         return self._book.purses()
+
+    def used(self, purse: str, use: DayUse) -> tuple[UsedSum, str]:
+        """Return what was paid from a purse, and the name of the person whose it is (empty: of nobody)."""
+        return self._book.used(purse, use), self._book.who(purse)
 
     # --- For tasks
 
@@ -356,8 +360,7 @@ class Spending:
     async def _ask_for_purse(self, purse: Purse, used: UsedSum) -> None:
         now, row = datetime.now(UTC), self._book.rows.get(purse.name)
         left_s = max((day_ends(now) - now).total_seconds(), LEAST_DEADLINE_S)
-        day = self._book.payers.get(mark_of(purse.name))
-        new = ask_for_purse(purse, used, self._book.day, row, left_s, who=day.payer.name if day is not None else "")
+        new = ask_for_purse(purse, used, self._book.day, row, left_s, who=self._book.who(purse.name))
         approval = await self._ask(new)
         state: PurseState = "asked" if approval is not None else "waiting"
         approval_id = approval.approval_id if approval else ""

@@ -120,6 +120,8 @@ def test_small_words() -> None:
         "a",
         "a, background",
     ]
+    named = [budget_name(name, "Ben") for name in ("person:0f", "person:0f@main")]
+    assert named == ["Ben", "Ben, main"] and budget_name("person:0f") == "person:0f"
     assert headline([row("x", 1, 0.0)]) == "1 model call · 1100 tokens"
     (line,) = budget_lines({"limits": {"model_calls": 0, "tokens": None, "cost_usd": None}, "used": row("", 0)})
     assert line == ("0 of 0 calls", 1.0)

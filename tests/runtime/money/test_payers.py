@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from runtime.approvals.cards import build_buttons
+from runtime.commands.money import build_budgets
 from runtime.delegation.records import DelegationRequest
+from runtime.money.desk import UsageDesk
 from runtime.people.settings import PeopleSettings
 from runtime.schedules.calendar import Every
 from runtime.schedules.records import NewSchedule, ScheduleText
@@ -122,3 +124,21 @@ async def test_what_is_done_for_a_person_counts_for_them(tmp_path: Path, by: str
         day = await one.store.read(usage_rows.payer_day, ANNA)
         assert day.by_group[SIDE].model_calls == 4 and day.of(f"person:{payer.mark}").model_calls == 4
         assert (await one.store.read(people_rows.spent_by, ANNA)).model_calls == 4
+
+
+async def test_what_people_may_use_is_shown_to_owners_with_their_names(tmp_path: Path) -> None:
+    """The machine's owner sees it among the budgets, with what is used, and may raise it; a chat that asks about its
+    agent sees nobody's."""
+    async with till(tmp_path, replace(group(), people=PeopleSettings(cost_usd_per_day=1.0))) as one:
+        await one.store.save_person(ANNA, "Anna", "member", "cli")
+        task = (await one.working())[2]
+        one.used(task.task_id, calls=3, cost=1.0)
+        desk = UsageDesk(one.store, one.mirror, one.spending)
+        await one.until(lambda: [each for each in one.spending.purses() if each.name.startswith("person:")])
+        (shown,) = [each for each in (await desk.usage(1)).purses if each.who]
+        assert (shown.who, shown.used.model_calls, shown.used.cost_usd) == ("Anna", 3, 1.0)
+        assert "- Anna's share of main today: $1.00 of $1.00" in build_budgets(await desk.usage(1))
+        assert [each for each in (await desk.usage(1, group=MAIN)).purses if each.who] == []
+        await desk.decide(shown.purse.name, "raise")
+        (raised,) = [each for each in (await desk.usage(1)).purses if each.who]
+        assert raised.purse.cost_usd == 2.0
