@@ -1,5 +1,5 @@
-"""Every command of the table, given by an owner in a terminal and on a phone, does what it is for: agents in containers,
-the real proxy, and what the store says afterwards.
+"""Every command of the table, given by an owner in a terminal and on a phone, does what it is for: with agents in
+containers, the real proxy, and what the store says afterwards.
 
 Who may not give one, and is told so, is `tests/runtime/commands/test_every_command.py`.
 """
