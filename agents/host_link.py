@@ -1,7 +1,7 @@
 """The agent's end of host.sock: what the host must store is kept here until the host says it has.
 
-One thread (`run`) reads and reconnects; any thread may send. Frames and their rules: `protocol/link.py`; the host's
-end: `runtime/agent_link.py`. Files go over it by `file_sender.py`.
+One thread at a time reads and reconnects (`reading`); any thread may send. Frames and their rules: `protocol/link.py`;
+the host's end: `runtime/agent_link.py`. Files go over it by `file_sender.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 
 from agents import VERSION
@@ -89,20 +89,19 @@ class HostLink:
         self._answers: dict[str, Answered] = {}
         self._told: dict[str, SteerMessage] = {}
         self._heard: set[str] = set()
-        self._closed = False
+        self._ended = threading.Event()
+        """Beside `_changed`: who waits for nothing else is not woken by all that comes."""
 
     # -- what the loop's thread calls ---------------------------------------------------------------------------
 
-    def wait_assignment(self, timeout_s: float | None = None) -> Assignment | None:
-        """Return the task, None after the time-out; raise Interrupted, or HostGone."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._assignment or self._closed or self._interrupt.is_tripped(), timeout=timeout_s
-            )
-            self._interrupt.check()
-            if self._assignment is None and self._closed:
-                raise HostGone
-            return self._assignment
+    @property
+    def _closed(self) -> bool:
+        return self._ended.is_set()
+
+    @property
+    def assignment(self) -> Assignment | None:
+        """The task, once it has come."""
+        return self._assignment
 
     def send_step(self, step: Step) -> int:
         """Send a step and return its seq without waiting; raise FrameError("oversized")."""
@@ -212,8 +211,7 @@ class HostLink:
 
     def wait_closed(self, timeout_s: float) -> bool:
         """Return True once the link is closed for good."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._closed, timeout=timeout_s)
+        return self._ended.wait(timeout_s)
 
     def wake(self) -> None:
         """Have every waiter look at the interrupt."""
@@ -226,7 +224,7 @@ class HostLink:
         The nonce shows whose word it is: tools could write the same file, but never knew it.
         """
         with self._changed:
-            self._closed = True
+            self._ended.set()
             unacked = b"".join(self._unacked.values())
             self._changed.notify_all()
         self._drop()
@@ -273,11 +271,16 @@ class HostLink:
 
     def run(self) -> None:
         """Read until the host is away for too long (HostGone) or speaks another language (FrameError)."""
+        for _ in self.reading():
+            pass
+
+    def reading(self) -> Iterator[socket.socket]:
+        """Read as `run` does, and yield the connection before each wait for more: who takes this over reads on."""
         connection: socket.socket | None = self._first
         away_since = time.monotonic()
         pause_s = _FIRST_PAUSE_S
         while True:
-            if connection is not None and self._serve(connection):
+            if connection is not None and (yield from self._serve(connection)):
                 away_since, pause_s = time.monotonic(), _FIRST_PAUSE_S
             if self.wait_closed(pause_s):
                 return
@@ -297,13 +300,14 @@ class HostLink:
             return None
         return connection
 
-    def _serve(self, connection: socket.socket) -> bool:
+    def _serve(self, connection: socket.socket) -> Generator[socket.socket, None, bool]:
         """Read one connection to its end; return whether the host welcomed us on it."""
         decoder = FrameDecoder(MAX_HOST_FRAME_BYTES)
         welcomed = False
         with connection:
             connection.settimeout(_HANDSHAKE_TIMEOUT_S)
             while True:
+                yield connection
                 try:
                     chunk = connection.recv(_READ_BYTES)
                 except OSError:
@@ -348,9 +352,7 @@ class HostLink:
             case Stop():
                 self._on_stop(frame.reason)
             case Assignment():
-                with self._changed:
-                    self._assignment = self._assignment or frame
-                    self._changed.notify_all()
+                self._assignment = self._assignment or frame
             case Answered():
                 with self._changed:
                     self._answers[frame.call_id] = frame

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from agents.interrupt import Interrupt
+from agents.interrupt import Interrupt, Interrupted
 from protocol.record import Record
 
 MAX_HEAD_BYTES = 64 << 10
@@ -81,10 +81,60 @@ class Answer:
         return bytes(taken[:max_bytes]).decode("utf-8", "replace")
 
 
+class Doorstep:
+    """Connects to the proxy's socket: for the first request ahead of it, since a person waits for that one."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._path = socket_path
+        self._ahead: socket.socket | None = None
+
+    def connect_ahead(self) -> None:
+        """Have a connection ready for the next request, if the proxy is there."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            connection.connect(self._path)
+        except OSError:
+            connection.close()
+        else:
+            self._ahead = connection
+
+    def connect(self, timeout_s: float, interrupt: Interrupt) -> socket.socket:
+        """Return a connection; raise HttpFault, or Interrupted."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and not _has_ended(ahead):
+            return ahead
+        if ahead is not None:
+            ahead.close()
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
+        try:
+            with interrupt.guard(connection):
+                connection.connect(self._path)
+        except OSError as error:
+            connection.close()
+            interrupt.check()
+            raise HttpFault("unreachable", f"nobody answers at {self._path} ({error.strerror or error})") from error
+        except Interrupted:
+            connection.close()
+            raise
+        return connection
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Return whether the other side of a connection that nothing was said on has closed it meanwhile."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 @contextmanager
 def post(
     *,
-    socket_path: str,
+    doorstep: Doorstep,
     path: str,
     body: bytes,
     headers: Mapping[str, str],
@@ -92,13 +142,7 @@ def post(
     interrupt: Interrupt,
 ) -> Iterator[Answer]:
     """Send a POST and give the Answer; raise HttpFault, or Interrupted when another thread stops the agent."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, interrupt.guard(connection):
-        connection.settimeout(patience.connect_s)
-        try:
-            connection.connect(socket_path)
-        except OSError as error:
-            interrupt.check()
-            raise HttpFault("unreachable", f"nobody answers at {socket_path} ({error.strerror or error})") from error
+    with doorstep.connect(patience.connect_s, interrupt) as connection, interrupt.guard(connection):
         reader = _Reader(connection, interrupt)
         reader.send(_head(path, len(body), headers) + body)
         reader.timeout_s = patience.first_byte_s

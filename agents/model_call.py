@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from agents.activity import Activity
 from agents.host_link import HostLink
-from agents.http import Answer, HttpFault, Patience, post
+from agents.http import Answer, Doorstep, HttpFault, Patience, post
 from agents.interrupt import Interrupt
 from agents.providers import provider_for
 from agents.providers.failure import Failure, failure_of_answer, failure_of_connection, misbehaved
@@ -44,7 +44,7 @@ class ModelCall:
         self,
         *,
         routes: Sequence[ModelRoute],
-        proxy_socket: str,
+        doorstep: Doorstep,
         link: HostLink,
         interrupt: Interrupt,
         activity: Activity,
@@ -53,7 +53,7 @@ class ModelCall:
     ) -> None:
         self._route, *self._fallbacks = routes
         self._provider = provider_for(self._route)
-        self._proxy_socket = proxy_socket
+        self._doorstep = doorstep
         self._link = link
         self._interrupt = interrupt
         self._activity = activity
@@ -113,7 +113,7 @@ class ModelCall:
     def _ask_once(self, request: ModelRequest) -> Turn:
         try:
             with post(
-                socket_path=self._proxy_socket,
+                doorstep=self._doorstep,
                 path=request.path,
                 body=request.body,
                 headers=_HEADERS,

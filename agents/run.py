@@ -1,6 +1,6 @@
 """One life of the agent, from the Hello to the end: wires the parts, waits for the task, says the last word.
 
-The main thread runs the loop. The link's thread reads, and is the one that stops the others.
+The main thread runs the loop. The link's thread reads from when there is a task, and is the one that stops the others.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 # ruff: noqa: PTH104, PTH108, PTH123
 # Without pathlib: tools/opened_file.py says why.
 import os
+import select
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from agents import crash
 from agents.activity import Activity
@@ -18,7 +19,7 @@ from agents.descendants import kill_descendants, protect_this_process
 from agents.forwarder import ForwarderThread
 from agents.heartbeat import HeartbeatThread
 from agents.host_link import HostGone, HostLink
-from agents.http import Patience
+from agents.http import Doorstep, Patience
 from agents.interrupt import Interrupt, Interrupted
 from agents.loop import Loop
 from agents.model_call import ModelCall
@@ -62,7 +63,10 @@ class _Life:
         self._link = HostLink(
             socket_path=places.host_socket, descriptor=descriptor, interrupt=self._interrupt, on_stop=self._stop
         )
-        self._reader = threading.Thread(target=self._read, name="link", daemon=True)
+        self._doorstep = Doorstep(places.proxy_socket)
+        self._reading = self._link.reading()
+        self._has_task = threading.Event()
+        self._reader = threading.Thread(target=self._read_on, name="link", daemon=True)
 
     def run(self) -> int:
         self._reader.start()
@@ -71,25 +75,32 @@ class _Life:
         ForwarderThread(self._places.forwarder_port, self._places.proxy_socket, self._refusals).start()
         _build_decoders()
         try:
-            assignment = self._link.wait_assignment(_CALM_S) or self._warm_up_and_wait()
+            assignment = self._wait_for_task()
         except Interrupted:
             return crash.EXIT_DONE  # stopped before there was a task
-        except HostGone:
-            return self._leave_to_reader()
+        loop = self._loop(assignment)
+        self._has_task.set()
         try:
-            result = self._loop(assignment).run()
+            result = loop.run()
         except Interrupted as error:
             result = TaskResult(status=TaskStatus.STOPPED, reason=error.reason)
         except HostGone:
             return self._leave_to_reader()
         return self._finish(result)
 
-    def _warm_up_and_wait(self) -> Assignment:
-        warm_up(self._toolbox(()).cards())
-        assignment = self._link.wait_assignment()
-        if assignment is None:
+    def _wait_for_task(self) -> Assignment:
+        """Read the link here until the task has come: a thread that waits for another to read is woken late."""
+        is_warm = False
+        with self._until_broken():
+            for connection in self._reading:
+                self._interrupt.check()
+                if self._link.assignment is not None:
+                    return self._link.assignment
+                if not is_warm and not select.select([connection], [], [], _CALM_S)[0]:
+                    warm_up(self._toolbox(()).cards())
+                    self._doorstep.connect_ahead()
+                    is_warm = True
             raise HostGone
-        return assignment
 
     def _finish(self, result: TaskResult) -> int:
         try:
@@ -107,7 +118,7 @@ class _Life:
     def _loop(self, assignment: Assignment) -> Loop:
         model = ModelCall(
             routes=(assignment.model, *assignment.fallbacks),
-            proxy_socket=self._places.proxy_socket,
+            doorstep=self._doorstep,
             link=self._link,
             interrupt=self._interrupt,
             activity=self._activity,
@@ -120,6 +131,7 @@ class _Life:
             assignment.model,
             assignment.destinations,
             assignment.without,
+            assignment.search,
         )
         return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
 
@@ -130,6 +142,7 @@ class _Life:
         model: ModelRoute | None = None,
         destinations: Sequence[str] = (),
         without: Sequence[str] = (),
+        search: str = "",
     ) -> Toolbox:
         return Toolbox(
             places=self._places,
@@ -141,13 +154,22 @@ class _Life:
             model=model,
             destinations=destinations,
             without=without,
+            search=search,
         )
 
     # -- the link's thread --------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _read_on(self) -> None:
+        self._has_task.wait()
+        with self._until_broken():
+            for _ in self._reading:
+                pass
+
+    @contextmanager
+    def _until_broken(self) -> Iterator[None]:
+        """Read inside; where that comes to an end, the process does."""
         try:
-            self._link.run()
+            yield
         except HostGone:
             self._write_last_word()
             os._exit(crash.EXIT_DONE)

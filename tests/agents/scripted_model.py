@@ -54,12 +54,19 @@ class ScriptedModel:
         self.requests: list[SeenRequest] = []
         self._seen: queue.Queue[SeenRequest] = queue.Queue()
         self._listener: socket.socket | None = None
+        self.connections = 0
+        self._connected = threading.Condition()
 
     def will(self, *replies: Reply) -> None:
         self._replies = list(replies)
 
     def next_request(self) -> SeenRequest:
         return self._seen.get(timeout=WAIT_S)
+
+    def wait_connections(self, number: int) -> None:
+        """Return when so many connections were made."""
+        with self._connected:
+            assert self._connected.wait_for(lambda: self.connections >= number, WAIT_S)
 
     def listen(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -83,6 +90,9 @@ class ScriptedModel:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            with self._connected:
+                self.connections += 1
+                self._connected.notify_all()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.http import HttpFault, Patience, post
+from agents.http import Doorstep, HttpFault, Patience, post
 from agents.interrupt import Interrupt, Interrupted
-from tests.agents.scripted_model import Line, ScriptedModel, chunked
+from tests.agents.scripted_model import Line, ScriptedModel, chunked, says
 
 PATIENCE = Patience(connect_s=1, first_byte_s=0.3, idle_s=0.3)
 
 
-def fetch(root: Path, interrupt: Interrupt | None = None, body: bytes = b"question") -> tuple[int, bytes]:
+def fetch(
+    root: Path, interrupt: Interrupt | None = None, body: bytes = b"question", doorstep: Doorstep | None = None
+) -> tuple[int, bytes]:
     with post(
-        socket_path=str(root / "run/yard/proxy.sock"),
+        doorstep=doorstep or Doorstep(str(root / "run/yard/proxy.sock")),
         path="/m/main/v1/messages",
         body=body,
         headers={"content-type": "text/plain"},
@@ -48,6 +51,46 @@ def test_each_way_to_frame_a_body(root: Path, model: ScriptedModel, reply: bytes
         "8",
         "close",
     )
+
+
+def test_a_connection_made_ahead_carries_the_next_request(tmp_path: Path) -> None:
+    """The first request goes over it, and the second over one of its own."""
+    path = str(tmp_path / "proxy.sock")
+    doorstep = Doorstep(path)
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(path)
+        listener.listen()
+        doorstep.connect_ahead()
+        with closing(listener.accept()[0]) as ahead:
+            for is_ahead in (True, False):
+                with doorstep.connect(1.0, Interrupt()) as connection:
+                    connection.sendall(b"question")
+                    with ahead.dup() if is_ahead else listener.accept()[0] as seen:
+                        assert seen.recv(100) == b"question"
+
+
+def test_a_connection_that_was_closed_meanwhile_is_made_anew(root: Path, model: ScriptedModel) -> None:
+    """A proxy that has restarted since, or grew tired of waiting, costs nothing but the connection."""
+    model.will(says("hello"))
+    path = str(root / "run/yard/proxy.sock")
+    doorstep = Doorstep(path)
+    model.vanish()
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(path)
+        listener.listen()
+        doorstep.connect_ahead()
+        listener.accept()[0].close()
+    model.listen()
+    assert fetch(root, doorstep=doorstep)[0] == 200
+
+
+def test_nobody_to_connect_to_ahead_is_told_with_the_request(root: Path) -> None:
+    """Only who has a request hears that nobody is there."""
+    doorstep = Doorstep(str(root / "run/yard/nobody.sock"))
+    doorstep.connect_ahead()
+    with pytest.raises(HttpFault) as caught:
+        fetch(root, doorstep=doorstep)
+    assert caught.value.kind == "unreachable"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)

@@ -74,10 +74,12 @@ def test_a_spare_that_has_warmed_up_does_its_task_as_any_other(
     for _ in range(8):  # 0.4 s: longer than an agent waits before it warms up
         assert host.next_beat().doing == "waiting"
     assert {type(frame) for frame in host.frames} == {type(host.hellos[0]), Heartbeat}
+    model.wait_connections(1)  # made before there is a question
     host.send(assignment("hi"))
     request = model.next_request()
     assert host.result().text == "hello"
     assert b"warm" not in request.body
+    assert model.connections == 1
     assert [(frame.seq, frame.step.index) for frame in host.all(StepTaken)] == [(1, 0)]
     assert agent.exit_code() == 0
 
