@@ -23,7 +23,7 @@ from protocol.task import Effects, Lease, Limits
 from tests.credproxy.street import CANARY, Client, Street, Upstream
 
 A, B = "a.test", "b.test"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def forms_of(secret: bytes) -> tuple[bytes, ...]:

@@ -41,7 +41,7 @@ QUICK = replace(
     answer_s=0.3,
     answer_pause_s=0.3,
 )
-LONGEST_S = 3.0
+LONGEST_S = 10.0
 """What any of these may take; the deadlines are a tenth of it."""
 
 
@@ -315,25 +315,22 @@ async def test_names_that_stall_hold_up_their_own_group_only() -> None:
 
     resolver = SystemResolver(look_up)
 
-    async def ask(host: str, group: str) -> bool:
+    async def ask(host: str, group: str, patience_s: float) -> bool:
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(patience_s):
                 return bool(await resolver(host, 443, GroupId(group)))
         except TimeoutError:
             return False
 
     try:
         async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
-            stalling = [group.create_task(ask(f"n{number}.stall.test", "hostile")) for number in range(100)]
+            stalling = [group.create_task(ask(f"n{number}.stall.test", "hostile", 0.5)) for number in range(100)]
             for _ in range(THREADS_PER_GROUP):
                 await asyncio.to_thread(stalled.acquire)
-            began = time.monotonic()
-            found = [await ask(f"n{number}.test", "other") for number in range(THREADS)]
-            took_s = time.monotonic() - began
+            found = [await ask(f"n{number}.test", "other", PATIENCE_S / 10) for number in range(THREADS)]
     finally:
         never.set()
     assert all(found)
-    assert took_s < 0.4
     assert not any(task.result() for task in stalling)
     assert not stalled.acquire(blocking=False), "no further thread was given to the names that stall"
 
