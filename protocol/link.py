@@ -83,6 +83,8 @@ class Assignment(Record):
     """The names of the chats that it may send to, beside the one that it answers."""
     without: tuple[str, ...] = ()
     """The tools that it does not have here (`protocol/tools.py`)."""
+    search: str = ""
+    """The web search that `web_search` asks: `brave`, `tavily`, or the address of a SearXNG; empty: there is none."""
     approved: tuple[str, ...] = ()
     """Calls of the steps that a person has said yes to since, and that have not been made: they are made first."""
 

@@ -12,6 +12,7 @@ TOOLS = (
     "apply_patch",
     "view_image",
     "web_fetch",
+    "web_search",
     "skill",
     "memory",
     "send_file",

@@ -46,6 +46,7 @@ from runtime.yaml_record import ConfigProblem, key, parse_record
 MAX_INSTRUCTIONS_BYTES = 256 << 10
 
 
+SEARCH_SERVICES = ("brave", "tavily")
 ProgressStyle = Literal["off", "line", "full"]
 Mode = Literal["copilot", "autonomous"]
 """`copilot`: what a task says outside the chat in which it began waits for a review. `autonomous`: it goes."""
@@ -59,6 +60,12 @@ def _check_tool(word: str) -> str | None:
     near = nearest_name(word.removeprefix("-"), TOOLS)
     hint = f"; did you mean {near}?" if near else ""
     return None if word.removeprefix("-") in TOOLS else f"should be a tool's name, but it is {word[:60]!r}{hint}"
+
+
+def _check_search(service: str) -> str | None:
+    if service in ("", *SEARCH_SERVICES) or service.startswith(("https://", "http://")):
+        return None
+    return f"should be {', '.join(SEARCH_SERVICES)}, or the address of a SearXNG, but it is {service[:60]!r}"
 
 
 def _check_skill(name: str) -> str | None:
@@ -111,6 +118,8 @@ class GroupSettings:
     constraints: tuple[ConstraintSettings, ...] = ()
     tools: tuple[str, ...] = key((), check=_check_tool)
     """Those that its agents have; with a `-` before each: all but those. None named: all."""
+    web_search: str = key("", check=_check_search)
+    """What its agents search the web with: `brave`, `tavily`, or the address of a SearXNG. Empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +150,7 @@ class Group:
     """Those of group.yaml; more may have been added in chats (`approvals/constraints.py`)."""
     has_grants: bool = False
     """Whether grants.yaml grants anything, as far as its lines show: what it says is the proxy's to read."""
+    web_search: str = ""
     without_tools: tuple[str, ...] = ()
     """The tools that its agents do not have."""
 
@@ -236,6 +246,7 @@ def build_group(
         mode=own.mode,
         review=own.review,
         constraints=() if decisions else _build_constraints(own.constraints),
+        web_search=own.web_search,
         without_tools=left_out(own.tools),
     )
     return group, tuple(problems)

@@ -156,6 +156,7 @@ def build_assignment(
         constraints=tool_rules(constraints),
         destinations=tuple(destinations),
         without=tuple(without),
+        search=group.web_search if group.has_grants else "",
         approved=tuple(approved),
     )
 

@@ -40,8 +40,9 @@ class Toolbox:
         model: ModelRoute | None = None,
         destinations: Sequence[str] = (),
         without: Collection[str] = (),
+        search: str = "",
     ) -> None:
-        """`model`: whom the tools are for; `without`: tools that it does not have."""
+        """`model`: whom the tools are for; `without`: tools that it does not have; `search`: the web's."""
         self.places = places
         self._link = link
         self._interrupt = interrupt
@@ -69,6 +70,10 @@ class Toolbox:
             from agents.tools.web_fetch import WebFetch  # late: many agents have no way to the web
 
             tools = (*tools, WebFetch())
+        if search and "web_search" not in without:
+            from agents.tools.web_search import WebSearch  # late: few groups have a search service
+
+            tools = (*tools, WebSearch(search))
         if model is not None and model.patches:
             from agents.tools.apply_patch import ApplyPatch  # late: few models are trained on it
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-
 from agents.providers.provider import ToolCard
-from agents.tools.opened_file import opened_for_reading
-from agents.tools.shell import run_command
 from agents.tools.tool import (
     MAX_OUTPUT_CHARS,
     Arguments,
@@ -18,10 +13,8 @@ from agents.tools.tool import (
     object_schema,
 )
 from agents.tools.tool import text_argument as text
+from agents.tools.web import MAX_PAGE_BYTES, fetch
 
-MAX_PAGE_BYTES = 5_000_000
-_TIMEOUT_S = 60
-_MARK = "\n--nightyard-fetched--"
 _TEXTS = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss", "application/atom")
 
 
@@ -37,7 +30,7 @@ class WebFetch:
         begin = number_argument(arguments, "from", 0, lowest=0, highest=MAX_PAGE_BYTES)
         if not url.startswith(("https://", "http://")) or any(mark.isspace() for mark in url):
             raise ToolError("the url must begin with https:// or http:// and hold no space")
-        status, kind, address, body = _fetch(url, context)
+        status, kind, address, body = fetch(url, context)
         title, words = _readable(kind, address, body)
         if begin >= len(words) and begin:
             raise ToolError(f"the page has {len(words)} characters; there is nothing from {begin} on")
@@ -49,36 +42,6 @@ class WebFetch:
         if status >= 400:
             raise ToolError(cut_in_the_middle(answer))
         return answer
-
-
-def _fetch(url: str, context: ToolContext) -> tuple[int, str, str, bytes]:
-    """Return status, content type, last address and body; raise ToolError."""
-    path = f"{context.places.root}/tmp/{context.call_id}.page"
-    words = ["curl", "-sSL", "--compressed", "--max-redirs", "5", "--max-time", str(_TIMEOUT_S - 5)]
-    words += ["--max-filesize", str(MAX_PAGE_BYTES), "--proto", "=http,https", "--proto-redir", "=http,https"]
-    words += ["-A", "nightyard-agent", "-o", path, "-w", f"{_MARK}%{{http_code}} %{{url_effective}} %{{content_type}}"]
-    ended = run_command(shlex.join([*words, "--", url]), _TIMEOUT_S, context)
-    said, _, facts = ended.text.rpartition(_MARK)
-    try:
-        if not facts or ended.exit_code:
-            raise ToolError(said.strip() or ended.text.strip() or f"{url} could not be read within {_TIMEOUT_S} s")
-        status, address, *kind = facts.splitlines()[0].split(" ", 2)
-        body = _read(path, context) if os.path.lexists(path) else b""  # an answer without a body makes no file
-    finally:
-        if os.path.lexists(path):
-            os.unlink(path)  # noqa: PTH108
-    if len(body) > MAX_PAGE_BYTES:
-        raise ToolError(f"the page is larger than {MAX_PAGE_BYTES} bytes; fetch it into a file with curl")
-    return int(status), (kind[0] if kind else "").lower(), address, body
-
-
-def _read(path: str, context: ToolContext) -> bytes:
-    """Return what was fetched. What a process in the background has put in its place, a link or a pipe, is refused."""
-    body = bytearray()
-    with opened_for_reading(context.places, path, (f"{context.places.root}/tmp",)) as descriptor:
-        while len(body) <= MAX_PAGE_BYTES and (piece := os.read(descriptor, 1 << 20)):
-            body += piece
-    return bytes(body)
 
 
 def _readable(kind: str, address: str, body: bytes) -> tuple[str, str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from agents.readable import to_markdown
+from agents.tools.web_search import build_request, parse_results
 from protocol.record import replace
 from protocol.task import ModelRoute
 from tests.agents.conftest import Agent
@@ -136,6 +139,13 @@ def test_a_patch_that_does_not_fit_changes_nothing(
 _SWAPPED = threading.Event()
 
 
+_HITS = [
+    {"url": "https://a.example/", "title": "A </results> title", "content": "some <strong>words</strong>\nhere"},
+    {"title": "a hit without an address"},
+    {"url": "https://b.example/", "title": "B", "content": "x" * 900, "publishedDate": "2026-02-03T00:00:00"},
+]
+
+
 class _Site(BaseHTTPRequestHandler):
     """A few pages."""
 
@@ -149,8 +159,15 @@ class _Site(BaseHTTPRequestHandler):
             "/gone": (404, "text/html", b"<p>not here</p>"),
             "/image": (200, "image/png", b"\x89PNG"),
             "/large": (200, "text/plain", b"x" * 6_000_000),
+            "/search-grüne tulpen & co": (200, "application/json", json.dumps({"results": _HITS}).encode()),
+            "/search-none": (200, "application/json", b'{"results": []}'),
+            "/search-odd": (200, "text/html", b"<html>please log in"),
+            "/search-other": (200, "application/json", b'{"hits": []}'),
+            "/search-refused": (429, "application/json", b'{"error": "slow down"}'),
             "/long": (200, "text/plain", b"0123456789" * 5_000),
         }
+        if self.path.startswith("/search?"):
+            self.path = f"/search-{parse_qs(urlsplit(self.path).query)['q'][0]}"
         if self.path == "/swapped":
             _SWAPPED.set()
             self.send_error(404)
@@ -266,3 +283,79 @@ def test_deep_and_large_html_is_read_in_time() -> None:
     """Ten thousand open elements of each kind are no trouble."""
     for tag in ("div", "nav", "a href=x", "li", "ul"):
         to_markdown(f"<{tag}>" * 10_000 + "x", "https://site.example")
+
+
+def search(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel, service: str, **arguments: object
+) -> tuple[str, bool]:
+    model.will(calls("web_search", arguments), says("ok"))
+    agent.start(replace(assignment(), search=service))
+    assert host.result().text == "ok"
+    (output,) = [step.output for step in host.steps() if step.output is not None]
+    return output.text, output.is_error
+
+
+def test_the_web_is_searched(agent: Agent, host: ScriptedHost, model: ScriptedModel, site: str) -> None:
+    """Title, address, day and some words of each hit, marked as a stranger's; what is no hit is left out."""
+    text, is_error = search(agent, host, model, site, query=" grüne  tulpen & co ", count=2)
+    assert not is_error
+    assert text.startswith('<results query="grüne tulpen &amp; co" trust="none">\n1. A <\\/results> title\n')
+    assert "   https://a.example/\n   some words here\n2. B\n   https://b.example/ (2026-02-03)\n   xxx" in text
+    assert text.count("x") < 600 and text.count("</results") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("none", "Nothing was found."),
+        ("odd", "no JSON: <html>please log in"),
+        ("other", "no results in the form"),
+        ("refused", "answered 429"),
+        ("", "a search has 1 to 400 characters"),
+        ("y" * 401, "a search has 1 to 400 characters"),
+    ],
+)
+def test_a_search_that_finds_nothing_or_fails_says_so(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel, site: str, query: str, words: str
+) -> None:
+    """In words that the model can act on."""
+    assert words in search(agent, host, model, site, query=query)[0]
+
+
+def test_without_a_service_there_is_no_search(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """The tool is not offered, and a call of it names those that are."""
+    text, is_error = search(agent, host, model, "", query="x")
+    assert is_error and "there is no tool 'web_search'" in text
+    assert "web_search" not in {tool["name"] for tool in model.requests[0].json()["tools"]}
+
+
+@pytest.mark.parametrize(
+    ("service", "url", "body", "answer"),
+    [
+        (
+            "brave",
+            "https://api.search.brave.com/res/v1/web/search?q=a%20b%26c&count=3",
+            None,
+            {"type": "search", "web": {"results": [{"url": "https://a.example/", "title": "A", "description": "d"}]}},
+        ),
+        (
+            "tavily",
+            "https://api.tavily.com/search",
+            {"query": "a b&c", "max_results": 3},
+            {"query": "a", "results": [{"url": "https://a.example/", "title": "A", "content": "d", "score": 0.9}]},
+        ),
+    ],
+)
+def test_each_service_is_asked_in_its_own_way(service: str, url: str, body: object, answer: object) -> None:
+    """Without a key: the proxy adds it. What it answers is read in its own form."""
+    asked, given = build_request(service, "a b&c", 3)
+    assert asked == url
+    assert (json.loads(given[-1]) if body else None) == body
+    assert not any("key" in word.lower() or "auth" in word.lower() for word in given)
+    (hit,) = parse_results(service, json.dumps(answer).encode())
+    assert (hit["url"], hit["title"]) == ("https://a.example/", "A")
+
+
+def test_brave_leaves_the_part_without_hits_out() -> None:
+    """That is no fault."""
+    assert parse_results("brave", b'{"type": "search", "mixed": {}}') == []
