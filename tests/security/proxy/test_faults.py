@@ -264,7 +264,7 @@ async def test_a_thousand_connections_of_one_container(scene: Scene) -> None:
             took = [await timed(client, "/m/claude/v1/models") for _ in range(50)]
         for writer in held:
             writer.close()
-    assert statistics.median(took) < 0.05
+    assert statistics.median(took) < 0.5
 
 
 async def timed(client: Client, target: str) -> float:
