@@ -48,6 +48,14 @@ async def tell(desk: TraceDesk, reference: str) -> tuple[list[str], str]:
     return [f"{what}: {detail}" for _, what, detail in rows], build_unknown(trace)
 
 
+async def until_delivered(bench: HostBench, reference: str) -> list[str]:
+    """Wait until a story ends with a delivery; return its rows."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not (rows := (await tell(desk_of(bench), reference))[0])[-1].startswith("delivered"):
+            pass
+    return rows
+
+
 def place(rows: list[str], beginning: str) -> int:
     """Return where a row with this beginning stands."""
     return next(number for number, row in enumerate(rows) if row.startswith(beginning))
@@ -93,9 +101,7 @@ async def test_who_was_asked_and_who_said_what(bench: HostBench) -> None:
         await approvals.decide(first.approval_id, OLGA, is_yes=True, remember=None)
         await approvals.decide(second.approval_id, "cli", is_yes=False, remember=None, because="not her")
         assert await bench.waiting.resume(row.task_id, asked.ask.call_id, "yes")
-        await bench.channel.texts(1)
-        await bench.idle()
-        rows, _ = await tell(desk_of(bench), message)
+        rows = await until_delivered(bench, message)
     order = [
         "message:",
         "queued: taken up after 0.",
@@ -130,10 +136,7 @@ async def test_what_a_message_waits_for(bench: HostBench) -> None:
     async with bench.host() as dispatcher:
         dispatcher.arrived(second)
         (told,) = await bench.channel.texts(1)
-        async with asyncio.timeout(TIMEOUT_S):
-            while not any(row.startswith("delivered") for row in (await tell(desk_of(bench), second.message_id))[0]):
-                pass
-    rows, _ = await tell(desk_of(bench), second.message_id)
+        rows = await until_delivered(bench, second.message_id)
     assert rows[-1].startswith("delivered: sent to stage:1: “") and told[:20] in rows[-1]
 
 
