@@ -9,7 +9,7 @@ import pytest
 from cli.bring_up import said_when_up
 from runtime.home import Home
 
-HOME, FORK = Home(path=Path("/home/ann/.nightyard")), Path("/home/ann/nightyard")
+HOME, FORK = Home(path=Path("/h/.nightyard")), Path("/h/fork")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,6 @@ def test_a_real_model_is_named_and_nothing_is_said_of_a_rehearsal() -> None:
     said = said_when_up(HOME, FORK, "anthropic/claude", [], opens_chat=True)
     assert said.split("\n") == [
         "",
-        "Nightyard is up. Model: anthropic/claude. Home: /home/ann/.nightyard. Settings: /home/ann/nightyard.",
+        "Nightyard is up. Model: anthropic/claude. Home: /h/.nightyard. Settings: /h/fork.",
         "",
     ]
