@@ -14,6 +14,7 @@ from typing import cast
 
 import pytest
 
+from credproxy.admin_client.audit import AuditFilter, read_log
 from credproxy.admin_client.link import ProxyAdmin
 from credproxy.audit.chain import verify_chain
 from credproxy.trust.certificates import CertificateAuthority
@@ -122,6 +123,31 @@ async def test_killed_in_the_middle_of_a_call(proxy: ProxyProcess, upstream: Ups
     proxy.start()
     assert (await proxy.ask(lambda admin: admin.health())).is_frozen
     assert proxy.spilled(CANARY.encode()) == []
+
+
+async def test_killed_the_moment_a_request_has_arrived(proxy: ProxyProcess, upstream: Upstream) -> None:
+    """What an upstream has got is on record, also if the proxy is killed before its next commit."""
+
+    async def kill(_arrived: Arrived, _writer: asyncio.StreamWriter) -> None:
+        proxy.end(signal.SIGKILL)
+
+    upstream.respond = kill
+    async with asyncio.timeout(30):
+
+        async def open_door(admin: ProxyAdmin) -> None:
+            await admin.open_door(DOOR, door_path(proxy), lease=lease(Limits()))
+
+        await proxy.ask(open_door)
+        client = await open_client(proxy)
+        host = f"127.0.0.1:{upstream.port}"
+        await client.begin("GET", f"http://{host}/page", host=host)
+        assert await client.reader.read() == b""
+        client.close()
+        await asyncio.to_thread(proxy.start)
+        log = await proxy.ask(lambda admin: read_log(admin, AuditFilter()))
+    told = [(row.kind, row.target.rpartition("/")[2], row.detail[-1:]) for row in log.rows if row.kind != "start"]
+    assert told == [("begin", "page", ""), ("unclean", "", "1")]
+    assert verify_chain(proxy.home / "audit.db").rows == 4
 
 
 async def test_changed_files_count_from_the_next_lease(proxy: ProxyProcess, upstream: Upstream) -> None:
