@@ -451,7 +451,7 @@ class Days(RuleBasedStateMachine):
 
     def _is_complete(self, waiting: list[Waiting]) -> bool:
         """Return whether what a lane begins with waits for nothing more."""
-        burst = []
+        burst: list[Waiting] = []
         for each in waiting:
             if burst and not may_go_along(burst[-1], each):
                 break
