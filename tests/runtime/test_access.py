@@ -354,15 +354,13 @@ def test_commands_are_not_limited() -> None:
     assert decision.state is MessageState.COMMAND
 
 
-@pytest.mark.parametrize("used", [{"asked": Asked(minute=3)}, {"spent": "much"}])
-def test_a_command_that_asks_a_model_is_limited_as_a_message_is(used: dict[str, Any]) -> None:
+@pytest.mark.parametrize("refusal", [RATE, SPENT])
+def test_a_command_that_asks_a_model_is_limited_as_a_message_is(refusal: str) -> None:
     """Who has asked or used as much as they may is refused /compact, told why, and counted."""
-    beyond = {
-        name: day_of("member", UsedSum(model_calls=9)) if name == "spent" else each for name, each in used.items()
-    }
-    known = replace(facts("member"), **beyond)
+    asked, calls = (Asked(minute=3), 0) if refusal == RATE else (Asked(), 9)
+    known = replace(facts("member"), asked=asked, spent=day_of("member", UsedSum(model_calls=calls)))
     assert isinstance(decision := decide_access(said("/compact"), known, now=NOW, groups={MAIN: LIMITED}), Admission)
-    assert (decision.state, decision.refusal) == ("refused", SPENT if "spent" in used else RATE)
+    assert (decision.state, decision.refusal) == ("refused", refusal)
     assert decision.notice
     free = decide_access(said("/compact"), facts("member"), now=NOW, groups={MAIN: LIMITED})
     assert isinstance(free, Admission) and free.state is MessageState.COMMAND

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.ids import GroupId
-from runtime.money.records import NOTHING_USED, Measure, UsageKey, UsedSum
+from runtime.money.records import NOTHING_USED, Measure, UsageKey, UsedSum, add
 from runtime.store import program_rows, usage_rows
 from runtime.store.store import Store
 from tests.runtime.store.support import MAIN, claimed, used
@@ -91,6 +91,6 @@ def test_sums_add_up(rows: list[tuple[str, str, int, float | None]]) -> None:
     total = NOTHING_USED
     for _task, _model, calls, cost in rows:
         unpriced = calls if cost is None else 0
-        total = usage_rows.add(total, UsedSum(model_calls=calls, cost_usd=cost or 0.0, calls_without_price=unpriced))
+        total = add(total, UsedSum(model_calls=calls, cost_usd=cost or 0.0, calls_without_price=unpriced))
     assert total.model_calls == sum(row[2] for row in rows)
     assert abs(total.cost_usd - sum(row[3] or 0.0 for row in rows)) < 1e-9
