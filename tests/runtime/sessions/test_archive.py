@@ -145,8 +145,9 @@ async def test_what_failed_in_it_is_tried_again_with_all_its_turns(bench: HostBe
         bench.room.scripts = [work]
         assert isinstance(await bench.store.write(retry_rows.retry, failed, "cli"), retry_rows.Retried)
         bench.dispatcher.wake()
-        await bench.channel.texts(3)
+        assert (await bench.channel.texts(3))[-1] == "it is a bird"
         await bench.idle()
+        assert bench.room.assignments[-1].task.task_id != failed
         assert bench.room.assignments[-1].transcript[: len(before)] == before
 
 
@@ -160,7 +161,8 @@ async def test_work_that_names_it_finds_all_its_turns(bench: HostBench) -> None:
         bench.room.scripts = [work]
         new = NewSubmission(submitter="schedule:1", group_id=MAIN, prompt="go on", session=old)
         submitted = await bench.submissions.submit(new)
-        await bench.submissions.wait_ended(submitted.submission_id)
+        ended = await bench.submissions.wait_ended(submitted.submission_id)
+        assert (ended.state, bench.room.assignments[-1].task.task_id) == ("reply", ended.task_id)
         assert bench.room.assignments[-1].transcript[: len(before)] == before
 
 
