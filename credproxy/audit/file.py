@@ -143,6 +143,8 @@ class AuditFile:
         self._last_hash: bytes
         self.last_seq, self._last_hash = last or read_cut(self._connection)
         self._last_text = b""
+        self.committed_seq = self.last_seq
+        """Of the last row that is in the file, and not only beside it."""
         self._before = (self.last_seq, self._last_hash)
         self._appended: list[tuple[object, ...]] = []
         """Rows of this transaction that sqlite has not been given yet."""
@@ -170,6 +172,7 @@ class AuditFile:
             self._commit_few()
         else:
             self._execute("COMMIT")
+        self.committed_seq = self.last_seq
         self._begun.clear()
 
     def _commit_few(self) -> None:

@@ -331,11 +331,10 @@ class Audit:
         if self._syncing is not None:
             self._syncing.cancel()
             self._syncing = None
-        self._commit()  # what was written down beside the file, too
         file, thread = self._file, self._thread
         if file is None or thread is None:
             return
-        last_seq = file.last_seq
+        last_seq = file.committed_seq
 
         def done(error: str) -> None:
             for answer, value in waiting:
