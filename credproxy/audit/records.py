@@ -88,7 +88,8 @@ def read_use_rows(
     # The day twice, so that the index on it is used; a task's rows are few.
     rows = connection.execute(
         "SELECT task_id, group_id, day, model, route, model_calls, input_tokens, output_tokens, cost_usd,"
-        f" calls_without_price, last_at FROM model_use WHERE {'task_id = ?' if task_id is not None else '? IS NULL'} AND day >= ? AND day >= ?"
+        " calls_without_price, last_at FROM model_use"
+        f" WHERE {'task_id = ?' if task_id is not None else '? IS NULL'} AND day >= ? AND day >= ?"
         " AND (day, task_id, group_id, model, route) > (?, ?, ?, ?, ?)"
         " ORDER BY day, task_id, group_id, model, route LIMIT ?",
         (task_id, since_day, last[0], *last, USE_ROWS_AT_ONCE),
