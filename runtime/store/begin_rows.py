@@ -12,12 +12,14 @@ from dataclasses import replace
 from protocol.ids import ChannelId, GroupId
 from protocol.message import InboundMessage
 from runtime.bursts import hold_s
+from runtime.journal import JournalKind
 from runtime.store.database import Transaction
-from runtime.store.inbound_rows import draft_message, file_draft, store_raw
+from runtime.store.inbound_rows import MessageDraft, draft_message, insert_message, store_raw
+from runtime.store.journal_rows import append
 from runtime.store.overview_rows import FROZEN
 from runtime.store.people_rows import sender_facts
 from runtime.store.records import Begun, Filed, MessageState, SenderFacts, StartOffer, StoredMessage, TakenIn
-from runtime.store.task_rows import draft_claim, insert_claim, run_attempt, set_spec
+from runtime.store.task_rows import draft_claim, insert_attempt, note_task, put_task, take_context
 from runtime.store.task_views import beginning_of
 
 
@@ -37,9 +39,11 @@ def take_in_and_begin(
     draft = draft_message(transaction, inbound, state=MessageState.QUEUED, group_id=group_id)
     # All that is read comes before all that is written: the agent begins to think while the rest is stored.
     begun = _plan(transaction, draft.message, offer) if _may_begin(transaction, draft.message, offer) else None
-    message = file_draft(transaction, update.raw_id, draft)
-    if begun is not None:
-        begun = _begin(transaction, begun, message, offer)
+    transaction.run("end_raw", raw_id=update.raw_id, state="decoded")
+    if begun is None:
+        message = insert_message(transaction, update.raw_id, draft)
+    else:
+        message, begun = _begin(transaction, update.raw_id, draft, begun, offer)
     return TakenIn(update=update, filed=Filed(message=message, first=True, begun=begun))
 
 
@@ -63,12 +67,17 @@ def _plan(transaction: Transaction, message: StoredMessage, offer: StartOffer) -
     return begun
 
 
-def _begin(transaction: Transaction, planned: Begun, message: StoredMessage, offer: StartOffer) -> Begun:
+def _begin(
+    transaction: Transaction, raw_id: int, draft: MessageDraft, planned: Begun, offer: StartOffer
+) -> tuple[StoredMessage, Begun]:
+    """Store each row once, as it is in the end."""
+    row = planned.claim.task
+    put_task(transaction, row, planned.task)
+    message = insert_message(transaction, raw_id, draft, row.task_id)
+    note_task(transaction, row)
+    append(transaction, JournalKind.MESSAGE_CLAIMED, message=message.message_id, task=row.task_id)
     claimed = replace(planned.claim.messages[0], seq=message.seq)
     claim = replace(planned.claim, messages=(claimed,))
-    insert_claim(transaction, claim)
-    if planned.task is not None:
-        place = {"door_id": offer.door_id, "container_id": offer.container_id}
-        run_attempt(transaction, claim.attempt, nonce_hash=offer.nonce_hash, **place)
-        set_spec(transaction, planned.task)
-    return replace(planned, claim=claim)
+    take_context(transaction, claim)
+    insert_attempt(transaction, claim.attempt, offer if planned.task is not None else None)
+    return message, replace(planned, claim=claim)

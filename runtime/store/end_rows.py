@@ -38,5 +38,6 @@ def end_task(
         summary=end.summary,
         message_state=end.message_state,
         end_reason=end.end_reason,
+        known=ending,
     )
     return claim_outbox(transaction, deliveries) if deliveries > 0 else ()

@@ -81,12 +81,6 @@ def file_message(
     return Filed(message=stored, first=True)
 
 
-def file_draft(transaction: Transaction, raw_id: int, draft: MessageDraft) -> StoredMessage:
-    """File a message of an update that waits, as it was drafted in this transaction."""
-    transaction.run("end_raw", raw_id=raw_id, state="decoded")
-    return insert_message(transaction, raw_id, draft)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDraft:
     """A message as it will be stored, in a session that is there already."""
@@ -126,8 +120,11 @@ def draft_message(
     return MessageDraft(message=message, payload=payload, is_untold=is_untold)
 
 
-def insert_message(transaction: Transaction, raw_id: int, draft: MessageDraft) -> StoredMessage:
-    """Store a draft; return it as it would be read: who waits for an agent waits for each statement."""
+def insert_message(
+    transaction: Transaction, raw_id: int, draft: MessageDraft, task_id: TaskId | None = None
+) -> StoredMessage:
+    """Store a draft; return it as it would be read: who waits for an agent waits for each statement. `task_id`: of the
+    task that claims it at once; what is returned is as before that."""
     message, inbound, is_queued = draft.message, draft.message.inbound, draft.message.state is MessageState.QUEUED
     if draft.is_untold and message.session_id is not None and is_queued:
         _tell_fresh(transaction, message.session_id, inbound.chat)
@@ -144,7 +141,8 @@ def insert_message(transaction: Transaction, raw_id: int, draft: MessageDraft) -
         "insert_message",
         message_id=message.message_id,
         raw_id=raw_id,
-        state=message.state,
+        state=message.state if task_id is None else MessageState.CLAIMED,
+        task_id=task_id,
         end_reason=message.end_reason,
         channel_id=inbound.channel_id,
         chat=inbound.chat,

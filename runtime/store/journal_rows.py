@@ -22,6 +22,7 @@ def append_by(transaction: Transaction, kind: JournalKind, by: str, payload: str
     """Add an entry about what somebody did. Who it was is in the digest, and stands beside the chain, where it can be
     forgotten."""
     append(transaction, kind, f"{by} {payload}".rstrip(), **refs)
+    transaction.run_waiting()
     seq, _ = transaction.journal_end or _journal_end(transaction)
     transaction.run("insert_journal_by", seq=seq, by=by)
 
@@ -38,7 +39,7 @@ def append(transaction: Transaction, kind: JournalKind, payload: str = "", **ref
         digest=payload_digest(transaction.key, payload) if payload else "",
         previous=last_hash,
     )
-    transaction.insert(
+    transaction.run_later(
         "journal_insert",
         seq=entry.seq,
         at=entry.at,
@@ -57,6 +58,7 @@ def _journal_end(transaction: Transaction) -> tuple[int, str]:
 
 
 def journal_tail(transaction: Transaction, limit: int) -> tuple[JournalEntry, ...]:
+    transaction.run_waiting()
     rows = transaction.all("journal_tail", limit=limit)
     return tuple(reversed([replace(_entry(row), by=row["by"] or "") for row in rows]))
 

@@ -30,7 +30,17 @@ from runtime.store.errors import AttemptOver, ClaimRefused, StepOutOfOrder, Unkn
 from runtime.store.inbound_rows import message, read_message
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text, from_texts, to_text
-from runtime.store.records import AttemptRow, Claim, MessageState, NewOutbound, OwnSummary, StoredMessage, TaskRow
+from runtime.store.records import (
+    AttemptRow,
+    Claim,
+    MessageState,
+    NewOutbound,
+    OwnSummary,
+    StartOffer,
+    StoredMessage,
+    TaskEnding,
+    TaskRow,
+)
 
 MAX_LABEL_CHARS = 100
 
@@ -82,14 +92,26 @@ def insert_claim(transaction: Transaction, claim: Claim) -> None:
     for claimed in claim.messages:
         transaction.run("claim_message", message_id=claimed.message_id, task_id=row.task_id)
         append(transaction, JournalKind.MESSAGE_CLAIMED, message=claimed.message_id, task=row.task_id)
-    if claim.context:
-        before = claim.messages[-1].seq
-        transaction.run("show_context", task_id=row.task_id, session_id=row.session_id, before=before)
+    take_context(transaction, claim)
     insert_attempt(transaction, claim.attempt)
+
+
+def take_context(transaction: Transaction, claim: Claim) -> None:
+    """Have the context that a claim takes along belong to its task."""
+    if claim.context:
+        row, before = claim.task, claim.messages[-1].seq
+        transaction.run("show_context", task_id=row.task_id, session_id=row.session_id, before=before)
 
 
 def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
     """Store a task that begins, and return it."""
+    put_task(transaction, row)
+    note_task(transaction, row)
+    return row
+
+
+def put_task(transaction: Transaction, row: TaskRow, spec: Task | None = None) -> None:
+    """Store a task's row; `note_task` follows. `spec`: as it is handed over, where that is known."""
     transaction.run(
         "insert_task",
         task_id=row.task_id,
@@ -101,8 +123,13 @@ def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
         chat=row.chat,
         reply_to=row.reply_to,
         state=row.state,
+        spec_id=_insert_spec(transaction, spec) if spec is not None else None,
         created_at=row.created_at,
     )
+
+
+def note_task(transaction: Transaction, row: TaskRow) -> None:
+    """Say in the journal that a task has begun."""
     append(
         transaction,
         JournalKind.TASK_STARTED,
@@ -111,7 +138,6 @@ def insert_task(transaction: Transaction, row: TaskRow) -> TaskRow:
         session=row.session_id,
         submission=row.submission_id,
     )
-    return row
 
 
 def _claimable(transaction: Transaction, message_ids: tuple[MessageId, ...]) -> list[StoredMessage]:
@@ -145,11 +171,22 @@ def start_attempt(transaction: Transaction, task_id: TaskId, attempt_id: Attempt
     return row
 
 
-def insert_attempt(transaction: Transaction, row: AttemptRow) -> None:
-    """Store an attempt that begins."""
-    ids = {"attempt_id": row.attempt_id, "task_id": row.task_id}
-    transaction.run("insert_attempt", **ids, number=row.number, started_at=row.started_at)
+def insert_attempt(transaction: Transaction, row: AttemptRow, place: StartOffer | None = None) -> None:
+    """Store an attempt that begins; `place`: where it runs already."""
+    transaction.run(
+        "insert_attempt",
+        attempt_id=row.attempt_id,
+        task_id=row.task_id,
+        number=row.number,
+        state=row.state if place is None else "running",
+        door_id=place.door_id if place else None,
+        container_id=place.container_id if place else "",
+        nonce_hash=place.nonce_hash if place else "",
+        started_at=row.started_at,
+    )
     append(transaction, JournalKind.ATTEMPT_STARTED, attempt=row.attempt_id, task=row.task_id)
+    if place is not None:
+        _note_running(transaction, row, place.door_id)
 
 
 def attempt_running(
@@ -168,7 +205,7 @@ def attempt_running(
     place = {"door_id": door_id, "container_id": container_id, "container_name": container_name}
     run_attempt(transaction, attempt, nonce_hash=nonce_hash, **place)
     if spec is not None and _head(transaction, attempt.task_id)["spec_id"] is None:
-        set_spec(transaction, spec)
+        transaction.run("set_spec", task_id=spec.task_id, spec_id=_insert_spec(transaction, spec))
 
 
 def run_attempt(
@@ -189,19 +226,26 @@ def run_attempt(
         container_name=container_name,
         nonce_hash=nonce_hash,
     )
+    _note_running(transaction, attempt, door_id)
+
+
+def _note_running(transaction: Transaction, attempt: AttemptRow, door_id: str) -> None:
     append(transaction, JournalKind.ATTEMPT_RUNNING, attempt=attempt.attempt_id, task=attempt.task_id, door=door_id)
 
 
-def set_spec(transaction: Transaction, spec: Task) -> None:
-    """Keep a task as it is handed over, if it was not kept before."""
-    spec_id = transaction.insert("insert_payload", subject=spec.group_id, body=to_text(spec))
-    transaction.run("set_spec", task_id=spec.task_id, spec_id=spec_id)
+def _insert_spec(transaction: Transaction, spec: Task) -> int:
+    """Keep a task as it is handed over; return the number of its text."""
+    return transaction.insert("insert_payload", subject=spec.group_id, body=to_text(spec))
 
 
 def attempt_ended(transaction: Transaction, attempt_id: AttemptId, reason: str) -> None:
-    attempt = _known_attempt(transaction, attempt_id)
-    if transaction.run("end_attempt", attempt_id=attempt_id, reason=reason, ended_at=transaction.now_text()):
-        append(transaction, JournalKind.ATTEMPT_ENDED, reason, attempt=attempt_id, task=attempt.task_id)
+    _end_attempt(transaction, _known_attempt(transaction, attempt_id), reason)
+
+
+def _end_attempt(transaction: Transaction, attempt: AttemptRow, reason: str) -> None:
+    ids = {"attempt": attempt.attempt_id, "task": attempt.task_id}
+    if transaction.run("end_attempt", attempt_id=attempt.attempt_id, reason=reason, ended_at=transaction.now_text()):
+        append(transaction, JournalKind.ATTEMPT_ENDED, reason, **ids)
 
 
 def store_step(transaction: Transaction, attempt_id: AttemptId, seq: int, step: Step) -> int:
@@ -300,14 +344,16 @@ def finish_task(
     summary: OwnSummary | None = None,
     message_state: MessageState,
     end_reason: str,
+    known: TaskEnding | None = None,
 ) -> bool:
+    """`known`: what this transaction has read of the task; it is not read again."""
     head = _head(transaction, task_id)
     if head["state"] not in ("running", "suspended"):
         return False
     group_id = GroupId(head["group_id"])
     _end_task(transaction, task_id, group_id, result)
-    for claimed in transaction.all("claimed_messages", task_id=task_id):
-        _end_message(transaction, MessageId(claimed["message_id"]), task_id, message_state, end_reason or result.status)
+    for message_id in _claimed_messages(transaction, task_id, known):
+        _end_message(transaction, message_id, task_id, message_state, end_reason or result.status)
     if head["session_id"] is not None:
         first = _add_entries(transaction, head["session_id"], task_id, group_id, entries)
         if summary is not None:
@@ -320,10 +366,23 @@ def finish_task(
         review_result(transaction, task_id, result)
     if attempt_id is not None and seq is not None:
         transaction.run("advance_attempt", attempt_id=attempt_id, seq=seq)
-    open_attempt = transaction.one("open_attempt_of_task", task_id=task_id)
+    open_attempt = _open_attempt(transaction, task_id, known)
     if open_attempt is not None:
-        attempt_ended(transaction, AttemptId(open_attempt["attempt_id"]), "finished")
+        _end_attempt(transaction, open_attempt, "finished")
     return True
+
+
+def _claimed_messages(transaction: Transaction, task_id: TaskId, known: TaskEnding | None) -> tuple[MessageId, ...]:
+    if known is not None:
+        return tuple(each.message_id for each in known.messages if each.state is MessageState.CLAIMED)
+    return tuple(MessageId(row["message_id"]) for row in transaction.all("claimed_messages", task_id=task_id))
+
+
+def _open_attempt(transaction: Transaction, task_id: TaskId, known: TaskEnding | None) -> AttemptRow | None:
+    if known is not None:
+        return next((each for each in known.attempts if each.state != "ended"), None)
+    row = transaction.one("open_attempt_of_task", task_id=task_id)
+    return _attempt(row) if row is not None else None
 
 
 def _end_task(transaction: Transaction, task_id: TaskId, group_id: GroupId, result: TaskResult) -> None:

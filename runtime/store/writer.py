@@ -56,9 +56,10 @@ class Writer:
         execute("SAVEPOINT job")
         try:
             job.value = job.work(self._transaction)
+            self._transaction.run_waiting()
         except Exception as error:
             job.error = error
-            self._transaction.journal_end = None
+            self._transaction.forget_waiting()
             if isinstance(error, sqlite3.Error):
                 job.error = translate(error, self._path)
                 if not isinstance(job.error, StoreMisused) or not self._connection.in_transaction:
@@ -67,7 +68,7 @@ class Writer:
         execute("RELEASE job")
 
     def _fail_all(self, jobs: list[Job], error: sqlite3.Error | StoreError) -> None:
-        self._transaction.journal_end = None
+        self._transaction.forget_waiting()
         with contextlib.suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

@@ -26,9 +26,9 @@ VALUES (:chat, :channel_id, :chat_kind, :seen_at, iif(:chat_kind = 'direct', :pe
 -- name: insert_message
 -- A decoded message in the state that was decided.
 INSERT INTO messages (message_id, raw_id, state, end_reason, channel_id, chat, person, kind, platform_message_id,
-    group_id, session_id, mode, payload_id, received_at, ended_at)
+    group_id, session_id, task_id, mode, payload_id, received_at, ended_at)
 VALUES (:message_id, :raw_id, :state, :end_reason, :channel_id, :chat, :person, :kind, :platform_message_id,
-    :group_id, :session_id, :mode, :payload_id, :received_at, :ended_at);
+    :group_id, :session_id, :task_id, :mode, :payload_id, :received_at, :ended_at);
 
 -- name: message_of_raw
 -- The message that an update became.

@@ -2,8 +2,10 @@
 
 -- name: insert_task
 -- A task of claimed messages, or of a submission.
-INSERT INTO tasks (task_id, group_id, session_id, submitter, payer, submission_id, chat, reply_to, state, created_at)
-VALUES (:task_id, :group_id, :session_id, :submitter, :payer, :submission_id, :chat, :reply_to, :state, :created_at);
+INSERT INTO tasks (task_id, group_id, session_id, submitter, payer, submission_id, chat, reply_to, state, spec_id,
+    created_at)
+VALUES (:task_id, :group_id, :session_id, :submitter, :payer, :submission_id, :chat, :reply_to, :state, :spec_id,
+    :created_at);
 
 -- name: payer_of_schedule
 -- Whose limits a schedule counts for: its maker's; for an agent's, those of the task in which it was made.
@@ -79,8 +81,8 @@ SELECT message_id FROM messages WHERE task_id = :task_id AND state = 'claimed' O
 
 -- name: insert_attempt
 -- The next attempt of a task.
-INSERT INTO attempts (attempt_id, task_id, number, started_at)
-VALUES (:attempt_id, :task_id, :number, :started_at);
+INSERT INTO attempts (attempt_id, task_id, number, state, door_id, container_id, nonce_hash, started_at)
+VALUES (:attempt_id, :task_id, :number, :state, :door_id, :container_id, :nonce_hash, :started_at);
 
 -- name: attempt_by_id
 -- One attempt.

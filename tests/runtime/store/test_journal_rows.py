@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from runtime.journal import JournalKind
 from runtime.store import journal_rows
+from runtime.store.database import Transaction
+from runtime.store.errors import StoreMisused
+from runtime.store.journal_rows import append, append_by
 from runtime.store.records import JournalCheck
 from runtime.store.store import Store, open_store
 from tests.runtime.store.support import CHAT, MAIN, answered, claimed, filed, said
@@ -86,3 +90,27 @@ async def test_a_long_chain_is_checked_in_pieces(store: Store) -> None:
     length = journal_rows.CHECKED_AT_ONCE + 10
     await asyncio.gather(*(store.new_session(MAIN, CHAT) for _ in range(length)))
     assert await store.verify_journal() == JournalCheck(entries=length, broken_at=None)
+
+
+async def test_entries_of_one_job_are_chained_in_order_and_go_with_it(store: Store) -> None:
+    """They are written together at its end; who did something stands beside its entry, and a job that fails leaves none
+    of them, nor a gap for those that follow."""
+
+    def note(transaction: Transaction, *, fails: bool) -> None:
+        append(transaction, JournalKind.MESSAGE_QUEUED, "one", message="m1")
+        append_by(transaction, JournalKind.SKILL_MOUNTED, "cli", group="main", skill="tour")
+        append(transaction, JournalKind.MESSAGE_CLAIMED, message="m1", task="t1")
+        if fails:
+            raise StoreMisused("a job's own mistake")
+
+    before = len(await store.journal_tail())
+    with pytest.raises(StoreMisused):
+        await store.write(note, fails=True)
+    assert len(await store.journal_tail()) == before
+    await store.write(note, fails=False)
+    assert [(entry.kind, entry.by) for entry in (await store.journal_tail())[before:]] == [
+        ("message_queued", ""),
+        ("skill_mounted", "cli"),
+        ("message_claimed", ""),
+    ]
+    assert (await store.verify_journal()).broken_at is None
