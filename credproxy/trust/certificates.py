@@ -27,8 +27,9 @@ from credproxy.vault.files import refuse_loose, write_whole
 CA_DAYS = 3650
 LEAF_DAYS = 7
 LEAF_RENEW_DAYS = 1
-MAX_LEAVES = 128
-"""TLS contexts kept, about 40 kB each; the least recently used goes."""
+MAX_LEAVES = 64
+"""TLS contexts kept, about 25 kB each, as many as connections to upstreams; the least recently used goes. A new one
+takes less than a millisecond."""
 CLOCK_SLACK = datetime.timedelta(hours=1)
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from credproxy.trust.certificates import MAX_LEAVES
 from tests.security.proxy.scene import PATIENCE_S, A, B, Scene
 
 DAY = datetime.timedelta(days=1)
@@ -156,7 +157,7 @@ async def test_names_below_a_wildcard_are_kept_in_bounds(scene: Scene) -> None:
     for number in range(200):
         async with scene.client() as client:
             await client.tunnel(f"h{number}.w.test", scene.a.port, scene.street.ca)
-    assert "leaves=128>" in repr(scene.street.proxy.authority)
+    assert f"leaves={MAX_LEAVES}>" in repr(scene.street.proxy.authority)
 
 
 async def test_client_that_trusts_nobody_is_told_of_in_the_record(scene: Scene) -> None:
