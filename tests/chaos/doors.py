@@ -26,8 +26,8 @@ CHATS = 50
 MOST_UNANSWERED = 12
 """Of one chat: people wait for answers now and then."""
 BURST = 50
-ALIVE_S = (0.8, 3.0)
-"""Between two things that befall the host."""
+ALIVE_S, LONG_ALIVE_S = (0.8, 3.0), (2.0, 8.0)
+"""Between two things that befall the host; in the long mode, whose many messages would take hours else."""
 KILL_SHARE = 0.5
 UP_SHARE = 0.8
 START_TIMEOUT_S = 120.0
@@ -47,6 +47,7 @@ class Doors:
     platform_url: str
     random: random.Random
     sky: Sky
+    alive_s: tuple[float, float] = ALIVE_S
     came: Counter[str] = field(default_factory=Counter)
     host: asyncio.subprocess.Process | None = None
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,7 +123,7 @@ class Doors:
         """Mostly with the host up: on a slow machine nothing would be done else. Now and then while it starts."""
         if self.random.random() < UP_SHARE:
             await self.is_up.wait()
-        await asyncio.sleep(self.random.uniform(*ALIVE_S))
+        await asyncio.sleep(self.random.uniform(*self.alive_s))
 
     async def settle(self) -> None:
         self.sky.set(clock_ahead_s=0, sync_delay_s=0.0)
@@ -138,7 +139,7 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(seed: int, sky: Sky, disk: Path) -> AsyncIterator[Doors]:
+async def open_doors(seed: int, sky: Sky, disk: Path, alive_s: tuple[float, float] = ALIVE_S) -> AsyncIterator[Doors]:
     """Start the twin and the host; the home is on `disk`."""
     home, fork, twin = disk / "home", disk / "fork", TelegramTwin()
     home.mkdir(mode=0o700)
@@ -156,6 +157,7 @@ async def open_doors(seed: int, sky: Sky, disk: Path) -> AsyncIterator[Doors]:
             platform_url=url,
             random=random.Random(seed),
             sky=sky,
+            alive_s=alive_s,
         )
         await doors.start()
         try:

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.doors import CHATS, check_doors, check_locked, open_doors
+from tests.chaos.doors import ALIVE_S, CHATS, LONG_ALIVE_S, check_doors, check_locked, open_doors
 from tests.chaos.judge import Judge
 from tests.chaos.killers import rage
 from tests.chaos.weather import can_compile, sky, small_disk
@@ -37,9 +37,9 @@ def needed() -> None:
         pytest.skip("a disk is mounted and a shim compiled here: run the tests as root, with gcc installed")
 
 
-async def check(seed: int, messages: int, disk_mb: int, judge: Judge) -> None:
+async def check(seed: int, messages: int, disk_mb: int, judge: Judge, alive_s: tuple[float, float] = ALIVE_S) -> None:
     with sky() as own_sky, small_disk(disk_mb) as disk:
-        async with open_doors(seed, own_sky, disk) as doors:
+        async with open_doors(seed, own_sky, disk, alive_s) as doors:
             try:
                 tally = await check_doors(doors, messages)
                 judge.tell(f"doors, seed {seed}: {tally.line()}")
@@ -96,7 +96,7 @@ async def rage_over_all(world: World, messages: int, kills: int) -> Counter[str]
 @pytest.mark.timeout(LONG_TIMEOUT_S)
 async def test_a_hundred_thousand_messages_pass_the_doors(needed: None, judge: Judge) -> None:
     """The same, a hundred thousand of them (or what NIGHTYARD_DOORS_MESSAGES says)."""
-    await check(LONG_SEED, LONG_MESSAGES, LONG_DISK_MB, judge)
+    await check(LONG_SEED, LONG_MESSAGES, LONG_DISK_MB, judge, LONG_ALIVE_S)
 
 
 @pytest.mark.long
