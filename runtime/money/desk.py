@@ -54,7 +54,7 @@ class UsageDesk:
         self._spending = spending
 
     async def usage(self, days: int, by: str = "group", group: GroupId | None = None) -> UsageView:
-        """Return the use of so many days, today among them, of one group or all."""
+        """Return the use of so many days, today among them, of one group or all; OperationRefused for an unknown one."""
         if by not in USAGE_KEYS:
             message = f"use is shown by {', '.join(USAGE_KEYS)}, not by {by[:40]!r}"
             raise OperationRefused("wrong_key", message)
@@ -63,6 +63,8 @@ class UsageDesk:
         now = datetime.now(UTC)
         until, since = day_of(now), day_of(now - timedelta(days=days - 1))
         rows = await self._store.read(usage_rows.use_of_days, since, until, by, group or "")
+        if group is not None and not rows:  # one that is gone may have used something
+            self._spending.checked(group)
         by_day = await self._store.read(usage_rows.use_of_days, since, until, "day", group or "")
         known = {each.key: each for each in by_day}
         span = [day_of(now - timedelta(days=back)) for back in reversed(range(days))]

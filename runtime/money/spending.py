@@ -143,6 +143,10 @@ class Spending:
 
     # --- For tasks
 
+    def checked(self, group_id: GroupId) -> GroupId:
+        """Return a group that there is; OperationRefused for another."""
+        return self._groups().checked(group_id)
+
     def purses_of(self, group: Group, submitter: str, payer: Payer | None = None) -> tuple[Purse, ...]:
         """Return what a task of this submitter pays from, for its lease. `payer`: whose limits it counts for."""
         return self._book.purses_of(group, submitter, payer)
