@@ -54,7 +54,7 @@ class UsageDesk:
         self._spending = spending
 
     async def usage(self, days: int, by: str = "group", group: GroupId | None = None) -> UsageView:
-        """Return the use of so many days, today among them, of one group or all; OperationRefused for an unknown one."""
+        """Return the use of so many days, today among them, of one group or all; OperationRefused."""
         if by not in USAGE_KEYS:
             message = f"use is shown by {', '.join(USAGE_KEYS)}, not by {by[:40]!r}"
             raise OperationRefused("wrong_key", message)

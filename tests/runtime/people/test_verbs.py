@@ -93,7 +93,9 @@ async def test_what_cannot_be_done_says_why(house: House, verb: str, arguments: 
     assert (await ask(house, "person_list"), await ask(house, "bindings")) == before
 
 
-@pytest.mark.parametrize("verb", ["bindings", "destination_list", "history", "schedule_list", "constraint_list", "usage"])
+@pytest.mark.parametrize(
+    "verb", ["bindings", "destination_list", "history", "schedule_list", "constraint_list", "usage"]
+)
 async def test_an_unknown_agent_is_an_error_and_one_without_any_is_none(house: House, verb: str) -> None:
     """A misspelt name is told with those that there are; an agent that has nothing of it has an empty list."""
     with pytest.raises(Refused) as refused:
