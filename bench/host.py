@@ -19,6 +19,7 @@ from bench.installation import ROOT, Installation, installation
 from bench.intake import measure
 from bench.process_memory import CLOCK_TICKS, pss_mb
 from bench.report import Metric, at_least, at_most, figure, publish
+from bench.stops import stop_all_one_by_one
 from cli.image import ensure_image
 from client.errors import ControlError
 from protocol.control import Say
@@ -58,6 +59,7 @@ async def run() -> None:
     names = [f"group-{number}" for number in range(AGENTS)]
     async with installation(groups=names, script=WORK, settings="containers:\n  spare_idle_s: 0\n") as busy:
         metrics += await _restart_with_agents(busy, names)
+        metrics += await stop_all_one_by_one(busy, names)
     async with installation(script=SLOW) as slow:
         metrics += await _burst(slow)
     publish("host", metrics, extra={"messages": LARGE})
