@@ -9,6 +9,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.installation import ROOT, Installation, installation
-from bench.intake import measure
+from bench.intake import fsync_ms, measure
 from bench.process_memory import CLOCK_TICKS, pss_mb
-from bench.report import Metric, at_least, at_most, figure, publish
+from bench.report import Metric, at_least, at_most, figure, kept, publish
 from bench.stops import stop_all_one_by_one
 from cli.image import ensure_image
 from client.errors import ControlError
@@ -26,7 +27,11 @@ from protocol.control import Say
 
 SMALL = 1_000
 LARGE = int(os.environ.get("NIGHTYARD_BENCH_MESSAGES", "100000"))
-"""Messages in the store when the last figures are taken; 1000000 takes about ten minutes."""
+"""Messages in the store when the last figures are taken."""
+STORE = os.environ.get("NIGHTYARD_BENCH_STORE", "")
+"""The folder of a store that is kept and filled once; empty: a new one each time."""
+PARTS = os.environ.get("NIGHTYARD_BENCH_PARTS", "intake restart sessions agents burst").split()
+"""What is measured; the figures of the other parts stay as they were kept."""
 SAMPLE = 10_000
 CALM_S = 6.0
 RESTARTS = 5
@@ -35,6 +40,7 @@ COMMANDS = 15
 BURST = 30
 MODEL_S = 0.5
 SESSIONS = 1_000
+TALKERS = ("one", "two", "three")
 WAIT_S = 180.0
 WORK = {
     "rules": [
@@ -51,23 +57,32 @@ SLOW = {
 async def run() -> None:
     """Measure and publish."""
     ensure_image(ROOT)
-    metrics = await _intake()
-    async with installation() as idle:
-        metrics += [at_most("restart", await _restart(idle), "s", 0.7)]
-        metrics += await _commands(idle)
-        metrics += await _sessions(idle)
-    names = [f"group-{number}" for number in range(AGENTS)]
-    async with installation(groups=names, script=WORK, settings="containers:\n  spare_idle_s: 0\n") as busy:
-        metrics += await _restart_with_agents(busy, names)
-        metrics += await stop_all_one_by_one(busy, names)
-    async with installation(script=SLOW) as slow:
-        metrics += await _burst(slow)
-    publish("host", metrics, extra={"messages": LARGE})
+    metrics: list[Metric] = []
+    if "intake" in PARTS:
+        metrics += await _intake()
+    if "restart" in PARTS:
+        async with installation() as idle:
+            metrics += [at_most("restart", await _restart(idle), "s", 0.7)]
+            metrics += await _commands(idle)
+    if "sessions" in PARTS:
+        async with installation(groups=TALKERS) as talking:
+            metrics += await _sessions(talking)
+    if "agents" in PARTS:
+        names = [f"group-{number}" for number in range(AGENTS)]
+        async with installation(groups=names, script=WORK, settings="containers:\n  spare_idle_s: 0\n") as busy:
+            metrics += await _restart_with_agents(busy, names)
+            metrics += await stop_all_one_by_one(busy, names)
+    if "burst" in PARTS:
+        async with installation(script=SLOW) as slow:
+            metrics += await _burst(slow)
+    publish("host", [*metrics, *kept("host", but={metric.key for metric in metrics})], extra={"messages": LARGE})
 
 
 async def _intake() -> list[Metric]:
-    yardstick, found = await measure((SMALL, LARGE), SAMPLE, CALM_S)
-    small, large = found[SMALL], found[LARGE]
+    with tempfile.TemporaryDirectory(prefix="ny-intake-") as folder:
+        yardstick = fsync_ms(Path(folder))
+        small = await measure(Path(folder) / "small", SMALL, SAMPLE, CALM_S)
+        large = await measure(Path(STORE or folder) / "large", LARGE, SAMPLE, CALM_S)
     limit = 5 * yardstick + 5
     return [
         figure("fsync_p50", yardstick, "ms"),
@@ -156,16 +171,32 @@ def _median_ms(command: Sequence[str], environment: dict[str, str]) -> float:
 
 
 async def _sessions(running: Installation) -> list[Metric]:
-    """Open a chat with its own session a thousand times; what the host holds then, and after a restart."""
+    """Have a thousand chats each ask something and be answered, a session each; how much more the host holds then."""
+    for talker in TALKERS:
+        await _ask(running, talker, "first")  # what a first task brings in is no session's
     before = pss_mb([running.processes()["host"]])
-    for number in range(SESSIONS):
-        async with running.control.chat("main", f"chat-{number}") as conversation:
-            await conversation.say(Say(text="/new"))
-            async for shown in conversation.shown():
-                if shown.kind in ("message", "notice"):
-                    break
+    numbers, began = iter(range(SESSIONS)), time.monotonic()
+
+    async def talk(talker: str) -> None:
+        for number in numbers:
+            await _ask(running, talker, f"chat-{number}")
+
+    async with asyncio.TaskGroup() as talks:
+        for talker in TALKERS:
+            talks.create_task(talk(talker))
+    took = time.monotonic() - began
+    await asyncio.sleep(CALM_S)  # what has answered is cleared away
     after = pss_mb([running.processes()["host"]])
-    return [at_most("sessions_1000_growth", after - before, "MB", 10)]
+    return [at_most("sessions_1000_growth", after - before, "MB", 10), figure("sessions_1000_time", took, "s")]
+
+
+async def _ask(running: Installation, group: str, name: str) -> None:
+    """Say something in a chat of its own, and wait for the answer."""
+    async with asyncio.timeout(WAIT_S), running.control.chat(group, name) as conversation:
+        await conversation.say(Say(text="hello"))
+        async for shown in conversation.shown():
+            if shown.kind == "message":
+                return
 
 
 async def _await_model(running: Installation) -> None:

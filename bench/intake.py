@@ -6,11 +6,11 @@ import asyncio
 import itertools
 import json
 import os
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,9 @@ from protocol.codec import from_json, to_json
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime.intake import Intake, IntakeEnds
-from runtime.store.records import Binding, PersonLimits, StoredMessage
+from runtime.store import inbound_rows
+from runtime.store.database import Transaction
+from runtime.store.records import Binding, MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store
 
 CHANNEL = ChannelId("bench")
@@ -31,6 +33,10 @@ SENDERS = 200
 CALM_PER_S = 500
 """Updates a second when the time of one is measured: a busy day, and far from the limit."""
 FSYNCS = 200
+FILL_AT_ONCE = 1_000
+"""Messages of one transaction where a store is only to hold many."""
+BLOCK = 10_000
+"""Messages of such a store that are not copies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,31 +149,75 @@ async def take_in_calmly(intake: Intake, events: Iterator[int], seconds: float) 
     return times
 
 
-async def measure(at: Sequence[int], sample: int, calm_s: float) -> tuple[float, dict[int, Taken]]:
-    """Return the yardstick in ms, and what taking in comes to when the store holds so many messages."""
-    with tempfile.TemporaryDirectory(prefix="ny-intake-") as folder:
-        home = Path(folder)
-        yardstick = fsync_ms(home)
-        found: dict[int, Taken] = {}
-        async with opened_intake(home) as (store, intake):
-            events, held = itertools.count(), 0
-            for size in at:
-                if size > held:
-                    await take_in(intake, events, size - held)
-                await all_filed(store)
-                began = time.perf_counter()
-                per_s = await take_in(intake, events, sample)
-                await all_filed(store)
-                filed_per_s = sample / (time.perf_counter() - began)
-                calm = await take_in_calmly(intake, events, calm_s)
-                held = size + sample + len(calm)
-                found[size] = Taken(
-                    per_s=per_s,
-                    filed_per_s=filed_per_s,
-                    calm_p50_ms=percentile(calm, 50),
-                    calm_p99_ms=percentile(calm, 99),
-                )
-        return yardstick, found
+async def measure(home: Path, size: int, sample: int, calm_s: float) -> Taken:
+    """Return what taking in comes to in a store that holds so many messages at least."""
+    await fill(home, size)
+    async with opened_intake(home) as (store, intake):
+        events = itertools.count(await store.read(_newest) + 1)
+        await all_filed(store)
+        began = time.perf_counter()
+        per_s = await take_in(intake, events, sample)
+        await all_filed(store)
+        filed_per_s = sample / (time.perf_counter() - began)
+        calm = await take_in_calmly(intake, events, calm_s)
+    return Taken(
+        per_s=per_s,
+        filed_per_s=filed_per_s,
+        calm_p50_ms=percentile(calm, 50),
+        calm_p99_ms=percentile(calm, 99),
+    )
+
+
+async def fill(home: Path, size: int) -> None:
+    """Have a store hold so many messages, answered in the course of the last year: a block of them as intake leaves
+    them, and copies of its rows under other ids. A store that holds as many already is left as it is."""
+    home.mkdir(parents=True, exist_ok=True)
+    block, moment = min(size, BLOCK), datetime.now(UTC)
+    async with open_store(home, clock=lambda: moment) as store:
+        for number in range(await store.read(_newest) + 1, block + 1, FILL_AT_ONCE):
+            moment = datetime.now(UTC) - timedelta(days=1 + 364 * (1 - number / block))
+            await store.write(_fill, number, min(FILL_AT_ONCE, block + 1 - number))
+        while await store.read(_newest) < size:
+            await store.write(_copy_block)
+
+
+def _newest(transaction: Transaction) -> int:
+    return int(transaction.connection.execute("SELECT coalesce(max(raw_id), 0) FROM raw_updates").fetchone()[0])
+
+
+def _fill(transaction: Transaction, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        inbound = _inbound(number)
+        update = inbound_rows.store_raw(transaction, CHANNEL, inbound.event_id, json.dumps(to_json(inbound)).encode())
+        assert update is not None  # its number is new
+        inbound_rows.file_message(
+            transaction, update.raw_id, inbound, state=MessageState.QUEUED, group_id=GROUP, end_reason=""
+        )
+    answered = "state = 'answered', end_reason = 'reply', ended_at = received_at"
+    transaction.connection.execute(f"UPDATE messages SET {answered} WHERE state = 'queued'")
+
+
+def _copy_block(transaction: Transaction) -> None:
+    """Copy the rows of the first block of messages behind all that there is."""
+    run, past = transaction.connection.execute, _newest(transaction)
+    (written,) = run("SELECT max(seq) FROM journal").fetchone()
+    for table, numbers, first in (
+        ("payloads", ("payload_id",), "payload_id"),
+        ("raw_updates", ("raw_id",), "raw_id"),
+        ("messages", ("seq", "raw_id", "payload_id"), "raw_id"),
+    ):
+        copied = f"WHERE {first} <= {BLOCK}"
+        run(f"INSERT INTO {table} SELECT {_copied(transaction, table, numbers, past)} FROM {table} {copied}")
+    entries = f"(SELECT * FROM journal ORDER BY seq LIMIT {BLOCK})"
+    run(f"INSERT INTO journal SELECT {_copied(transaction, 'journal', ('seq',), written)} FROM {entries}")
+
+
+def _copied(transaction: Transaction, table: str, numbers: Collection[str], past: int) -> str:
+    """Return the columns of a copied row: numbers that go on after `past`, and ids that no other row has."""
+    columns = [row[0] for row in transaction.connection.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    ids = {"event_id": f"event_id || '-{past}'", "message_id": f"replace(message_id, 'msg_', 'msg{past}_')"}
+    ids |= {"refs": f"replace(refs, 'msg_', 'msg{past}_')"}
+    return ", ".join(f"{each} + {past}" if each in numbers else ids.get(each, each) for each in columns)
 
 
 async def all_filed(store: Store) -> None:
@@ -179,8 +229,12 @@ async def all_filed(store: Store) -> None:
 
 
 def _update(number: int) -> bytes:
+    return json.dumps(to_json(_inbound(number))).encode()
+
+
+def _inbound(number: int) -> InboundMessage:
     chat = number % CHATS
-    inbound = InboundMessage(
+    return InboundMessage(
         channel_id=CHANNEL,
         event_id=f"e{number}",
         chat=_chat(chat),
@@ -191,7 +245,6 @@ def _update(number: int) -> bytes:
         sent_at="2026-01-31T09:00:00Z",
         platform_message_id=PlatformMessageId(f"p{number}"),
     )
-    return json.dumps(to_json(inbound)).encode()
 
 
 def _chat(number: int) -> ChatKey:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,17 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_1m": round(os.getloadavg()[0], 2),
     }
+
+
+def kept(bench: str, *, but: Collection[str]) -> list[Metric]:
+    """Return the figures that were kept of a benchmark before, but those that were measured anew."""
+    path = RESULTS / f"{bench}.json"
+    found = json.loads(path.read_text("utf-8"))["metrics"] if path.exists() else {}
+    return [
+        Metric(key=key, value=each["value"], unit=each["unit"], target=each["target"] or "", ok=each["ok"])
+        for key, each in found.items()
+        if key not in but
+    ]
 
 
 def publish(bench: str, metrics: Sequence[Metric], *, extra: dict[str, Any] | None = None, keep: bool = True) -> None:
