@@ -161,11 +161,6 @@ class AgentLink:
         self._hang_up()
         self._files.discard_unfinished()
 
-    async def wake(self) -> None:
-        """Say to a waiting agent what it knows already. A process that has slept for a while finds none of its code in
-        the processor's caches: it is a third of a millisecond quicker when it has just done something."""
-        await self.send(Ack(seq=self._rules.stored_seq))
-
     async def hand_over(self, assignment: Assignment) -> bool:
         """Send the task; False if the agent is not there any more."""
         self._rules.is_assigned = True

@@ -141,20 +141,6 @@ async def test_steps_are_told_in_order_and_acked_when_stored(house: LinkHouse) -
         assert link.has_finished
 
 
-async def test_agent_that_is_woken_hears_nothing_new(house: LinkHouse) -> None:
-    """What it is told acknowledges nothing that it has not heard of, and its task follows; without an agent it is
-    nothing."""
-    async with house.link() as link:
-        await link.wake()
-        agent = await house.connect()
-        assert isinstance(await agent.greet(), Welcome)
-        await link.wake()
-        assert await agent.hear() == Ack(seq=0)
-        assert await link.hand_over(ASSIGNMENT)
-        assert await agent.hear() == ASSIGNMENT
-        assert link.events.is_empty
-
-
 async def test_second_connection_is_refused_while_the_first_lives(house: LinkHouse) -> None:
     """A second connection is closed unheard, even with words that would do for a first; it is told once."""
     async with house.link() as link:
