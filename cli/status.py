@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
-from cli.place import ask
-from cli.status_text import build_status
+from cli.place import ask, find_home
+from cli.status_text import Line, build_status
 from cli.style import BOLD, DIM, GREEN, RED, YELLOW, paint
+from client.processes import read_state
 
 _MARKS = {"ok": ("●", GREEN), "bad": ("✗", RED), "warn": ("▲", YELLOW), "": ("·", DIM)}
 
@@ -23,7 +25,15 @@ def status(as_json: bool) -> None:
 
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
-    for label, text, mood in build_status(answer, datetime.now(UTC)):
+    for label, text, mood in [*build_status(answer, datetime.now(UTC)), *supervisor_lines(find_home().path)]:
         mark, colour = _MARKS[mood]
         shown = paint(text, BOLD, colour) if mood in ("bad", "warn") else text
         click.echo(f"{paint(mark, colour)} {paint(f'{label:<11}', DIM)}{shown}")
+
+
+def supervisor_lines(home: Path) -> list[Line]:
+    """Return a line where who starts again what dies has died itself; none where that is well, or not ours."""
+    noted = read_state(home)
+    if noted is None or noted.supervisor.runs:
+        return []
+    return [("supervisor", "has died: what ends now is started again only by `nightyard up`", "bad")]
