@@ -46,13 +46,19 @@ def ensure_engine(configured: str, ask_person: Ask, progress: Progress, machine:
     if daemon is None:
         if not ask_person("No container engine answers here. Install Debian's docker.io with apt and start it?"):
             raise _no_engine(machine, asked, "you chose not to have it installed")
-        apt_install(machine, ["docker.io", *([] if machine.is_root else ["acl"])], progress)
+        apt_install(machine, ["docker.io", *_beside_it(machine)], progress)
     progress("starting the engine")
     _start(machine, root)
     if not machine.is_root:
         _wait_for_socket(machine, progress)
         _allow_user(machine, root, mine)
     return _wait_for(machine, progress)
+
+
+def _beside_it(machine: Machine) -> list[str]:
+    """Return what docker.io only recommends, and this machine lacks."""
+    apparmor = machine.has_apparmor and find_program("apparmor_parser") is None
+    return [*([] if machine.is_root else ["acl"]), *(["apparmor"] if apparmor else [])]
 
 
 def _no_engine(machine: Machine, asked: Sequence[Asked], why: str) -> SetupFailed:

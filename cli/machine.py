@@ -34,6 +34,7 @@ class Machine:
     apt_lists: Path = Path("/var/lib/apt/lists")
     os_release_file: Path = Path("/etc/os-release")
     keyrings: Path = Path("/usr/share/keyrings")
+    apparmor: Path = Path("/sys/module/apparmor/parameters/enabled")
 
     @property
     def engine_address(self) -> str:
@@ -42,6 +43,14 @@ class Machine:
     @property
     def is_root(self) -> bool:
         return self.uid == 0
+
+    @property
+    def has_apparmor(self) -> bool:
+        """Whether the kernel confines programs by AppArmor: Docker then starts no container without apparmor_parser."""
+        try:
+            return self.apparmor.read_text().strip() == "Y"
+        except OSError:
+            return False
 
 
 def search_path() -> str:

@@ -444,5 +444,7 @@ def _cannot(error: Exception) -> CannotStart:
             return CannotStart(code="path_too_long", message=str(error), mend="set NIGHTYARD_HOME")
         case ProxyError():
             return CannotStart(code="proxy_away", message=str(error), mend="nightyard status")
+        case EngineRefused():
+            return CannotStart(code="engine_refused", message=str(error), mend=error.mend)
         case _:
             return CannotStart(code="engine_refused", message=str(error))

@@ -43,6 +43,8 @@ class EngineRefused(EngineError):
         super().__init__(what, detail)
         self.what = what
         self.detail = detail
+        if "apparmor_parser" in detail:  # docker.io only recommends it, and needs it where the kernel has AppArmor
+            self.mend = "sudo apt-get install apparmor"
 
     def __str__(self) -> str:
         return f"the container engine would not {self.what}: {self.detail}"

@@ -77,6 +77,7 @@ class StubSystem:
             apt_lists=self.folder / "lists",
             os_release_file=self.folder / "os-release",
             keyrings=self.folder / "keyrings",
+            apparmor=self.folder / "apparmor",
         )
 
     def remove(self) -> None:

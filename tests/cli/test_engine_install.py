@@ -69,6 +69,24 @@ def test_without_systemd_the_engine_is_installed_and_started_as_a_daemon(system:
     assert machine.daemon_log.exists()
 
 
+@pytest.mark.parametrize(
+    ("enabled", "parser", "installed"),
+    [("Y", False, "docker.io apparmor"), ("Y", True, "docker.io"), ("N", False, "docker.io")],
+)
+def test_apparmors_parser_is_installed_where_the_kernel_has_apparmor(
+    enabled: str, parser: bool, installed: str, system: StubSystem
+) -> None:
+    """Without it Docker starts, and no container does."""
+    with_apt(system)
+    machine = system.machine()
+    machine.apparmor.write_text(f"{enabled}\n")
+    if parser:
+        system.program("apparmor_parser")
+    with engine_once_started(machine, system.folder / "started"):
+        assert ensure_engine("", yes, no_progress, machine).answers
+    assert system.calls("apt-get")[0].endswith(f" --no-install-recommends {installed}")
+
+
 def test_under_systemd_its_units_are_enabled_and_no_daemon_is_started_by_hand(system: StubSystem) -> None:
     """What systemd keeps, systemd starts, now and at every boot."""
     system.program("apt-get")
