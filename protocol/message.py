@@ -53,8 +53,8 @@ class InboundMessage(Record):
     pending_files: tuple[PendingFile, ...] = ()
     """Files that the platform still holds; intake has the channel fetch them."""
     is_piece: bool = False
-    """It is about as long as its platform lets a text be, whose apps send what is longer in pieces: the next one is most
-    likely on its way. Each channel's decode.py knows its platform's length."""
+    """It is about as long as its platform lets a text be, whose apps send what is longer in pieces: the next one is on
+    its way, most likely. Each channel's decode.py knows its platform's length."""
 
 
 class PendingFile(Record):

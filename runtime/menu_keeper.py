@@ -42,10 +42,11 @@ class MenuKeeper:
         having = {name: channel for name, channel in self._channels().items() if isinstance(channel, HasMenus)}
         uncommon = await self._store.read(uncommon_chats) if having else ()
         for name, channel in having.items():
+            theirs = ((chat, role) for chat, role in uncommon if chat.startswith(f"{name}:"))
             menus = Menus(
                 direct=build_menu("member", is_direct=True),
                 many=build_menu("member", is_direct=False),
-                chats={chat: build_menu(role, is_direct=True) for chat, role in uncommon if chat.startswith(f"{name}:")},
+                chats={chat: build_menu(role, is_direct=True) for chat, role in theirs},
             )
             if self._told.get(name) != (channel, menus):
                 await channel.set_menu(menus)
