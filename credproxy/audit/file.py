@@ -161,6 +161,7 @@ class AuditFile:
             raise
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._connection.execute("PRAGMA cache_size = -512")  # KiB: rows are added at the end, and the sums are few
 
     def begin(self) -> None:
         """Begin a transaction; sqlite hears of it when it must."""
