@@ -11,5 +11,5 @@ SELECT chat_kind, person FROM chats WHERE chat = :chat;
 
 -- name: chats_heard
 -- The chats in which an agent has heard somebody: what is said there, they can read.
-SELECT DISTINCT chat FROM messages
-WHERE person = :person AND group_id = :group_id AND state IN ('queued', 'claimed', 'answered', 'context');
+SELECT DISTINCT m.chat FROM sessions AS s JOIN messages AS m ON m.session_id = s.session_id
+WHERE s.group_id = :group_id AND m.person = :person AND m.state IN ('queued', 'claimed', 'answered', 'context');
