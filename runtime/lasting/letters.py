@@ -1,5 +1,4 @@
-"""Dead letters: tasks and runs of schedules that failed, messages that could not be delivered, updates that nobody could
-read.
+"""Dead letters: what failed of tasks and schedules, messages not delivered, updates that nobody could read.
 
 Each is listed, explained, tried again or closed by a person; after LETTER_DAYS its age closes it.
 """
