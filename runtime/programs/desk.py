@@ -103,11 +103,12 @@ class ProgramDesk:
 
     async def result(self, program: Program, submission_id: SubmissionId, wait_s: float = 0.0) -> ResultEnvelope:
         """Return how a submission stands, when it has ended or after so long."""
-        noted = await self._own(program, submission_id)
+        await self._own(program, submission_id)
         if wait_s > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait_s, MAX_WAIT_S)):
                     await self._wait_reviewed(await self._submissions.wait_ended(submission_id))
+        noted = await self._own(program, submission_id)  # as its attempt began, which may have been meanwhile
         submission = await self._submissions.get(submission_id)
         task = await self._store.read(task_of, submission_id)
         if task is not None:
