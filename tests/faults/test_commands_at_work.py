@@ -90,11 +90,6 @@ class Person:
         sessions = (await self.ask("session_list", chat=self.chat))["sessions"]
         return next((str(each["session"]) for each in sessions if each["is_current"]), "")
 
-    async def state_of_last(self) -> str:
-        """Return how the newest task of the chat stands."""
-        query = "SELECT state FROM v_tasks WHERE chat = ? ORDER BY created_at DESC LIMIT 1"
-        return str(self.house.rows(query, self.chat)[0][0])
-
 
 async def about_the_house(me: Person) -> None:
     assert "/stop" in await me.gives("/start", "This is Nightyard; the agent here is main")
@@ -142,7 +137,8 @@ async def stopping(me: Person) -> None:
     await me.begins("slow", SLEEP)
     await me.gives("/stop", "Stopped.")
     await until_true(lambda: not tool_processes(SLEEP))
-    assert await me.state_of_last() == "stopped"
+    newest = f"SELECT state FROM v_tasks WHERE chat = '{me.chat}' ORDER BY created_at DESC LIMIT 1"
+    await me.house.until(newest, "stopped")
     await me.gives("/pause the roof is mended", "main is paused")
     assert (await me.ask("tasks", group="main"))["paused"] == ["the roof is mended"]
     await me.gives("/resume", "main goes on")
