@@ -10,19 +10,22 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from runtime.schedules.calendar import Every
+from runtime.money.purses import MACHINE as MACHINE_PURSE
 from runtime.schedules.records import Schedule
 from tests.runtime.house_model import (
     BACKGROUND_CALLS,
     CHATS,
     DAY_CALLS,
+    DAY_USD,
     MACHINE,
+    MACHINE_CALLS,
+    MAIN,
     PARALLEL,
     SIDE,
     TASK_CALLS,
     ModelHouse,
 )
-from tests.runtime.puppets import SAID
+from tests.runtime.puppets import CALL_USD, SAID
 
 MESSAGE_ENDS = ("message_answered", "message_dead", "message_refused")
 
@@ -78,7 +81,11 @@ def _check_budgets(house: ModelHouse) -> None:
         if house.ledger.groups[task_id] != SIDE:
             allowed = TASK_CALLS * (1 + raised[task_id])
             assert calls <= allowed, f"{task_id} made {calls} model calls, and may make {allowed}"
-    purses = dict(ask(house, "SELECT purse, raises FROM v_purses"))
+    calls_raises: Counter[str] = Counter()
+    usd_raises: Counter[str] = Counter()
+    for purse, of_calls, of_usd in ask(house, "SELECT purse, calls_raises, usd_raises FROM v_purses"):
+        calls_raises[purse] += of_calls
+        usd_raises[purse] += of_usd
     submitters = dict(ask(house, "SELECT task_id, submitter FROM v_tasks"))
     of_side = {task: calls for task, calls in house.ledger.by_task.items() if house.ledger.groups[task] == SIDE}
     in_background = {task for task in of_side if submitters[task].startswith(("program:", "schedule:"))}
@@ -86,9 +93,13 @@ def _check_budgets(house: ModelHouse) -> None:
     for purse, calls, limit in (
         (f"group:{SIDE}", sum(of_side.values()), DAY_CALLS),
         (f"background:{SIDE}", background, BACKGROUND_CALLS),
+        (MACHINE_PURSE, house.ledger.by_task.total(), MACHINE_CALLS),
     ):
-        allowed = limit * (1 + purses.get(purse, 0))
+        allowed = limit * (1 + calls_raises[purse])
         assert calls <= allowed, f"{purse} paid for {calls} model calls, and holds {allowed}"
+    spent = CALL_USD * sum(calls for task, calls in house.ledger.by_task.items() if task not in of_side)
+    holds = DAY_USD * (1 + usd_raises[f"group:{MAIN}"])
+    assert spent <= holds, f"{MAIN} spent {spent} dollars, and has {holds}"
 
 
 def _check_lanes(house: ModelHouse) -> None:
@@ -149,12 +160,12 @@ def _check_schedules(house: ModelHouse) -> None:
     assert len(submitted) == len(set(submitted)), "two runs share a submission"
 
 
-async def check_due_times(house: ModelHouse, schedule: Schedule, made_at: datetime) -> None:
-    """Raise AssertionError unless each due time of an interval so far is a run, or counted by one, as its policy says.
-    The keeper must have looked."""
+async def check_due_times(house: ModelHouse, schedule: Schedule, made_at: datetime, minutes: int) -> None:
+    """Raise AssertionError unless each due time so far, one every so many minutes, is a run, or counted by one, as its
+    policy says. The keeper must have looked."""
     found = await house.schedules.find(schedule.schedule_id)
-    assert isinstance(found.timing, Every) and found.next_due_at is not None
-    past = round((found.next_due_at - found.timing.since).total_seconds() / found.timing.every_s) - 1
+    assert found.next_due_at is not None and schedule.next_due_at is not None
+    past = round((found.next_due_at - schedule.next_due_at).total_seconds() / 60 / minutes)
     runs = ask(
         house,
         "SELECT origin, state, gone_by FROM v_schedule_runs WHERE schedule_id = ? AND origin IN ('due', 'missed')",

@@ -31,6 +31,7 @@ from runtime.schedules.desk import ScheduleDesk
 from runtime.schedules.keeper import ScheduleKeeper
 from runtime.schedules.records import Schedule
 from runtime.schedules.zones import zone_of
+from runtime.store import usage_rows
 from runtime.store.records import Binding, QueueMode, Role
 from runtime.store.store import Store, open_store
 from runtime.submissions import NewSubmission
@@ -51,17 +52,28 @@ PARALLEL, MACHINE = {MAIN: 1, SIDE: 2}, 3
 """Tasks at once: of a group, and of all."""
 DAY_CALLS, BACKGROUND_CALLS = 8, 2
 """And all tasks of SIDE in one day, and of these in the background."""
+DAY_USD = 1.0
+"""And all tasks of MAIN, in money."""
+MACHINE_CALLS = 14
+"""And all tasks of both."""
 GROUPS = {
-    MAIN: f"limits:\n  model_calls: {TASK_CALLS}\nconstraints:\n  - tool: shell\n    who: [admin]\n",
+    MAIN: (
+        f"limits:\n  model_calls: {TASK_CALLS}\nbudget:\n  usd_per_day: {DAY_USD}\n  background_percent: 100\n"
+        "constraints:\n  - tool: shell\n    who: [admin]\n"
+    ),
     SIDE: (
         f"limits:\n  calls_per_day: {DAY_CALLS}\nparallel: {PARALLEL[SIDE]}\n"
         f"budget:\n  background_percent: {100 * BACKGROUND_CALLS // DAY_CALLS}\n"
         "constraints:\n  - tool: shell\n    who: [owner]\n"
     ),
 }
-SETTINGS = f"containers:\n  max_running: {MACHINE}\n  memory_floor_mb: 0\n  disk_floor_mb: 0\n"
+SETTINGS = (
+    f"containers:\n  max_running: {MACHINE}\n  memory_floor_mb: 0\n  disk_floor_mb: 0\n"
+    f"budgets:\n  calls_per_day: {MACHINE_CALLS}\n"
+)
 SUSPEND_AFTER_S = 0.05
-SETTLE_TIMEOUT_S = 25.0
+SETTLE_TIMEOUT_S = 120.0
+"""Of a busy machine; a quiet one needs a second."""
 QUIET_LOOKS, LOOK_EVERY_S = 4, 0.002
 
 
@@ -283,7 +295,10 @@ class ModelHouse:
                     await asyncio.sleep(0.02)
                     left = await self._left()
         except TimeoutError:
-            raise AssertionError(f"not at its end after {SETTLE_TIMEOUT_S} s: {left}") from None
+            waits = await self.store.read(usage_rows.spent_tasks)
+            purses = [purse.name for purse in self.spending.purses()]
+            what = f"{left}; waits for money: {waits} of {purses}"
+            raise AssertionError(f"not at its end after {SETTLE_TIMEOUT_S} s: {what}") from None
 
     async def _let_all_go_on(self) -> None:
         for purse in self.spending.purses():

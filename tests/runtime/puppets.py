@@ -26,6 +26,8 @@ from tests.runtime.host_bench import AgentStopped, RecordingProxy, ScriptedAgent
 
 HOST_ABSENCE_S = 25.0
 """As long as a life may take to begin on a busy machine."""
+CALL_USD = 0.25
+"""What each model call costs."""
 SAID = re.compile(r"\bw\d+\b")
 Order = Literal["reply", "fail", "step", "call", "spend", "ask0", "ask1"]
 
@@ -56,6 +58,8 @@ class Ledger(RecordingProxy):
         for purse in lease.purses:
             if purse.model_calls is not None and self.by_purse[purse.name] >= purse.model_calls:
                 return "limit_day_calls"
+            if purse.cost_usd is not None and (self.by_purse[purse.name] + 1) * CALL_USD > purse.cost_usd:
+                return "limit_day_cost"
         self.by_task[task_id] += 1
         self.groups[task_id] = lease.group_id
         self.by_purse.update(purse.name for purse in lease.purses)
@@ -74,7 +78,7 @@ class Ledger(RecordingProxy):
                 model_calls=calls,
                 input_tokens=0,
                 output_tokens=0,
-                cost_usd=0.0,
+                cost_usd=calls * CALL_USD,
                 calls_without_price=0,
             )
             for task_id, calls in self.by_task.items()

@@ -24,12 +24,13 @@ from tests.runtime.house_model import ADA, CHATS, MAIN, MAX, OLGA, SIDE, STRANGE
 from tests.runtime.puppets import Order
 
 EXAMPLES, STEPS = 20, 50
-LONG_EXAMPLES, LONG_STEPS = int(os.environ.get("NIGHTYARD_HOUSE_EXAMPLES", "1000")), 100
-"""The long mode can be run in pieces of fewer examples: each run makes others."""
+LONG_EXAMPLES, LONG_STEPS = int(os.environ.get("NIGHTYARD_HOUSE_EXAMPLES", "100")), 100
+"""About ten minutes; each run makes others, and the variable has it make more."""
 MAX_CRASHES = 4
 """One more in a row, and the group would be held back for a minute."""
 MAX_MESSAGES = 60
 MAX_SCHEDULES = 3
+CRON = {5: "*/5 * * * *", 60: "0 * * * *"}
 chats = st.sampled_from(sorted(CHATS))
 numbers = st.integers(0, 1000)
 deciders = st.sampled_from([OLGA, ADA, MAX, STRANGER, "cli"])
@@ -54,7 +55,7 @@ class Houses(RuleBasedStateMachine):
         self.ready = asyncio.Event()
         self.heard: dict[str, str] = {}
         self.events: list[tuple[str, ChatKey, str]] = []
-        self.schedules: list[tuple[Schedule, datetime]] = []
+        self.schedules: list[tuple[Schedule, datetime, int]] = []
         self.begun_when_held: dict[str, tuple[int, int]] = {}
         """What is held back: a group, or `freeze`; and how many tasks had begun by then."""
 
@@ -110,11 +111,13 @@ class Houses(RuleBasedStateMachine):
         await self.house.breathe(2)
 
     async def somebody_makes_a_schedule(self, draw: Callable[..., Any]) -> None:
-        chat, minutes = draw(chats), draw(st.sampled_from([5, 60]))
+        """An interval from now on, or the times of a clock."""
+        chat, minutes, is_cron = draw(chats), draw(st.sampled_from([5, 60])), draw(st.booleans())
         missed, overlap = draw(st.sampled_from(["once", "skip", "all"])), draw(st.sampled_from(["skip", "queue"]))
         if len(self.schedules) < MAX_SCHEDULES:
-            text = f"every {minutes} min --missed {missed} --overlap {overlap} Look"
-            self.schedules.append((await self.house.add_schedule(chat, text), self.house.clock()))
+            when = f'cron "{CRON[minutes]}"' if is_cron else f"every {minutes} min"
+            text = f"{when} --missed {missed} --overlap {overlap} Look"
+            self.schedules.append((await self.house.add_schedule(chat, text), self.house.clock(), minutes))
 
     async def time_passes(self, draw: Callable[..., Any]) -> None:
         """Or somebody sets the clock back."""
@@ -208,8 +211,8 @@ class Houses(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         await self.house.settle()
-        for schedule, made_at in self.schedules:
-            await check_due_times(self.house, schedule, made_at)
+        for schedule, made_at, minutes in self.schedules:
+            await check_due_times(self.house, schedule, made_at, minutes)
         check = await self.house.store.verify_journal()
         assert check.broken_at is None, check.reason
 
@@ -250,6 +253,7 @@ def play(examples: int, steps: int) -> None:
     run_state_machine_as_test(Houses, settings=chosen)
 
 
+@pytest.mark.timeout(900)
 def test_a_house_keeps_its_word_whatever_happens_to_it() -> None:
     """Whatever people, programs, agents, the clock and restarts do: each message has one end, in order; no budget is
     overspent, no due time lost or taken twice, nothing decided twice or by who may not; what is held back waits."""
@@ -257,7 +261,7 @@ def test_a_house_keeps_its_word_whatever_happens_to_it() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(60 * LONG_EXAMPLES)
 def test_a_house_keeps_its_word_for_long() -> None:
     """The same, longer, and another way each time."""
     play(LONG_EXAMPLES, LONG_STEPS)
