@@ -54,8 +54,8 @@ DAY_CALLS, BACKGROUND_CALLS = 8, 2
 """And all tasks of SIDE in one day, and of these in the background."""
 DAY_USD = 1.0
 """And all tasks of MAIN, in money."""
-MACHINE_CALLS = 14
-"""And all tasks of both."""
+MACHINE_CALLS = 6
+"""And all tasks of both: the first that is used up."""
 GROUPS = {
     MAIN: (
         f"limits:\n  model_calls: {TASK_CALLS}\nbudget:\n  usd_per_day: {DAY_USD}\n  background_percent: 100\n"
