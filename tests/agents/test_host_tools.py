@@ -165,7 +165,7 @@ def test_a_call_that_was_not_approved_may_have_happened(agent: Agent, host: Scri
 
 def test_every_tool_has_its_name_in_the_list() -> None:
     """A group's settings choose by it (`protocol/tools.py`)."""
-    nothing: dict[str, object] = dict.fromkeys(("places", "link", "interrupt", "refusals"))
+    nothing: dict[str, object] = {**dict.fromkeys(("places", "link", "interrupt", "refusals")), "search": "brave"}
     model = ModelRoute(route="r", api="openai", model="m", sees=("image",), patches=True)
     card = AgentCard(name="b", description="")
     for without in ((), ("shell",)):  # a shell makes some others needless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -72,7 +73,9 @@ async def test_a_person_is_exported_and_forgotten(nightyard: Run, house: House, 
     """What somebody said is written out, then destroyed with a receipt; asked again, nothing is known of them."""
     await talk(house, "my secret plan")
     unseen = OutboundMessage(chat=ChatKey("terminal:main"), text="about my secret plan")
-    await house.channel.send(unseen)  # nobody looks at the chat now
+    async with asyncio.timeout(10):
+        while not (house.home.path / "terminal").exists():  # until it is known that nobody looks at the chat any more
+            await house.channel.send(unseen)
     (message,) = await house.store.recent_messages()
     person = message.inbound.person
     await nightyard("export", str(tmp_path / "mine"), "--person", person)
