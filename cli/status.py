@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from cli.place import ask, find_home
-from cli.status_text import Line, build_status
+from cli.status_text import LABEL_COLUMNS, Line, build_status, rows_of
 from cli.style import BOLD, DIM, GREEN, RED, YELLOW, paint
 from client.processes import read_state
 
@@ -25,10 +27,13 @@ def status(as_json: bool) -> None:
 
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for label, text, mood in [*build_status(answer, datetime.now(UTC)), *supervisor_lines(find_home().path)]:
         mark, colour = _MARKS[mood]
-        shown = paint(text, BOLD, colour) if mood in ("bad", "warn") else text
-        click.echo(f"{paint(mark, colour)} {paint(f'{label:<11}', DIM)}{shown}")
+        first, *more = [paint(row, BOLD, colour) if mood in ("bad", "warn") else row for row in rows_of(text, columns)]
+        click.echo(f"{paint(mark, colour)} {paint(f'{label:<11}', DIM)} {first}")
+        for row in more:
+            click.echo(f"{'':<{LABEL_COLUMNS}}{row}")
 
 
 def supervisor_lines(home: Path) -> list[Line]:

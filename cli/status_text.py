@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import datetime
 from typing import Any
 
 from cli.screen import clean_line
 
+LABEL_COLUMNS = 14
+"""What stands before a line's text: its mark and its label."""
+LEAST_COLUMNS = 30
 Line = tuple[str, str, str]
 """(label, text, mood): mood is `ok`, `bad`, `warn` or empty."""
 
@@ -64,9 +68,10 @@ def _work_lines(status: dict[str, Any]) -> list[Line]:
         (
             "containers",
             f"{agents['working']} working, {agents['waiting']} waiting as spares, {agents['starting']} starting "
-            f"(at most {agents['max_running']} work) · {agents['engine']}",
+            f"(at most {agents['max_running']} work)",
             "",
-        )
+        ),
+        ("engine", agents["engine"], ""),
     ]
     for task in status["running"]:
         lines.append(("task", f"{task['task']} for {task['group']} in {task['chat'] or 'no chat'}", ""))
@@ -98,6 +103,14 @@ def _numbers(status: dict[str, Any]) -> list[Line]:
             "bad" if is_low else "",
         ),
     ]
+
+
+def rows_of(text: str, columns: int) -> list[str]:
+    """Return a line's text in rows that fit beside its label; columns 0: nobody looks at it, one row."""
+    if not columns:
+        return [text]
+    fitting = max(columns - LABEL_COLUMNS, LEAST_COLUMNS)
+    return textwrap.wrap(text, fitting, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def span(seconds: float) -> str:

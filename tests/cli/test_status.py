@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from cli.status import supervisor_lines
+from cli.status_text import LABEL_COLUMNS, rows_of
 from client.processes import write_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,3 +27,13 @@ def test_a_dead_supervisor_is_told(tmp_path: Path) -> None:
     ((label, text, mood),) = supervisor_lines(tmp_path)
     assert (label, mood) == ("supervisor", "bad")
     assert "`nightyard up`" in text
+
+
+def test_a_long_line_breaks_between_words() -> None:
+    """Under its own beginning, where somebody looks; a program that reads it gets one line."""
+    text = "no real model answers for main: set `model` in nightyard.yaml"
+    rows = rows_of(text, 60)
+    assert (" ".join(rows), len(rows)) == (text, 2)
+    assert all(len(row) <= 60 - LABEL_COLUMNS for row in rows)
+    assert rows_of(text, 0) == [text]
+    assert rows_of("", 80) == [""]
