@@ -1,4 +1,4 @@
-"""Runs pytest in lanes side by side: what kills and waits, and everything else. On two cores that saves a third."""
+"""Runs pytest in lanes side by side: what starts a whole house and waits, and everything else."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def run_lanes(lanes: Sequence[Lane], engine: str) -> list[tuple[Stage, RunCounts
 
 
 def _start(lane: Lane, folder: Path, engine: str, *, is_shown: bool) -> _Running:
-    report = folder / f"{lane.name}.xml"
-    output = None if is_shown else folder / f"{lane.name}.txt"
+    report = folder / f"{lane.name.replace(' ', '_')}.xml"
+    output = None if is_shown else report.with_suffix(".txt")
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *lane.arguments]
     with ExitStack() as files:
         written = None if output is None else files.enter_context(output.open("wb"))

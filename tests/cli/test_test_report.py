@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cli.place import ROOT
+from cli.test import WHOLE_HOUSE
 from cli.test_report import Stage, parse_junit, report_lines, together
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest" tests="5">
@@ -63,3 +65,8 @@ def test_lanes_side_by_side_are_one_run() -> None:
     assert len(both.not_passed) == 4
     assert both.seconds_by_file["tests/cli/test_a.py"] == 7.0
     assert together([]) is None
+
+
+def test_the_folders_that_run_beside_the_others_are_there() -> None:
+    """A name that is wrong would end the second lane before its first test."""
+    assert [name for name in WHOLE_HOUSE if not (ROOT / "tests" / name).is_dir()] == []
