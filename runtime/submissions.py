@@ -109,10 +109,7 @@ class Submissions:
         if wrong is not None:
             raise OperationRefused(*wrong)
         groups, routes = self._around.groups, self._around.settings.settings.routes
-        if new.group_id not in groups.ready and new.group_id not in groups.suspended:
-            known = ", ".join([*groups.ready, *groups.suspended]) or "none"
-            message = f"there is no group {new.group_id[:40]!r} (known: {known})"
-            raise OperationRefused("unknown_group", message, "./nightyard group list")
+        groups.checked(new.group_id)
         if new.model_hint is not None and resolve_model(new.model_hint, routes) is None:
             raise OperationRefused("unknown_model", f"the model {unknown_route(new.model_hint, routes)}")
         group = groups.ready.get(new.group_id)

@@ -10,6 +10,8 @@ from agents.tools.shell import run_command
 from agents.tools.tool import ToolContext, ToolError
 
 MAX_PAGE_BYTES = 5_000_000
+MAX_ATTRIBUTE_CHARS = 400
+"""As long as a search may be."""
 _TIMEOUT_S = 60
 _MARK = "\n--nightyard-fetched--"
 
@@ -43,3 +45,9 @@ def _read(path: str, context: ToolContext) -> bytes:
         while len(body) <= MAX_PAGE_BYTES and (piece := os.read(descriptor, 1 << 20)):
             body += piece
     return bytes(body)
+
+
+def attribute(value: str) -> str:
+    """Return a stranger's words as one attribute of a mark holds them: on one line, cut, and unable to end it."""
+    cleaned = "".join(mark if mark.isprintable() else " " for mark in value)[:MAX_ATTRIBUTE_CHARS]
+    return cleaned.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

@@ -13,7 +13,7 @@ from agents.tools.tool import (
     object_schema,
 )
 from agents.tools.tool import text_argument as text
-from agents.tools.web import MAX_PAGE_BYTES, fetch
+from agents.tools.web import MAX_PAGE_BYTES, attribute, fetch
 
 _TEXTS = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss", "application/atom")
 
@@ -37,7 +37,7 @@ class WebFetch:
         rest = words[begin:]
         shown = rest if len(rest) <= MAX_OUTPUT_CHARS else rest[: MAX_OUTPUT_CHARS - 200]
         more = f"\n[… {len(rest) - len(shown)} characters more: from={begin + len(shown)}]" if shown != rest else ""
-        head = f'<page address="{_attribute(address)}" status="{status}" title="{_attribute(title)}" trust="none">'
+        head = f'<page address="{attribute(address)}" status="{status}" title="{attribute(title)}" trust="none">'
         answer = "\n".join((head, shown.replace("</page", "<\\/page") + more, "</page>"))
         if status >= 400:
             raise ToolError(cut_in_the_middle(answer))
@@ -58,8 +58,3 @@ def _readable(kind: str, address: str, body: bytes) -> tuple[str, str]:
     if kind and not kind.startswith(_TEXTS):
         raise ToolError(f"{address} is {kind.partition(';')[0]}, no text; fetch it into a file with curl")
     return "", words
-
-
-def _attribute(value: str) -> str:
-    cleaned = "".join(mark if mark.isprintable() else " " for mark in value)[:300]
-    return cleaned.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

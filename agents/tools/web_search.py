@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from agents.providers.provider import ToolCard
 from agents.tools.tool import Arguments, ToolContext, ToolError, number_argument, object_schema, text_argument
-from agents.tools.web import fetch
+from agents.tools.web import attribute, fetch
 
 MAX_QUERY_CHARS = 400
 """Brave's limit, the smallest of the three."""
@@ -47,7 +47,7 @@ class WebSearch:
         if not found:
             return "Nothing was found."
         shown = "\n".join(f"{number}. {_shown(each)}" for number, each in enumerate(found, 1))
-        return f'<results query="{_attribute(query)}" trust="none">\n{shown}\n</results>'
+        return f'<results query="{attribute(query)}" trust="none">\n{shown}\n</results>'
 
 
 def build_request(service: str, query: str, count: int) -> tuple[str, Sequence[str]]:
@@ -94,8 +94,3 @@ def _encoded(query: str) -> str:
         chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in _RESERVED) else f"%{byte:02X}"
         for byte in query.encode("utf-8", "replace")
     )
-
-
-def _attribute(value: str) -> str:
-    cleaned = "".join(mark if mark.isprintable() else " " for mark in value)
-    return cleaned.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

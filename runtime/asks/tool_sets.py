@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from protocol.ids import GroupId
 from protocol.task import Effects
 from runtime.group import Groups
 from runtime.refusal import OperationRefused
@@ -14,13 +15,18 @@ def checked(tool: str, room: Room, groups: Callable[[], Groups]) -> Room:
     """Return the room such that it hears only from tasks that have the tool, and that may change something outside."""
 
     async def asked(asked: Asked) -> str | None:
-        group = groups().ready.get(asked.task.group_id)
-        if group is not None and tool in group.without_tools:
-            raise OperationRefused("tool_not_given", f"the agent {asked.task.group_id} does not have the tool {tool}")
+        check_given(tool, asked.task.group_id, groups())
         check_live(asked.task.spec.effects if asked.task.spec is not None else Effects.LIVE)
         return await room(asked)
 
     return asked
+
+
+def check_given(tool: str, group_id: GroupId, groups: Groups) -> None:
+    """Refuse a tool that the group's settings leave out."""
+    group = groups.ready.get(group_id)
+    if group is not None and tool in group.without_tools:
+        raise OperationRefused("tool_not_given", f"the agent {group_id} does not have the tool {tool}")
 
 
 def check_live(effects: Effects) -> None:

@@ -8,7 +8,6 @@ from runtime.commands.desk import Given
 from runtime.refusal import OperationRefused
 from runtime.store.records import Role
 from runtime.store.store import Store
-from runtime.task_desk import Surroundings
 
 
 async def role_here(store: Store, given: Given) -> Role:
@@ -33,13 +32,3 @@ async def group_here(store: Store, given: Given) -> GroupId:
     if binding is None:
         raise OperationRefused("unknown_chat", "No agent is bound to this chat", "/chat")
     return binding.group_id
-
-
-def known_group(around: Surroundings, group_id: GroupId) -> GroupId:
-    """Return a group that there is, running or suspended; OperationRefused for any other."""
-    groups = around.groups
-    if group_id not in groups.ready and group_id not in groups.suspended:
-        known = ", ".join([*groups.ready, *groups.suspended]) or "none"
-        message = f"there is no group {group_id[:40]!r} (known: {known})"
-        raise OperationRefused("unknown_group", message, "./nightyard group list")
-    return group_id

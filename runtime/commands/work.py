@@ -12,7 +12,7 @@ from protocol.link import SkillCard
 from protocol.message import Button
 from protocol.plain_text import escape
 from runtime.access import reaches
-from runtime.commands.asker import demand, group_here, known_group, role_here
+from runtime.commands.asker import demand, group_here, role_here
 from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.pauses import Pauses
 from runtime.refusal import OperationRefused
@@ -61,7 +61,7 @@ def work_handlers(store: Store, around: Surroundings, fork: Path, pauses: Pauses
 
 async def skills_of(around: Surroundings, fork: Path, group_id: GroupId) -> tuple[SkillCard, ...]:
     """Return the cards of a group's skills; OperationRefused for a group that there is not."""
-    mounted = around.groups.mounts.get(known_group(around, group_id), ())
+    mounted = around.groups.mounts.get(around.groups.checked(group_id), ())
     found, _ = await asyncio.to_thread(load_skills, fork, group_id, mounted)
     return tuple(skill.card for skill in found)
 

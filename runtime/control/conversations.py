@@ -9,7 +9,6 @@ from pathlib import Path
 from protocol.codec import Json
 from protocol.ids import ChatKey, GroupId
 from protocol.plain_text import escape
-from runtime.commands.asker import known_group
 from runtime.commands.pauses import clean_reason
 from runtime.commands.work import pick_tasks, skills_of
 from runtime.control.sessions import session_verbs
@@ -80,11 +79,11 @@ def conversation_verbs(
 
 def model_verbs(around: Surroundings, models: ModelBook) -> VerbTable:
     async def model_show(given: ModelArguments) -> Json:
-        answering = models.answering(known_group(around, given.group), given.chat)
+        answering = models.answering(around.groups.checked(given.group), given.chat)
         return {**_view(answering), "offered": list(models.offered()), "routes": list(models.routes())}
 
     async def model_choose(given: ChooseArguments) -> Json:
-        return _view(await models.choose(known_group(around, given.group), given.chat, given.model, BY))
+        return _view(await models.choose(around.groups.checked(given.group), given.chat, given.model, BY))
 
     return {
         "model_show": verb(ModelArguments, model_show),
@@ -98,7 +97,7 @@ def work_verbs(store: Store, around: Surroundings, fork: Path, pauses: Pauses) -
         return {"skills": [{"skill": card.name, "description": escape(card.description)} for card in cards]}
 
     async def tasks(given: GroupArguments) -> Json:
-        found = await store.read(session_rows.tasks_of_group, known_group(around, given.group), MAX_TASKS)
+        found = await store.read(session_rows.tasks_of_group, around.groups.checked(given.group), MAX_TASKS)
         waiting = await store.read(session_rows.waiting_of_group, given.group, MAX_TASKS)
         return {
             "paused": list(pauses.reasons(given.group)),
@@ -114,14 +113,14 @@ def work_verbs(store: Store, around: Surroundings, fork: Path, pauses: Pauses) -
 
 def memory_verbs(around: Surroundings, memory: MemoryDesk) -> VerbTable:
     async def memory_list(given: GroupArguments) -> Json:
-        files = await asyncio.to_thread(memory.files.list, known_group(around, given.group))
+        files = await asyncio.to_thread(memory.files.list, around.groups.checked(given.group))
         return {"files": [{"file": escape(file.path), "bytes": file.size_bytes} for file in files]}
 
     async def memory_show(given: MemoryArguments) -> Json:
-        return {"text": await asyncio.to_thread(memory.files.read, known_group(around, given.group), given.file)}
+        return {"text": await asyncio.to_thread(memory.files.read, around.groups.checked(given.group), given.file)}
 
     async def memory_forget(given: MemoryArguments) -> Json:
-        await memory.forget(known_group(around, given.group), given.file, BY)
+        await memory.forget(around.groups.checked(given.group), given.file, BY)
         return {}
 
     return {
@@ -134,10 +133,10 @@ def memory_verbs(around: Surroundings, memory: MemoryDesk) -> VerbTable:
 def pause_verbs(around: Surroundings, pauses: Pauses) -> VerbTable:
     async def pause(given: PauseArguments) -> Json:
         reason = clean_reason(given.reason)
-        return {"is_new": await pauses.pause(known_group(around, given.group), by=BY, reason=reason)}
+        return {"is_new": await pauses.pause(around.groups.checked(given.group), by=BY, reason=reason)}
 
     async def resume(given: GroupArguments) -> Json:
-        is_lifted = await pauses.resume(known_group(around, given.group))
+        is_lifted = await pauses.resume(around.groups.checked(given.group))
         return {"is_lifted": is_lifted, "left": [each.reason or each.cause for each in pauses.of(given.group)]}
 
     return {

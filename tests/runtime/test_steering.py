@@ -14,7 +14,7 @@ from protocol.link import SteerMessage
 from protocol.record import replace as replace_record
 from protocol.transcript import ToolCall
 from runtime.store.records import QueueMode
-from tests.runtime.host_bench import HostBench, ScriptedAgent, open_bench
+from tests.runtime.host_bench import HostBench, Script, ScriptedAgent, open_bench
 from tests.runtime.test_recovery import lost, reconnect
 
 CALL = ToolCall(call_id="call_1", name="shell", arguments={})
@@ -199,16 +199,21 @@ async def test_a_message_of_another_chat_is_not_told(bench: HostBench) -> None:
         assert await bench.channel.texts(1) == ["echo: two"]
 
 
-async def test_follow_ups_are_answered_one_by_one(bench: HostBench) -> None:
-    """Each is a task of its own, in order, after the one that runs."""
-    go_on = asyncio.Event()
+def working_until(go_on: asyncio.Event) -> Script:
+    """Return an agent that says so, and answers when it may."""
 
     async def slow(agent: ScriptedAgent) -> None:
         await agent.say("working")
         await go_on.wait()
         await agent.answer(0, "first")
 
-    bench.room.scripts = [slow]
+    return slow
+
+
+async def test_follow_ups_are_answered_one_by_one(bench: HostBench) -> None:
+    """Each is a task of its own, in order, after the one that runs."""
+    go_on = asyncio.Event()
+    bench.room.scripts = [working_until(go_on)]
     async with bench.host():
         await bench.say("one", mode="follow_up")
         await until_working(bench)
@@ -297,13 +302,7 @@ async def test_a_working_agent_is_told_each_piece(bench: HostBench) -> None:
 async def test_who_waits_behind_their_own_task_is_told(bench: HostBench) -> None:
     """A follow-up that waits longer than some seconds reads that it is next, before the answer to what runs."""
     go_on = asyncio.Event()
-
-    async def slow(agent: ScriptedAgent) -> None:
-        await agent.say("working")
-        await go_on.wait()
-        await agent.answer(0, "first")
-
-    bench.room.scripts = [slow]
+    bench.room.scripts = [working_until(go_on)]
     async with bench.host():
         await bench.say("one", mode="follow_up")
         await until_working(bench)
