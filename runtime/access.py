@@ -16,8 +16,10 @@ from protocol.message import InboundMessage
 from runtime.commands.table import Command, parse_command
 from runtime.config import REHEARSAL_NOTICE
 from runtime.people.bindings import Chosen, choose_binding
+from runtime.people.codes import CODE_ALPHABET, CODE_CHARS, normalize_code
 from runtime.people.limits import find_over_limit, person_limits
 from runtime.people.records import RequestKind
+from runtime.people.roles import reaches
 from runtime.store.records import (
     ROLES,
     Binding,
@@ -33,10 +35,6 @@ from runtime.store.records import (
 TERMINAL = "terminal"
 """The channel behind control.sock (mode 0600): whoever can open it owns the home."""
 
-CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O, U, so that a code read aloud or from paper is typed right."""
-CODE_CHARS = 8
-"""40 bits; with at most MAX_WRONG_IN_ALL guesses an hour a hit is a chance of 2 in 10^10 a year."""
 CODE_LIFE = timedelta(hours=1)
 MAX_PENDING_CODES = 3
 MAX_WRONG_PER_PERSON = 5
@@ -209,14 +207,6 @@ def make_pairing_code(random_bytes: bytes) -> str:
     return f"{code[:4]}-{code[4:]}"
 
 
-def normalize_code(text: str) -> str | None:
-    """Return the code that a text consists of, None if it is no code; case, hyphens and look-alikes do not matter."""
-    if len(text) > 2 * CODE_CHARS:
-        return None
-    code = text.strip().upper().replace("-", "").translate(str.maketrans("OIL", "011"))
-    return code if len(code) == CODE_CHARS and set(code) <= set(CODE_ALPHABET) else None
-
-
 def role_of(inbound: InboundMessage, person: Person | None, here: Role | None = None) -> Role | None:
     """Return how far a sender is trusted; None for a stranger. Who can open the control socket owns the home.
 
@@ -227,11 +217,6 @@ def role_of(inbound: InboundMessage, person: Person | None, here: Role | None = 
     if person is None:
         return None
     return max(person.role, here or person.role, key=ROLES.index)
-
-
-def reaches(role: Role, least: Role) -> bool:
-    """Return whether a role has the rights of another."""
-    return ROLES.index(role) >= ROLES.index(least)
 
 
 def _command(inbound: InboundMessage) -> Command | None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from protocol.codec import Json, to_json
-from runtime.access import CODE_ALPHABET, CODE_CHARS, normalize_code, reaches
 from runtime.approvals.records import CLI, Approval, Who
+from runtime.people.codes import CODE_ALPHABET, CODE_CHARS, normalize_code
+from runtime.people.roles import reaches
 from runtime.store.records import Role
 
 MAX_WAITING_IN_GROUP = 20

@@ -9,8 +9,8 @@ from datetime import tzinfo
 
 from protocol.ids import ChatKey, GroupId, PersonKey, PlatformMessageId, TaskId
 from protocol.message import Button, InboundMessage, OutboundMessage
-from runtime.access import CODE_ALPHABET, CODE_CHARS
 from runtime.envelope import build_envelope
+from runtime.people.codes import CODE_ALPHABET, CODE_CHARS
 from runtime.store.records import Role, StoredMessage
 
 MAX_PER_TASK = 20

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from protocol.ids import GroupId
-from runtime.access import reaches, role_of
+from runtime.access import role_of
 from runtime.commands.desk import Given
+from runtime.people.roles import reaches
 from runtime.refusal import OperationRefused
 from runtime.store.records import Role
 from runtime.store.store import Store

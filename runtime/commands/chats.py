@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from protocol.ids import GroupId
 from protocol.message import Button
-from runtime.access import reaches, role_of
+from runtime.access import role_of
 from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.people.cards import shown_code
 from runtime.people.chats import Chats
 from runtime.people.command_words import parse_settings
 from runtime.people.desk import People
 from runtime.people.records import BindingChange
+from runtime.people.roles import reaches
 from runtime.people.words import build_chats, build_settings, settings_buttons
 from runtime.refusal import OperationRefused
 

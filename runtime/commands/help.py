@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from channels.channel import MenuEntry
-from runtime.access import reaches
 from runtime.commands.table import BY_NAME, COMMANDS, CommandSpec
+from runtime.people.roles import reaches
 from runtime.store.records import Role
 
 ELSE = "Anything else you write goes to the agent."

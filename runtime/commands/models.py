@@ -6,11 +6,11 @@ from datetime import datetime
 
 from protocol.message import Button
 from protocol.plain_text import escape
-from runtime.access import reaches
 from runtime.commands.asker import demand, group_here, role_here
 from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.config import REHEARSAL, REHEARSAL_NOTICE
 from runtime.model_book import Answering, ModelBook
+from runtime.people.roles import reaches
 from runtime.refusal import OperationRefused
 from runtime.store.model_rows import WHOLE_GROUP
 from runtime.store.store import Store

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 from protocol.ids import GroupId, PersonKey
 from protocol.message import Button
-from runtime.access import reaches, role_of
+from runtime.access import role_of
 from runtime.commands.desk import Answer, Given, HandlerTable
+from runtime.people.roles import reaches
 from runtime.refusal import OperationRefused
 from runtime.schedules.asking import Wish, option_in
 from runtime.schedules.desk import ScheduleDesk

@@ -5,11 +5,11 @@ from __future__ import annotations
 from protocol.ids import ChatKey, PersonKey, TaskId
 from protocol.message import Button
 from protocol.plain_text import escape
-from runtime.access import reaches
 from runtime.commands.asker import role_here
 from runtime.commands.desk import Answer, Given, HandlerTable, answer_key
 from runtime.commands.words import build_stop_answer, build_stopped_elsewhere
 from runtime.operations import Operations, Stopped
+from runtime.people.roles import reaches
 from runtime.refusal import OperationRefused
 from runtime.sessions.compaction import Compactor
 from runtime.store import people_rows, question_rows

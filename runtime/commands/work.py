@@ -11,10 +11,10 @@ from protocol.ids import GroupId
 from protocol.link import SkillCard
 from protocol.message import Button
 from protocol.plain_text import escape
-from runtime.access import reaches
 from runtime.commands.asker import demand, group_here, role_here
 from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.pauses import Pauses
+from runtime.people.roles import reaches
 from runtime.refusal import OperationRefused
 from runtime.sessions.records import TaskLine, WaitingLine
 from runtime.skills.catalogue import load_skills

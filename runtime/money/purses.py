@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from protocol.ids import GroupId
 from protocol.record import replace
 from protocol.task import Limits, Purse
+from runtime.config import BudgetSettings
+from runtime.group import Group
 from runtime.money.records import Measure, PurseRow, UsedSum
-
-if TYPE_CHECKING:
-    from runtime.config import BudgetSettings
-    from runtime.group import Group
 
 MACHINE = "machine"
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocol.ids import ChatKey, GroupId, TaskId
-from runtime.access import TERMINAL, reaches
+from runtime.access import TERMINAL
 from runtime.approvals import rules
 from runtime.approvals.records import CLI, Approval, Who
+from runtime.people.roles import reaches
 from runtime.store.database import Transaction
 from runtime.store.records import Role
 

@@ -15,6 +15,7 @@ from protocol.ids import GroupId, PersonKey
 from protocol.message import InboundMessage, OutboundMessage
 from runtime import access
 from runtime.journal import JournalKind
+from runtime.people.codes import normalize_code
 from runtime.store import inbound_rows
 from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
@@ -31,7 +32,7 @@ def add_pairing_code(
     person: PersonKey | None = None,
     role: Role = "owner",
 ) -> datetime:
-    normal = access.normalize_code(code)
+    normal = normalize_code(code)
     if normal is None:
         raise ValueError("not a pairing code: access.make_pairing_code makes one")
     now = transaction.now()

@@ -6,9 +6,9 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 from __future__ import annotations
 
 from protocol.ids import GroupId, TaskId
-from runtime.access import reaches
 from runtime.approvals.records import Taint, TaintSource
 from runtime.journal import JournalKind
+from runtime.people.roles import reaches
 from runtime.store.database import Transaction
 from runtime.store.decider_rows import decider_of
 from runtime.store.journal_rows import append

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, PendingFile
 from runtime.access import (
-    CODE_ALPHABET,
     DIRECT_ONLY,
     FOR_HEARD_GUESTS,
     LOCKED_OUT,
@@ -32,12 +31,12 @@ from runtime.access import (
     decide_access,
     decide_after_code,
     make_pairing_code,
-    normalize_code,
     wants_spent,
 )
 from runtime.commands.table import COMMANDS
 from runtime.money.payers import Payer, PayerDay
 from runtime.money.records import PurseRow, UsedSum
+from runtime.people.codes import CODE_ALPHABET, normalize_code
 from runtime.store.records import (
     Asked,
     Binding,

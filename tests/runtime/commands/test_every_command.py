@@ -19,9 +19,10 @@ from cli.verbs import VERBS
 from client.control import ControlClient
 from protocol.control import Say
 from protocol.ids import GroupId
-from runtime.access import DIRECT_ONLY, OWNERS_ONLY, TOO_LOW, reaches
+from runtime.access import DIRECT_ONLY, OWNERS_ONLY, TOO_LOW
 from runtime.commands.help import build_help
 from runtime.commands.table import COMMANDS, CommandSpec
+from runtime.people.roles import reaches
 from runtime.store.records import ROLES, MessageState, Role
 from tests.channels.telegram.support import CHANNEL, QUICK, Phone
 from tests.scripted_house import House, scripted_house

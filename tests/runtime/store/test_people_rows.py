@@ -13,6 +13,7 @@ import pytest
 from protocol.ids import ChatKey, GroupId, PersonKey, mint
 from protocol.message import InboundMessage
 from runtime import access
+from runtime.people.codes import normalize_code
 from runtime.people.records import AccessRequest, AskOwner
 from runtime.store import access_rows, decision_rows, people_rows, request_rows
 from runtime.store.records import Asked, Binding, MessageState, PairingOutcome, PersonLimits
@@ -48,7 +49,7 @@ async def redeem(store: Store, code: str, inbound: InboundMessage | None = None)
     inbound = inbound or said(code)
     update = await store.store_raw(inbound.channel_id, inbound.event_id, b"raw")
     assert update is not None
-    normal = access.normalize_code(code)
+    normal = normalize_code(code)
     assert normal is not None
     return await store.redeem_pairing_code(normal, update.raw_id, inbound)
 
