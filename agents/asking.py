@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from agents.model_call import ModelCall
 from agents.providers.provider import NO_FILES, Question, ToolCard, Turn
-from agents.skillbook import instructions_with_skills
+from agents.skillbook import system_prompt
 from agents.tools.sub_agent import SUB_AGENT
 from agents.tools.toolbox import Toolbox
 from agents.window import is_full, text_tokens, tokens_of
@@ -23,7 +23,7 @@ class Asker:
         self._schema = None if is_branch else assignment.task.result_schema
         self._model = model
         self._toolbox = toolbox
-        self._instructions = instructions_with_skills(assignment.instructions, assignment.skills)
+        self._instructions = system_prompt(assignment)
         self._known_tokens = 0
         self._known_entries = 0
 

@@ -6,14 +6,12 @@ are opened. What may be opened is decided in `tools/opened_file.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from protocol.link import SkillCard
+from protocol.link import Assignment
 
 
-def instructions_with_skills(instructions: str, skills: Iterable[SkillCard]) -> str:
-    """Return the system prompt with the cards at its end."""
-    cards = [f"- {card.name}: {card.description}" for card in skills]
-    if not cards:
-        return instructions
-    return "\n".join([instructions.rstrip(), "", "Skills, to be opened with the skill tool when they fit:", *cards])
+def system_prompt(assignment: Assignment) -> str:
+    """Return the instructions, the cards of the skills, the notes."""
+    cards = [f"- {card.name}: {card.description}" for card in assignment.skills]
+    shown = ["", "Skills, to be opened with the skill tool when they fit:", *cards] if cards else []
+    notes = ["", assignment.notes] if assignment.notes else []
+    return "\n".join([assignment.instructions.rstrip(), *shown, *notes])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from agents.conversation import resume, with_new_ids
 from agents.providers import provider_for
 from agents.providers.provider import Question, ToolCard
-from agents.skillbook import instructions_with_skills
+from agents.skillbook import system_prompt
 from agents.sse import EventDecoder
 from protocol.frames import HEADER_BYTES, encode_frame
 from protocol.ids import AttemptId, GroupId, TaskId
@@ -57,7 +57,7 @@ def _go_through(route: ModelRoute, answer: bytes, tools: Sequence[ToolCard]) -> 
     frame = HOST_FRAMES.decode(encode_frame(_assignment(route))[HEADER_BYTES:])
     assert isinstance(frame, Assignment)
     state = resume(frame)
-    instructions = instructions_with_skills(frame.instructions, frame.skills)
+    instructions = system_prompt(frame)
     provider = provider_for(frame.model)
     provider.request(Question(instructions=instructions, entries=state.entries, tools=tools))
     reader = provider.reader()

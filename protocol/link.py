@@ -67,6 +67,8 @@ class Assignment(Record):
     task: Task
     instructions: str
     """The system prompt: product base, the group's AGENTS.md."""
+    notes: str = ""
+    """Its end, after the skills: what the agent has noted for each task, and for those of this chat."""
     model: ModelRoute
     fallbacks: tuple[ModelRoute, ...] = ()
     """Who answers, in this order, where the service of `model` fails for good; the same one to the task's end then."""

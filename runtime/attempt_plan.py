@@ -1,7 +1,7 @@
 """What one attempt needs before its agent can begin: which container, what its sockets may do, what it is told.
 
-Made of rows and settings, nothing waits here; `task_run.py` makes it for each attempt, `head_start.py` for a task that
-is just being stored.
+Made of rows, settings and what the agent has noted; nothing waits here. `task_run.py` makes it for each attempt,
+`head_start.py` for a task that is just being stored.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from protocol.transcript import Entry, Step
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
+from runtime.memory_files import MEMORY
 from runtime.money.payers import Payer
 from runtime.skills.catalogue import load_skills
+from runtime.standing_notes import read_notes
 from runtime.store.records import AttemptRow, TaskRow
 from runtime.task_builder import build_assignment, build_lease, fallbacks_of, model_of
 from runtime.task_desk import TaskDesk
@@ -63,6 +65,7 @@ def plan_attempt(
         cards=[skill.card for skill in skills],
         delegates=desk.around.groups.delegates_of(group),
         steps=steps,
+        notes=read_notes(desk.home.group(group.group_id) / MEMORY, row.chat),
         constraints=desk.constraints(group.group_id),
         destinations=desk.destinations(group.group_id),
         without=desk.absent_tools(group, row.chat),

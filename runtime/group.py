@@ -6,7 +6,7 @@ it is listed with its problems and answers with them, and the others run. grants
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -43,6 +43,9 @@ from runtime.skills.frontmatter import is_skill_name
 from runtime.store.records import PersonLimits
 from runtime.yaml_record import ConfigProblem, key, parse_record
 
+INSTRUCTION_FILES = ("AGENTS.md", "CLAUDE.md", "SOUL.md")
+"""In a group's folder, in the order in which its agents read them: AGENTS.md is ours, the others those of agents that
+were elsewhere before."""
 MAX_INSTRUCTIONS_BYTES = 256 << 10
 
 
@@ -128,7 +131,7 @@ class Group:
 
     group_id: GroupId
     instructions: str
-    """AGENTS.md as it stands."""
+    """AGENTS.md as it stands, and the files beside it that say more (INSTRUCTION_FILES)."""
     model: ModelRoute
     fallbacks: tuple[ModelRoute, ...] = ()
     effort: Literal["", "low", "medium", "high"] = ""
@@ -335,7 +338,8 @@ def load_group(fork: Path, group_id: GroupId, settings: Settings) -> tuple[Group
     problems: list[ConfigProblem] = []
     folder = fork / "groups" / group_id
     text = _read_text(folder / "group.yaml", f"groups/{group_id}/group.yaml", problems)
-    instructions = _read_text(folder / "AGENTS.md", f"groups/{group_id}/AGENTS.md", problems)
+    files = (_read_text(folder / name, f"groups/{group_id}/{name}", problems) for name in INSTRUCTION_FILES)
+    instructions = join_instructions(files)
     skills = skill_names(fork, group_id)
     group, more = build_group(group_id, text, instructions, settings, skills)
     problems += _delegate_problems(group, group_names(fork))
@@ -344,6 +348,18 @@ def load_group(fork: Path, group_id: GroupId, settings: Settings) -> tuple[Group
     own = frozenset(names_in(own_skills(fork, group_id)))
     group = replace(group, has_grants=_grants_something(folder / "grants.yaml"), own_skills=own)
     return group, (*problems, *more)
+
+
+def join_instructions(texts: Iterable[str]) -> str:
+    """Return the texts one after the other: each once, and without lines that only name another of the files, as
+    CLAUDE.md does in a folder that has both."""
+    kept: list[str] = []
+    for text in texts:
+        lines = [line for line in text.splitlines() if line.strip().removeprefix("@") not in INSTRUCTION_FILES]
+        own = "\n".join(lines).strip()
+        if own and own not in kept:
+            kept.append(own)
+    return "\n\n".join(kept)
 
 
 def _grants_something(path: Path) -> bool:

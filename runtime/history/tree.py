@@ -131,6 +131,16 @@ def opened_parent(root: int, path: str) -> Iterator[tuple[int, str]]:
         os.close(descriptor)
 
 
+def read_beginning(root: int, path: str, most_bytes: int) -> bytes:
+    """Return the first bytes of a file under `root`; OSError where there is none."""
+    with opened_parent(root, path) as (folder, name):
+        descriptor = _open_owned(folder, name, _FILE)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(f"{path} is no file")
+        return file.read(most_bytes)
+
+
 def remove(root: int, path: str) -> None:
     """Remove one thing, a folder with all that is in it; what is gone already is no error."""
     with contextlib.suppress(FileNotFoundError), opened_parent(root, path) as (folder, name):

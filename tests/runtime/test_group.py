@@ -6,7 +6,7 @@ from pathlib import Path
 
 from protocol.ids import GroupId
 from runtime.config import ParsedSettings, parse_settings
-from runtime.group import build_group, load_groups
+from runtime.group import build_group, join_instructions, load_group, load_groups
 
 MAIN, OTHER = GroupId("main"), GroupId("other")
 SETTINGS = parse_settings("").settings
@@ -60,7 +60,7 @@ def test_one_wrong_group_is_suspended_and_the_others_run(tmp_path: Path) -> None
     assert [problem.key for problem in groups.suspended[OTHER]] == ["modle"]
     assert groups.problems_of(MAIN) == ()
     assert "there is no group" in groups.problems_of(GroupId("ghost"))[0].message
-    assert groups.ready[MAIN].instructions == "You are main.\n"
+    assert groups.ready[MAIN].instructions == "You are main."
 
 
 def test_a_fault_of_a_route_suspends_its_users_only(tmp_path: Path) -> None:
@@ -85,6 +85,23 @@ def test_a_folder_without_files_is_a_group(tmp_path: Path) -> None:
     (tmp_path / "groups" / "Not A Group").mkdir()
     assert set(load_groups(tmp_path, ParsedSettings(settings=SETTINGS)).ready) == {MAIN}
     assert load_groups(tmp_path / "nothing", ParsedSettings(settings=SETTINGS)).ready == {}
+
+
+def test_instructions_of_other_products_are_read_too_each_once() -> None:
+    """SOUL.md and CLAUDE.md follow AGENTS.md; a copy of it, or a line that only names it, adds nothing."""
+    assert join_instructions(["Be kind.\n", "@AGENTS.md\n\nUse tabs.\n", ""]) == "Be kind.\n\nUse tabs."
+    assert join_instructions(["Be kind.\n", "Be kind.\n", "You are a cat."]) == "Be kind.\n\nYou are a cat."
+    assert join_instructions(["", "AGENTS.md", ""]) == ""
+
+
+def test_a_group_with_the_files_of_other_products_runs_by_them(tmp_path: Path) -> None:
+    """A folder that has CLAUDE.md and SOUL.md instead of AGENTS.md is a group with instructions."""
+    fork = make_fork(tmp_path, main="")
+    folder = fork / "groups" / "main"
+    (folder / "AGENTS.md").unlink()
+    (folder / "CLAUDE.md").write_text("Use tabs.\n")
+    (folder / "SOUL.md").write_text("You are a cat.\n")
+    assert load_group(fork, MAIN, SETTINGS)[0].instructions == "Use tabs.\n\nYou are a cat."
 
 
 def test_instructions_that_cannot_be_read_suspend(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.config import parse_settings
 from runtime.envelope import Envelope
 from runtime.group import build_group
+from runtime.instructions import build_instructions
 from runtime.store.records import AttemptRow, TaskRow
 from runtime.task_builder import (
     build_assignment,
     build_entries,
-    build_instructions,
     build_lease,
     build_task,
     fallbacks_of,
