@@ -1,3 +1,5 @@
+"""The layers of what an agent is told: which files of notes a chat has, and how they are shown."""
+
 from __future__ import annotations
 
 from protocol.ids import ChatKey

@@ -1,3 +1,5 @@
+"""Reading the notes that each task is shown, out of a folder that the agent fills."""
+
 from __future__ import annotations
 
 import os
