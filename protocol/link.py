@@ -9,6 +9,8 @@ A lost connection is opened again with a Hello that carries the Welcome's nonce;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from protocol.codec import Json
 from protocol.frames import FrameSet
 from protocol.ids import AttemptId, FileId
@@ -58,6 +60,23 @@ class AgentCard(Record):
     description: str
 
 
+NOTHING: Mapping[str, str] = {}
+
+
+class McpServer(Record):
+    """A server of tools in the Model Context Protocol, in a neutral form: a command in the container, or an address."""
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = NOTHING
+    """Variables of the command besides those of the container."""
+    url: str = ""
+    """Of a server that speaks streamable HTTP; over the proxy. Empty: it is a command."""
+    headers: Mapping[str, str] = NOTHING
+    """Of each request to `url`."""
+
+
 class Assignment(Record):
     """The task, and all that an attempt needs to begin or go on."""
 
@@ -87,6 +106,8 @@ class Assignment(Record):
     """The tools that it does not have here (`protocol/tools.py`)."""
     search: str = ""
     """The web search that `web_search` asks: `brave`, `tavily`, or the address of a SearXNG; empty: there is none."""
+    mcp: tuple[McpServer, ...] = ()
+    """The MCP servers that the agent may use: those of its group's settings that somebody has said yes to."""
     approved: tuple[str, ...] = ()
     """Calls of the steps that a person has said yes to since, and that have not been made: they are made first."""
 

@@ -23,7 +23,16 @@ from runtime.engine_errors import EngineRefused
 log = logging.getLogger(__name__)
 
 PACKAGES = ("agents", "protocol")
-MAIN = "from agents.main import main\n\nmain()\n"
+MAIN = """\
+import sys
+
+if sys.argv[1:] == ["mcp"]:
+    from agents.mcp.relay import main
+else:
+    from agents.main import main
+
+main()
+"""
 COMPILE_TIMEOUT_S = 60
 COMPILE_TRIES = 3
 KILLED = (None, 137)
