@@ -147,6 +147,17 @@ def test_what_was_said_while_the_model_worked_is_unanswered_too(api: ModuleType)
     assert decide_turn(rules, api.read_conversation({"model": "m", "messages": messages})).text == "id-1,id-2"
 
 
+async def test_a_script_may_say_what_a_model_could_still_know(twin: httpx.AsyncClient) -> None:
+    """What is found anywhere in the request, once each: in the instructions, an earlier turn, a tool's output."""
+    rule = {"when": "", "recall": r"\[\w+\]", "turns": [{"text": "{recalled}"}]}
+    await twin.post("/twin/script", json={"rules": [rule]})
+    past = [{"role": "user", "content": "[a] and [b]"}, {"role": "assistant", "content": "[a]"}]
+    asked = {**messages_request("and now?", system="[c]"), "model": "scripted"}
+    asked["messages"] = [*past, *asked["messages"]]
+    said = (await twin.post("/v1/messages", json=asked)).json()["content"][0]["text"]
+    assert sorted(said.split(",")) == ["[a]", "[b]", "[c]"]
+
+
 def test_a_missing_tool_is_told_instead_of_called() -> None:
     """A rehearsal never calls a tool that the agent does not have."""
     rules = load_scripts()["guide"]

@@ -6,7 +6,8 @@ The first rule whose regex is found in the person's last words answers; its n-th
 Last words are the content of the last `<message …>` element where the prompt has such, else all of it. In texts and
 arguments, {1}, {2}… are the regex's groups, {output} the last tool's output, {outputs} all of them, {said} the last
 words, {collected} all matches of the rule's "collect" regex in the whole prompt, joined by commas, {unanswered} those
-in all prompts since the model's last answer: what was said while it worked comes as a prompt of its own.
+in all prompts since the model's last answer: what was said while it worked comes as a prompt of its own. {recalled} is
+what the rule's "recall" regex finds anywhere in the request, each once: what a model could still know.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Rule:
     when: re.Pattern[str]
     turns: tuple[Turn, ...]
     collect: re.Pattern[str] | None = None
+    recall: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ class Conversation:
     outputs: tuple[str, ...] = ()
     """What tools returned since."""
     tools: frozenset[str] = field(default_factory=frozenset)
+    request: str = ""
+    """All of it, as it came."""
 
 
 def parse_script(text: str) -> tuple[Rule, ...]:
@@ -86,6 +90,7 @@ def _parse_rule(rule: Mapping[str, Any], number: int) -> Rule:
             when=re.compile(rule["when"], re.IGNORECASE),
             turns=tuple(_parse_turn(turn) for turn in rule["turns"]),
             collect=re.compile(rule["collect"]) if "collect" in rule else None,
+            recall=re.compile(rule["recall"]) if "recall" in rule else None,
         )
     except (KeyError, TypeError, ValueError, re.error) as error:
         raise ScriptError(f'rule {number} needs "when" (a regex) and "turns" (a list): {error!r}') from error
@@ -138,6 +143,8 @@ def _values(rule: Rule, match: re.Match[str], conversation: Conversation) -> dic
     if rule.collect is not None:
         values["collected"] = ",".join(rule.collect.findall(conversation.said))
         values["unanswered"] = ",".join(rule.collect.findall("\n".join(conversation.unanswered)))
+    if rule.recall is not None:
+        values["recalled"] = ",".join(dict.fromkeys(rule.recall.findall(conversation.request)))
     return values
 
 

@@ -11,7 +11,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class ModelTwin:
         key = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
             body = request.json()
-            conversation = api.read_conversation(body)
+            conversation = replace(api.read_conversation(body), request=request.body.decode())
         except (ValueError, KeyError, TypeError) as error:
             await exchange.answer_json(400, api.error_body(400, f"not a valid request: {error!r}"))
             return
