@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from twins.models import anthropic, openai
+from twins.models import anthropic, openai, responses
 from twins.models.script import Conversation, ScriptError, decide_turn, parse_script
 from twins.models.server import load_scripts, serve_models
 
@@ -121,6 +121,36 @@ async def test_bad_requests_are_told_so(
     """A request that no provider would take is answered with the provider's kind of error."""
     answer = await twin.request(method, path, content=body)
     assert answer.status_code == status and "error" in answer.json()
+
+
+@pytest.mark.parametrize(
+    ("tool", "called"),
+    [
+        ({"type": "function", "name": "look"}, {"name": "look"}),
+        ({"type": "custom", "name": "look"}, {"name": "look"}),
+        ({"type": "namespace", "name": "mcp__here", "tools": [{"type": "function", "name": "look"}]}, {"name": "look"}),
+        ({"type": "web_search", "external_web_access": False}, {}),
+    ],
+)
+def test_a_responses_request_may_bring_tools_of_several_kinds(tool: dict[str, Any], called: dict[str, str]) -> None:
+    """A tool in a namespace is called with both names; what the service runs itself cannot be called."""
+    conversation = responses.read_conversation({"model": "guide", "input": "go", "tools": [tool]})
+    namespace = {"namespace": tool["name"]} if "tools" in tool else {}
+    name = ".".join([*namespace.values(), "look"])
+    rules = parse_script(
+        json.dumps({"rules": [{"when": "go", "turns": [{"calls": [{"tool": name, "arguments": {}}]}]}]})
+    )
+    (item,) = responses.whole_answer(decide_turn(rules, conversation), conversation, 1, 1)["output"]
+    expected = {"type": "function_call", **called, **namespace} if called else {"type": "message"}
+    assert item.items() >= expected.items()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, "invalid_request_error"), (402, "invalid_request_error"), (500, "server_error")]
+)
+def test_an_error_is_of_the_kind_that_its_status_has(status: int, kind: str) -> None:
+    """Clients ask again after a `server_error` only."""
+    assert openai.error_body(status, "no")["error"]["type"] == kind
 
 
 def test_a_script_fills_in_groups_and_outputs() -> None:

@@ -90,7 +90,8 @@ def stream_events(turn: Turn, conversation: Conversation, number: int, request_b
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    kind = {401: "invalid_request_error", 429: "rate_limit_exceeded"}.get(status, "server_error")
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    kind = "rate_limit_exceeded" if status == 429 else kind
     code = {401: "invalid_api_key", 429: "rate_limit_exceeded"}.get(status)
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
@@ -111,10 +112,17 @@ def _finish_reason(turn: Turn) -> str:
     return stop or ("tool_calls" if turn.calls else "stop")
 
 
-def _usage(turn: Turn, request_bytes: int) -> dict[str, int]:
+def _usage(turn: Turn, request_bytes: int) -> dict[str, Any]:
     said = len(turn.text) + sum(len(json.dumps(dict(call.arguments))) for call in turn.calls)
-    prompt, completion = request_bytes // 4, max(1, said // 4)
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    thought = len(turn.think) // 4
+    prompt, completion = request_bytes // 4, max(1, said // 4) + thought
+    return {
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens": completion,
+        "completion_tokens_details": {"reasoning_tokens": thought},
+        "total_tokens": prompt + completion,
+    }
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -48,8 +48,17 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
         unanswered=tuple(unanswered),
         turns_since=turns_since,
         outputs=tuple(outputs),
-        tools=frozenset(tool["name"] for tool in body.get("tools", ())),
+        tools=frozenset(name for tool in body.get("tools", ()) for name in _tool_names(tool)),
     )
+
+
+def _tool_names(tool: dict[str, Any]) -> Iterator[str]:
+    """Yield what a script calls the tool: `name`, or `namespace.name` of what stands in one. What the service runs
+    itself (`web_search`) has no name, and is called by nobody here."""
+    if tool["type"] == "namespace":
+        yield from (f"{tool['name']}.{inner['name']}" for inner in tool["tools"])
+    elif tool["type"] in ("function", "custom"):
+        yield tool["name"]
 
 
 def _text_of(content: Any) -> str:
@@ -111,11 +120,13 @@ def _items(turn: Turn, number: int) -> Iterator[dict[str, Any]]:
         message = {"type": "message", "id": f"msg_twin_{number}", "role": "assistant", "content": content}
         yield {**message, "status": "completed"}
     for index, call in enumerate(turn.calls):
+        namespace, _, name = call.tool.rpartition(".")
         yield {
             "type": "function_call",
             "id": f"fc_twin_{number}_{index}",
             "call_id": f"call_twin_{number}_{index}",
-            "name": call.tool,
+            "name": name,
+            **({"namespace": namespace} if namespace else {}),
             "arguments": json.dumps(dict(call.arguments)),
             "status": "completed",
         }
