@@ -153,7 +153,7 @@ def read_recipe(machine: Machine) -> Recipe | None:
     if not suite or find_program("apt-get") is None:
         return None
     sources = _apt_sources(machine)
-    return Recipe(suite=suite, sources=sources, apt_options=_apt_options()) if sources else None
+    return Recipe(suite=suite, sources=sources, apt_options=machine_apt_options()) if sources else None
 
 
 def _apt_sources(machine: Machine) -> tuple[str, ...]:
@@ -169,7 +169,10 @@ def _apt_sources(machine: Machine) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-def _apt_options() -> tuple[str, ...]:
+def machine_apt_options() -> tuple[str, ...]:
+    """Return what this machine's apt was told about reaching its sources; empty without apt."""
+    if find_program("apt-config") is None:
+        return ()
     lines = [line.rstrip(";") for line in _output("apt-config", "dump").splitlines()]
     return tuple(line for line in lines if line.split(" ")[0] in APT_OPTIONS and '""' not in line)
 

@@ -18,8 +18,8 @@ from cli.engine import engine_address
 from cli.up_progress import Progress, SetupFailed, no_progress
 
 IMAGE_FOLDER = Path("agents/image")
-NOT_INSIDE = frozenset({"seccomp.json"})
-"""Given to the engine with each container: a changed filter needs no new image."""
+NOT_INSIDE = frozenset({"seccomp.json", "derived"})
+"""Given to the engine with each container, and what derived images are made with: a change needs no new agent image."""
 REPOSITORY = "nightyard-agent"
 BUILD_TIMEOUT_S = 900
 """A build step that says nothing for so long (apt on a slow line) has failed."""
@@ -29,7 +29,8 @@ def image_reference(root: Path) -> str:
     """Return the reference that this checkout's agent image has, built or not."""
     digest = hashlib.sha256(f"{RECIPE} {PACKAGES}\0".encode())
     for path in sorted((root / IMAGE_FOLDER).rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and path.name not in NOT_INSIDE:
+        inside = path.relative_to(root / IMAGE_FOLDER).parts
+        if path.is_file() and "__pycache__" not in inside and inside[0] not in NOT_INSIDE:
             digest.update(f"{path.relative_to(root)}\0".encode())
             digest.update(path.read_bytes())
             digest.update(b"\0")

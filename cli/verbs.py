@@ -56,6 +56,7 @@ SECTIONS = (
         "Set up",
         (
             ("group", "cli.group:group", "Make, list and show agent groups."),
+            ("image", "cli.images:image", "Build, list, refresh and remove what agents run in."),
             ("skill", "cli.skill:skill", "Make, check, test, add, update and remove skills."),
             ("channel", "cli.channel:channel", "Connect chat platforms."),
             ("pair", "cli.pair:pair", "Make a code that lets a person in."),

@@ -34,6 +34,7 @@ from runtime.config import (
     resolve_model,
     unknown_route,
 )
+from runtime.images.settings import MAX_PACKAGES, PackageSettings
 from runtime.people.settings import PeopleSettings
 from runtime.refusal import OperationRefused
 from runtime.sessions.settings import SessionSettings
@@ -51,6 +52,8 @@ MAX_INSTRUCTIONS_BYTES = 256 << 10
 
 SEARCH_SERVICES = ("brave", "tavily")
 ProgressStyle = Literal["off", "line", "full"]
+Harness = Literal["native", "claude-code", "codex", "opencode"]
+"""Which program is the agent: our own, or one that others make, in an image that holds it."""
 Mode = Literal["copilot", "autonomous"]
 """`copilot`: what a task says outside the chat in which it began waits for a review. `autonomous`: it goes."""
 
@@ -123,6 +126,10 @@ class GroupSettings:
     """Those that its agents have; with a `-` before each: all but those. None named: all."""
     web_search: str = key("", check=_check_search)
     """What its agents search the web with: `brave`, `tavily`, or the address of a SearXNG. Empty: nothing."""
+    harness: Harness = "native"
+    packages: PackageSettings = field(default_factory=PackageSettings)
+    browser: bool = False
+    """Whether its image holds Chromium."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +163,9 @@ class Group:
     web_search: str = ""
     without_tools: tuple[str, ...] = ()
     """The tools that its agents do not have."""
+    harness: Harness = "native"
+    packages: PackageSettings = field(default_factory=PackageSettings)
+    browser: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +238,7 @@ def build_group(
     if len({word.startswith("-") for word in own.tools}) > 1:
         line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
         problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
+    problems += _package_problems(own.packages, file, reading.lines)
     decisions = tuple(_decision_problems(own, file, reading.lines))
     problems += decisions
     group = Group(
@@ -251,8 +262,20 @@ def build_group(
         constraints=() if decisions else _build_constraints(own.constraints),
         web_search=own.web_search,
         without_tools=left_out(own.tools),
+        harness=own.harness,
+        packages=own.packages,
+        browser=own.browser,
     )
     return group, tuple(problems)
+
+
+def _package_problems(packages: PackageSettings, file: str, lines: Mapping[str, int]) -> Iterator[ConfigProblem]:
+    """Yield the managers that are to bring more packages than an image may have."""
+    for manager in ("apt", "pip", "npm"):
+        count, place = len(getattr(packages, manager)), f"packages.{manager}"
+        if count > MAX_PACKAGES:
+            message = f"has {count} items, the most is {MAX_PACKAGES}"
+            yield ConfigProblem(file=file, line=lines.get(place, 1), key=place, message=message)
 
 
 def _build_constraints(given: Sequence[ConstraintSettings]) -> tuple[Constraint, ...]:

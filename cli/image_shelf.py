@@ -1,0 +1,105 @@
+"""The images on the engine's shelf: which there are, whose they are, and which may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docker
+from docker.errors import APIError
+
+from cli.image import REPOSITORY as AGENT_REPOSITORY
+from cli.image_build import LABEL_RECIPE
+from runtime.images.inputs import load_inputs
+from runtime.images.recipe import REPOSITORY, ImageRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelfImage:
+    """One image of ours."""
+
+    reference: str
+    """Its id where a newer image has taken its name."""
+    summary: str
+    """What is in it beside the usual; empty for an agent image."""
+    size_mb: int
+    made_at: datetime
+    groups: tuple[str, ...]
+    """The agents that want it."""
+    containers: int
+    """How many containers stand on it, running or not."""
+    is_current: bool
+    """Whether it is the agent image of this checkout."""
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it may go unasked: agent images of other checkouts may not."""
+        is_ours = not self.reference.startswith(f"{AGENT_REPOSITORY}:")
+        return is_ours and not self.groups and not self.containers and not self.is_current
+
+    def row(self) -> list[str]:
+        """Return it as a row of a table."""
+        days = (datetime.now(UTC) - self.made_at).days
+        use = ", ".join(self.groups) or ("agent image" if self.is_current else "unused" if self.is_unused else "")
+        running = f"{self.containers} containers" if self.containers else ""
+        return [self.reference, f"{self.size_mb} MB", f"{days} d old", use, running, self.summary]
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "reference": self.reference,
+            "summary": self.summary,
+            "size_mb": self.size_mb,
+            "made_at": self.made_at.isoformat(),
+            "groups": list(self.groups),
+            "containers": self.containers,
+            "current": self.is_current,
+            "unused": self.is_unused,
+        }
+
+
+def look_at_images(
+    client: docker.DockerClient, root: Path, base: str, recipes: Mapping[str, ImageRecipe]
+) -> list[ShelfImage]:
+    """Return all images of ours, agent images first. `recipes`: what each group's image is made of."""
+    inputs = load_inputs(root)
+    wanted = {group: recipe.reference(inputs) for group, recipe in recipes.items()}
+    users: dict[str, int] = {}
+    for container in client.api.containers(all=True):
+        users[container["ImageID"]] = users.get(container["ImageID"], 0) + 1
+    found = []
+    for image in client.api.images():
+        labels = image.get("Labels") or {}
+        title = labels.get("org.opencontainers.image.title")
+        names = [
+            name for name in image.get("RepoTags") or () if name.startswith((f"{REPOSITORY}:", f"{AGENT_REPOSITORY}:"))
+        ]
+        if (
+            not names
+            and title == AGENT_REPOSITORY
+            and not any(n != "<none>:<none>" for n in image.get("RepoTags") or ())
+        ):
+            names = [image["Id"].removeprefix("sha256:")[:12]]
+        for name in names:
+            found.append(
+                ShelfImage(
+                    reference=name,
+                    summary=labels.get(LABEL_RECIPE, ""),
+                    size_mb=round(image["Size"] / 1e6),
+                    made_at=datetime.fromtimestamp(image["Created"], UTC),
+                    groups=tuple(group for group, reference in wanted.items() if reference == name),
+                    containers=users.get(image["Id"], 0),
+                    is_current=name == base,
+                )
+            )
+    return sorted(found, key=lambda one: (bool(one.summary), one.reference))
+
+
+def remove_image(client: docker.DockerClient, image: ShelfImage) -> str:
+    """Remove an image; return why the engine did not, empty when it did."""
+    try:
+        client.images.remove(image.reference)
+    except APIError as error:
+        return str(error.explanation or error)
+    return ""
