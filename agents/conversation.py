@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from agents.providers.provider import Turn
 from agents.window import after_compaction
-from protocol.link import Assignment
+from protocol.link import Assignment, SteerMessage
 from protocol.pre_check import prompt_with_output
 from protocol.record import Record, replace
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
@@ -125,6 +125,15 @@ def _closed(turn: Entry | None, outputs: dict[str, ToolOutput]) -> list[Entry]:
     if turn is None or not turn.calls:
         return [turn] if turn is not None and turn.text else []
     return [turn, tool_entry(turn.calls, outputs)]
+
+
+def model_step(index: int, turn: Turn) -> Step:
+    return Step(index=index, kind="model_turn", entry=turn.entry, usage=turn.usage)
+
+
+def told_step(index: int, message: SteerMessage) -> Step:
+    entry = Entry(role="user", text=message.text)
+    return Step(index=index, kind="steered", entry=entry, message_ids=(message.message_id,))
 
 
 def started_step(index: int, call: ToolCall) -> Step:

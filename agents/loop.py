@@ -13,33 +13,28 @@ from agents.asking import Asker
 from agents.conversation import (
     MAY_HAVE_HAPPENED,
     finished_step,
+    model_step,
     resume,
     started_step,
+    told_step,
     tool_entry,
     with_new_ids,
 )
 from agents.host_link import HostLink
+from agents.last_word import failed, find_end, out_of_rounds, said
 from agents.model_call import ModelCall, ModelFailed
-from agents.providers.failure import Failure, misbehaved
-from agents.providers.provider import StopReason, Turn
+from agents.providers.failure import misbehaved
+from agents.providers.provider import Turn
 from agents.repetition import GoingInCircles, Repetition
 from agents.tools.sub_agent import SUB_AGENT
 from agents.tools.toolbox import Toolbox, failed_output
 from agents.window import after_compaction
 from protocol.frames import FrameError
-from protocol.link import Assignment, Progress, SteerMessage
+from protocol.link import Assignment, Progress
 from protocol.pre_check import CALL_ID, find_output, prompt_with_output
 from protocol.record import replace
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
-
-_NOTHING_SAID = "The model answered nothing."
-_CUT = "\n\n[The answer was cut: it reached the model's output limit.]"
-
-_SILENT_ENDS = {
-    "length": "The model used up its output limit before it said anything.",
-    "refused": "The model declined to answer this.",
-}
 
 
 class Loop:
@@ -71,28 +66,24 @@ class Loop:
         try:
             return self._pre_check() or self._go_on() or self._converse()
         except ModelFailed as error:
-            return _failed(error.failure)
+            return failed(error.failure)
         except GoingInCircles as error:
             return TaskResult(status=TaskStatus.FAILED, code="repeating_call", reason=str(error))
         except FrameError as error:  # a turn beyond what the host takes, in spite of the caps on reading it
-            return _failed(misbehaved(self._assignment.model.route, str(error)))
+            return failed(misbehaved(self._assignment.model.route, str(error)))
 
     def _pre_check(self) -> TaskResult | None:
         """Run the task's pre-check, unless an earlier attempt did; return the end if there is nothing to do."""
         task = self._assignment.task
         if not task.pre_check or find_output(self._assignment.steps) is not None:
             return None
-        from agents.pre_check import pre_check_call, run_pre_check  # late: few tasks have one
+        from agents.pre_check import run_pre_check  # late: few tasks have one
 
-        self._link.store_step(started_step(self._take_index(), pre_check_call(task.pre_check)))
-        self._link.say(Progress(kind="tool", text="pre-check", tool="pre_check"))
         with self._activity.during("tool"):
-            checked = run_pre_check(task.pre_check, self._toolbox.context(CALL_ID))
+            checked = run_pre_check(task.pre_check, self._toolbox.context(CALL_ID), self._store_numbered)
         if isinstance(checked, TaskResult):
             return checked
-        step = finished_step(self._take_index(), checked)
-        self._link.store_step(step)
-        self._entries[-1] = self._prompt = replace(self._prompt, text=prompt_with_output(task.prompt, (step,)))
+        self._entries[-1] = self._prompt = replace(self._prompt, text=prompt_with_output(task.prompt, (checked,)))
         return None
 
     def _with_files(self, prompt: Entry) -> Entry:
@@ -110,7 +101,7 @@ class Loop:
         if turn is None:
             return None
         if not turn.calls:
-            return _result(turn.text, "end")
+            return said(turn.text, "end")
         for call in self._uncertain:
             if call.call_id in self._assignment.approved:
                 continue  # it was asked about, and not made
@@ -125,30 +116,16 @@ class Loop:
             told = self._link.take_told()
             turn = self._ask([Entry(role="user", text=message.text) for message in told])
             for message in told:  # not before: now the model has seen it
-                self._link.hold_step(self._told_step(message))
-            result = self._final_result(turn)
+                self._link.hold_step(told_step(self._take_index(), message))
+            step = model_step(self._take_index(), turn)
+            result = find_end(turn, self._assignment.task.result_schema, self._model.fallback_note)
             if result is not None:
-                # Not waited for: the last word goes with it.
-                self._link.hold_step(self._model_step(turn))
+                self._link.hold_step(step)  # not waited for: the last word goes with it
                 return result
-            self._link.store_step(self._model_step(turn))
+            self._link.store_step(step)
             self._rounds += 1
             self._run_calls(turn.entry, dict(turn.faulty_calls))
-        return TaskResult(
-            status=TaskStatus.FAILED,
-            code="round_limit",
-            reason=f"I stopped after {self._rounds} rounds of work without coming to an answer. What was done is kept.",
-        )
-
-    def _final_result(self, turn: Turn) -> TaskResult | None:
-        """Return the task's end, if the model came to it with this turn."""
-        if self._assignment.task.result_schema is not None:
-            from agents.structured import find_result
-
-            found = find_result(turn)
-            if found is not None:
-                return found
-        return None if turn.entry.calls else _result(turn.entry.text, turn.stop, self._model.fallback_note)
+        return out_of_rounds(self._rounds)
 
     def _ask(self, told: list[Entry]) -> Turn:
         """Ask the model, with what came meanwhile; where the service says it is too much, once more with a summary."""
@@ -213,26 +190,6 @@ class Loop:
         self._link.store_step(finished_step(self._take_index(), output))
         self._outputs[output.call_id] = output
 
-    def _model_step(self, turn: Turn) -> Step:
-        return Step(index=self._take_index(), kind="model_turn", entry=turn.entry, usage=turn.usage)
-
-    def _told_step(self, message: SteerMessage) -> Step:
-        entry = Entry(role="user", text=message.text)
-        return Step(index=self._take_index(), kind="steered", entry=entry, message_ids=(message.message_id,))
-
     def _take_index(self) -> int:
         self._next_index += 1
         return self._next_index - 1
-
-
-def _result(text: str, stop: StopReason, note: str = "") -> TaskResult:
-    if not text.strip() and stop in _SILENT_ENDS:
-        return TaskResult(status=TaskStatus.FAILED, code=f"model_{stop}", reason=_SILENT_ENDS[stop])
-    if not text.strip():
-        return TaskResult(status=TaskStatus.NOTHING_TO_SAY, reason=_NOTHING_SAID)
-    text += (_CUT if stop == "length" else "") + (f"\n\n*{note}*" if note else "")
-    return TaskResult(status=TaskStatus.REPLY, text=text)
-
-
-def _failed(failure: Failure) -> TaskResult:
-    return TaskResult(status=TaskStatus.FAILED, code=failure.code, reason=failure.reason)

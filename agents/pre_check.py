@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from agents.conversation import finished_step, started_step
 from agents.tools.shell import run_command
 from agents.tools.tool import ToolContext, ToolError, cut_in_the_middle
 from agents.tools.toolbox import storable
+from protocol.link import Progress
 from protocol.pre_check import CALL_ID, FAILED, SKIP_EXIT_CODE, SKIPPED, TIMEOUT_S
 from protocol.task import TaskResult, TaskStatus
-from protocol.transcript import ToolCall, ToolOutput
+from protocol.transcript import Step, ToolCall, ToolOutput
 
 _MAX_REASON_CHARS = 1_000
 
 
-def pre_check_call(script: str) -> ToolCall:
-    """Return the call that the pre-check is recorded as."""
-    return ToolCall(call_id=CALL_ID, name="pre_check", arguments={"command": script})
+def run_pre_check(script: str, context: ToolContext, store: Callable[[Step], None]) -> Step | TaskResult:
+    """Run it, its start and end stored as steps; return the one with what the model is to read of it, or the task's
+    end. `store` gives each step its number. Raises Interrupted, HostGone."""
+    store(started_step(0, ToolCall(call_id=CALL_ID, name="pre_check", arguments={"command": script})))
+    context.link.say(Progress(kind="tool", text="pre-check", tool="pre_check"))
+    checked = _run(script, context)
+    if isinstance(checked, TaskResult):
+        return checked
+    step = finished_step(0, checked)
+    store(step)
+    return step
 
 
-def run_pre_check(script: str, context: ToolContext) -> ToolOutput | TaskResult:
-    """Return what the model is to read of it, or the task's end; raise Interrupted."""
+def _run(script: str, context: ToolContext) -> ToolOutput | TaskResult:
     try:
         ended = run_command(script, TIMEOUT_S, context)
     except ToolError as error:
