@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.audit.jobs import AuditFailed
 from credproxy.issuers.token_client import TokenClient
 from credproxy.pipeline.proxy import CredentialProxy

@@ -10,7 +10,7 @@ from typing import Any
 
 from credproxy.admin_client.policy import DryRun, Seen, Why
 from credproxy.admin_server.verb import AdminRefused, Verb, read_text
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.audit.jobs import AuditFailed
 from credproxy.pipeline.entry import read_entry
 from credproxy.pipeline.proxy import CredentialProxy

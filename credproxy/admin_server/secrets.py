@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 from credproxy.admin_client.answers import SecretKind, StoredSecret
 from credproxy.admin_client.secrets import AddedSecret, GivenSource, PartState, SecretState, ValueState
 from credproxy.admin_server.verb import AdminRefused, Verb, read_maybe_text, read_text
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.injection.presets import load_preset
 from credproxy.issuers.credentials import TOKEN_TYPES
 from credproxy.pipeline.proxy import CredentialProxy

@@ -10,7 +10,7 @@ from typing import Any
 
 from credproxy.admin_client.tokens import HostDoorState, KnownToken, NewToken
 from credproxy.admin_server.verb import AdminRefused, Verb, read_text
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.pipeline.host_door import HostDoor
 from credproxy.pipeline.proxy import CredentialProxy
 from credproxy.tokens.token import LONGEST_S, SHORTEST_S, TOKEN_BYTES, HostToken, digest_of, spell_token

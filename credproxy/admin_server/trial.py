@@ -15,7 +15,7 @@ import h11
 
 from credproxy.admin_client.secrets import SecretTrial
 from credproxy.admin_server.verb import AdminRefused, read_maybe_text, read_text
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.injection.outgoing import InjectionFailed, Outgoing, inject
 from credproxy.injection.preset import TestCall
 from credproxy.injection.presets import load_preset

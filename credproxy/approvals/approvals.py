@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from credproxy.approvals.held import Approved, HeldRequest, digest_of
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.audit.log import Audit
 from credproxy.audit.notes import approval as approval_note
 from credproxy.policy.verdict import Approval, Deny

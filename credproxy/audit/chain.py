@@ -37,6 +37,7 @@ COLUMNS = (
     "request_sha256",
     "response_sha256",
 )
+RowValues = tuple[int, str, str, str, str, str, str, str, str, str, str, int, int | None, str, str, str, str]
 FIRST_COLUMNS = 14
 """What every row has ever had. Later columns at the end of the list that are empty are left out of the hash, so that
 rows from before they were there verify as they were written."""
@@ -91,6 +92,20 @@ def hash_row(before: bytes, values: Sequence[object]) -> bytes:
 def hash_text(before: bytes, text: bytes) -> bytes:
     """Return the place in the chain of a row that is spelt so."""
     return hashlib.sha256(before + text).digest()
+
+
+def text_of_row(values: RowValues) -> bytes:
+    """Return a whole row as it is hashed, as `text_of` does: two for every call, so in a third of its time."""
+    seq, at, kind, door, group, task, attempt, call, target, rule, secret, is_unsafe, status, detail, *more = values
+    spell = encode_basestring_ascii
+    text = (
+        f"[{seq},{spell(at)},{spell(kind)},{spell(door)},{spell(group)},{spell(task)},{spell(attempt)},{spell(call)},"
+        f"{spell(target)},{spell(rule)},{spell(secret)},{is_unsafe},{'null' if status is None else status},"
+        f"{spell(detail)}"
+    )
+    while more and not more[-1]:
+        more.pop()
+    return f"{text}{''.join([f',{spell(told)}' for told in more])}]".encode("ascii")
 
 
 def text_of(values: Sequence[object]) -> bytes:

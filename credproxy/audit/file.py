@@ -12,113 +12,24 @@ import operator
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from credproxy.audit.begun import BegunRows, rows_behind
-from credproxy.audit.chain import CUT_MARK, SYNCED_MARK, cut_detail, hash_text, read_cut, text_of
+from credproxy.audit.begun import BegunRows, rows_behind, use_told_in
+from credproxy.audit.chain import CUT_MARK, SYNCED_MARK, cut_detail, hash_text, read_cut, text_of_row
+from credproxy.audit.entry import MODEL_CALL, AuditEntry, CallUse, DaySum
 from credproxy.audit.migrate import migrate
 from credproxy.audit.statements import ADD_DAY, ADD_PURSE_USE, ADD_USE, FOLD_USE, INSERT, INSERT_TWO, LOST_CALLS
 from credproxy.audit.task_use import TaskUse
-from protocol.ids import DoorId, TaskId
-from protocol.task import Lease
+from protocol.ids import TaskId
 
 MAX_HOSTS_A_DAY = 2000
 """Of one group, in the daily sums; what comes beyond is summed as OTHER_HOSTS: an agent may invent names for ever."""
 OTHER_HOSTS = "(others)"
 BUSY_TIMEOUT_S = 0.5
 """Nobody else writes this file; the loop stands still for no longer than this if somebody does."""
-MODEL_CALL = "model"
-"""The detail of a model call's `begin`."""
 SUMMED_MARK = "summed"
 """The last row that is in the daily sums."""
-
-Kind = Literal[
-    "start",
-    "unclean",
-    "stop",
-    "begin",
-    "end",
-    "denied",
-    "shadow",
-    "approval",
-    "secret",
-    "token",
-    "policy",
-    "freeze",
-    "retention",
-    "gap",
-]
-"""`shadow`: recorded and not sent. `gap`: rows that could not be written, told as soon as one can."""
-
-
-class AuditEntry(NamedTuple):
-    """One row, before it has its place in the chain. Two for every call: a frozen dataclass takes four times as long
-    to make."""
-
-    kind: Kind
-    door_id: str = ""
-    group_id: str = ""
-    task_id: str = ""
-    attempt_id: str = ""
-    call_id: str = ""
-    target: str = ""
-    rule: str = ""
-    secret: str = ""
-    is_unsafe: bool = False
-    status: int | None = None
-    detail: str = ""
-    note: str = ""
-    """How it came to pass, in the words of `notes.py`: `would_deny host_not_granted`, `reserve 1`."""
-    request_sha256: str = ""
-    """In hex: of the body that was sent, held for approval, or not sent."""
-    response_sha256: str = ""
-    """In hex: of the body that was fetched, so that a claimed source can be checked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallUse:
-    """A model call's use, to be added to the sums."""
-
-    model: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    route: str = ""
-    """Empty: a granted host that says what it has used."""
-    purses: tuple[str, ...] = ()
-    """The names of those that it was paid from."""
-
-
-def entry_of(kind: Kind, door_id: DoorId, lease: Lease | None, **fields: Any) -> AuditEntry:
-    """Return an entry with the lease's ids."""
-    if lease is None:
-        return AuditEntry(kind=kind, door_id=door_id, **fields)
-    return AuditEntry(
-        kind=kind,
-        door_id=door_id,
-        group_id=lease.group_id,
-        task_id=lease.task_id,
-        attempt_id=lease.attempt_id,
-        **fields,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaySum:
-    """What one group did in a day at one host with one secret."""
-
-    day: str
-    """UTC."""
-    group_id: str
-    host: str
-    secret: str
-    requests: int
-    denied: int
-    failed: int
-    request_bytes: int
-    response_bytes: int
 
 
 class AuditFile:
@@ -142,7 +53,8 @@ class AuditFile:
         self.last_seq: int
         self._last_hash: bytes
         self.last_seq, self._last_hash = last or read_cut(self._connection)
-        self._last_text = b""
+        self._spelt: list[tuple[bytes, bytes]] = []
+        """Hash and text of this transaction's rows that are not written down beside the file."""
         self.committed_seq = self.last_seq
         """Of the last row that is in the file, and not only beside it."""
         self._before = (self.last_seq, self._last_hash)
@@ -174,6 +86,7 @@ class AuditFile:
         else:
             self._execute("COMMIT")
         self.committed_seq = self.last_seq
+        self._spelt.clear()
         self._begun.clear()
 
     def _commit_few(self) -> None:
@@ -203,6 +116,7 @@ class AuditFile:
     def roll_back(self) -> None:
         """Forget the transaction, its places in the chain too."""
         self._appended, self._added = [], {}
+        self._spelt.clear()
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self.last_seq, self._last_hash = self._before
@@ -237,14 +151,22 @@ class AuditFile:
             entry.request_sha256 or told.request_sha256,
             entry.response_sha256,
         )
-        self._last_text = text_of(values)
-        row_hash = hash_text(self._last_hash, self._last_text)
+        text = text_of_row(values)
+        row_hash = hash_text(self._last_hash, text)
         self._appended.append((*values, row_hash))
+        self._spelt.append((row_hash, text))
         self.last_seq, self._last_hash = seq, row_hash
 
     def write_down(self) -> None:
-        """Have the row that was appended last outlive this process, before it is committed. Raises OSError."""
-        self._begun.add(self._last_hash, self._last_text)
+        """Have what was appended outlive this process, before it is committed. Raises OSError."""
+        self._begun.add(self._spelt)
+        self._spelt.clear()
+
+    def hand_over(self, rows: int) -> None:
+        """Give sqlite what was appended if it is as many rows as that, so that the commit has less to do. Raises
+        sqlite3.Error."""
+        if len(self._appended) >= rows:
+            self._written()
 
     def add_use(self, task_id: str, group_id: str, use: CallUse) -> None:
         """Add an ended model call to the sums."""
@@ -375,6 +297,9 @@ class AuditFile:
         self.begin()
         for row in rows_behind(self._begun.read(), self.last_seq, self._last_hash):
             self._appended.append(row)
+            told = use_told_in(row)
+            if told is not None:
+                self._add(ADD_USE, *told)
             self.last_seq += 1
             self._last_hash = row[-1]
         self.commit()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from credproxy.audit.file import AuditEntry, AuditFile
+from credproxy.audit.entry import AuditEntry
+from credproxy.audit.file import AuditFile
 
 T = TypeVar("T")
 

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from credproxy.admin_client.audit import AuditFilter, AuditRow, ModelUseRow, Totals
-from credproxy.audit.file import AuditEntry, AuditFile, CallUse
+from credproxy.audit.entry import AuditEntry, CallUse
+from credproxy.audit.file import AuditFile
 from credproxy.audit.jobs import AuditFailed, Gap, Job, settle
 from credproxy.audit.migrate import AuditTooNew
 from credproxy.audit.records import (
     MAX_LOG_ROWS,
     TotalsQuery,
+    read_apart,
     read_calls,
     read_log,
     read_models,
@@ -45,8 +47,11 @@ log = logging.getLogger(__name__)
 
 SYNC_S = 0.25
 GATHER_S = 0.02
-"""How long the rows of calls that change nothing wait for company. A kill in this time spares those of their begins;
-what it loses is the calls' token counts."""
+"""How long the rows of calls that change nothing wait for company. A kill in this time loses none of their begins, and
+of their ends those that no begin has come behind."""
+HANDED_OVER_ROWS = 8
+"""So many are given to sqlite at once, when an answer has just been sent: a commit of all that came in would keep the
+next request waiting for a millisecond."""
 UNSYNCED = frozenset(("denied", "shadow"))
 """Rows of what did not happen: nothing waits for the disk on their account."""
 CHECKPOINT_COMMITS = 500
@@ -70,7 +75,9 @@ class Audit:
         self._thread: AuditThread | None = None
         self._gathered: list[Job] = []
         self._begun: list[Job] = []
-        """Run already, in a transaction that is open; written down besides."""
+        """Run already, in a transaction that is open; up to the last begin written down besides."""
+        self._done: asyncio.Future[None]
+        """What whoever need not wait is given."""
         self._unwritten: list[Job] = []
         self._gap: Gap | None = None
         self._committing: asyncio.Handle | None = None
@@ -84,6 +91,8 @@ class Audit:
 
     async def __aenter__(self) -> Audit:
         self._loop = asyncio.get_running_loop()
+        self._done = self._loop.create_future()
+        self._done.set_result(None)
         try:
             self._file = AuditFile(self._path)
             self._thread = AuditThread(self._path, self._loop)
@@ -126,20 +135,19 @@ class Audit:
     def _write_down(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Put a row on record beside the file; it is committed before long. Where that fails, it is committed now."""
         loop, file = self._opened()
-        answer: asyncio.Future[None] = loop.create_future()
         if not self._begun:
             file.begin()
         file.append(entry)
         try:
             file.write_down()
         except OSError:
+            answer: asyncio.Future[None] = loop.create_future()
             self._begun.append(Job(lambda file: file.append(entry), answer, False, True))
             self._commit()
             return answer
         self._begun.append(Job(lambda file: file.append(entry), None, False, True))
         self._commit_soon()
-        answer.set_result(None)
-        return answer
+        return self._done
 
     def end(self, entry: AuditEntry, use: CallUse | None) -> None:
         """Complete a call's record and add its use to the sums. Never waits: it is written soon, in order. What its
@@ -151,11 +159,28 @@ class Audit:
             if use is not None:
                 file.add_use(entry.task_id, entry.group_id, use)
 
-        self._gathered.append(Job(write, None, entry.is_unsafe, True))
+        job = Job(write, None, entry.is_unsafe, True)
+        if entry.is_unsafe or self._file is None or self.problem:
+            self._gathered.append(job)
+        else:
+            self._run_now(job, self._file)
         if entry.is_unsafe:
             self._commit()
         else:
             self._commit_soon()
+
+    def _run_now(self, job: Job, file: AuditFile) -> None:
+        """Give a row its place; it is committed before long, and written down with the next one that is."""
+        if not self._begun:
+            file.begin()
+        job.run(file)
+        self._begun.append(job)
+        try:
+            file.hand_over(HANDED_OVER_ROWS)
+        except sqlite3.Error as error:
+            file.roll_back()
+            begun, self._begun = self._begun, []
+            self._keep(begun, str(error))
 
     def note(self, entry: AuditEntry) -> asyncio.Future[None]:
         """Write a row that stands for itself: a denial, a fetched token, a freeze. Raises AuditFailed."""
@@ -237,7 +262,7 @@ class Audit:
         """Ask what may take long, apart from the thread that others wait for before they send. Raises AuditFailed."""
         self._commit()
         try:
-            return await asyncio.to_thread(_read_apart, self._path, run)
+            return await asyncio.to_thread(read_apart, self._path, run)
         except sqlite3.Error as error:
             raise AuditFailed(str(error)) from error
 
@@ -368,11 +393,3 @@ class Audit:
         except sqlite3.Error as error:
             log.error("the audit could not be closed: %s", error, extra={"action": "audit_failed"})
             file.give_up()
-
-
-def _read_apart(path: Path, run: Callable[[sqlite3.Connection], T]) -> T:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    try:
-        return run(connection)
-    finally:
-        connection.close()

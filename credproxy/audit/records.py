@@ -6,9 +6,10 @@ Nothing here writes; `file.py` does.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from credproxy.admin_client.audit import (
     USE_ROWS_AT_ONCE,
@@ -19,11 +20,13 @@ from credproxy.admin_client.audit import (
     TotalsKey,
     TrafficTotal,
 )
-from credproxy.audit.file import DaySum
+from credproxy.audit.entry import DaySum
 from credproxy.audit.notes import taint_in
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
+
+T = TypeVar("T")
 
 MAX_LOG_ROWS = 500
 MAX_TOTALS = 1000
@@ -64,6 +67,15 @@ FROM (
 )
 GROUP BY 1, 2, 3, 4
 """
+
+
+def read_apart(path: Path, run: Callable[[sqlite3.Connection], T]) -> T:
+    """Return what is asked of the file, on a connection of its own. Raises sqlite3.Error."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        return run(connection)
+    finally:
+        connection.close()
 
 
 def read_usage(

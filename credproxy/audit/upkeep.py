@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from credproxy.audit.chain import SYNCED_MARK
-from credproxy.audit.file import SUMMED_MARK, AuditFile, DaySum
+from credproxy.audit.entry import DaySum
+from credproxy.audit.file import SUMMED_MARK, AuditFile
 from credproxy.audit.jobs import AuditFailed
 from credproxy.audit.log import Audit
 from credproxy.audit.records import read_day_sums

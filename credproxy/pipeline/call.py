@@ -15,7 +15,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from credproxy.audit import notes
-from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
+from credproxy.audit.entry import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.model_apis import may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.prices import cost_of

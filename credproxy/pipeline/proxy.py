@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from credproxy.approvals.approvals import Approvals
 from credproxy.approvals.held import HeldRequest
-from credproxy.audit.file import AuditEntry, entry_of
+from credproxy.audit.entry import AuditEntry, entry_of
 from credproxy.audit.jobs import AuditFailed
 from credproxy.audit.log import Audit
 from credproxy.audit.prices import Prices

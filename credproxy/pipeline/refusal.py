@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn
 
-from credproxy.audit.file import entry_of
+from credproxy.audit.entry import entry_of
 from credproxy.audit.jobs import AuditFailed
 from credproxy.injection.placeholders import Tripped
 from credproxy.pipeline import answers

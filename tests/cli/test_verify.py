@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.audit.log import Audit
 from runtime.store.store import open_store
 from tests.cli.conftest import Run

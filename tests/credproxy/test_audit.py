@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from credproxy.audit.chain import ChainBroken, verify_chain
-from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
+from credproxy.audit.entry import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.jobs import AuditFailed
 from credproxy.audit.log import Audit
 from protocol.ids import TaskId

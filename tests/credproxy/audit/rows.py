@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from credproxy.audit.chain import COLUMNS, GENESIS, hash_row
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.audit.log import Audit
 from credproxy.audit.migrate import migrate
 

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.audit.chain import COLUMNS, FIRST_COLUMNS, GENESIS, ChainBroken, hash_row, verify_chain
+from credproxy.audit.chain import (
+    COLUMNS,
+    FIRST_COLUMNS,
+    GENESIS,
+    ChainBroken,
+    hash_row,
+    text_of,
+    text_of_row,
+    verify_chain,
+)
 from credproxy.audit.jobs import AuditFailed
 from credproxy.audit.log import Audit
 from tests.credproxy.audit.rows import ask, begin, call, change
@@ -41,6 +50,26 @@ def test_empty_words_at_the_end_change_no_meaning(some: tuple[str, ...], others:
     first = tuple(range(FIRST_COLUMNS))
     is_same = hash_row(GENESIS, (*first, *some)) == hash_row(GENESIS, (*first, *others))
     assert is_same == (some == others)
+
+
+@given(
+    st.integers(1),
+    st.tuples(*[st.text()] * 10),
+    st.integers(0, 1),
+    st.none() | st.integers(100, 599),
+    st.tuples(*[st.text(max_size=2)] * 4),
+)
+def test_whole_row_is_spelt_as_any(
+    seq: int, first: tuple[str, ...], unsafe: int, status: int | None, last: tuple[str, ...]
+) -> None:
+    """The quick way to spell a row says the same, byte for byte, whatever stands in it."""
+    at, kind, door, group, task, attempt, call_id, target, rule, secret = first
+    detail, note, request_sha, response_sha = last
+    values = (
+        *(seq, at, kind, door, group, task, attempt, call_id, target, rule, secret),
+        *(unsafe, status, detail, note, request_sha, response_sha),
+    )
+    assert text_of_row(values) == text_of(values)
 
 
 async def test_rows_missing_at_the_end_are_found(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from credproxy.admin_client.audit import AuditFilter, read_log, read_totals
 from credproxy.admin_client.link import ProxyRefused
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from credproxy.audit.log import Audit
 from protocol.codec import ShapeError
 from tests.credproxy.audit.rows import begin, call, end

@@ -11,7 +11,8 @@ import pytest
 
 from credproxy.admin_client.audit import AuditFilter, TotalsKey
 from credproxy.audit.chain import ChainBroken, verify_chain
-from credproxy.audit.file import MAX_HOSTS_A_DAY, OTHER_HOSTS, AuditEntry, CallUse
+from credproxy.audit.entry import AuditEntry, CallUse
+from credproxy.audit.file import MAX_HOSTS_A_DAY, OTHER_HOSTS
 from credproxy.audit.log import Audit
 from credproxy.audit.records import TotalsQuery
 from credproxy.audit.upkeep import CUT_ROWS, remove_old, sum_up

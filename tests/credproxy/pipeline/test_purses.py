@@ -9,7 +9,7 @@ import pytest
 
 from credproxy.admin_client.audit import read_model_use
 from credproxy.admin_client.purses import put_purses
-from credproxy.audit.file import MODEL_CALL, AuditEntry, CallUse
+from credproxy.audit.entry import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.log import Audit
 from credproxy.pipeline.call import utc_day
 from credproxy.pipeline.house_purses import PURSES_MARK, HousePurses

@@ -13,7 +13,7 @@ import pytest
 
 from cli.trace_text import build_trace, build_unknown
 from credproxy.admin_client.link import ProxyAdmin
-from credproxy.audit.file import AuditEntry
+from credproxy.audit.entry import AuditEntry
 from protocol.ids import PersonKey, TaskId
 from protocol.link import Answered
 from protocol.transcript import ToolCall
