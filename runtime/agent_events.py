@@ -47,7 +47,7 @@ class AgentMisbehaved:
     """The agent broke the link's rules: the link is closed. The owner ends the session.
 
     `code` is a FrameError's code, or one of: no_hello, too_early, sequence_gap, step_incomplete, too_much_output,
-    file_too_long, knocking, disk_full, machine_disk_full.
+    file_too_long, knocking, disk_full, machine_disk_full, space_full.
     """
 
     code: str

@@ -42,6 +42,8 @@ from runtime.attempt_outcome import (
 from runtime.attempt_plan import AttemptPlan
 from runtime.attempt_talk import AttemptTalk
 from runtime.checked_result import checked_result, sourced_result
+from runtime.container_command import SpaceMount
+from runtime.container_kinds import space_mounts
 from runtime.container_session import CannotStart
 from runtime.delegation.records import HandedFile
 from runtime.insist import insist
@@ -74,6 +76,7 @@ class Attempt:
         self._starting: asyncio.Timeout | None = None
         self._stop_reason = ""
         self._may_use_tools = False
+        self._spaces: Sequence[SpaceMount] = ()
 
     @property
     def attempt_id(self) -> AttemptId:
@@ -87,6 +90,7 @@ class Attempt:
         """Take a container, hand the task over, and follow it to an outcome."""
         task, assignment = plan.task, plan.assignment
         self._schema = task.result_schema
+        self._spaces = plan.kind.spaces
         self._row = replace(self._row, spec=task)
         self._gate = ToolGate(
             self._desk.store,
@@ -117,6 +121,8 @@ class Attempt:
         """Take up the container that an earlier host handed this attempt to. `gate`: by the rules that hold now;
         `wall_s`: what is left."""
         self._gate = gate
+        group = self._desk.around.groups.ready.get(self._row.group_id)
+        self._spaces = space_mounts(group, self._desk.home) if group else ()
         self._session = await self._desk.containers.adopt(memory, self._row.group_id, lease)
         if self._stop_reason:
             await self._session.stop(self._stop_reason)
@@ -256,6 +262,7 @@ class Attempt:
         if not self._may_use_tools:
             # The tools that the step asks for run when it is acked, not sooner.
             await self._desk.histories.before_tools(self._row.task_id, self._row.group_id)
+            await self._desk.spaces.begin(self._row.task_id, self._spaces)
             self._may_use_tools = True
         await session.ack(stored_seq)
         line = self._desk.progress.stored(self._row.task_id, event.step, asyncio.get_running_loop().time())

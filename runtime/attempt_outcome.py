@@ -27,6 +27,10 @@ FREE_DISK = (
     "tell the agent to delete what it does not need, or raise containers.disk_mb in nightyard.yaml and restart "
     "(`nightyard down`, `nightyard up`)"
 )
+FREE_SPACE = (
+    "tell an agent that may write there to delete what nobody needs, or raise quota_mb or max_files in the space.yaml "
+    "of that folder (`nightyard space quota`)"
+)
 FREE_MACHINE_DISK = (
     "tell the agent to delete what it does not need, or make room on the machine; a smaller containers.disk_mb in "
     "nightyard.yaml ends it sooner"
@@ -252,6 +256,8 @@ def _what_happened(outcome: Crashed | Silent | CannotStart) -> tuple[str, str, s
 def misbehaved(code: str, detail: str) -> EndTask:
     if code == "disk_full":
         return _failed("disk_full", f"The agent filled its disk and was ended ({detail}).", FREE_DISK)
+    if code == "space_full":
+        return _failed(code, f"The agent was ended: {detail}.", FREE_SPACE)
     if code == "machine_disk_full":
         return _failed(code, f"The agent filled this machine's disk and was ended ({detail}).", FREE_MACHINE_DISK)
     if code == "too_much_output":

@@ -62,6 +62,19 @@ class FolderMount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceMount:
+    """A folder that groups share, as `/spaces/<name>`."""
+
+    name: str
+    path: str
+    """Absolute, on the host."""
+    may_write: bool
+    quota_bytes: int
+    """What the space may hold, of all that write there; watched by the host."""
+    max_files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerKind:
     """All that a group's containers are made from. Two equal kinds may share a spare."""
 
@@ -70,6 +83,7 @@ class ContainerKind:
     """`nightyard-agent:<hash>`."""
     limits: ContainerLimits = ContainerLimits()
     skills: tuple[FolderMount, ...] = ()
+    spaces: tuple[SpaceMount, ...] = ()
     model: ModelRoute | None = None
     """Where tools inside that call a model find one; None: nowhere."""
     placeholders: tuple[tuple[str, str], ...] = ()
@@ -227,6 +241,7 @@ def _mounts(kind: ContainerKind, places: ContainerPlaces, door_folder: str) -> l
         _bind(f"{group}/inbox", "/inbox"),
         _bind(places.bundle, "/opt/agent"),
         *(_bind(skill.path, f"/skills/{skill.name}") for skill in kind.skills),
+        *(_bind(space.path, f"/spaces/{space.name}", writable=space.may_write) for space in kind.spaces),
     ]
     if places.ca_file:
         mounts.append(_bind(places.ca_file, CA_FILE))

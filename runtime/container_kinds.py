@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtime.config import ContainerSettings
-from runtime.container_command import ContainerKind, ContainerLimits, FolderMount
+from runtime.container_command import ContainerKind, ContainerLimits, FolderMount, SpaceMount
 from runtime.group import Group
+from runtime.home import Home
 from runtime.skills.catalogue import Skill
 
 MB = 1 << 20
 
 
-def build_kind(group: Group, skills: Sequence[Skill], settings: ContainerSettings, image: str) -> ContainerKind:
+def build_kind(
+    group: Group, skills: Sequence[Skill], settings: ContainerSettings, image: str, home: Home
+) -> ContainerKind:
     """Return the kind; equal settings give equal kinds, which is what lets a spare be taken."""
     limits = ContainerLimits(
         memory_bytes=settings.memory_mb * MB,
@@ -23,4 +26,25 @@ def build_kind(group: Group, skills: Sequence[Skill], settings: ContainerSetting
         disk_bytes=settings.disk_mb * MB,
     )
     mounts = tuple(FolderMount(name=skill.card.name, path=str(skill.folder)) for skill in skills)
-    return ContainerKind(group_id=group.group_id, image=image, limits=limits, skills=mounts, model=group.model)
+    return ContainerKind(
+        group_id=group.group_id,
+        image=image,
+        limits=limits,
+        skills=mounts,
+        spaces=space_mounts(group, home),
+        model=group.model,
+    )
+
+
+def space_mounts(group: Group, home: Home) -> tuple[SpaceMount, ...]:
+    """Return the folders that the group shares, as its containers are shown them."""
+    return tuple(
+        SpaceMount(
+            name=space.name,
+            path=str(home.space(space.name)),
+            may_write=space.access == "rw",
+            quota_bytes=space.settings.quota_mb * MB,
+            max_files=space.settings.max_files,
+        )
+        for space in group.spaces
+    )

@@ -283,6 +283,10 @@ class ContainerSession:
         code = "machine_disk_full" if is_machine else "disk_full"
         self._link.events.put_now(AgentMisbehaved(code=code, detail=detail))
 
+    def report_space_full(self, detail: str) -> None:
+        """A space that the container may write to holds more than it may."""
+        self._link.events.put_now(AgentMisbehaved(code="space_full", detail=detail))
+
     async def run(self) -> None:
         """Serve the link until the container has ended, then tell the last of it. Cancelled: the container is left."""
         if self._is_left or self._is_over:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from runtime.container_command import (
     ContainerLimits,
     ContainerPlaces,
     EngineTraits,
+    SpaceMount,
     build_create_request,
     build_mount_sources,
     build_spare_key,
@@ -36,6 +37,7 @@ from runtime.door import (
     container_user,
     make_door,
     make_group_folders,
+    make_space_folder,
     read_stderr_tail,
     remove_door,
 )
@@ -77,6 +79,8 @@ class ContainersSetup:
     link: LinkLimits = field(default_factory=LinkLimits)
     disk_bytes: int = ContainerLimits().disk_bytes
     """What the folders of a container that an earlier host started may hold; new ones have it in their kind."""
+    spaces_of: Callable[[GroupId], Sequence[SpaceMount]] = lambda _: ()
+    """The same of the spaces that it is shown."""
     spare_idle_s: float = 600.0
     """A spare not taken for so long goes; 0 keeps none."""
     spare_delay_s: float = 0.3
@@ -392,6 +396,8 @@ class ContainerStart:
     def _places(self, kind: ContainerKind, bundle: Path) -> ContainerPlaces:
         group_folder = self._setup.home.group(kind.group_id)
         make_group_folders(group_folder, self._user)
+        for space in kind.spaces:
+            make_space_folder(Path(space.path), self._user)
         authority = f"{self._setup.home.path}/ca"
         ca_file, ca_bundle = f"{authority}/ca.pem", f"{authority}/bundle.pem"
         return ContainerPlaces(

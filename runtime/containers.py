@@ -195,7 +195,7 @@ class Containers:
         await self._running.wait()
         session = self._start.adopt(memory, group_id)
         self._working.add(session)
-        self._disks.watch(session, self._setup.disk_bytes)
+        self._disks.watch(session, self._setup.disk_bytes, self._setup.spaces_of(group_id))
         self._spawn(session.run())
         self._spawn(self._let_out(session, lease))
         return session
@@ -264,7 +264,7 @@ class Containers:
     def _hand_out(self, session: ContainerSession, kind: ContainerKind) -> None:
         """Count a container as at work, and have the group's next spare made some time after."""
         self._working.add(session)
-        self._disks.watch(session, kind.limits.disk_bytes)
+        self._disks.watch(session, kind.limits.disk_bytes, kind.spaces)
         self._spawn_warm(kind, self._setup.spare_delay_s)
 
     async def _await_warming(self, warming: _Warming) -> ContainerSession | CannotStart:

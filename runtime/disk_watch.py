@@ -15,14 +15,16 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from protocol.ids import GroupId
+from runtime.container_command import SpaceMount
 from runtime.door import DoorFolder, measure_folder
 from runtime.home import Home
+from runtime.spaces.quota_watch import QuotaWatch
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Writer(Protocol):
     @property
     def door(self) -> DoorFolder: ...
     def report_disk_full(self, detail: str, *, is_machine: bool = False) -> None: ...
+    def report_space_full(self, detail: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class DiskWatch:
         self._home = home
         self._floor_bytes = floor_bytes
         self._ask_free_bytes = free_bytes or _free_bytes
+        self._quotas = QuotaWatch()
         self._watched: dict[Writer, _Watched] = {}
         self._known: dict[GroupId, _Known] = {}
         """As last measured before the disk ran short."""
@@ -80,8 +84,9 @@ class DiskWatch:
         self._free_bytes = 0
         self._walked_at = 0.0
 
-    def watch(self, session: Writer, disk_bytes: int) -> None:
-        """Watch a working container, whose folders may hold so much."""
+    def watch(self, session: Writer, disk_bytes: int, spaces: Sequence[SpaceMount] = ()) -> None:
+        """Watch a working container, whose own folders may hold so much, and the spaces that it is shown."""
+        self._quotas.watch(session, spaces)
         # Never measured: it may have written all that it holds. To measure it now would walk its folders at each start.
         self._known.setdefault(session.group_id, _Known(0, self._ask_free_bytes(self._home.path)))
         allowed = None if session.group_id in self._full else disk_bytes
@@ -89,6 +94,7 @@ class DiskWatch:
         self._has_some.set()
 
     def forget(self, session: Writer) -> None:
+        self._quotas.forget(session)
         self._watched.pop(session, None)
         if not self._watched:
             self._has_some.clear()
@@ -102,6 +108,7 @@ class DiskWatch:
 
     async def look(self, now: float) -> None:
         """Look once; walk the folders if it is worth it."""
+        await self._quotas.look(now)
         free_bytes = self._ask_free_bytes(self._home.path)
         is_short = free_bytes < self._floor_bytes // 2
         gone_bytes = self._free_bytes - free_bytes

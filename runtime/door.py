@@ -69,6 +69,13 @@ def make_group_folders(group: Path, user: ContainerUser) -> None:
     (group / "outbox").mkdir(mode=0o700, exist_ok=True)
 
 
+def make_space_folder(folder: Path, user: ContainerUser) -> None:
+    """Make what groups share, where it is missing."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - before each task
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        give_to(folder, user)
+
+
 def give_to(folder: Path, user: ContainerUser) -> None:
     if os.geteuid() == 0:
         os.chown(folder, user.uid, user.gid, follow_symlinks=False)

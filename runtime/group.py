@@ -41,8 +41,9 @@ from runtime.sessions.settings import SessionSettings
 from runtime.settings_file import group_names, nearest_name
 from runtime.skills.catalogue import load_skills, names_in, own_skills, skill_names
 from runtime.skills.frontmatter import is_skill_name
+from runtime.spaces.declared import Access, GrantedSpace, SpaceSettings, check_space_name, grant_spaces, load_spaces
 from runtime.store.records import PersonLimits
-from runtime.yaml_record import ConfigProblem, key, parse_record
+from runtime.yaml_record import ConfigProblem, Reading, key, parse_record
 
 INSTRUCTION_FILES = ("AGENTS.md", "CLAUDE.md", "SOUL.md")
 """In a group's folder, in the order in which its agents read them: AGENTS.md is ours, the others those of agents that
@@ -105,6 +106,8 @@ class GroupSettings:
     """Folders under its own skills/ or the fork's; the group sees these and no others."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     """Over those of nightyard.yaml, key by key."""
+    spaces: Mapping[str, Access] = field(default_factory=dict, metadata={"check": check_space_name})
+    """The folders that it shares with other groups, and whether its agents may write there."""
     delegates: tuple[str, ...] = key((), check=_check_delegate)
     """The groups whose agents this one may ask."""
     parallel: int = key(1, least=1, most=16)
@@ -147,6 +150,7 @@ class Group:
     own_skills: frozenset[str] = frozenset()
     """Those of its own folder, mounted or not: no other group's skill of that name is the same one."""
     limits: LimitSettings = field(default_factory=LimitSettings)
+    spaces: tuple[GrantedSpace, ...] = ()
     delegates: tuple[str, ...] = ()
     parallel: int = 1
     budget: GroupBudget = field(default_factory=GroupBudget)
@@ -211,11 +215,16 @@ class Groups:
 
 
 def build_group(
-    group_id: GroupId, text: str, instructions: str, settings: Settings, skills: Collection[str] | None = None
+    group_id: GroupId,
+    text: str,
+    instructions: str,
+    settings: Settings,
+    skills: Collection[str] | None = None,
+    spaces: Mapping[str, Reading[SpaceSettings]] | None = None,
 ) -> tuple[Group, tuple[ConfigProblem, ...]]:
     """Return the group that group.yaml's text and AGENTS.md's make, and what is wrong with it.
 
-    `skills` are those that there are; None: they are not looked at.
+    `skills` and `spaces` are those that there are; None: they are not looked at.
     """
     file = f"groups/{group_id}/group.yaml"
     reading = parse_record(text, file, GroupSettings(limits=settings.limits))
@@ -238,9 +247,12 @@ def build_group(
     if len({word.startswith("-") for word in own.tools}) > 1:
         line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
         problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
+    if spaces is None:
+        spaces = {name: Reading(value=SpaceSettings(), problems=(), lines={}) for name in own.spaces}
+    granted, of_spaces = grant_spaces(own.spaces, spaces, file, reading.lines)
     problems += _package_problems(own.packages, file, reading.lines)
     decisions = tuple(_decision_problems(own, file, reading.lines))
-    problems += decisions
+    problems += (*of_spaces, *decisions)
     group = Group(
         group_id=group_id,
         instructions=instructions,
@@ -250,6 +262,7 @@ def build_group(
         description=own.description,
         skills=own.skills,
         limits=own.limits,
+        spaces=granted,
         delegates=own.delegates,
         parallel=own.parallel,
         budget=own.budget,
@@ -364,7 +377,7 @@ def load_group(fork: Path, group_id: GroupId, settings: Settings) -> tuple[Group
     files = (_read_text(folder / name, f"groups/{group_id}/{name}", problems) for name in INSTRUCTION_FILES)
     instructions = join_instructions(files)
     skills = skill_names(fork, group_id)
-    group, more = build_group(group_id, text, instructions, settings, skills)
+    group, more = build_group(group_id, text, instructions, settings, skills, load_spaces(fork))
     problems += _delegate_problems(group, group_names(fork))
     for broken in load_skills(fork, group_id, [name for name in group.skills if name in skills])[1]:
         problems.append(ConfigProblem(file=broken.file, line=1, key="", message=broken.message))

@@ -88,6 +88,10 @@ class Home:
     def inbox(self, group_id: GroupId) -> Path:
         return self.group(group_id) / "inbox"
 
+    def space(self, name: str) -> Path:
+        """The files that groups share under this name."""
+        return self.path / "spaces" / name
+
     def history(self, group_id: GroupId) -> Path:
         """What the group's workspace and memory held before its tasks."""
         return self.path / "history" / group_id

@@ -12,6 +12,7 @@ from hashlib import sha256
 from protocol.ids import ChatKey
 from runtime.group import Group
 from runtime.people.words import describe_destinations
+from runtime.spaces.words import describe_spaces
 
 GENERAL_NOTES = "MEMORY.md"
 """Below the memory folder: shown in each of the group's tasks."""
@@ -47,6 +48,7 @@ _LONGEST_NAME = 80
 def build_instructions(group: Group, destinations: Sequence[str] = ()) -> str:
     """Return the system prompt: the product's few lines, where the group may send, then the group's own."""
     base = BASE_INSTRUCTIONS.format(name=group.group_id) + describe_destinations(destinations)
+    base += describe_spaces(group.spaces)
     own = group.instructions.strip()
     return f"{base}\n\n# Your owner's instructions\n\n{own}" if own else base
 

@@ -92,6 +92,8 @@ class JournalKind(enum.StrEnum):
     LETTER_CLOSED = "letter_closed"
     FOLDERS_KEPT = "folders_kept"
     FOLDERS_UNDONE = "folders_undone"
+    SPACE_CHANGED = "space_changed"
+    SPACE_REMOVED = "space_removed"
     SCHEDULE_MADE = "schedule_made"
     SCHEDULE_PAUSED = "schedule_paused"
     SCHEDULE_RESUMED = "schedule_resumed"

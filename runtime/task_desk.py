@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -20,7 +20,7 @@ from runtime.agent_link_rules import LinkMemory
 from runtime.approvals.constraint_terms import Constraint
 from runtime.asks.absent_tools import absent_tools
 from runtime.config import ParsedSettings, Settings
-from runtime.container_command import ContainerKind
+from runtime.container_command import ContainerKind, SpaceMount
 from runtime.container_session import CannotStart
 from runtime.crash_holds import CrashHolds
 from runtime.group import Group, Groups
@@ -107,6 +107,19 @@ class MemoryRoom(Protocol):
         """Look at it: what it may not note is taken back."""
 
 
+class SpaceRoom(Protocol):
+    """The part of `spaces.room.Spaces` that tasks need."""
+
+    async def begin(self, task_id: TaskId, mounts: Iterable[SpaceMount]) -> None:
+        """Return when a task's tools may look into the spaces that it is shown."""
+
+    def is_inside(self, task_id: TaskId) -> bool:
+        """Return whether `end` is to be called when nothing of the task runs any more."""
+
+    async def end(self, task_id: TaskId) -> None:
+        """Hear that nothing of it runs any more: what it has written is noted."""
+
+
 class MoneyRoom(Protocol):
     """The part of `money.spending.Spending` that tasks need."""
 
@@ -173,6 +186,7 @@ class TaskDesk:
     delivery: DeliveryRoom
     histories: HistoryRoom
     memory: MemoryRoom
+    spaces: SpaceRoom
     files: FileRoom
     """Where what agents send goes."""
     waiting: WaitingTasks

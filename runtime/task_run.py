@@ -379,11 +379,15 @@ class TaskRun:
                 await self._desk.delivery.settled()
 
     async def _leave_container(self, reason: str, last_seq: int | None = None) -> None:
-        """Free the container where another task of the group may be next: what this one noted is looked at before."""
+        """Free the container where another task of the group may be next: what this one noted is looked at before, and
+        what it wrote into spaces."""
         is_watched = await self._desk.memory.is_watched(self.task_id)
-        await self._close_attempt(reason, last_seq, at_once=is_watched)
+        is_inside = self._desk.spaces.is_inside(self.task_id)
+        await self._close_attempt(reason, last_seq, at_once=is_watched or is_inside)
         if is_watched:
             await self._desk.memory.look(self.task_id, self.group_id)
+        if is_inside:
+            await self._desk.spaces.end(self.task_id)
 
     async def _close_attempt(self, reason: str, last_seq: int | None = None, *, at_once: bool = False) -> None:
         attempt, self._attempt = self._attempt, None

@@ -57,6 +57,7 @@ from runtime.proxy_log import log_event
 from runtime.recall.room import Recall
 from runtime.recovery import recover
 from runtime.schedules.zones import zone_of
+from runtime.spaces.room import Spaces
 from runtime.store.errors import StoreError
 from runtime.store.records import StoredMessage
 from runtime.store.store import Store, open_store
@@ -75,6 +76,7 @@ from services.people_room import people_room
 from services.programs_room import programs_room
 from services.ready import say_ready
 from services.recall_room import recall_room
+from services.spaces_room import spaces_room
 from services.time_room import time_room
 
 log = logging.getLogger("services.host")
@@ -132,7 +134,7 @@ class Host:
         self.state = HostState(home, fork, self._house, self._proxy, platforms=PLATFORMS)
         settings = self.state.settings.settings
         self._containers = Containers(
-            containers_setup(home, settings),
+            containers_setup(home, settings, self.state),
             engine,
             self._proxy,
             known_doors=self._known_doors,
@@ -172,6 +174,7 @@ class Host:
             zone=lambda: zone_of(self.state.settings.settings.time_zone),
         )
         self._recall = Recall(home, store, taint_of=decisions.taints.taint_of, mark=decisions.taints.mark)
+        self._spaces = Spaces(home, store, taint_of=decisions.taints.taint_of, mark=decisions.taints.mark)
         self._models = ModelBook(store, self.state)
         self._progress = ProgressBook()
         self._marks = MessageMarks(store, lambda: self.state.channels)
@@ -192,6 +195,7 @@ class Host:
                 files=self._sending,
                 histories=self._histories,
                 memory=self._memory,
+                spaces=self._spaces,
                 waiting=self._waiting,
                 pauses=self._pauses,
                 crash_holds=CrashHolds(self._pauses, self._alarm.tell),
@@ -274,6 +278,7 @@ class Host:
         money = money_room(self._money, store, decisions.approvals, self._dispatcher.ends)
         asks = asks_room(self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends)
         recall = recall_room(self._recall, self.state, self._waiting)
+        spaces = spaces_room(fork, self._spaces, store, self.state)
         handlers = join_handlers(
             asks.handlers,
             self._conversations.handlers,
@@ -312,6 +317,7 @@ class Host:
             join_verbs(
                 asks.verbs,
                 recall.verbs,
+                spaces.verbs,
                 self._conversations.verbs,
                 self._lasting.verbs,
                 money.verbs,
@@ -333,6 +339,7 @@ class Host:
         await self._decisions.load()
         await self._pauses.load()
         await self._memory.recover()
+        await self._spaces.recover()
         await self._models.load()
         await self._money.load()
         async with asyncio.TaskGroup() as parts:

@@ -12,13 +12,16 @@ from channels.channel import Channel
 from channels.registry import UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
 from credproxy.admin_client.link import ProxyAdmin
-from protocol.ids import ChannelId
+from protocol.ids import ChannelId, GroupId
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import MakeChannel
 from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
+from runtime.container_command import SpaceMount
 from runtime.container_engine import ContainerEngine
+from runtime.container_kinds import space_mounts
 from runtime.containers import ContainersSetup
 from runtime.home import Home
+from runtime.host_state import HostState
 from runtime.settings_file import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,9 +68,14 @@ def _fetcher(proxy: ProxyAdmin, secret: str, channel_id: ChannelId) -> Callable[
     return lambda: proxy.secret_fetch(secret, f"channel {channel_id}")
 
 
-def containers_setup(home: Home, settings: Settings) -> ContainersSetup:
+def containers_setup(home: Home, settings: Settings, state: HostState) -> ContainersSetup:
     """Return what the containers room goes by."""
     limits = settings.containers
+
+    def spaces_of(group_id: GroupId) -> tuple[SpaceMount, ...]:
+        group = state.groups.ready.get(group_id)
+        return space_mounts(group, home) if group is not None else ()
+
     return ContainersSetup(
         home=home,
         home_id=home_id(home),
@@ -81,6 +89,7 @@ def containers_setup(home: Home, settings: Settings) -> ContainersSetup:
         ),
         spare_idle_s=limits.spare_idle_s,
         disk_bytes=limits.disk_mb * MB,
+        spaces_of=spaces_of,
         free_disk_floor_mb=limits.disk_floor_mb,
         free_memory_floor_mb=limits.memory_floor_mb,
     )

@@ -50,9 +50,10 @@ class Found:
         return os.readlink(self.name, dir_fd=self.folder)
 
 
-def walk(root: int, prefix: str) -> Iterator[Found]:
+def walk(root: int, prefix: str, *, is_busy: bool = False) -> Iterator[Found]:
     """Yield what is under the folder `root`, each folder before what is in it; raise TreeRefused. `prefix` begins
-    each path."""
+    each path. `is_busy`: others write there meanwhile, so that a folder which is gone when its turn comes is left
+    out."""
     count = 0
     stack: list[tuple[int, str, list[str]]] = [(os.dup(root), prefix, _names(root))]
     try:
@@ -75,7 +76,12 @@ def walk(root: int, prefix: str) -> Iterator[Found]:
             if stat.S_ISDIR(state.st_mode):
                 if len(stack) >= MAX_DEPTH:
                     raise TreeRefused(f"are nested more than {MAX_DEPTH} deep")
-                inner = _open_owned(folder, name, _FOLDER)
+                try:
+                    inner = _open_owned(folder, name, _FOLDER)
+                except OSError:
+                    if is_busy:
+                        continue
+                    raise
                 stack.append((inner, found.path, _names(inner)))
     finally:
         for folder, _, _ in stack:

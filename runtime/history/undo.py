@@ -15,7 +15,7 @@ from runtime.history.keep import Keep
 from runtime.history.manifest import Change
 from runtime.history.tree import TreeRefused
 from runtime.refusal import OperationRefused
-from runtime.store import history_rows
+from runtime.store import history_rows, space_rows
 from runtime.store.history_rows import Snapshot
 from runtime.store.store import Store
 
@@ -135,6 +135,9 @@ class UndoDesk:
             if sent:
                 with_files = f", {_count(files, 'file')} among them" if files else ""
                 lines.append(f"{task_id}: {_count(len(sent), 'message')} delivered{with_files}.")
+            for space, count, alone in await self._store.read(space_rows.changes_of, task_id):
+                who = "" if alone else ", it or others at work there"
+                lines.append(f"{task_id}: {_count(count, 'file')} changed in the space {space}{who}; they stay.")
             try:
                 calls = await self._calls.calls(task_id)
             except ProxyError as error:

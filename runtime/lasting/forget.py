@@ -78,6 +78,7 @@ class ForgetDesk:
             exports=await asyncio.to_thread(drop_exports, self._home),
             is_compact=await self._compact(),
             groups=tuple(groups),
+            shared=found.shared,
         )
 
     def _keeping(self, chat: ChatKey) -> HasKept | None:

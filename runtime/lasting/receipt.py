@@ -49,6 +49,8 @@ class ForgetReceipt:
     """The store's file holds no old bytes any more; False: somebody read it all the time, and the next one does it."""
     groups: tuple[GroupFiles, ...]
     """The agents that worked for the person, with what became of their files."""
+    shared: tuple[str, ...] = ()
+    """In spaces: written in their tasks, as far as can be told, and still there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ def build_places(receipt: ForgetReceipt) -> tuple[Place, ...]:
         Place(place="files sent", destroyed=f"{receipt.files} in inboxes and outboxes"),
         Place(place="exports", destroyed=f"{receipt.exports} conversations that were written out, of anybody"),
         *(place for group in receipt.groups for place in _of_group(group)),
+        *_of_spaces(receipt.shared),
         Place(place="journal", remains="ids, times and keyed digests, never a text or a name; its chain is whole"),
         Place(
             place="logs",
@@ -93,6 +96,12 @@ def build_places(receipt: ForgetReceipt) -> tuple[Place, ...]:
         ),
         Place(place="elsewhere", remains="what the chat platform and the model's provider keep"),
     )
+
+
+def _of_spaces(shared: tuple[str, ...]) -> Iterator[Place]:
+    if shared:
+        left = f"written in their tasks, and by others or for you to look through: {_named(shared)}"
+        yield Place(place="shared folders", destroyed="the names of their files in the log", remains=left)
 
 
 def _of_group(group: GroupFiles) -> Iterator[Place]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from runtime.home import Home
 from runtime.sessions.desk import drop_exports
-from runtime.store import forget_rows
+from runtime.store import forget_rows, space_rows
 from runtime.store.database import time_text
 from runtime.store.store import Store
 
@@ -44,6 +44,8 @@ class Retention:
         count, moment = 0, time_text(before)
         while done := await self._store.write(forget_rows.blank_next, moment, AT_ONCE):
             count += done
+        while await self._store.write(space_rows.blank_before, moment, AT_ONCE):
+            pass
         if count:
             await self._drop_index()
             await asyncio.to_thread(drop_exports, self._home)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.journal import JournalKind
-from runtime.store import archive_rows
+from runtime.store import archive_rows, space_rows
 from runtime.store.blank import blank_body
 from runtime.store.database import Transaction, time_text
 from runtime.store.journal_rows import append
@@ -59,6 +59,8 @@ class Found:
     tasks: Mapping[GroupId, frozenset[TaskId]]
     since: Mapping[GroupId, str]
     """When the first of these tasks was made."""
+    shared: tuple[str, ...] = ()
+    """What these tasks have written into spaces, or could have, and is still there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ def outside(transaction: Transaction, keys: Collection[PersonKey]) -> Found:
         files=_files(transaction, keys, tasks),
         tasks={group_id: frozenset(found) for group_id, found in of_group.items()},
         since=since,
+        shared=space_rows.files_of(transaction, tasks),
     )
 
 
@@ -124,6 +127,7 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
     messages = sum(len(transaction.all("files_of_person", person=key)) for key in keys)
     names = dict(keys_and_chats(transaction, keys))
     turns = _drop_conversation(transaction, tasks)
+    space_rows.blank_of(transaction, tasks)
     texts = _blank(transaction, _payloads_of_tasks(transaction, tasks), names)
     for key in keys:
         own = (row["payload_id"] for row in transaction.all("payloads_of_subject", subject=key))

@@ -77,6 +77,7 @@ from runtime.money.payers import Payer
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
 from runtime.progress.book import ProgressBook
+from runtime.spaces.room import Spaces
 from runtime.store import taint_rows
 from runtime.store.records import FiledState, MessageState, PersonLimits, QueueMode, StoredMessage, TaskRow
 from runtime.store.store import Store, open_store
@@ -552,6 +553,7 @@ class HostBench:
     waiting: WaitingTasks = field(init=False)
     pauses: Pauses = field(init=False)
     destinations: Destinations = field(init=False)
+    spaces: Spaces = field(init=False)
     suspend_after_s: float = 60.0
     holds: Holds = USUAL_HOLDS
     progress: ProgressBook = field(default_factory=ProgressBook)
@@ -587,6 +589,13 @@ class HostBench:
             self.pauses = Pauses(self.store)
             self.destinations = Destinations(self.store)
             await self.destinations.load()
+            self.spaces = Spaces(
+                self.home,
+                self.store,
+                taint_of=self.taint_of or self._known_taint,
+                mark=lambda *given: self.store.write(taint_rows.mark, *given),
+            )
+            await self.spaces.recover()
             self.desk = TaskDesk(
                 store=self.store,
                 containers=self.room,
@@ -613,6 +622,7 @@ class HostBench:
                 crash_holds=CrashHolds(self.pauses, lambda key, text, _: self.alarms.append((key, text))),
                 histories=self.histories or Histories(self.home, self.store, lambda: 1 << 30),
                 memory=self.make_memory(self),
+                spaces=self.spaces,
             )
             self.dispatcher = Dispatcher(self.desk, self.holds)
             self.submissions = Submissions(self.store, self.around, self.dispatcher, self.desk.ends)

@@ -29,6 +29,9 @@ class Container:
     def report_disk_full(self, detail: str, *, is_machine: bool = False) -> None:
         self.reports.append((detail, is_machine))
 
+    def report_space_full(self, detail: str) -> None:
+        raise AssertionError(detail)
+
     def write(self, megabytes: int) -> None:
         with (self.workspace / "large").open("ab") as file:
             file.write(bytes(megabytes * MB))

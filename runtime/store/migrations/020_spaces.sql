@@ -10,11 +10,13 @@ CREATE TABLE space_files (
     PRIMARY KEY (space, path)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE space_writers (
+CREATE TABLE space_tasks (
     space TEXT NOT NULL,
-    task_id TEXT NOT NULL, -- tools of it may write there now
+    task_id TEXT NOT NULL, -- tools of it may look in there now
+    may_write INTEGER NOT NULL,
     PRIMARY KEY (space, task_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX space_tasks_task ON space_tasks (task_id);
 
 CREATE TABLE space_looks (
     look_id TEXT PRIMARY KEY,
@@ -29,6 +31,13 @@ CREATE TABLE space_look_tasks (
     PRIMARY KEY (look_id, task_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX space_look_tasks_task ON space_look_tasks (task_id);
+
+CREATE TABLE space_look_taints (
+    look_id TEXT NOT NULL REFERENCES space_looks (look_id),
+    source TEXT NOT NULL, -- what its tasks had read of anybody's text
+    origin TEXT NOT NULL,
+    PRIMARY KEY (look_id, source, origin)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE space_changes (
     change_id INTEGER PRIMARY KEY,
