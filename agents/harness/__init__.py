@@ -1,0 +1,18 @@
+"""Other people's agent programs in the place of our loop: Claude Code, Codex, OpenCode, behind the same link.
+
+`frame.py` says what an adapter gives and gets, `<name>.py` is one, `runner.py` runs its program for one task.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agents.harness.frame import Adapter
+
+VARIABLE = "NIGHTYARD_HARNESS"
+"""Names the harness in a container's environment: a spare starts its program before there is a task."""
+
+
+def adapter_for(name: str) -> Adapter:
+    """Return a new adapter of a harness; raise ValueError for one that is not here."""
+    raise ValueError(f"there is no harness {name!r}")
