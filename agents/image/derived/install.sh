@@ -14,6 +14,9 @@ if [ -d apt ]; then
     chmod +x /usr/sbin/policy-rc.d
     apt-get -q install -y --no-install-recommends "$fetched"/apt/*.deb
     rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
+    # By the name that people and scripts call it.
+    [ ! -e /usr/bin/chromium-headless-shell ] || [ -e /usr/bin/chromium ] ||
+        ln -s chromium-headless-shell /usr/bin/chromium
 fi
 
 if [ -d node ]; then
