@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -17,8 +18,10 @@ from agents.places import Places
 from protocol.link import Assignment
 from tests.agents.scripted_host import ScriptedHost, listening
 from tests.agents.scripted_model import ScriptedModel, serving
+from tests.agents.twin_socket import TwinAtSocket, twin_at, twin_process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+Api = Literal["anthropic", "openai", "responses"]
 
 
 @pytest.fixture
@@ -46,6 +49,25 @@ def host(root: Path) -> Iterator[ScriptedHost]:
 def model(root: Path) -> Iterator[ScriptedModel]:
     with serving(root / "run/yard/proxy.sock") as scripted:
         yield scripted
+
+
+@pytest.fixture(scope="module")
+def twin_port() -> Iterator[int]:
+    with twin_process() as port:
+        yield port
+
+
+@pytest.fixture
+def twin(root: Path, twin_port: int) -> Iterator[TwinAtSocket]:
+    """The model twin in the proxy's place: all three APIs."""
+    with twin_at(root / "run/yard/proxy.sock", twin_port) as twin:
+        yield twin
+
+
+@pytest.fixture(params=["anthropic", "openai", "responses"])
+def api(request: pytest.FixtureRequest) -> Api:
+    found: Api = request.param
+    return found
 
 
 @dataclass

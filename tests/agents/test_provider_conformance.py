@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,32 +13,13 @@ from protocol.link import Delta, Progress
 from protocol.record import replace
 from protocol.task import ModelRoute, TaskStatus
 from protocol.transcript import Entry, Thought
-from tests.agents.conftest import Agent
+from tests.agents.conftest import Agent, Api
 from tests.agents.scripted_host import ScriptedHost, assignment
-from tests.agents.twin_socket import TwinAtSocket, twin_at, twin_process
+from tests.agents.twin_socket import TwinAtSocket
 
-Api = Literal["anthropic", "openai", "responses"]
 PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions", "responses": "/v1/responses"}
 THINKS: dict[str, Literal["adaptive", "effort"]] = {"anthropic": "adaptive", "openai": "effort", "responses": "effort"}
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
-
-
-@pytest.fixture(scope="module")
-def twin_port() -> Iterator[int]:
-    with twin_process() as port:
-        yield port
-
-
-@pytest.fixture
-def twin(root: Path, twin_port: int) -> Iterator[TwinAtSocket]:
-    with twin_at(root / "run/yard/proxy.sock", twin_port) as twin:
-        yield twin
-
-
-@pytest.fixture(params=["anthropic", "openai", "responses"])
-def api(request: pytest.FixtureRequest) -> Api:
-    found: Api = request.param
-    return found
 
 
 def route(api: Api, name: str = "main", **more: Any) -> ModelRoute:
@@ -59,6 +40,29 @@ def test_words_stream_and_use_is_counted(agent: Agent, host: ScriptedHost, twin:
     usage = host.steps()[-1].usage
     assert usage is not None and usage.model_calls == 1 and usage.input_tokens > 0 and usage.output_tokens > 0
     assert twin.paths == [f"/m/main{PATHS[api]}"]
+
+
+def test_what_was_cached_and_thought_is_counted(agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api) -> None:
+    """Input is all that was read, what came from the cache with it; thoughts are told apart where the API does."""
+    twin.script({"think": "x" * 400, "text": "so", "cached": 300})
+    start(agent, route(api, thinks=THINKS[api], effort="high", max_output_tokens=64_000))
+    host.result()
+    usage = host.steps()[-1].usage
+    assert usage is not None and usage.cache_read_tokens == 300 < usage.input_tokens
+    assert (
+        usage.reasoning_tokens == (0 if api == "anthropic" else 100) and usage.output_tokens >= usage.reasoning_tokens
+    )
+    asked_bytes = len(json.dumps(twin.bodies[0], ensure_ascii=False, separators=(",", ":")).encode())
+    assert usage.input_tokens == asked_bytes // 4
+
+
+def test_a_slow_answer_is_waited_for(agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api) -> None:
+    """Pieces that come one at a time, none later than the patience with silence, are one answer."""
+    twin.script({"text": "one two three four", "pace_s": 0.2})
+    start(agent, route(api))
+    assert host.result().text == "one two three four"
+    assert [frame.text for frame in host.all(Delta)] == ["one", " two", " three", " four"]
+    assert len(twin.bodies) == 1
 
 
 def test_calls_in_parallel_are_each_answered(agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api) -> None:

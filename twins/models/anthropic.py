@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from twins.models.script import Conversation, Turn
+from twins.models.script import Call, Conversation, Turn, argument_pieces
 
 
 def read_conversation(body: dict[str, Any]) -> Conversation:
@@ -88,8 +88,14 @@ def whole_answer(turn: Turn, conversation: Conversation, number: int, request_by
         "content": content,
         "stop_reason": _STOPS.get(turn.stop) or ("tool_use" if turn.calls else "end_turn"),
         "stop_sequence": None,
-        "usage": {"input_tokens": request_bytes // 4, "output_tokens": _output_tokens(turn)},
+        "usage": {**_input_usage(turn, request_bytes), "output_tokens": _output_tokens(turn)},
     }
+
+
+def _input_usage(turn: Turn, request_bytes: int) -> dict[str, int]:
+    """Return the tokens of the prompt: what was read from the cache is not among `input_tokens`."""
+    rest = max(0, request_bytes // 4 - turn.cached)
+    return {"input_tokens": rest, "cache_read_input_tokens": turn.cached, "cache_creation_input_tokens": 0}
 
 
 _STOPS = {"length": "max_tokens", "refused": "refusal"}
@@ -99,13 +105,16 @@ def stream_events(turn: Turn, conversation: Conversation, number: int, request_b
     """Yield the server-sent events of a streamed answer, one at a time."""
     message = whole_answer(turn, conversation, number, request_bytes)
     stop_reason, content = message["stop_reason"], message["content"]
-    start_usage = {"input_tokens": request_bytes // 4, "output_tokens": 1}
+    start_usage = {**_input_usage(turn, request_bytes), "output_tokens": 1}
+    before_calls = len(content) - len(turn.calls)
     yield _event(
         {"type": "message_start", "message": {**message, "content": [], "stop_reason": None, "usage": start_usage}}
     )
     yield _event({"type": "ping"})
-    for index, block in enumerate(content):
+    for index, block in enumerate(content[:before_calls]):
         yield from _block_events(index, block)
+    for index, call in enumerate(turn.calls, start=before_calls):
+        yield from _call_events(index, content[index], call)
     usage = {"output_tokens": _output_tokens(turn)}
     yield _event(
         {"type": "message_delta", "delta": {"stop_reason": stop_reason, "stop_sequence": None}, "usage": usage}
@@ -124,11 +133,13 @@ def _block_events(index: int, block: dict[str, Any]) -> Iterator[bytes]:
         for word in words(block["thinking"]):
             yield _delta(index, {"type": "thinking_delta", "thinking": word})
         yield _delta(index, {"type": "signature_delta", "signature": block["signature"]})
-    else:
-        opened = {**block, "input": {}}
-        yield _event({"type": "content_block_start", "index": index, "content_block": opened})
-        for piece in _pieces(json.dumps(block["input"])):
-            yield _delta(index, {"type": "input_json_delta", "partial_json": piece})
+    yield _event({"type": "content_block_stop", "index": index})
+
+
+def _call_events(index: int, block: dict[str, Any], call: Call) -> Iterator[bytes]:
+    yield _event({"type": "content_block_start", "index": index, "content_block": {**block, "input": {}}})
+    for piece in argument_pieces(call.text):
+        yield _delta(index, {"type": "input_json_delta", "partial_json": piece})
     yield _event({"type": "content_block_stop", "index": index})
 
 
@@ -154,12 +165,8 @@ def words(text: str) -> Iterator[str]:
         start = end
 
 
-def _pieces(text: str) -> Iterator[str]:
-    yield from (text[start : start + 64] for start in range(0, len(text), 64))
-
-
 def _output_tokens(turn: Turn) -> int:
-    return max(1, (len(turn.text) + sum(len(json.dumps(dict(call.arguments))) for call in turn.calls)) // 4)
+    return max(1, (len(turn.text) + sum(len(call.text) for call in turn.calls)) // 4)
 
 
 def _call_id(number: int, index: int) -> str:

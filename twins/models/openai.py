@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twins.models.anthropic import words
-from twins.models.script import Conversation, Turn
+from twins.models.script import Conversation, Turn, argument_pieces
 
 
 def read_conversation(body: dict[str, Any]) -> Conversation:
@@ -80,10 +80,10 @@ def stream_events(turn: Turn, conversation: Conversation, number: int, request_b
         yield chunk({"reasoning_content": word})
     for word in words(turn.text):
         yield chunk({"content": word})
-    for index, call in enumerate(_tool_calls(turn, number)):
-        opened = {**call, "function": {"name": call["function"]["name"], "arguments": ""}}
-        yield chunk({"tool_calls": [{"index": index, **opened}]})
-        yield chunk({"tool_calls": [{"index": index, "function": {"arguments": call["function"]["arguments"]}}]})
+    for index, (call, opened) in enumerate(zip(turn.calls, _tool_calls(turn, number), strict=True)):
+        yield chunk({"tool_calls": [{"index": index, **opened, "function": {"name": call.tool, "arguments": ""}}]})
+        for piece in argument_pieces(call.text):
+            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     yield chunk({}, _finish_reason(turn))
     yield _event({**head, "choices": [], "usage": _usage(turn, request_bytes)})
     yield b"data: [DONE]\n\n"
@@ -101,7 +101,7 @@ def _tool_calls(turn: Turn, number: int) -> list[dict[str, Any]]:
         {
             "id": f"call_twin_{number}_{index}",
             "type": "function",
-            "function": {"name": call.tool, "arguments": json.dumps(dict(call.arguments))},
+            "function": {"name": call.tool, "arguments": call.text},
         }
         for index, call in enumerate(turn.calls)
     ]
@@ -113,12 +113,12 @@ def _finish_reason(turn: Turn) -> str:
 
 
 def _usage(turn: Turn, request_bytes: int) -> dict[str, Any]:
-    said = len(turn.text) + sum(len(json.dumps(dict(call.arguments))) for call in turn.calls)
+    said = len(turn.text) + sum(len(call.text) for call in turn.calls)
     thought = len(turn.think) // 4
     prompt, completion = request_bytes // 4, max(1, said // 4) + thought
     return {
         "prompt_tokens": prompt,
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": turn.cached},
         "completion_tokens": completion,
         "completion_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": prompt + completion,

@@ -13,7 +13,7 @@ from typing import Any
 
 from twins.models.anthropic import words
 from twins.models.openai import error_body
-from twins.models.script import Conversation, Turn
+from twins.models.script import Conversation, Turn, argument_pieces
 
 _DONE = {"length": "max_output_tokens", "refused": "content_filter"}
 
@@ -106,7 +106,8 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[tuple[str, dict[s
         for word in words(item["content"][0]["text"]):
             yield "response.output_text.delta", {**at, "content_index": 0, "delta": word, "logprobs": []}
     elif item["type"] == "function_call":
-        yield "response.function_call_arguments.delta", {**at, "delta": item["arguments"]}
+        for piece in argument_pieces(item["arguments"]):
+            yield "response.function_call_arguments.delta", {**at, "delta": piece}
         yield "response.function_call_arguments.done", {**at, "arguments": item["arguments"]}
     yield "response.output_item.done", {"output_index": index, "item": item}
 
@@ -120,25 +121,25 @@ def _items(turn: Turn, number: int) -> Iterator[dict[str, Any]]:
         message = {"type": "message", "id": f"msg_twin_{number}", "role": "assistant", "content": content}
         yield {**message, "status": "completed"}
     for index, call in enumerate(turn.calls):
-        namespace, _, name = call.tool.rpartition(".")
+        namespace, _, name = call.tool.rpartition(".") if call.raw is None else ("", "", call.tool)
         yield {
             "type": "function_call",
             "id": f"fc_twin_{number}_{index}",
             "call_id": f"call_twin_{number}_{index}",
             "name": name,
             **({"namespace": namespace} if namespace else {}),
-            "arguments": json.dumps(dict(call.arguments)),
+            "arguments": call.text,
             "status": "completed",
         }
 
 
 def _usage(turn: Turn, request_bytes: int) -> dict[str, Any]:
-    said = len(turn.text) + sum(len(json.dumps(dict(call.arguments))) for call in turn.calls)
+    said = len(turn.text) + sum(len(call.text) for call in turn.calls)
     thought = len(turn.think) // 4
     read, written = request_bytes // 4, max(1, said // 4) + thought
     return {
         "input_tokens": read,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": turn.cached},
         "output_tokens": written,
         "output_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": read + written,

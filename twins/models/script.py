@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,13 @@ class ScriptError(ValueError):
 class Call:
     tool: str
     arguments: Mapping[str, Any]
+    raw: str | None = None
+    """The text of the arguments where it is not theirs: as a model says it that has lost its way, and calls what it
+    likes."""
+
+    @property
+    def text(self) -> str:
+        return json.dumps(dict(self.arguments)) if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ class Turn:
     calls: tuple[Call, ...] = ()
     stop: str = ""
     """Why it stops, if not because it is done: `length` (its output limit) or `refused`."""
+    cached: int = 0
+    """Of the prompt's tokens, how many the service says it had in its cache."""
     delay_s: float = 0.0
     """Silence before the first byte."""
     pace_s: float = 0.0
@@ -97,12 +106,16 @@ def _parse_rule(rule: Mapping[str, Any], number: int) -> Rule:
 
 
 def _parse_turn(turn: Mapping[str, Any]) -> Turn:
-    calls = tuple(Call(tool=call["tool"], arguments=dict(call["arguments"])) for call in turn.get("calls", ()))
+    calls = tuple(
+        Call(tool=call["tool"], arguments=dict(call["arguments"]) if "raw" not in call else {}, raw=call.get("raw"))
+        for call in turn.get("calls", ())
+    )
     return Turn(
         text=turn.get("text", ""),
         think=turn.get("think", ""),
         calls=calls,
         stop=turn.get("stop", ""),
+        cached=int(turn.get("cached", 0)),
         delay_s=float(turn.get("delay_s", 0)),
         pace_s=float(turn.get("pace_s", 0)),
     )
@@ -118,6 +131,12 @@ def decide_turn(rules: Sequence[Rule], conversation: Conversation) -> Turn:
     return Turn(text="(The rehearsal model has no line for that: its script has no rule that matches.)")
 
 
+def argument_pieces(text: str) -> Iterator[str]:
+    """Yield a call's arguments as they are streamed: in pieces of some characters, in a thousand if they are long."""
+    size = max(64, len(text) // 1000)
+    yield from (text[start : start + size] for start in range(0, len(text), size))
+
+
 def last_words(prompt: str) -> str:
     """Return what the last message in a prompt says."""
     elements = _MESSAGE.findall(prompt)
@@ -126,11 +145,11 @@ def last_words(prompt: str) -> str:
 
 def _fill(rule: Rule, match: re.Match[str], conversation: Conversation) -> Turn:
     turn = rule.turns[min(conversation.turns_since, len(rule.turns) - 1)] if rule.turns else Turn()
-    missing = sorted({call.tool for call in turn.calls} - conversation.tools)
+    missing = sorted({call.tool for call in turn.calls if call.raw is None} - conversation.tools)
     if missing:
         return Turn(text=f"(The rehearsal would use {', '.join(missing)} here, but this agent has no such tool.)")
     values = _values(rule, match, conversation)
-    calls = tuple(Call(tool=call.tool, arguments=_substitute(call.arguments, values)) for call in turn.calls)
+    calls = tuple(replace(call, arguments=_substitute(call.arguments, values)) for call in turn.calls)
     return replace(turn, text=_substitute(turn.text, values), calls=calls)
 
 
