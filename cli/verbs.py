@@ -58,6 +58,7 @@ SECTIONS = (
             ("group", "cli.group:group", "Make, list and show agent groups."),
             ("image", "cli.images:image", "Build, list, refresh and remove what agents run in."),
             ("skill", "cli.skill:skill", "Make, check, test, add, update and remove skills."),
+            ("space", "cli.space:space", "Folders that agents share, and who wrote what there."),
             ("channel", "cli.channel:channel", "Connect chat platforms."),
             ("pair", "cli.pair:pair", "Make a code that lets a person in."),
             ("person", "cli.person:person", "Who may speak to agents, as what, and how much."),

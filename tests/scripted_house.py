@@ -44,6 +44,7 @@ from runtime.people.destinations import Destinations
 from runtime.people.owners import Owners
 from runtime.recall.room import Recall
 from runtime.schedules.room import Schedules
+from runtime.spaces.room import Spaces
 from runtime.store import submission_rows
 from runtime.store.records import MessageState, NewOutbound, StoredMessage
 from runtime.store.store import Store, open_store
@@ -59,6 +60,7 @@ from services.money_room import money_room
 from services.people_room import people_room
 from services.programs_room import programs_room
 from services.recall_room import recall_room
+from services.spaces_room import spaces_room
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202etxt"
 
@@ -269,6 +271,7 @@ class House:
         )
         self.pauses = Pauses(store)
         self.recall = Recall(home, store, taint_of=self.decisions.taints.taint_of, mark=self.decisions.taints.mark)
+        spaces = Spaces(home, store, taint_of=self.decisions.taints.taint_of, mark=self.decisions.taints.mark)
         self.conversations = conversations_room(
             home,
             fork,
@@ -309,6 +312,7 @@ class House:
             join_verbs(
                 self.asks.verbs,
                 recall_room(self.recall, self.state, self.waiting).verbs,
+                spaces_room(fork, spaces, store, self.state).verbs,
                 self.conversations.verbs,
                 self.lasting.verbs,
                 till.verbs,

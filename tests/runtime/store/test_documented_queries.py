@@ -26,6 +26,7 @@ from runtime.schedules.calendar import ByCron
 from runtime.schedules.cron import parse_cron
 from runtime.schedules.decisions import DuePlan
 from runtime.schedules.records import NewSchedule, PlannedRun, ScheduleText
+from runtime.spaces.look import Look, Seen
 from runtime.store import (
     access_rows,
     approval_rows,
@@ -39,6 +40,7 @@ from runtime.store import (
     model_rows,
     schedule_rows,
     send_rows,
+    space_rows,
     taint_rows,
     usage_rows,
 )
@@ -79,6 +81,8 @@ async def file(tmp_path: Path) -> Path:
         await waiting_work(store)
         await decisions(store)
         await store.write(history_rows.add_snapshot, failed.task.task_id, MAIN, "0" * 64, "")
+        await store.write(space_rows.enter, "notes", failed.task.task_id, True)
+        await store.write(space_rows.note, "notes", Look((Seen("plan.md", "", "0" * 64, 7),), (), ()))
         await filed(store, said(person=BOB, chat=ChatKey("telegram:8")), MessageState.REFUSED, None)
         await store.write(forget_rows.forget, (BOB,))
         await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
