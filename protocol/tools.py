@@ -23,8 +23,16 @@ TOOLS = (
     "schedule",
     "delegate",
     "sub_agent",
+    "browser_open",
+    "browser_read",
+    "browser_click",
+    "browser_type",
+    "browser_back",
+    "browser_screenshot",
 )
 """Each one's code is in `agents/tools/`."""
+BROWSER_TOOLS = tuple(name for name in TOOLS if name.startswith("browser_"))
+"""For groups whose image has a browser; without `browser_open` there is none of them."""
 
 
 def left_out(chosen: tuple[str, ...]) -> tuple[str, ...]:

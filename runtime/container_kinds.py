@@ -11,18 +11,25 @@ from runtime.home import Home
 from runtime.skills.catalogue import Skill
 
 MB = 1 << 20
+BROWSER_MEMORY_MB = 1536
+BROWSER_PIDS = 512
+BROWSER_TMP_MB = 256
+"""What a container with a browser may use at least, whatever the machine's settings say of the others: Chromium takes
+a quarter of it with one page (docs/browser.md), a process and twenty threads for each further window, and keeps in /tmp
+what its processes share."""
 
 
 def build_kind(
     group: Group, skills: Sequence[Skill], settings: ContainerSettings, image: str, home: Home
 ) -> ContainerKind:
     """Return the kind; equal settings give equal kinds, which is what lets a spare be taken."""
+    least = (BROWSER_MEMORY_MB, BROWSER_PIDS, BROWSER_TMP_MB) if group.browser else (0, 0, 0)
     limits = ContainerLimits(
-        memory_bytes=settings.memory_mb * MB,
+        memory_bytes=max(settings.memory_mb, least[0]) * MB,
         cpus=settings.cpus,
-        pids=settings.pids,
+        pids=max(settings.pids, least[1]),
         file_bytes=settings.file_mb * MB,
-        tmp_bytes=settings.tmp_mb * MB,
+        tmp_bytes=max(settings.tmp_mb, least[2]) * MB,
         disk_bytes=settings.disk_mb * MB,
     )
     mounts = tuple(FolderMount(name=skill.card.name, path=str(skill.folder)) for skill in skills)

@@ -234,6 +234,7 @@ class TaskDesk:
             chat=chat,
             has_destinations=bool(self.destinations(group.group_id)),
             has_grants=group.has_grants,
+            has_browser=group.browser,
             can=[tool for tool, is_there in can.items() if is_there],
         )
 

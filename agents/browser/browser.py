@@ -8,6 +8,7 @@ page begins a fresh one. Cookies live as long as Chromium.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,7 +17,7 @@ from agents.browser.chromium import Chromium
 from agents.browser.connection import Connection, Gone, Refused, Silent
 from agents.browser.downloads import Downloads
 from agents.browser.page import clean
-from agents.browser.tab import Tab
+from agents.browser.tab import Numbers, Tab
 from agents.browser.wire import Event, mapping_in, text_in
 from agents.interrupt import Interrupt
 from agents.places import Places
@@ -47,8 +48,11 @@ class Browser:
         self._stack: list[Tab] = []
         self._contexts: dict[str, int] = {}
         """Chromium's name of a set of windows → the container's own port that they may reach."""
+        self._numbers = Numbers()
         self._notes: list[str] = []
         self._says_yes = False
+        self._turn = threading.Lock()
+        """Calls come one after the other, also those of a harness that makes several at once."""
 
     # -- the model's thread ----------------------------------------------------------------------------------------
 
@@ -56,7 +60,8 @@ class Browser:
     def at_work(self) -> Iterator[None]:
         """What is done inside fails with a ToolError, and leaves a browser that can go on."""
         try:
-            yield
+            with self._turn:
+                yield
         except Gone:
             self.end()
             raise ToolError("the browser has crashed; browser_open begins a fresh one, logged in nowhere") from None
@@ -238,7 +243,7 @@ class Browser:
         if text_in(info, "openerId"):
             self._note("the page opened a new window, which is on top now; browser_back closes it")
         port = self._contexts.get(text_in(info, "browserContextId"), 0)
-        tab = self._tabs[session] = Tab(connection, target=name, session=session, local_port=port)
+        tab = self._tabs[session] = Tab(connection, self._numbers, target=name, session=session, local_port=port)
         self._stack.append(tab)
         for method, params in (
             ("Page.enable", {}),

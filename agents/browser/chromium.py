@@ -4,7 +4,7 @@ A socket and no pair of pipes: what stands open in a process of the same user, o
 socket.
 """
 
-# ruff: noqa: PTH110
+# ruff: noqa: PTH103
 # Without pathlib: tools/opened_file.py says why.
 
 from __future__ import annotations
@@ -14,18 +14,12 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 
-from agents.browser.command import PROGRAMS, build_command, build_environment, build_trust_commands
+from agents.browser.command import build_command, build_environment, build_trust_commands
 from agents.tools.tool import ToolError
 
 _TRUST_TIMEOUT_S = 20
-
-
-def find_program(programs: Sequence[str] = PROGRAMS) -> str:
-    """Return the browser of this container; empty: it has none."""
-    return next((program for program in programs if os.path.exists(program)), "")
 
 
 class Chromium:
@@ -36,7 +30,7 @@ class Chromium:
         shutil.rmtree(folder, ignore_errors=True)
         environment = build_environment(folder)
         try:
-            os.makedirs(f"{folder}/.pki/nssdb")  # noqa: PTH103
+            os.makedirs(f"{folder}/.pki/nssdb")
             if authority:
                 _trust(folder, authority, environment)
             self.end, theirs = socket.socketpair()

@@ -1,15 +1,9 @@
-"""How Chromium is started. Pure.
-
-Debian's `chromium-headless-shell` is taken where it is there, else its `chromium`: both come from one source. The shell
-has no updater, no sync and no safe browsing to ask anybody for, and takes half the memory. Debian's start scripts are
-passed by: they add keys and extensions.
-"""
+"""How Chromium is started. Pure."""
 
 from __future__ import annotations
 
 from agents.browser.addresses import build_bypass
 
-PROGRAMS = ("/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium")
 WIDTH, HEIGHT = 1280, 800
 """Of a window, in pixels."""
 

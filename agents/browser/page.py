@@ -23,6 +23,9 @@ MAX_SHOWN_CHARS = 12_000
 """At once; the rest is there for the asking."""
 MAX_CHANGE_CHARS = 6_000
 MAX_LINK_CHARS = 80
+_ITEM = "- "
+_PIECES = re.compile(r"\n| (?=\[(?:\d+|disabled) [a-z]+)")
+"""Lines, and what follows each other on one line."""
 _UNSEEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
@@ -104,24 +107,22 @@ class _Writer:
 
     def take(self, mark: Json) -> None:
         if isinstance(mark, str):
-            words = clean(mark)
-            is_begin = not self.out or self.out[-1].endswith(("\n", " "))
-            self.out.append(words.lstrip(" ") if is_begin and "\n" not in words else words)
-            return
+            self._write(clean(mark))
         if not isinstance(mark, list) or not mark:
             return
         match mark[0]:
             case "heading":
-                self.out.append(f"\n\n{'#' * min(6, max(1, _number(mark, 1)))} ")
+                self._begin_line()
+                self.out.append(f"\n{'#' * min(6, max(1, _number(mark, 1)))} ")
             case "item":
-                self.out.append("\n- ")
+                self._begin_line()
+                self.out.append(_ITEM)
             case "block" | "br":
-                if not self.out or self.out[-1] != "\n- ":
-                    self.out.append("\n")
+                self._begin_line()
             case "cell":
                 self.out.append(" | ")
             case "image":
-                self.out.append(f"[image: {clean(_text(mark, 1))}]")
+                self._write(f"[image: {clean(_text(mark, 1))}]")
             case "frame":
                 text = self._frames.get(_number(mark, 1))
                 self.out.append(f"\n[frame]\n{text}\n[end of frame]\n" if text else "")
@@ -131,6 +132,19 @@ class _Writer:
             case "close":
                 if self._open:
                     self._close(*self._open.pop())
+
+    def _write(self, words: str) -> None:
+        last = self.out[-1] if self.out else "\n"
+        if last.endswith(("\n", " ")) and "\n" not in words:
+            words = words.lstrip(" ")
+        elif last.endswith("]") and words[:1].isalnum():
+            words = f" {words}"
+        if words:
+            self.out.append(words)
+
+    def _begin_line(self) -> None:
+        if self.out and not self.out[-1].endswith("\n") and self.out[-1] != _ITEM:
+            self.out.append("\n")
 
     def _close(self, mark: Sequence[Json], begin: int) -> None:
         number, kind = _number(mark, 1), _text(mark, 2)
@@ -153,7 +167,9 @@ class _Writer:
                 shown += f" {inside}" if inside and inside != words else ""
             case _:
                 shown = f"[{name} {clean(kind)}: {words}]"
-        self.out[begin:] = [shown]
+        del self.out[begin:]
+        is_apart = not self.out or self.out[-1].endswith(("\n", " "))
+        self.out.append(shown if is_apart else f" {shown}")
 
     def _arrow(self, leads_to: str) -> str:
         """Return where a link leads: short where it stays on the site."""
@@ -186,8 +202,8 @@ def page_mark(snapshot: Snapshot, text: str, begin: int = 0) -> str:
 
 def change_mark(snapshot: Snapshot, before: str, after: str) -> str:
     """Return what a page says now that it did not say before."""
-    known = set(before.splitlines())
-    new = [line for line in after.splitlines() if line.strip() and line not in known]
+    known = set(_PIECES.split(before))
+    new = [piece for piece in _PIECES.split(after) if piece.strip() and piece not in known]
     text = "\n".join(new)
     if not new:
         return _marked(snapshot, "", "(the page says the same as before)", part="changes")

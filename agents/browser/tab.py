@@ -30,9 +30,17 @@ _TRIES = 3
 """A page that goes elsewhere while it is read is read again."""
 
 
+class Numbers:
+    """The numbers of elements: none is given twice, so that an old one never means something else."""
+
+    def __init__(self) -> None:
+        self.next = 1
+
+
 class Tab:
-    def __init__(self, connection: Connection, *, target: str, session: str, local_port: int) -> None:
+    def __init__(self, connection: Connection, numbers: Numbers, *, target: str, session: str, local_port: int) -> None:
         self._connection = connection
+        self._numbers = numbers
         self.target = target
         """Its name, and that of its main frame."""
         self.session = session
@@ -47,7 +55,6 @@ class Tab:
         """What the model has read of the document that is there."""
         self._loads = 0
         self._shown_load = -1
-        self._next_number = 1
         self._frames: dict[int, str] = {}
         """In which frame each element is."""
 
@@ -218,11 +225,11 @@ class Tab:
 
     def _read_frame(self, frame: str, chars: int, depth: int) -> tuple[Snapshot, str]:
         world = self._world(frame)
-        limits = {"chars": chars, "marks": MAX_MARKS, "ms": READ_MS, "options": 12, "next": self._next_number}
+        limits = {"chars": chars, "marks": MAX_MARKS, "ms": READ_MS, "options": 12, "next": self._numbers.next}
         value = self._run(world, page_script.READ, limits).get("value")
         snapshot = read_snapshot(value if isinstance(value, str) else "")
-        first, self._next_number = self._next_number, max(self._next_number, snapshot.next_number)
-        self._frames.update((number, frame) for number in range(first, self._next_number))
+        first, self._numbers.next = self._numbers.next, max(self._numbers.next, snapshot.next_number)
+        self._frames.update((number, frame) for number in range(first, self._numbers.next))
         texts: dict[int, str] = {}
         for index in range(min(snapshot.frames, MAX_FRAMES) if depth else 0):
             chars_left = chars - sum(map(len, texts.values()))

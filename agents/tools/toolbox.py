@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 
+from agents.browser import PROGRAMS
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt
 from agents.places import Places
@@ -82,6 +84,11 @@ class Toolbox:
             from agents.tools.view_image import ViewImage  # late: many models see nothing
 
             tools = (*tools, ViewImage())
+        program = next((path for path in PROGRAMS if os.path.exists(path)), "")  # noqa: PTH110 - opened_file.py says why
+        if program and "browser_open" not in without:
+            from agents.tools.browser import browser_tools  # late: few images have a browser
+
+            tools = (*tools, *browser_tools(places, program, sees=model is not None and bool(model.sees)))
         if delegates:
             from agents.tools.delegate import Delegate  # late: few agents may ask others
 

@@ -6,12 +6,14 @@ import json
 
 import pytest
 
+from agents.places import Places
+from agents.tools.browser import browser_tools
 from agents.tools.toolbox import Toolbox
 from protocol.link import AgentCard, Answered, Ask, Assignment, FileOffer, FileRefused
 from protocol.record import replace
 from protocol.task import ModelRoute
 from protocol.tool_rules import ToolRule
-from protocol.tools import TOOLS, left_out
+from protocol.tools import BROWSER_TOOLS, TOOLS, left_out
 from protocol.transcript import Entry, Step, ToolCall
 from tests.agents.conftest import Agent
 from tests.agents.scripted_host import ScriptedHost, assignment
@@ -165,13 +167,17 @@ def test_a_call_that_was_not_approved_may_have_happened(agent: Agent, host: Scri
 
 def test_every_tool_has_its_name_in_the_list() -> None:
     """A group's settings choose by it (`protocol/tools.py`)."""
-    nothing: dict[str, object] = {**dict.fromkeys(("places", "link", "interrupt", "refusals")), "search": "brave"}
+    nothing: dict[str, object] = {**dict.fromkeys(("link", "interrupt", "refusals")), "search": "brave"}
     model = ModelRoute(route="r", api="openai", model="m", sees=("image",), patches=True)
     card = AgentCard(name="b", description="")
     for without in ((), ("shell",)):  # a shell makes some others needless
-        toolbox = Toolbox(**nothing, skill_names=frozenset({"a"}), delegates=(card,), model=model, without=without)  # type: ignore[arg-type]  # cards need none
+        toolbox = Toolbox(  # type: ignore[arg-type]  # cards need none
+            **nothing, places=Places(), skill_names=frozenset({"a"}), delegates=(card,), model=model, without=without
+        )
         assert {each.name for each in toolbox.cards()} <= set(TOOLS)
-    assert {each.name for each in toolbox.cards()} == set(TOOLS) - {"shell"}
+    browser = browser_tools(Places(), "", sees=True)  # which an image must have, for the toolbox to offer it
+    assert {each.card.name for each in browser} == set(BROWSER_TOOLS)
+    assert {each.name for each in toolbox.cards()} | set(BROWSER_TOOLS) == set(TOOLS) - {"shell"}
 
 
 def test_a_choice_of_tools_names_them_or_leaves_them_out() -> None:

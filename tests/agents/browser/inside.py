@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import cast
 
-from agents.browser.chromium import find_program
+from agents.browser import PROGRAMS
 from agents.forwarder import ForwarderThread
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt
@@ -26,7 +27,10 @@ def main(calls: list[tuple[str, dict[str, object]]]) -> list[tuple[bool, str, li
     forwarder = ForwarderThread(0, "/run/yard/proxy.sock", refusals)
     forwarder.start()
     places = Places(forwarder_port=forwarder.port)
-    tools = {tool.card.name: tool for tool in browser_tools(places, find_program(), sees=True)}
+    tools = {
+        tool.card.name: tool
+        for tool in browser_tools(places, next(program for program in PROGRAMS if Path(program).exists()), sees=True)
+    }
     answers: list[tuple[bool, str, list[str]]] = []
     for number, (name, arguments) in enumerate(calls):
         context = ToolContext(
