@@ -1,8 +1,8 @@
 """Looks at how much spaces hold while agents that may write there work: who fills one is ended before others suffer.
 
 Who wrote what in a folder that several may write to cannot be told from outside; where a space is found too full, all
-that may write there and are at work are ended with `space_full`. A space that was too full when an agent began may
-hold what is there already, and no more, so that somebody can be asked to clear it away.
+that may write there and are at work are ended with `space_full`. For the next that begin there it may hold what is
+there already, and no more, so that somebody can be asked to clear it away.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Held:
 class _Watched:
     session: Writer
     mount: SpaceMount
-    allowed: Held | None = None
+    allowed: Held | None
     """The quota, or what the space held already when this container began; None: not looked at yet."""
 
 
@@ -55,13 +55,16 @@ class QuotaWatch:
 
     def __init__(self) -> None:
         self._spaces: dict[str, _Space] = {}
+        self._full: set[str] = set()
+        """Those that were found too full."""
 
     def watch(self, session: Writer, mounts: Iterable[SpaceMount]) -> None:
         """Watch the spaces that a working container may write to."""
         for mount in mounts:
             if mount.may_write:
                 space = self._spaces.setdefault(mount.name, _Space(Path(mount.path)))
-                space.watched.append(_Watched(session, mount))
+                allowed = None if mount.name in self._full else Held(mount.quota_bytes, mount.max_files)
+                space.watched.append(_Watched(session, mount, allowed))
                 space.next_at = 0.0
 
     def forget(self, session: Writer) -> None:
@@ -79,7 +82,11 @@ class QuotaWatch:
             held = await asyncio.to_thread(measure_space, space.path)
             space.next_at = now + REST * (time.monotonic() - began)
             for watched in list(space.watched):
-                if (detail := _judge(watched, held)) and watched in space.watched:
+                if _fits(watched.mount, held):
+                    self._full.discard(name)
+                else:
+                    self._full.add(name)
+                if detail := _judge(watched, held):
                     space.watched.remove(watched)
                     watched.session.report_space_full(detail)
 
@@ -90,16 +97,18 @@ def _judge(watched: _Watched, held: Held | None) -> str:
     named = f"the shared folder /spaces/{mount.name}"
     if held is None:
         return f"{named} holds too many files, or they are nested too deep" if watched.allowed is not None else ""
-    if watched.allowed is None:
-        watched.allowed = Held(max(mount.quota_bytes, held.size_bytes), max(mount.max_files, held.files))
-    elif held.size_bytes <= mount.quota_bytes and held.files <= mount.max_files:
+    if _fits(mount, held):
         watched.allowed = Held(mount.quota_bytes, mount.max_files)
-    allowed = watched.allowed
+    allowed = watched.allowed = watched.allowed or held
     if held.size_bytes > allowed.size_bytes:
         return f"{named} holds {held.size_bytes >> 20} MiB, the limit is {allowed.size_bytes >> 20} MiB"
     if held.files > allowed.files:
         return f"{named} holds {held.files:,} files, the limit is {allowed.files:,}"
     return ""
+
+
+def _fits(mount: SpaceMount, held: Held | None) -> bool:
+    return held is not None and held.size_bytes <= mount.quota_bytes and held.files <= mount.max_files
 
 
 def measure_space(path: Path) -> Held | None:

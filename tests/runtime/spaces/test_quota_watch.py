@@ -74,7 +74,10 @@ async def test_too_many_files_are_too_much(shared: Shared) -> None:
 
 async def test_a_full_space_can_be_cleared_away(shared: Shared) -> None:
     """The next agent may hold what is there already, and no more; once it fits again, the quota counts."""
+    filler = shared.start()
     shared.write(4)
+    await shared.look()
+    shared.watch.forget(filler)
     writer = shared.start()
     await shared.look()
     (shared.path / "large").unlink()
@@ -82,6 +85,27 @@ async def test_a_full_space_can_be_cleared_away(shared: Shared) -> None:
     await shared.look()
     assert writer.reports == []
     shared.write(2)
+    await shared.look()
+    assert writer.reports == ["the shared folder /spaces/notes holds 3 MiB, the limit is 2 MiB"]
+
+
+async def test_a_full_space_is_not_filled_further(shared: Shared) -> None:
+    """Neither with bytes nor with files beyond what was there."""
+    filler = shared.start()
+    shared.write(4)
+    await shared.look()
+    shared.watch.forget(filler)
+    writer = shared.start()
+    await shared.look()
+    shared.write(1, "more")
+    await shared.look()
+    assert writer.reports == ["the shared folder /spaces/notes holds 5 MiB, the limit is 4 MiB"]
+
+
+async def test_what_is_written_before_anybody_looked_counts(shared: Shared) -> None:
+    """An agent that is quick has no larger quota."""
+    writer = shared.start()
+    shared.write(3)
     await shared.look()
     assert writer.reports == ["the shared folder /spaces/notes holds 3 MiB, the limit is 2 MiB"]
 
