@@ -27,6 +27,8 @@ from cli.up_progress import Progress, SetupFailed
 USUAL = "debian:bookworm-slim"
 REPOSITORY = "nightyard-base"
 PACKAGES = ("python3", "python3-venv", "bash", "git", "curl", "ca-certificates", "ripgrep", "jq")
+LABEL = f"LABEL org.opencontainers.image.title={REPOSITORY}"
+"""By which one is known again that a newer one has taken the name of."""
 LEFT_OUT = ("man", "doc", "locale", "info")
 """Folders of /usr/share that no agent reads: 40 MB."""
 RECIPE = "1"
@@ -95,10 +97,12 @@ def make_base(
     progress: Progress,
     machine: Machine | None = None,
     packages: Sequence[str] = PACKAGES,
+    *,
+    is_anew: bool = False,
 ) -> str:
     """Return our own base, made from the machine's apt sources unless it is there; raise SetupFailed.
 
-    Other `packages` make another image, under a reference of its own.
+    Other `packages` make another image, under a reference of its own. `is_anew`: it is made although it is there.
     """
     machine = machine or Machine()
     if find_program("apt-get") is None:
@@ -112,7 +116,7 @@ def make_base(
     if recipe is None:
         raise SetupFailed("no base image", "apt knows no Debian or Ubuntu source", f"docker pull {USUAL}")
     recipe = replace(recipe, packages=tuple(packages))
-    if has_image(client, recipe.reference):
+    if has_image(client, recipe.reference) and not is_anew:
         return recipe.reference
     maker = next((name for name in ("mmdebstrap", "debootstrap") if find_program(name)), None)
     if maker is None:
@@ -133,7 +137,7 @@ def make_base(
 
 def _import(client: docker.DockerClient, archive: str, reference: str) -> None:
     repository, _, tag = reference.partition(":")
-    said = client.api.import_image(src=archive, repository=repository, tag=tag)
+    said = client.api.import_image(src=archive, repository=repository, tag=tag, changes=[LABEL])
     if not has_image(client, reference):
         # Podman 4.3 names every import `latest`.
         client.api.tag(json.loads(said.strip().splitlines()[-1])["status"], repository, tag)

@@ -49,7 +49,7 @@ def ensure_image(root: Path, *, engine: str = "", progress: Progress = no_progre
         client = docker.DockerClient(base_url=address, version="auto", timeout=BUILD_TIMEOUT_S)
         try:
             if not has_image(client, reference):
-                _make(client, root / IMAGE_FOLDER, reference, progress)
+                _make(client, root, reference, progress)
         finally:
             client.close()
     except (DockerException, requests.RequestException) as error:
@@ -61,22 +61,30 @@ def ensure_image(root: Path, *, engine: str = "", progress: Progress = no_progre
     return reference
 
 
-def _make(client: docker.DockerClient, folder: Path, reference: str, progress: Progress) -> None:
+def _make(client: docker.DockerClient, root: Path, reference: str, progress: Progress) -> None:
     base = find_base(client) or pull_base(client, progress) or make_base(client, progress)
-    failed = _build(client, folder, base, reference, progress)
+    failed = build_agent_image(client, root, base, reference, progress)
     if failed and base == USUAL:
         # It needs apt inside the build, which a network may forbid: then on our own, which needs nothing.
-        failed = _build(client, folder, make_base(client, progress), reference, progress)
+        failed = build_agent_image(client, root, make_base(client, progress), reference, progress)
     if failed:
         raise SetupFailed(f"the agent image {reference} could not be built", failed, "./nightyard up")
 
 
-def _build(client: docker.DockerClient, folder: Path, base: str, reference: str, progress: Progress) -> str:
-    """Build; return why it failed, empty when it did not."""
+def build_agent_image(
+    client: docker.DockerClient, root: Path, base: str, reference: str, progress: Progress, *, is_anew: bool = False
+) -> str:
+    """Build on a base; return why it failed, empty when it did not. `is_anew`: nothing that the engine kept is used."""
     said = ""
     arguments = {"BASE_IMAGE": base, "PACKAGES": " ".join(PACKAGES)}
     for event in client.api.build(
-        path=str(folder), tag=reference, buildargs=arguments, rm=True, forcerm=True, decode=True
+        path=str(root / IMAGE_FOLDER),
+        tag=reference,
+        buildargs=arguments,
+        nocache=is_anew,
+        rm=True,
+        forcerm=True,
+        decode=True,
     ):
         if event.get("error"):
             return f"{said}\n{event['error']}".strip()

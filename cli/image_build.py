@@ -10,8 +10,10 @@ import json
 import secrets
 import tarfile
 import tempfile
+import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ FETCHED = "/run/fetched"
 KEPT_LINES = 8
 STEP_TIMEOUT_S = 1800
 """What apt fetches on a slow line, and what dpkg unpacks on a slow disk, is done by then."""
+LEFTOVER_S = 4 * 3600
 MAX_ADDED_MB = 6_000
 """What an image may have beside the agent image."""
 CPU_SHARES = 128
@@ -52,6 +55,7 @@ def build_derived(client: docker.DockerClient, root: Path, recipe: ImageRecipe, 
     """Build the recipe's image anew, whether it is there or not; return its reference. Raises SetupFailed."""
     inputs = load_inputs(root)
     reference = recipe.reference(inputs)
+    _clear_leftovers(client)
     yard = _BuildYard(client, recipe, reference, progress)
     try:
         with tempfile.TemporaryDirectory(prefix="nightyard-image-", dir=SPACE) as space:
@@ -73,6 +77,17 @@ def build_derived(client: docker.DockerClient, root: Path, recipe: ImageRecipe, 
     finally:
         yard.clear()
     return reference
+
+
+def _clear_leftovers(client: docker.DockerClient) -> None:
+    """Remove what builds left that somebody killed: none takes so long."""
+    for container in client.api.containers(all=True, filters={"label": LABEL_BUILDING}):
+        if time.time() - container["Created"] > LEFTOVER_S:
+            client.api.remove_container(container["Id"], force=True, v=True)
+    for volume in client.volumes.list(filters={"label": LABEL_BUILDING}):
+        made_at = datetime.fromisoformat(str(volume.attrs["CreatedAt"]).replace("Z", "+00:00"))
+        if (datetime.now(UTC) - made_at).total_seconds() > LEFTOVER_S:
+            volume.remove(force=True)
 
 
 class _BuildYard:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import APIError
 
+from cli.base_image import REPOSITORY as BASE_REPOSITORY
 from cli.image import REPOSITORY as AGENT_REPOSITORY
 from cli.image_build import LABEL_RECIPE
 from runtime.images.inputs import load_inputs
@@ -34,10 +36,15 @@ class ShelfImage:
     """Whether it is the agent image of this checkout."""
 
     @property
+    def is_replaced(self) -> bool:
+        """Whether a newer one has taken its name."""
+        return ":" not in self.reference
+
+    @property
     def is_unused(self) -> bool:
         """Whether it may go unasked: agent images of other checkouts may not."""
-        is_ours = not self.reference.startswith(f"{AGENT_REPOSITORY}:")
-        return is_ours and not self.groups and not self.containers and not self.is_current
+        is_ours = self.is_replaced or self.reference.startswith(f"{REPOSITORY}:")
+        return is_ours and not self.groups and not self.containers
 
     def row(self) -> list[str]:
         """Return it as a row of a table."""
@@ -71,17 +78,7 @@ def look_at_images(
     found = []
     for image in client.api.images():
         labels = image.get("Labels") or {}
-        title = labels.get("org.opencontainers.image.title")
-        names = [
-            name for name in image.get("RepoTags") or () if name.startswith((f"{REPOSITORY}:", f"{AGENT_REPOSITORY}:"))
-        ]
-        if (
-            not names
-            and title == AGENT_REPOSITORY
-            and not any(n != "<none>:<none>" for n in image.get("RepoTags") or ())
-        ):
-            names = [image["Id"].removeprefix("sha256:")[:12]]
-        for name in names:
+        for name in _names_of(image, labels):
             found.append(
                 ShelfImage(
                     reference=name,
@@ -94,6 +91,16 @@ def look_at_images(
                 )
             )
     return sorted(found, key=lambda one: (bool(one.summary), one.reference))
+
+
+def _names_of(image: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """Return an image's names of ours; the id of one of ours whose name a newer one has taken."""
+    names = [name for name in image.get("RepoTags") or () if name != "<none>:<none>"]
+    if not names and labels.get("org.opencontainers.image.title") in (AGENT_REPOSITORY, BASE_REPOSITORY):
+        return [str(image["Id"]).removeprefix("sha256:")[:12]]
+    # Podman puts `localhost/` before what was named without a registry.
+    names = [name.removeprefix("localhost/") for name in names]
+    return [name for name in names if name.partition(":")[0] in (REPOSITORY, AGENT_REPOSITORY)]
 
 
 def remove_image(client: docker.DockerClient, image: ShelfImage) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 HARNESSES = ("claude-code", "codex", "opencode")
 ENGINE_TIMEOUT_S = 900
 """An engine that is silent for so long over one step (keeping some gigabytes) has failed."""
+
+
+ROOM_MB = 2_500
+"""Free disk above the floor that a build begins with: the largest harness takes 1.2 GB while it is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,34 @@ def _recipes(base: str) -> dict[str, ImageRecipe]:
     return {str(group_id): recipe_of(group, base) for group_id, group in groups.items()}
 
 
+@image.command()
+@click.option("--every", type=click.IntRange(0, 365), metavar="DAYS", help="By itself so often from now on; 0: never.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--base", hidden=True, help="The agent image that the host goes by.")
+def refresh(every: int | None, as_json: bool, base: str | None) -> None:
+    """Make the agent image and those of your agents anew, for security updates."""
+    if every is not None:
+        ask("image_look", {"refresh_days": every})
+        click.echo(f"Images are refreshed every {every} days." if every else "Images are refreshed when you say so.")
+        return
+    from cli.image import image_reference
+    from cli.image_refresh import refresh_images
+
+    with _told(as_json):
+        if base not in (None, image_reference(ROOT)):
+            why = f"it runs on {base}, and this checkout makes {image_reference(ROOT)}"
+            raise SetupFailed("the host has another agent image than this checkout", why, "./nightyard up")
+        with _yard(base) as yard:
+            made, removed = refresh_images(yard.client, ROOT, yard.base, _recipes(yard.base))
+    if as_json:
+        click.echo(json.dumps({"refreshed": made, "removed": removed}))
+        return
+    click.echo(f"made anew: {', '.join(made)}")
+    if removed:
+        click.echo(f"removed: {', '.join(removed)}")
+    _tell_host(is_refreshed=True)
+
+
 @image.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_images(as_json: bool) -> None:
@@ -146,16 +181,33 @@ def _yard(base: str | None, *, builds: bool = True) -> Iterator[_Yard]:
     from cli.image import ensure_image, image_reference
     from runtime.settings_file import load_settings
 
-    address = engine_address(load_settings(find_fork()).settings.containers.engine)
+    settings = load_settings(find_fork()).settings.containers
+    address = engine_address(settings.engine)
     try:
         client = docker.DockerClient(base_url=address, version="auto", timeout=ENGINE_TIMEOUT_S)
     except DockerException as error:
         raise CliProblem(f"the container engine at {address} does not answer: {error}", "./nightyard up") from error
     with contextlib.closing(client), _one_at_a_time() if builds else contextlib.nullcontext():
+        if builds:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is begun at the engine is cleared away
+            _check_room(client, settings.disk_floor_mb)
         if base is None and builds:
             with step("the agent image") as progress:
                 base = ensure_image(ROOT, engine=address, progress=progress)
         yield _Yard(client=client, base=base or image_reference(ROOT))
+
+
+def _check_room(client: docker.DockerClient, floor_mb: int) -> None:
+    """Refuse to build where that could fill the disk."""
+    from cli.base_image import SPACE
+
+    # The engine's own folder may be nobody's to look at, or on another machine's disk: then ours must do.
+    folders = {path for path in (SPACE, str(client.info().get("DockerRootDir") or SPACE)) if Path(path).is_dir()}
+    for folder in sorted(folders):
+        free_mb = shutil.disk_usage(folder).free >> 20
+        if free_mb < floor_mb + ROOM_MB:
+            why = f"{folder} has {free_mb} MB free; a build wants {ROOM_MB} MB above the floor of {floor_mb} MB"
+            raise SetupFailed("there is no room to build an image", why, "./nightyard image remove")
 
 
 @contextlib.contextmanager
@@ -184,10 +236,10 @@ def _told(as_json: bool) -> Iterator[None]:
         raise click.exceptions.Exit(1) from failed
 
 
-def _tell_host() -> None:
+def _tell_host(*, is_refreshed: bool = False) -> None:
     """Have a running host look for the images that it waits for."""
     try:
-        ask("image_look")
+        ask("image_look", {"refreshed": is_refreshed})
     except CliProblem as problem:
         if problem.exit_code != NOT_RUNNING:
             raise

@@ -31,6 +31,7 @@ def build_status(status: dict[str, Any], now: datetime) -> list[Line]:
     lines += _proxy_lines(status["proxy"])
     lines += [_channel_line(channel) for channel in status["channels"]]
     lines += [_group_line(group) for group in status["groups"]]
+    lines += _image_lines(status.get("images") or {})
     lines += _work_lines(status)
     lines += _numbers(status)
     return [(label, clean_line(text), mood) for label, text, mood in lines]
@@ -60,6 +61,16 @@ def _group_line(group: dict[str, Any]) -> Line:
     if group["state"] == "ready":
         return ("agent", f"{group['group']}: {group['model']}", "ok")
     return ("agent", f"{group['group']} is suspended: {'; '.join(group['problems'])}", "bad")
+
+
+def _image_lines(images: dict[str, Any]) -> list[Line]:
+    """Return what of the images is not as usual; a missing one is shown with its agent."""
+    lines: list[Line] = []
+    if images.get("building") == "refresh":
+        lines.append(("images", f"are made anew: {images['progress'] or 'begins'}", ""))
+    if problem := images.get("refresh_problem"):
+        lines.append(("images", f"could not be refreshed, the old ones stay in use: {problem}", "bad"))
+    return lines
 
 
 def _work_lines(status: dict[str, Any]) -> list[Line]:

@@ -40,6 +40,11 @@ PASSED_ON = frozenset(
         "HTTPS_PROXY",
         "NO_PROXY",
         "REQUESTS_CA_BUNDLE",
+        # Files of pip and npm, with which the host fetches what images are made of.
+        "NODE_EXTRA_CA_CERTS",
+        "NPM_CONFIG_USERCONFIG",
+        "PIP_CERT",
+        "PIP_CONFIG_FILE",
     )
 )
 PASSED_ON_BEGINNINGS = ("LC_", "SSL_CERT_", "DOCKER_", "NIGHTYARD_")

@@ -72,7 +72,7 @@ def plan_attempt(
         approved=approved,
     )
     return AttemptPlan(
-        kind=build_kind(group, skills, desk.settings.containers, desk.image, desk.home),
+        kind=build_kind(group, skills, desk.settings.containers, desk.image_of(group), desk.home),
         task=task,
         lease=plan_lease(desk, row, attempt, task, group, payer),
         assignment=assignment,

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -146,6 +147,16 @@ class ContainerEngine:
         found = await self._ask("list containers", lambda client: client.containers(all=True, filters=filters))
         return [_read_found(item) for item in found]
 
+    async def image_made_at(self, reference: str) -> datetime | None:
+        """Return when an image was made, None if the engine does not have it."""
+        try:
+            found = await self._ask("inspect an image", partial(_inspect_image, reference))
+        except ImageMissing:
+            return None
+        # Nanoseconds, which Python 3.11 reads only as far as microseconds go.
+        seconds = str(found["Created"]).partition(".")[0].rstrip("Z")
+        return datetime.fromisoformat(seconds).replace(tzinfo=UTC)
+
     async def verify_limits(self, container: str, request: Mapping[str, object], warnings: tuple[str, ...]) -> None:
         """Raise LimitsNotApplied unless a running container has what was asked for, by what the kernel says of it."""
         found = await self._ask("inspect", lambda client: client.inspect_container(container))
@@ -228,6 +239,11 @@ def _create_and_start(
             client.remove_container(container_id, force=True)
         raise
     return container_id, tuple(str(warning) for warning in created.get("Warnings") or ())
+
+
+def _inspect_image(reference: str, client: docker.APIClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call] # has none
+    return found
 
 
 def _wait(container: str, timeout_s: int, client: docker.APIClient) -> bool:

@@ -350,6 +350,8 @@ class Dispatcher:
         group = self._desk.around.groups.ready.get(group_id)
         if group is None or group_id in self._offered or self._desk.pauses.of(group_id):
             return 0
+        if self._desk.lacks_image(group_id):
+            return 0
         return group.parallel
 
     def _now(self) -> float:

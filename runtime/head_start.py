@@ -120,7 +120,7 @@ class HeadStarts:
         skills, problems = load_skills(self._desk.fork, group.group_id, group.skills)
         if problems:
             return None
-        kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image, self._desk.home)
+        kind = build_kind(group, skills, self._desk.settings.containers, self._desk.image_of(group), self._desk.home)
         session = await self._desk.containers.take_spare(kind)
         if session is None:
             return None

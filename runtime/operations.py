@@ -137,8 +137,10 @@ class Operations:
         tasks: Tasks,
         usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model,
         held_back: Callable[[GroupId], Sequence[str]] = lambda _: (),
+        images: Callable[[], Json] = lambda: None,
     ) -> None:
-        """`usual_model`: which model answers in a chat of a group; `held_back`: why a group is paused, if it is."""
+        """`usual_model`: which model answers in a chat of a group; `held_back`: why a group is paused, if it is;
+        `images`: what is built just now."""
         self._desk = desk
         self._store = store
         self._proxy = proxy
@@ -146,6 +148,7 @@ class Operations:
         self._tasks = tasks
         self._usual_model = usual_model
         self._held_back = held_back
+        self._images = images
         self._freezes = 0
         self._when_unfrozen: list[Callable[[], None]] = []
 
@@ -182,6 +185,7 @@ class Operations:
                 "free_bytes": shutil.disk_usage(desk.home.path).free,
                 "floor_bytes": desk.settings.settings.containers.disk_floor_mb << 20,
             },
+            "images": self._images(),
             "problems": view_problems(desk.settings.problems),
         }
 

@@ -198,6 +198,10 @@ class TaskDesk:
     money: MoneyRoom
     constraints: Callable[[GroupId], Sequence[Constraint]] = lambda _: ()
     """What of a group's work somebody is asked about first."""
+    own_image: Callable[[Group], str] | None = None
+    """Which image a group's containers stand on; None: `image`, all of them."""
+    lacks_image: Callable[[GroupId], str] = lambda _: ""
+    """What a chat reads while a group's image is being built; empty: it is there."""
     destinations: Callable[[GroupId], Sequence[str]] = lambda _: ()
     """The names of the chats that a group may send to of its own accord."""
     usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model
@@ -224,6 +228,10 @@ class TaskDesk:
             return ZoneInfo(self.settings.time_zone)
         except (ZoneInfoNotFoundError, ValueError):  # ValueError: a name that is no path, such as `../x`
             return UTC
+
+    def image_of(self, group: Group) -> str:
+        """Return the image that a group's containers stand on."""
+        return self.image if self.own_image is None else self.own_image(group)
 
     def absent_tools(self, group: Group, chat: ChatKey | None) -> tuple[str, ...]:
         """Return the tools that a group's agent does not have for a task of a chat."""

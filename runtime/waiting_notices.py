@@ -4,8 +4,10 @@ where others are only before them in line.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from protocol.ids import ChatKey, GroupId, MessageId
 from protocol.message import OutboundMessage
@@ -61,7 +63,7 @@ class WaitingNotices:
             if not text and now < since + PLACE_AFTER_S:
                 due = min(due or since + PLACE_AFTER_S, since + PLACE_AFTER_S)
             elif text or (text := self._place(queue, parallel, waiting, now)):
-                await self._notify(waiting, text)
+                await self._notify(waiting, text, self._key(waiting, text))
                 self._untold.pop(work, None)
         return due
 
@@ -75,6 +77,8 @@ class WaitingNotices:
         if pauses := self._desk.pauses.of(group_id):
             is_of_money = all(each.cause == BUDGET for each in pauses)
             return paused_text(group_id, [each.reason for each in pauses], is_of_money=is_of_money)
+        if lacking := self._desk.lacks_image(group_id):
+            return lacking
         if hindrance.no_room is not None:
             return no_room_text(hindrance.no_room.message, hindrance.no_room.mend)
         return ""
@@ -90,8 +94,15 @@ class WaitingNotices:
         await insist(lambda: self._desk.store.put_outbound(f"dropped:{message_ids[0]}", message), "a notice")
         self._desk.delivery.wake()
 
-    async def _notify(self, waiting: Waiting, text: str) -> None:
+    def _key(self, waiting: Waiting, text: str) -> str:
+        """Return by what a notice is told once: for each message, but of an image once a day for the chat."""
+        if text != self._desk.lacks_image(waiting.group_id):
+            return f"waits:{waiting.work}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return f"image:{waiting.chat}:{digest}:{datetime.now(UTC):%Y%m%d}"
+
+    async def _notify(self, waiting: Waiting, text: str, key: str) -> None:
         assert waiting.chat is not None  # only such are noted
         message = OutboundMessage(chat=waiting.chat, text=text)
-        await insist(lambda: self._desk.store.put_outbound(f"waits:{waiting.work}", message), "a notice")
+        await insist(lambda: self._desk.store.put_outbound(key, message), "a notice")
         self._desk.delivery.wake()

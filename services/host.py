@@ -34,6 +34,7 @@ from runtime.config import TERMINAL
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers
 from runtime.control.approvals import approval_verbs
+from runtime.control.images import image_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.crash_holds import CrashHolds
@@ -69,6 +70,7 @@ from services.asks_room import asks_room
 from services.conversations_room import conversations_room
 from services.home_lock import CannotRun, hold_home
 from services.host_setup import MB, ROOT, agent_image, containers_setup, make_channels, open_engine
+from services.images_room import images_room
 from services.lasting_room import lasting_room
 from services.log_setup import set_up_logging
 from services.money_room import money_room
@@ -158,7 +160,7 @@ class Host:
             tasks=lambda: self._dispatcher,
             wake_delivery=self._delivery.wake,
         )
-        listeners = TaskListeners()
+        listeners, image = TaskListeners(), agent_image(home)
         self._destinations = Destinations(store)
         self._sending = Sending(
             store,
@@ -178,6 +180,17 @@ class Host:
         self._models = ModelBook(store, self.state)
         self._progress = ProgressBook()
         self._marks = MessageMarks(store, lambda: self.state.channels)
+        self._images = images_room(
+            home,
+            image,
+            store,
+            self.state,
+            engine,
+            wake_dispatcher=lambda: self._dispatcher.wake(),
+            wake_delivery=self._delivery.wake,
+            drop_spares=self._containers.drop_spares,
+            alarm=self._alarm.tell,
+        )
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -187,7 +200,9 @@ class Host:
                 around=self.state,
                 home=home,
                 fork=fork,
-                image=agent_image(home),
+                image=image,
+                own_image=self._images.image_of,
+                lacks_image=self._images.lacks,
                 delivery=self._delivery,
                 money=self._money.spending,
                 listeners=listeners,
@@ -225,7 +240,8 @@ class Host:
             containers=self._containers,
             tasks=self._dispatcher,
             usual_model=self._models.model_of,
-            held_back=self._pauses.reasons,
+            held_back=lambda group_id: (*self._pauses.reasons(group_id), *self._images.reasons(group_id)),
+            images=self._images.status,
         )
         self._conversations = conversations_room(
             home,
@@ -319,6 +335,7 @@ class Host:
                 recall.verbs,
                 spaces.verbs,
                 self._conversations.verbs,
+                image_verbs(self._images),
                 self._lasting.verbs,
                 money.verbs,
                 self._programs.verbs,
@@ -342,6 +359,7 @@ class Host:
         await self._spaces.recover()
         await self._models.load()
         await self._money.load()
+        await self._images.load()
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(part)
@@ -358,6 +376,7 @@ class Host:
                     *(part() for part in (*self._money.parts, *self._programs.parts)),
                     self._alarm.run(),
                     self._sweeper.run(),
+                    self._images.run(),
                     *(part() for part in self._lasting.parts),
                     *(part() for part in self._time.parts),
                     *(part() for part in self._conversations.parts),

@@ -17,8 +17,8 @@ from runtime.images.settings import PackageSettings
 REPOSITORY = "nightyard-derived"
 NATIVE = "native"
 BROWSER_PACKAGES = ("chromium-headless-shell", "libnss3-tools", "fonts-liberation", "fonts-noto-color-emoji")
-"""Debian's Chromium, built without windows: half the memory of its `chromium`, and it asks nobody for news; certutil, for
-the proxy's authority; letters of most of Europe's languages, and emoji."""
+"""Debian's Chromium, built without windows: half the memory of its `chromium`, and it asks nobody for news; certutil,
+for the proxy's authority; letters of most of Europe's languages, and emoji."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
