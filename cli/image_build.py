@@ -23,7 +23,8 @@ from docker.errors import DockerException
 from docker.types import Mount
 
 from cli.base_image import SPACE, machine_apt_options
-from cli.image_fetch import HOST_ARCHITECTURE, MEND, Inside, fetch
+from cli.image_cause import BUILD, cause_of, mend_of
+from cli.image_fetch import HOST_ARCHITECTURE, Inside, fetch
 from cli.up_progress import Progress, SetupFailed
 from runtime.images.inputs import load_inputs
 from runtime.images.recipe import ImageRecipe
@@ -32,7 +33,7 @@ LABEL_RECIPE = "nightyard.recipe"
 """What is in it, for people."""
 LABEL_BUILDING = "nightyard.building"
 FETCHED = "/run/fetched"
-KEPT_LINES = 8
+KEPT_LINES = 30
 STEP_TIMEOUT_S = 1800
 """What apt fetches on a slow line, and what dpkg unpacks on a slow disk, is done by then."""
 LEFTOVER_S = 4 * 3600
@@ -73,7 +74,7 @@ def build_derived(client: docker.DockerClient, root: Path, recipe: ImageRecipe, 
         yard.install()
     except (DockerException, requests.RequestException) as error:
         why = f"the engine: {getattr(error, 'explanation', None) or error}"
-        raise SetupFailed(f"the image {reference} could not be built", why, "./nightyard image build") from error
+        raise SetupFailed(f"the image {reference} could not be built", why, BUILD) from error
     finally:
         yard.clear()
     return reference
@@ -193,7 +194,8 @@ class _BuildYard:
                     self._progress(line[:100])
         exit_code = int(container.wait(timeout=STEP_TIMEOUT_S)["StatusCode"])
         if exit_code:
-            raise SetupFailed(what, "\n".join(said) or f"exit code {exit_code}", MEND)
+            cause = cause_of("\n".join(said)) or f"exit code {exit_code}"
+            raise SetupFailed(what, cause, mend_of(cause))
         return "\n".join(said)
 
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.image_cause import cause_of, mend_of
 from cli.up_command import run_step
 from cli.up_progress import Progress, SetupFailed
 from runtime.images.recipe import NATIVE, ImageRecipe
 
-MEND = "check the network, then: ./nightyard image build"
 NPM_CPU = {"amd64": "x64", "arm64": "arm64"}
 MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 HOST_ARCHITECTURE = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -151,15 +151,23 @@ def _fetch_wheels(recipe: ImageRecipe, inside: Inside, folder: Path, progress: P
 
 def _pip(what: str, options: list[str], markers: dict[str, str], progress: Progress) -> None:
     command = [sys.executable, "-I", "-c", PIP, json.dumps(markers), "download"]
-    quietly = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-    run_step(f"{what} could not be fetched", [*command, *quietly, *options], MEND, progress=progress)
+    quietly = ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    _run(f"{what} could not be fetched", [*command, *quietly, *options], progress)
 
 
 def _npm(what: str, arguments: list[str], tools: Path, folder: Path, progress: Progress) -> None:
     """Run npm in a folder of its own, so that no project's settings are read; the user's are."""
     npm = [str(tools / "bin/node"), str(tools / "lib/node_modules/npm/bin/npm-cli.js")]
     command = [*npm, *arguments, "--ignore-scripts", "--no-update-notifier", "--prefix", str(folder)]
-    run_step(what, ["env", "-C", str(folder), *command], MEND, progress=progress)
+    _run(what, ["env", "-C", str(folder), *command], progress)
+
+
+def _run(what: str, command: list[str], progress: Progress) -> None:
+    try:
+        run_step(what, command, "", progress=progress)
+    except SetupFailed as failed:
+        cause = cause_of(failed.why)
+        raise SetupFailed(what, cause, mend_of(cause)) from failed
 
 
 def _integrity(path: Path) -> str:

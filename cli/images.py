@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.image_cause import BUILD
 from cli.place import ROOT, ask, find_fork, find_home
 from cli.problem import NOT_RUNNING, CliProblem
 from cli.screen import clean_line, table
@@ -54,7 +55,7 @@ def image() -> None:
 @click.option("--base", hidden=True, help="The agent image that the host goes by.")
 def build(group: str | None, harness: str | None, as_json: bool, base: str | None) -> None:
     """Build an agent's image, or one with a harness; without either, those of all agents that lack theirs."""
-    with _told(as_json), _yard(base) as yard:
+    with _told(as_json, group), _yard(base) as yard:
         built = _build(yard, _wanted(yard, group, harness))
     if as_json:
         click.echo(json.dumps({"images": built}))
@@ -225,11 +226,13 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told(as_json: bool) -> Iterator[None]:
-    """Have a program told what failed in a form that it can read."""
+def _told(as_json: bool, group: str | None = None) -> Iterator[None]:
+    """Have a program told what failed in a form that it can read. `group`: whose image it is about."""
     try:
         yield
     except SetupFailed as failed:
+        if group is not None and failed.mend.endswith(BUILD):
+            failed.mend = f"{failed.mend} {group}"
         if not as_json:
             raise
         click.echo(json.dumps({"what": failed.what, "why": failed.why, "mend": failed.mend}))

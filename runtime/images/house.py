@@ -185,14 +185,16 @@ class Images:
 
     async def _learn(self) -> None:
         """Ask the engine for what is wanted and not plain."""
-        found = set()
-        for reference in self._wanted():
+        found, wanted = set(), self._wanted()
+        for reference in wanted:
             if await self._engine.image_made_at(reference) is not None:
                 found.add(reference)
         is_new = bool(found - self._present)
         self._present = found
-        for reference in found & self._book.failures.keys():
-            del self._book.failures[reference]
+        # What failed and is there now, or is wanted no more, is forgotten.
+        over = self._book.failures.keys() - (wanted.keys() - found) - {REFRESH}
+        if over:
+            self._book.failures = {name: each for name, each in self._book.failures.items() if name not in over}
             self._book.save()
         if is_new:
             self._ears.ready()
@@ -238,7 +240,7 @@ class Images:
         if failure.count == 1 and groups:
             text = (
                 "⚠ The images that agents run in could not be refreshed; agents go on with those that there are.\n"
-                f"{failure.why}\nTo mend it: {failure.mend}, then `nightyard image refresh`"
+                f"{failure.why}\nTo mend it: {failure.mend}"
             )
             self._ears.alarm(f"image_refresh:{failure.at:%Y%m%d%H%M}", text, groups[0])
 
