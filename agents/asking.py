@@ -29,9 +29,9 @@ class Asker:
 
     def ask(self, entries: Sequence[Entry], *, is_shown: bool = True) -> Turn:
         """Return the model's next turn; raise ModelFailed, Interrupted. `is_shown`: to people, as it grows."""
-        question = Question(
-            instructions=self._instructions, entries=entries, tools=self._tools(), files=self._files(entries)
-        )
+        tools, notes = self._tools(), self._toolbox.notes()
+        instructions = f"{self._instructions}\n\n{notes}" if notes else self._instructions
+        question = Question(instructions=instructions, entries=entries, tools=tools, files=self._files(entries))
         turn = self._model.ask(question, is_shown=is_shown)
         self._known_tokens = turn.usage.input_tokens + turn.usage.output_tokens
         self._known_entries = len(entries) + 1 if turn.usage.input_tokens else 0

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client over a Unix socket: one POST, one answer read as it comes.
+"""A small HTTP/1.1 client over a Unix socket: one request, one answer read as it comes.
 
 Instead of http.client, which brings email and ssl: 5 MB and 25 ms of every waiting agent. It speaks what the
 credential proxy speaks (status line, headers, chunked, content-length or until close) and nothing else: no redirects,
@@ -142,18 +142,23 @@ def post(
     interrupt: Interrupt,
 ) -> Iterator[Answer]:
     """Send a POST and give the Answer; raise HttpFault, or Interrupted when another thread stops the agent."""
+    given = {"host": "nightyard", "connection": "close", "content-length": str(len(body)), **headers}
     with doorstep.connect(patience.connect_s, interrupt) as connection, interrupt.guard(connection):
-        reader = _Reader(connection, interrupt)
-        reader.send(_head(path, len(body), headers) + body)
-        reader.timeout_s = patience.first_byte_s
-        status, answer_headers = reader.head()
-        reader.timeout_s = patience.idle_s
-        yield Answer(reader, status, answer_headers)
+        yield exchange(connection, build_head("POST", path, given) + body, patience, interrupt)
 
 
-def _head(path: str, body_bytes: int, headers: Mapping[str, str]) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "host: nightyard", "connection: close", f"content-length: {body_bytes}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+def exchange(connection: socket.socket, request: bytes, patience: Patience, interrupt: Interrupt) -> Answer:
+    """Send a request on a connection and return its Answer once its head is there; raise HttpFault, Interrupted."""
+    reader = _Reader(connection, interrupt)
+    reader.send(request)
+    reader.timeout_s = patience.first_byte_s
+    status, headers = reader.head()
+    reader.timeout_s = patience.idle_s
+    return Answer(reader, status, headers)
+
+
+def build_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 

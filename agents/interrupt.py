@@ -55,15 +55,18 @@ class Interrupt:
 
     @contextmanager
     def guard(self, connection: socket.socket) -> Iterator[None]:
-        """While inside, tripping shuts the connection down, which wakes whoever reads from it."""
+        """While inside, tripping shuts the connection down, which wakes whoever reads from it. One inside another is
+        shut down first."""
         with self._lock:
             self.check()
-            self._guarded = connection
+            outer, self._guarded = self._guarded, connection
         try:
             yield
         finally:
             with self._lock:
-                self._guarded = None
+                self._guarded = outer
+                if outer is not None and self._tripped.is_set():
+                    _shut(outer)
 
 
 def _shut(connection: socket.socket) -> None:

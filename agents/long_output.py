@@ -64,7 +64,7 @@ class LongOutput:
         """Open the file and write what came so far; without one (no room, a planted link) the ends are all there is."""
         with suppress(OSError):
             os.makedirs(self._folder, exist_ok=True)
-            self._drop_oldest()
+            drop_oldest(self._folder, MAX_KEPT_FILES - 1)
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -78,8 +78,10 @@ class LongOutput:
         except OSError:  # the disk's limit: what is there stays
             self.close()
 
-    def _drop_oldest(self) -> None:
-        with os.scandir(self._folder) as found:
-            files = sorted((entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in found)
-        for _, path in files[: max(0, len(files) - MAX_KEPT_FILES + 1)]:
-            os.unlink(path)
+
+def drop_oldest(folder: str, most: int = MAX_KEPT_FILES) -> None:
+    """Remove the oldest outputs that are kept in a folder, so that at most so many stay. Raises OSError."""
+    with os.scandir(folder) as found:
+        files = sorted((entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in found)
+    for _, path in files[: max(0, len(files) - most)]:
+        os.unlink(path)

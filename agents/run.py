@@ -33,6 +33,10 @@ from protocol.frames import FrameError
 from protocol.link import Ack, AgentCard, Assignment, SkillCard, Stop
 from protocol.task import ModelRoute, TaskResult, TaskStatus
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agents.mcp.servers import McpServers
+
 LAST_FRAMES_NAME = "last.frames"
 _CALM_S = 0.2
 """An agent that has no task after this is a spare, and has time."""
@@ -132,6 +136,7 @@ class _Life:
             assignment.destinations,
             assignment.without,
             assignment.search,
+            self._mcp(assignment) if assignment.mcp else None,
         )
         return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
 
@@ -143,6 +148,7 @@ class _Life:
         destinations: Sequence[str] = (),
         without: Sequence[str] = (),
         search: str = "",
+        mcp: McpServers | None = None,
     ) -> Toolbox:
         return Toolbox(
             places=self._places,
@@ -155,6 +161,19 @@ class _Life:
             destinations=destinations,
             without=without,
             search=search,
+            mcp=mcp,
+        )
+
+    def _mcp(self, assignment: Assignment) -> McpServers:
+        from agents.mcp.servers import McpServers  # late: few groups have any
+
+        return McpServers(
+            assignment.mcp,
+            places=self._places,
+            link=self._link,
+            interrupt=self._interrupt,
+            without=assignment.without,
+            sees=bool(assignment.model.sees),
         )
 
     # -- the link's thread --------------------------------------------------------------------------------------

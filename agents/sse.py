@@ -1,7 +1,6 @@
 """Server-sent events out of bytes, however the bytes are split. Pure.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html as far as model APIs use it: `id` and `retry`
-are ignored.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html; `retry` is ignored.
 """
 
 from __future__ import annotations
@@ -31,6 +30,8 @@ class EventDecoder:
     """Cuts a byte stream into events."""
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.last_id = ""
+        """The last `id` of the stream so far: from where to go on after it has broken."""
         self._max = max_event_bytes
         self._buffer = bytearray()
         self._searched = 0
@@ -75,6 +76,8 @@ class EventDecoder:
                 raise EventTooLarge
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+        elif field == b"id" and b"\0" not in value:
+            self.last_id = value.decode("utf-8", "replace")
         return None
 
     def _dispatch(self) -> ServerEvent | None:

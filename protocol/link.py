@@ -63,6 +63,14 @@ class AgentCard(Record):
 NOTHING: Mapping[str, str] = {}
 
 
+class McpTool(Record):
+    """A tool as its MCP server describes it, cut to size."""
+
+    name: str
+    description: str = ""
+    schema: Json = None
+
+
 class McpServer(Record):
     """A server of tools in the Model Context Protocol, in a neutral form: a command in the container, or an address."""
 
@@ -75,6 +83,10 @@ class McpServer(Record):
     """Of a server that speaks streamable HTTP; over the proxy. Empty: it is a command."""
     headers: Mapping[str, str] = NOTHING
     """Of each request to `url`."""
+    timeout_s: float = 120.0
+    """How long one call may take."""
+    tools: tuple[McpTool, ...] | None = None
+    """What it had when it was asked last; None: nobody has asked yet. Who uses it tells the host what it has now."""
 
 
 class Assignment(Record):

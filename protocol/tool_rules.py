@@ -26,6 +26,7 @@ class ToolRule(Record):
     rule_id: str
     then: Literal["ask", "deny"]
     tool: str = ANY
+    """A tool's name, or how some begin, with a `*` at the end."""
     words: tuple[str, ...] = ()
     """Words of the call's `command` that stand one after another, `*` for any number between; none: every call."""
 
@@ -41,12 +42,17 @@ def find_rule(rules: Iterable[ToolRule], tool: str, arguments: object) -> ToolRu
 
 def fits(rule: ToolRule, tool: str, arguments: object) -> bool:
     """Return whether a call falls under a rule."""
-    if rule.tool not in (ANY, tool):
+    if not names_tool(rule.tool, tool):
         return False
     if not rule.words:
         return True
     command = arguments.get("command") if isinstance(arguments, Mapping) else None
     return isinstance(command, str) and words_fit(rule.words, command_words(command))
+
+
+def names_tool(pattern: str, tool: str) -> bool:
+    """Return whether a pattern is a tool's name, or its beginning with a `*`."""
+    return pattern == tool or (pattern.endswith(ANY) and tool.startswith(pattern[:-1]))
 
 
 def command_words(command: str) -> list[str]:

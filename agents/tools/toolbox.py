@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from agents.browser import PROGRAMS
 from agents.host_link import HostLink
@@ -26,6 +26,12 @@ from protocol.link import AgentCard
 from protocol.task import ModelRoute
 from protocol.transcript import ToolCall, ToolOutput
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agents.mcp.servers import McpServers
+
+NO_TOOLS: Mapping[str, Tool] = {}
+
 
 class Toolbox:
     """The tools of one task."""
@@ -43,13 +49,16 @@ class Toolbox:
         destinations: Sequence[str] = (),
         without: Collection[str] = (),
         search: str = "",
+        mcp: McpServers | None = None,
     ) -> None:
-        """`model`: whom the tools are for; `without`: tools that it does not have; `search`: the web's."""
+        """`model`: whom the tools are for; `without`: tools that it does not have; `search`: the web's; `mcp`: servers
+        whose tools there are besides."""
         self.places = places
         self._link = link
         self._interrupt = interrupt
         self._refusals = refusals
         self._skill_names = skill_names
+        self._mcp = mcp
         tools: Sequence[Tool] = (
             Shell(),
             ReadFile(),
@@ -98,7 +107,12 @@ class Toolbox:
         self._unsaid = frozenset(("glob", "grep")) if "shell" in self._tools else frozenset()
 
     def cards(self) -> tuple[ToolCard, ...]:
-        return tuple(tool.card for name, tool in self._tools.items() if name not in self._unsaid)
+        own = tuple(tool.card for name, tool in self._tools.items() if name not in self._unsaid)
+        return (*own, *(tool.card for tool in self._others().values()))
+
+    def notes(self) -> str:
+        """Return what the model is to know of tools that it might miss, empty for nothing."""
+        return self._mcp.notes() if self._mcp is not None else ""
 
     def context(self, call_id: str) -> ToolContext:
         """Return what a call may use of the agent."""
@@ -113,9 +127,10 @@ class Toolbox:
 
     def run(self, call: ToolCall) -> ToolOutput:
         """Run a call and return its output, an error too; raise Interrupted."""
-        tool = self._tools.get(call.name)
+        tool = self._tools.get(call.name) or self._others().get(call.name)
         if tool is None:
-            return failed_output(call, f"there is no tool {call.name!r}; there are: {', '.join(self._tools)}")
+            known = ", ".join((*self._tools, *self._others()))
+            return failed_output(call, f"there is no tool {call.name!r}; there are: {known}")
         context = self.context(call.call_id)
         arguments: Arguments = call.arguments if isinstance(call.arguments, dict) else {}
         try:
@@ -124,6 +139,9 @@ class Toolbox:
             return failed_output(call, str(error))
         text, files = (taken, ()) if isinstance(taken, str) else (taken.text, taken.files)
         return ToolOutput(call_id=call.call_id, text=storable(text), files=files)
+
+    def _others(self) -> Mapping[str, Tool]:
+        return self._mcp.tools() if self._mcp is not None else NO_TOOLS
 
 
 def failed_output(call: ToolCall, problem: str) -> ToolOutput:

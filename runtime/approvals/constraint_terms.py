@@ -24,7 +24,7 @@ MAX_PATTERN_CHARS = 200
 MAX_CONSTRAINTS = 100
 """Of one group."""
 ROLES_ASKED = ("owner", "admin", "member")
-_TOOL = re.compile(r"[a-z][a-z0-9_-]{0,63}|\*")
+_TOOL = re.compile(r"[a-z][A-Za-z0-9_-]{0,63}\*?|\*")
 _HOST = re.compile(r"(\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?|\*")
 _DESTINATION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?|\*")
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
@@ -38,7 +38,7 @@ class ConstraintSettings:
     """One item of `constraints` in group.yaml. Exactly one of the first four is given."""
 
     tool: str = ""
-    """A tool's name; `*`: every tool."""
+    """A tool's name, or its beginning and a `*`; `*`: every tool."""
     command: str = ""
     """Words of a shell command, such as `git push`; `*` stands for any words between."""
     host: str = ""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from protocol.ids import TaskId
 from protocol.link import approval_id
 from protocol.tool_rules import ToolRule, find_rule
+from protocol.tools import is_without
 from protocol.transcript import Step, ToolCall
 from runtime.store import question_rows
 from runtime.store.store import Store
@@ -48,7 +49,7 @@ class ToolGate:
         call = self._watched.get(step.output.call_id)
         if call is None:
             return ""
-        if call.name in self._without:
+        if is_without(call.name, self._without):
             return f"a tool was used that the agent does not have, {call.name[:40]}"
         rule = find_rule(self._rules, call.name, call.arguments)
         if rule is not None and not await self._was_approved(rule, call):
@@ -57,7 +58,9 @@ class ToolGate:
 
     def _watch(self, step: Step) -> None:
         call = step.call if step.kind == "tool_started" else None
-        if call is not None and (call.name in self._without or find_rule(self._rules, call.name, call.arguments)):
+        if call is not None and (
+            is_without(call.name, self._without) or find_rule(self._rules, call.name, call.arguments)
+        ):
             self._watched[call.call_id] = call
 
     async def _was_approved(self, rule: ToolRule, call: ToolCall) -> bool:
