@@ -10,11 +10,21 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+
+from protocol.record import Record
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _ZOMBIE = b"Z"
+NOBODY: frozenset[int] = frozenset()
+
+
+class _Process(Record):
+    parent: int
+    state: bytes
+    session: int
 
 
 def protect_this_process() -> None:
@@ -25,50 +35,73 @@ def protect_this_process() -> None:
             raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) was refused")
 
 
-def kill_descendants(keep: frozenset[int] = frozenset(), *, timeout_s: float = 0.8) -> int:
-    """Kill every process below this one except those in `keep`; return how many were still alive at the time-out.
+def kill_descendants(
+    keep: Collection[int] = NOBODY, *, sessions: Collection[int] = NOBODY, timeout_s: float = 0.8
+) -> int:
+    """Kill every process below this one except those in `keep` and in these `sessions`; return how many were still
+    alive at the time-out.
 
     Each round stops all of them before it kills any, so that none can start another meanwhile.
     """
     deadline = time.monotonic() + timeout_s
-    while living := living_descendants() - keep:
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in living:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
+    while living := living_descendants(sessions) - frozenset(keep):
+        _signal(living, signal.SIGSTOP, signal.SIGKILL)
         if time.monotonic() > deadline:
             return len(living)
         time.sleep(0.005)  # the kernel takes a moment to end them
     return 0
 
 
-def living_descendants() -> frozenset[int]:
-    """Return the pids of all processes below this one that have not ended."""
-    return frozenset(pid for pid, state in _descendants().items() if state != _ZOMBIE)
+def end_session(session: int, *, grace_s: float = 1.0, timeout_s: float = 0.8) -> None:
+    """End every process of a session that is below this one: asked first, killed after `grace_s`."""
+    _signal(living_in_session(session), signal.SIGTERM, signal.SIGCONT)
+    deadline = time.monotonic() + grace_s
+    while (living := living_in_session(session)) and time.monotonic() < deadline + timeout_s:
+        if time.monotonic() >= deadline:
+            _signal(living, signal.SIGSTOP, signal.SIGKILL)
+        time.sleep(0.01)
 
 
-def reap_orphans(keep: int | None = None) -> None:
-    """Collect ended orphans, which would count against the container's process limit; `keep`: its owner collects it."""
-    parents = _processes()
-    for pid, (parent, state) in parents.items():
-        if parent == os.getpid() and state == _ZOMBIE and pid != keep:
+def living_descendants(sessions: Collection[int] = NOBODY) -> frozenset[int]:
+    """Return the pids of all processes below this one that have not ended and are in none of these `sessions`."""
+    found = _descendants().items()
+    return frozenset(pid for pid, each in found if each.state != _ZOMBIE and each.session not in sessions)
+
+
+def living_in_session(session: int) -> frozenset[int]:
+    """Return the pids of the processes below this one that are in a session and have not ended."""
+    return frozenset(pid for pid, each in _descendants().items() if each.state != _ZOMBIE and each.session == session)
+
+
+def reap_orphans(keep: Collection[int] = NOBODY) -> None:
+    """Collect ended orphans, which would count against the container's process limit; `keep`: their owners collect
+    these."""
+    for pid, each in _processes().items():
+        if each.parent == os.getpid() and each.state == _ZOMBIE and pid not in keep:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
 
-def _descendants() -> dict[int, bytes]:
+def _signal(pids: Collection[int], *numbers: int) -> None:
+    for number in numbers:
+        for pid in pids:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+
+def _descendants() -> dict[int, _Process]:
     processes = _processes()
-    found: dict[int, bytes] = {}
+    found: dict[int, _Process] = {}
     parents = {os.getpid()}
     while parents:
-        children = {pid for pid, (parent, _) in processes.items() if parent in parents and pid not in found}
-        found.update({pid: processes[pid][1] for pid in children})
+        children = {pid for pid, each in processes.items() if each.parent in parents and pid not in found}
+        found.update({pid: processes[pid] for pid in children})
         parents = children
     return found
 
 
-def _processes() -> dict[int, tuple[int, bytes]]:
-    """Return pid → (parent's pid, state) of all processes that /proc shows."""
+def _processes() -> Mapping[int, _Process]:
+    """Return all processes that /proc shows, by their pid."""
     found = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -83,6 +116,6 @@ def _processes() -> dict[int, tuple[int, bytes]]:
             continue
         finally:
             os.close(descriptor)
-        state, parent = stat[stat.rindex(b")") + 2 :].split(b" ", 2)[:2]
-        found[int(entry.name)] = (int(parent), state)
+        state, parent, _, session = stat[stat.rindex(b")") + 2 :].split(b" ", 4)[:4]
+        found[int(entry.name)] = _Process(parent=int(parent), state=state, session=int(session))
     return found

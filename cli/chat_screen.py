@@ -180,7 +180,9 @@ class ChatScreen:
         spent = time.monotonic() - self._began
         frame = FRAMES[int(spent / FRAME_S) % len(FRAMES)]
         clock = f" {spent:.0f} s" if spent >= 2 else ""
-        text = cut(clean_line(self._doing), shutil.get_terminal_size().columns - 12)
+        first, *rest = self._doing.splitlines()  # of a command's output the newest line is worth the one there is
+        doing = f"{cut(first, 40)}: {rest[-1]}" if rest else first
+        text = cut(clean_line(doing), shutil.get_terminal_size().columns - 12)
         sys.stdout.write(f"{ERASE_LINE}{paint(frame, CYAN)} {paint(text + clock, DIM)}")
         sys.stdout.flush()
         self._shows_doing = True

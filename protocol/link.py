@@ -153,7 +153,8 @@ class Delta(Record):
 class Progress(Record):
     """What the agent is doing now, in a few words, for a person."""
 
-    kind: Literal["thinking", "tool", "retry", "note"]
+    kind: Literal["thinking", "tool", "retry", "note", "output"]
+    """`output`: the last lines that a command under way has written."""
     text: str
     tool: str = ""
 

@@ -247,6 +247,8 @@ class Attempt:
         book = self._desk.progress
         if said.kind == "tool":
             return book.tool(self._row.task_id, said.text, asyncio.get_running_loop().time())
+        if said.kind == "output":
+            return book.output(self._row.task_id, said.text, asyncio.get_running_loop().time())
         return book.note(self._row.task_id, said.text)
 
     async def _store_step(self, session: AgentSession, event: StepTaken) -> AttemptOutcome | None:

@@ -1,7 +1,7 @@
 """The tool that runs a command.
 
-What the command leaves running in the background goes on after the call, until the task ends; a time-out or a stop
-ends everything.
+What the command leaves running in the background goes on after the call, until the task ends; a time-out ends all that
+the command has started, a stop everything. A command that is meant for the background is a job (`shell_jobs.py`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import select
 import subprocess
 import time
 
-from agents.descendants import kill_descendants, living_descendants, reap_orphans
+from agents.descendants import NOBODY, kill_descendants, living_descendants, reap_orphans
 from agents.long_output import LongOutput
 from agents.providers.provider import ToolCard
 from agents.refusals import add_refusals
+from agents.tools.last_lines import LastLines
 from agents.tools.tool import MAX_OUTPUT_CHARS, Arguments, ToolContext, ToolError, number_argument, object_schema
 from agents.tools.tool import text_argument as text
 from protocol.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agents.tools.shell_jobs import Jobs
 
 DEFAULT_TIMEOUT_S = 120
 LONGEST_TIMEOUT_S = 1500
@@ -30,20 +35,39 @@ _READS_AFTER_END = 64
 class Shell:
     card = ToolCard(
         name="shell",
-        description="Run a bash command. Paths begin in /workspace.",
-        schema=object_schema({"command": "string"}, {"timeout_s": f"integer: default {DEFAULT_TIMEOUT_S}"}),
+        # Paid with every question: of jobs the model reads when it has started one.
+        description="Run bash in /workspace.",
+        schema=object_schema(
+            {"command": "string"}, {"timeout_s": "integer", "background": "boolean", "job": "integer"}
+        ),
     )
+
+    def __init__(self) -> None:
+        self._jobs: Jobs | None = None
 
     def run(self, arguments: Arguments, context: ToolContext) -> str:
         command = text(arguments, "command")
         timeout_s = number_argument(arguments, "timeout_s", DEFAULT_TIMEOUT_S, lowest=1, highest=LONGEST_TIMEOUT_S)
-        ended = run_command(command, timeout_s, context)
+        number = number_argument(arguments, "job", 0, lowest=0, highest=1_000_000)
+        if number:
+            return self._all_jobs().act(number, command.strip(), timeout_s, context)
+        if arguments.get("background") is True:
+            _check(command, context)
+            return self._all_jobs().start(command, context)
+        ended = run_command(command, timeout_s, context, NOBODY if self._jobs is None else self._jobs.pids)
         running = f"\n[{ended.left} process(es) go on in the background]" if ended.left else ""
         if ended.exit_code is None:
             raise ToolError(f"{ended.text}\n[stopped: it ran longer than {timeout_s} s]".lstrip())
         if ended.exit_code:
             raise ToolError(f"{ended.text}\n[exit code {ended.exit_code}]{running}".lstrip())
         return f"{ended.text or '(no output)'}{running}"
+
+    def _all_jobs(self) -> Jobs:
+        if self._jobs is None:
+            from agents.tools.shell_jobs import Jobs  # late: few tasks have any
+
+            self._jobs = Jobs()
+        return self._jobs
 
 
 class Ended(Record):
@@ -57,11 +81,10 @@ class Ended(Record):
     """Processes of it that go on in the background."""
 
 
-def run_command(command: str, timeout_s: float, context: ToolContext) -> Ended:
-    """Run a bash command in the workspace; raise ToolError where it cannot be started, Interrupted."""
-    if "\0" in command:
-        raise ToolError("the command holds a zero byte")
-    context.interrupt.check()
+def run_command(command: str, timeout_s: float, context: ToolContext, jobs: frozenset[int] = NOBODY) -> Ended:
+    """Run a bash command in the workspace; raise ToolError where it cannot be started, Interrupted. `jobs`: sessions
+    that are none of its business."""
+    _check(command, context)
     before = living_descendants()
     try:
         child = subprocess.Popen(
@@ -75,22 +98,30 @@ def run_command(command: str, timeout_s: float, context: ToolContext) -> Ended:
         )
     except OSError as error:  # no process left under the limit, the workspace gone, a command beyond ARG_MAX
         raise ToolError(f"the command could not be started: {error.strerror}") from error
-    output = _Output(LongOutput(context.places, context.call_id, MAX_OUTPUT_CHARS))
+    now = time.monotonic()
+    kept = LongOutput(context.places, context.call_id, MAX_OUTPUT_CHARS)
+    output = _Output(kept, LastLines(context.link, now), jobs)
     try:
-        has_ended = _follow(child, output, time.monotonic() + timeout_s, context)
+        has_ended = _follow(child, output, now + timeout_s, context)
     finally:
         if child.poll() is None:
-            kill_descendants(before)
+            kill_descendants(before, sessions=jobs)
             child.wait()
         assert child.stdout is not None  # asked for above
         child.stdout.close()
         output.kept.close()
-        reap_orphans()
+        reap_orphans(jobs)
     context.interrupt.check()
     words = add_refusals(output.kept.text(), context.refusals.take())
     if not has_ended:
         return Ended(exit_code=None, text=words)
-    return Ended(exit_code=child.returncode, text=words, left=len(living_descendants() - before))
+    return Ended(exit_code=child.returncode, text=words, left=len(living_descendants(jobs) - before))
+
+
+def _check(command: str, context: ToolContext) -> None:
+    context.interrupt.check()
+    if "\0" in command:
+        raise ToolError("the command holds a zero byte")
 
 
 def _follow(child: subprocess.Popen[bytes], output: _Output, deadline: float, context: ToolContext) -> bool:
@@ -102,14 +133,16 @@ def _follow(child: subprocess.Popen[bytes], output: _Output, deadline: float, co
     poll.register(descriptor, select.POLLIN)
     while True:
         context.interrupt.check()
-        left_s = deadline - time.monotonic()
+        now = time.monotonic()
+        left_s = deadline - now
         if left_s <= 0:
             return False
+        output.lines.tell(now)
         ready = poll.poll(1000 * min(left_s, _LOOK_EVERY_S))
         if ready and not output.take(descriptor):
             return _waited(child, deadline, context)
         if not ready:
-            reap_orphans(keep=child.pid)
+            reap_orphans({child.pid, *output.jobs})
             if child.poll() is not None:
                 output.take_rest(descriptor)
                 return True
@@ -130,8 +163,10 @@ def _waited(child: subprocess.Popen[bytes], deadline: float, context: ToolContex
 class _Output:
     """Reads what a command writes."""
 
-    def __init__(self, kept: LongOutput) -> None:
+    def __init__(self, kept: LongOutput, lines: LastLines, jobs: frozenset[int]) -> None:
         self.kept = kept
+        self.lines = lines
+        self.jobs = jobs
 
     def take(self, descriptor: int) -> bool:
         """Read once; return False at the end of the output."""
@@ -140,6 +175,7 @@ class _Output:
         except BlockingIOError:
             return True
         self.kept.add(piece)
+        self.lines.add(piece)
         return bool(piece)
 
     def take_rest(self, descriptor: int) -> None:

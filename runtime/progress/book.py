@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from protocol.ids import ChatKey, TaskId
 from protocol.transcript import Step
 from runtime.group import ProgressStyle
-from runtime.progress.line import LONG_S, build_line, note_line, tool_call, tool_name
+from runtime.progress.line import LONG_S, build_line, note_line, output_lines, tool_call, tool_name
 
 EVERY_S = 60.0
 """How often the clock of a long task goes on."""
+
+OUTPUT_EVERY_S = 1.0
+"""More often nobody can read it."""
 
 Show = Callable[[ChatKey, str], Awaitable[None]]
 
@@ -29,6 +32,7 @@ class _Working:
     due_at: float
     tool: str = ""
     steps: int = 0
+    output_due_at: float = 0.0
 
 
 class ProgressBook:
@@ -59,6 +63,16 @@ class ProgressBook:
     def note(self, task_id: TaskId, text: str) -> str:
         """Return what the agent says of itself besides its tools (it asks a model again), as it is to be shown."""
         return note_line(text) if task_id in self._working else ""
+
+    def output(self, task_id: TaskId, text: str, now: float) -> str:
+        """Return what a command under way has written last, under the line of its tool, where people want to see it and
+        have not just seen the like; empty for nothing to show."""
+        working = self._working.get(task_id)
+        lines = output_lines(text)
+        if working is None or working.style != "full" or not lines or now < working.output_due_at:
+            return ""
+        working.output_due_at = now + OUTPUT_EVERY_S
+        return f"{self._line(working, now)}\n{lines}"
 
     def stored(self, task_id: TaskId, step: Step, now: float) -> str:
         """Note a step; return the line to show, empty if it says nothing new."""

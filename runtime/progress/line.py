@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from protocol.plain_text import escape
 from protocol.transcript import ToolCall
@@ -10,6 +11,8 @@ from protocol.transcript import ToolCall
 MAX_NAME_CHARS = 40
 MAX_ARGUMENT_CHARS = 160
 MAX_NOTE_CHARS = 300
+MAX_OUTPUT_LINES = 3
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LONG_S = 120.0
 """From then on the line says for how long."""
 
@@ -26,6 +29,12 @@ def note_line(text: str) -> str:
     """Return what an agent says of itself, on one line."""
     shown = escape(" ".join(text.split()))
     return shown if len(shown) <= MAX_NOTE_CHARS else f"{shown[:MAX_NOTE_CHARS]}…"
+
+
+def output_lines(text: str) -> str:
+    """Return the last lines of a command's output as they are to be shown, without colours."""
+    lines = [escape(_COLOUR.sub("", line)).strip()[:MAX_ARGUMENT_CHARS] for line in text.splitlines()]
+    return "\n".join([line for line in lines if line][-MAX_OUTPUT_LINES:])
 
 
 def tool_name(name: str) -> str:

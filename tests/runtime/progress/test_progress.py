@@ -113,3 +113,18 @@ def test_what_an_agent_says_of_itself_is_shown_whole() -> None:
     assert book.note(TASK, text) == "The model's service answered 429 (too many requests). Asking again in 1 s."
     assert len(book.note(TASK, "x" * 5_000)) < 400
     assert book.note(TaskId("task_other"), text) == ""
+
+
+def test_the_last_lines_of_a_command_are_shown_to_who_wants_them() -> None:
+    """Under its tool, without colours and with hostile signs made visible; not more often than can be read, and an agent
+    that says more than it should is cut."""
+    said = "\x1b[32mok\x1b[0m one\ntwo\u202e\n\n" + "x" * 5_000
+    shown = {}
+    for style in ("off", "line", "full"):
+        book = ProgressBook()
+        book.begin(TASK, CHAT, style, 0.0)
+        book.stored(TASK, Step(index=0, kind="tool_started", call=CALL), 1.0)
+        shown[style] = [book.output(TASK, said, 2.0), book.output(TASK, "again", 2.5), book.output(TASK, "more", 3.5)]
+    lines = f"ok one\ntwo⟨U+202E⟩\n{'x' * 160}"
+    assert shown["full"] == [f"{tool_call(CALL)}\n{lines}", "", f"{tool_call(CALL)}\nmore"]
+    assert shown["off"] == shown["line"] == ["", "", ""]
