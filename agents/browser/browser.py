@@ -28,8 +28,6 @@ START_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 3.0
 DOWNLOAD_TIMEOUT_S = 20.0
 MAX_TABS = 5
-MAX_DIALOGS = 10
-"""That one page is answered between two calls of the model."""
 MAX_NOTES = 8
 
 Start = Callable[[], Chromium]
@@ -67,19 +65,23 @@ class Browser:
             raise ToolError("the browser has crashed; browser_open begins a fresh one, logged in nowhere") from None
         except Silent:
             tab = self._stack[-1] if self._stack else None
-            what = "has crashed" if tab is not None and tab.is_crashed else "does not respond"
-            flood = ": it kept opening dialogs" if tab is not None and tab.dialogs > MAX_DIALOGS else ""
+            what = "the page does not respond"
+            if tab is not None and tab.is_crashed:
+                what = "the page has crashed"
+            elif tab is not None and tab.is_flooding:
+                what = "the page kept opening dialogs"
             self._drop(tab)
-            raise ToolError(f"the page {what}{flood}. Its window was closed") from None
+            raise ToolError(f"{what}; its window was closed") from None
         except Refused as error:
             raise ToolError(f"the browser could not do that: {clean(str(error))[:300]}") from error
 
-    def open(self, address: Address, interrupt: Interrupt) -> Tab:
-        """Go to an address and return the window; raise what `at_work` tells of."""
+    def open(self, address: Address, interrupt: Interrupt) -> Tab | None:
+        """Go to an address and return the window; None: a file was there, and is kept. Raises what `at_work` tells."""
         self._ensure_started(interrupt)
         tab = self._tab_for(address.local_port)
         if tab.navigate(address.url):
             self.wait_downloads()
+            return None
         return self.current()
 
     def current(self) -> Tab:
@@ -238,6 +240,8 @@ class Browser:
         name = text_in(info, "targetId")
         if len(self._stack) >= MAX_TABS:
             self._note("a page wanted more windows than there may be; they were closed")
+            # One that stays stopped at its beginning would stop all windows of its process.
+            connection.tell("Runtime.runIfWaitingForDebugger", session=session)
             connection.tell("Target.closeTarget", {"targetId": name})
             return
         if text_in(info, "openerId"):
@@ -247,6 +251,7 @@ class Browser:
         self._stack.append(tab)
         for method, params in (
             ("Page.enable", {}),
+            ("Network.enable", {"maxTotalBufferSize": 0, "maxResourceBufferSize": 0}),
             ("Page.setLifecycleEventsEnabled", {"enabled": True}),
             ("Inspector.enable", {}),
             ("Runtime.runIfWaitingForDebugger", {}),
@@ -261,9 +266,9 @@ class Browser:
                 self._stack.remove(tab)
 
     def _answer(self, event: Event, tab: Tab, connection: Connection) -> None:
-        """Answer a dialog; of too many none any more, so that the page stands still and is given up."""
+        """Answer a dialog, unless there are too many."""
         tab.dialogs += 1
-        if tab.dialogs > MAX_DIALOGS:
+        if tab.is_flooding:
             return
         kind = text_in(event.params, "type")
         accepts = self._says_yes or kind in ("alert", "beforeunload")

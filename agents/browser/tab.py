@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Mapping, Sequence
 
 from agents.browser import page_script
@@ -20,12 +21,18 @@ from protocol.codec import Json
 
 NAVIGATION_TIMEOUT_S = 30.0
 """Until something comes of an address; then as long again until it is there."""
-CALM_TIMEOUT_S = 2.0
-"""After a page has loaded, until it asks for little more."""
+CALM_TIMEOUT_S = 4.0
+"""After a page has loaded, or something was done in it, until it asks for nothing more and changes no more."""
+CALM_MS, LONGEST_CALM_MS = 250, 1_500
+MAX_REQUESTS = 500
+"""Under way at once that are counted."""
 READ_MS = 3_000
 MAX_FRAMES = 8
 MAX_FRAME_DEPTH = 2
 MAX_PICTURE_HEIGHT = 5_000
+MAX_DIALOGS = 10
+"""That one page is answered between two calls of the model."""
+_UNCOUNTED = frozenset(("Document", "EventSource", "Ping"))
 _TRIES = 3
 """A page that goes elsewhere while it is read is read again."""
 
@@ -46,7 +53,6 @@ class Tab:
         self.session = session
         self.local_port = local_port
         self.is_loading = False
-        self.is_calm = False
         self.is_crashed = False
         self.is_closed = False
         self.dialogs = 0
@@ -55,6 +61,10 @@ class Tab:
         """What the model has read of the document that is there."""
         self._loads = 0
         self._shown_load = -1
+        self._requests: set[str] = set()
+        """What the page has asked for and not got yet."""
+        self._earlier: frozenset[str] = frozenset()
+        """Those that were under way before the model did something: nobody waits for these."""
         self._frames: dict[int, str] = {}
         """In which frame each element is."""
 
@@ -64,25 +74,40 @@ class Tab:
         """Note what an event of this tab's says."""
         if event.method == "Inspector.targetCrashed":
             self.is_crashed = True
+        if event.method.startswith("Network."):
+            self._count(event)
         if text_in(event.params, "frameId") != self.target:
             return
         match event.method:
             case "Page.frameStartedLoading" | "Page.frameStartedNavigating":
-                self.is_loading, self.is_calm = True, False
+                self.is_loading = True
             case "Page.frameStoppedLoading":
                 self.is_loading = False
             case "Page.lifecycleEvent" if text_in(event.params, "name") == "init":
-                self.is_calm = False
                 self._loads += 1
-            case "Page.lifecycleEvent" if text_in(event.params, "name") == "networkAlmostIdle":
-                self.is_calm = True
+                self._requests.clear()
+
+    def _count(self, event: Event) -> None:
+        """Note what is under way beside the document itself, whose end is not always told."""
+        request = text_in(event.params, "requestId")
+        match event.method:
+            case "Network.requestWillBeSent" if text_in(event.params, "type") not in _UNCOUNTED:
+                if len(self._requests) < MAX_REQUESTS:
+                    self._requests.add(request)
+            case "Network.loadingFinished" | "Network.loadingFailed":
+                self._requests.discard(request)
 
     # -- the model's thread ----------------------------------------------------------------------------------------
 
     @property
     def is_lost(self) -> bool:
         """Whether nothing will come of it any more."""
-        return self.is_crashed or self.is_closed
+        return self.is_crashed or self.is_closed or self.is_flooding
+
+    @property
+    def is_flooding(self) -> bool:
+        """Whether its page opens dialogs without end; the last is left open, so that it does nothing more."""
+        return self.dialogs > MAX_DIALOGS
 
     @property
     def has_shown_it(self) -> bool:
@@ -112,17 +137,30 @@ class Tab:
     def wait_loaded(self) -> None:
         """Wait until the page is there, or has had its time: what is there then is what is read."""
         self._connection.wait_until(lambda: not self.is_loading or self.is_lost, NAVIGATION_TIMEOUT_S)
-        self._connection.wait_until(lambda: self.is_calm or self.is_lost, CALM_TIMEOUT_S)
+        self._earlier = frozenset()
+        self._wait_calm()
 
     def settle(self) -> None:
         """Wait until what was done has had its effect: the document is at rest, or another one is there."""
-        try:
-            world = self._world(self.target)
-            self._run(world, page_script.REST, 250, 1500, is_promise=True)
-        except Refused:
-            pass  # it went elsewhere meanwhile
+        self._wait_calm()
         if self.is_loading:
             self.wait_loaded()
+
+    def _wait_calm(self) -> None:
+        """Wait until nothing that was asked for since is under way, and the document has not changed for a moment."""
+        deadline = time.monotonic() + CALM_TIMEOUT_S
+        while (left_s := deadline - time.monotonic()) > 0 and not self.is_lost:
+            self._connection.wait_until(lambda: not self._is_waiting or self.is_loading or self.is_lost, left_s)
+            try:
+                self._run(self._world(self.target), page_script.REST, CALM_MS, LONGEST_CALM_MS, is_promise=True)
+            except Refused:
+                return  # it went elsewhere meanwhile
+            if not self._is_waiting or self.is_loading:
+                return
+
+    @property
+    def _is_waiting(self) -> bool:
+        return not self._requests <= self._earlier
 
     def read(self) -> tuple[Snapshot, str]:
         """Return the document and its text; what the model has read is that from now on."""
@@ -141,6 +179,7 @@ class Tab:
 
     def click(self, number: int) -> None:
         """Press the left button on an element."""
+        self._earlier = frozenset(self._requests)
         element = self._element(number)
         look = self._ask(element, page_script.LOOK)
         if text_in(look, "tag") in ("select", "option"):
@@ -163,6 +202,7 @@ class Tab:
 
     def type_into(self, number: int, words: str, *, submits: bool) -> bool:
         """Replace what stands in a field, take a choice; return False for a field that takes files."""
+        self._earlier = frozenset(self._requests)
         element = self._element(number)
         look = self._ask(element, page_script.LOOK)
         if look.get("isHidden") is not True:
@@ -187,6 +227,7 @@ class Tab:
 
     def scroll(self, screens: int) -> None:
         """Turn the wheel over the middle of the window; below 0: up."""
+        self._earlier = frozenset(self._requests)
         place: dict[str, Json] = {"x": WIDTH // 2, "y": HEIGHT // 2}
         wheel = {"type": "mouseWheel", "deltaX": 0, "deltaY": screens * HEIGHT * 0.9, **place}
         self.call("Input.dispatchMouseEvent", wheel)

@@ -104,7 +104,8 @@ class BrowserOpen(_BrowserTool):
             address = read_address(text_argument(arguments, "url"), context.places.forwarder_port)
         except BadAddress as error:
             raise ToolError(str(error)) from error
-        return self.read(self.browser.open(address, context.interrupt))
+        tab = self.browser.open(address, context.interrupt)
+        return "It is a file, and no page." if tab is None else self.read(tab)
 
 
 class BrowserRead(_BrowserTool):
