@@ -86,6 +86,8 @@ class ContainerKind:
     spaces: tuple[SpaceMount, ...] = ()
     model: ModelRoute | None = None
     """Where tools inside that call a model find one; None: nowhere."""
+    harness: str = "native"
+    """Which program is the agent; `native`: our own loop."""
     placeholders: tuple[tuple[str, str], ...] = ()
     """Variable to what stands in it for a key of the group's: worth nothing, and enough for a tool to start."""
 
@@ -279,6 +281,8 @@ def _environment(kind: ContainerKind, places: ContainerPlaces) -> dict[str, str]
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
     }
+    if kind.harness != "native":
+        variables["NIGHTYARD_HARNESS"] = kind.harness  # a spare starts its program before there is a task
     if kind.model is not None:
         variables |= build_model_environment(kind.model, FORWARDER, NO_KEY)
     variables |= QUIET | build_client_environment(FORWARDER, CA_FILE if places.ca_file else "")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from runtime.config import ContainerSettings
 from runtime.container_command import ContainerKind, ContainerLimits, FolderMount, SpaceMount
 from runtime.group import Group
+from runtime.harnesses import LEAST_MEMORY_MB
 from runtime.home import Home
 from runtime.skills.catalogue import Skill
 
@@ -25,7 +26,7 @@ def build_kind(
     """Return the kind; equal settings give equal kinds, which is what lets a spare be taken."""
     least = (BROWSER_MEMORY_MB, BROWSER_PIDS, BROWSER_TMP_MB) if group.browser else (0, 0, 0)
     limits = ContainerLimits(
-        memory_bytes=max(settings.memory_mb, least[0]) * MB,
+        memory_bytes=max(settings.memory_mb, least[0], LEAST_MEMORY_MB.get(group.harness, 0)) * MB,
         cpus=settings.cpus,
         pids=max(settings.pids, least[1]),
         file_bytes=settings.file_mb * MB,
@@ -40,6 +41,7 @@ def build_kind(
         skills=mounts,
         spaces=space_mounts(group, home),
         model=group.model,
+        harness=group.harness,
     )
 
 

@@ -26,6 +26,7 @@ from runtime.container_session import CannotStart, ContainerSession, ProxyDoors
 from runtime.container_start import ContainersSetup, ContainerStart, PlaceholdersOf, Plan
 from runtime.disk_watch import DiskWatch
 from runtime.farewell import Farewells
+from runtime.harnesses import NATIVE, reserve_of
 from runtime.reaper import KnownDoors, Reaper
 from runtime.shortage import find_shortage
 from runtime.spare_pool import SparePool
@@ -93,7 +94,10 @@ class Containers:
         self._pool: SparePool[ContainerSession] = SparePool(limit=setup.spares, idle_s=setup.spare_idle_s)
         self._warming: dict[GroupId, _Warming] = {}
         self._working: set[ContainerSession] = set()
-        self._starting: set[DoorId] = set()
+        self._starting: dict[DoorId, int] = {}
+        """With the memory that each has still to take, in MB."""
+        self._warm_after: dict[ContainerSession, ContainerKind] = {}
+        """Whose end has the next spare made: it goes on with what they leave behind."""
         self._disks = DiskWatch(setup.home, floor_bytes=setup.free_disk_floor_mb << 20)
         self._group: asyncio.TaskGroup | None = None
         """What goes when the host does."""
@@ -102,7 +106,7 @@ class Containers:
         self._finishing: set[asyncio.Task[None]] = set()
         self._running = asyncio.Event()
         self._calm = Calm()
-        self._farewells = Farewells(self._calm, self._spawn, lambda: self._shortage(times=2, more=0) is not None)
+        self._farewells = Farewells(self._calm, self._spawn, lambda: self._shortage(times=2) is not None)
         self._started_total = 0
         self._from_spare_total = 0
         self._reaper = Reaper(
@@ -265,7 +269,10 @@ class Containers:
         """Count a container as at work, and have the group's next spare made some time after."""
         self._working.add(session)
         self._disks.watch(session, kind.limits.disk_bytes, kind.spaces)
-        self._spawn_warm(kind, self._setup.spare_delay_s)
+        if kind.harness == NATIVE:
+            self._spawn_warm(kind, self._setup.spare_delay_s)
+        else:
+            self._warm_after[session] = kind
 
     async def _await_warming(self, warming: _Warming) -> ContainerSession | CannotStart:
         """A spare that is half started is sooner there than a new container."""
@@ -284,23 +291,23 @@ class Containers:
     async def _start_fresh(self, plan: Plan) -> ContainerSession | CannotStart:
         """Start a container when it is its turn, if there is room for it then."""
         async with self._slots:
-            shortage = self._shortage()
+            shortage = self._shortage(reserve_of(plan.kind.harness))
             if shortage is not None:
                 return shortage
-            self._starting.add(plan.door_id)
+            self._starting[plan.door_id] = reserve_of(plan.kind.harness)
             try:
                 session = await self._start.start(plan)
             finally:
-                self._starting.discard(plan.door_id)
+                del self._starting[plan.door_id]
         if isinstance(session, ContainerSession):
             self._started_total += 1
         else:
             log.warning("a container did not start: %s", session.message, extra={"action": session.code})
         return session
 
-    def _shortage(self, times: int = 1, more: int = 1) -> CannotStart | None:
-        """Return why the machine has no room for `more` containers; `times` the floors of the settings."""
-        return find_shortage(self._setup, starting=len(self._starting) + more, times=times)
+    def _shortage(self, more_mb: int = 0, *, times: int = 1) -> CannotStart | None:
+        """Return why the machine has no room for so much more; `times` the floors of the settings."""
+        return find_shortage(self._setup, starting_mb=sum(self._starting.values()) + more_mb, times=times)
 
     # -- spares -------------------------------------------------------------------------------------------------
 
@@ -316,7 +323,9 @@ class Containers:
             await asyncio.sleep(delay_s)
             await self._calm.wait()
             plan = await self._start.plan(kind)
-            if isinstance(plan, CannotStart) or self._pool.has(kind.group_id, plan.key) or self._shortage(times=2):
+            if isinstance(plan, CannotStart) or self._pool.has(kind.group_id, plan.key):
+                return
+            if self._shortage(reserve_of(kind.harness), times=2):
                 return
             warming.key = plan.key
             session = await self._start_fresh(plan)
@@ -333,7 +342,7 @@ class Containers:
         while True:
             await asyncio.sleep(TEND_EVERY_S)
             useless = list(self._pool.drop_idle(time.monotonic()))
-            if len(self._pool) and self._shortage(times=2, more=0):
+            if len(self._pool) and self._shortage(times=2):
                 useless += self._pool.drop_all()
             unfit = [spare for spare in self._pool.spares if not spare.is_fit_spare]
             useless += [spare for spare in unfit if self._pool.drop(spare)]
@@ -346,6 +355,7 @@ class Containers:
             if self._group is not None and session.is_fit_spare and isinstance(plan, Plan):
                 self._working.discard(session)
                 self._disks.forget(session)
+                self._warm_after.pop(session, None)
                 self._from_spare_total -= 1
                 useless = self._pool.add(kind.group_id, plan.key, session, time.monotonic())
                 is_kept = True
@@ -358,7 +368,7 @@ class Containers:
 
     def _live_doors(self) -> frozenset[DoorId]:
         sessions = (*self._working, *self._farewells.sessions, *self._pool.spares)
-        return frozenset({session.door_id for session in sessions} | self._starting | self._start.removing)
+        return frozenset({session.door_id for session in sessions} | self._starting.keys() | self._start.removing)
 
     def _let_go(self, session: ContainerSession, seq: int) -> None:
         self._working.discard(session)
@@ -369,6 +379,9 @@ class Containers:
         self._working.discard(session)
         self._farewells.forget(session)
         self._disks.forget(session)
+        kind = self._warm_after.pop(session, None)
+        if kind is not None:
+            self._spawn_warm(kind, self._setup.spare_delay_s)
         self._start.removing.add(session.door_id)
         self._finish(self._start.remove(session.container_id, session.door_id, session.door))
 

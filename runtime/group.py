@@ -34,6 +34,7 @@ from runtime.config import (
     resolve_model,
     unknown_route,
 )
+from runtime.harnesses import harness_problems
 from runtime.images.settings import MAX_PACKAGES, PackageSettings
 from runtime.people.settings import PeopleSettings
 from runtime.refusal import OperationRefused
@@ -245,6 +246,8 @@ def build_group(
             near = nearest_name(skill, skills)
             problems.append(ConfigProblem(file=file, line=line, key=f"skills[{index}]", message=message, nearest=near))
     if len({word.startswith("-") for word in own.tools}) > 1:
+    models = [("model", model), *((f"fallbacks[{index}]", each) for index, each in enumerate(fallbacks))]
+    problems += harness_problems(own.harness, models, file, reading.lines)
         line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
         problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
     if spaces is None:

@@ -12,6 +12,7 @@ from protocol.ids import ChatKey, GroupId
 from protocol.task import ModelRoute
 from runtime.config import REHEARSAL, check_model, resolve_model, unknown_route
 from runtime.group import Group
+from runtime.harnesses import why_unfit
 from runtime.refusal import OperationRefused
 from runtime.store.model_rows import WHOLE_GROUP, ModelChoice, choose_model, model_choices
 from runtime.store.store import Store
@@ -48,7 +49,8 @@ class ModelBook:
         """Return the model that answers in a chat of a group."""
         routes = self._around.settings.settings.routes
         for choice in self._chosen(group.group_id, chat):
-            if (found := resolve_model(choice.model, routes)) is not None:
+            found = resolve_model(choice.model, routes)
+            if found is not None and not why_unfit(group.harness, found):
                 return found
         return group.model
 
@@ -78,12 +80,16 @@ class ModelBook:
         """Have a model answer in a chat, or (None) in all chats of a group without a choice of their own; an empty one:
         the one that the settings name. Work under way goes on with the old one."""
         self.answering(group_id, chat)
+        group = self._around.groups.ready[group_id]
         routes = self._around.settings.settings.routes
         wrong = check_model(model) if model else None
         if wrong is not None or len(model) > MAX_MODEL_CHARS or not model.isprintable():
             raise OperationRefused("wrong_model", f"A model {wrong or 'has a short, printable name'}", "/model")
-        if model and resolve_model(model, routes) is None:
+        found = resolve_model(model, routes) if model else None
+        if model and found is None:
             raise OperationRefused("unknown_model", f"The model {unknown_route(model, routes)}", "/model")
+        if found is not None and (unfit := why_unfit(group.harness, found)):
+            raise OperationRefused("unfit_model", f"The model {unfit}", "/model")
         await self._store.write(choose_model, group_id, chat or WHOLE_GROUP, model, by)
         await self.load()
         return self.answering(group_id, chat)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from runtime.admission import NATIVE_AGENT_MB, decide_admission, load_room
+from runtime.admission import decide_admission, load_room
 from runtime.container_session import CannotStart
 from runtime.container_start import ContainersSetup
 
 
-def find_shortage(setup: ContainersSetup, *, starting: int, times: int = 1) -> CannotStart | None:
+def find_shortage(setup: ContainersSetup, *, starting_mb: int, times: int = 1) -> CannotStart | None:
     """Return what is short, None if there is room; `times` the floors of the settings.
 
-    The `starting` containers have not taken their memory yet: it is reserved for them.
+    Containers that start have not taken their memory yet: `starting_mb` are reserved for them.
     """
     no_room = decide_admission(
         load_room(setup.home.path),
-        reserved_mb=starting * NATIVE_AGENT_MB,
+        reserved_mb=starting_mb,
         memory_floor_mb=times * setup.free_memory_floor_mb,
         disk_floor_mb=times * setup.free_disk_floor_mb,
     )
