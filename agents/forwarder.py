@@ -10,6 +10,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from agents.refusals import Refusals
@@ -25,8 +26,9 @@ class _End:
     def __init__(self, connection: socket.socket, peer: _End | None = None) -> None:
         self.connection = connection
         self.peer = peer
+        self.is_proxys = False
         self.awaits_answer = False
-        """This end is the proxy's, which has not said anything yet."""
+        """This end is the proxy's, which has not said anything since the other end did."""
         self.outgoing = bytearray()
         self.reads_ended = False
         """This end has sent its last byte."""
@@ -51,6 +53,8 @@ class ForwarderThread(threading.Thread):
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._ends: set[_End] = set()
+        self.aside: Callable[[socket.socket], None] | None = None
+        """Takes the connections in the proxy's place: while a spare warms up, nothing is asked of anybody."""
 
     def run(self) -> None:
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -66,6 +70,9 @@ class ForwarderThread(threading.Thread):
             inside, _ = self._listener.accept()
         except OSError:
             return  # the one who knocked has left
+        if self.aside is not None:
+            self.aside(inside)
+            return
         inside.setblocking(False)
         inside.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         outside = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -79,7 +86,7 @@ class ForwarderThread(threading.Thread):
             return
         here, there = _End(inside), _End(outside)
         here.peer, there.peer = there, here
-        there.awaits_answer = True
+        there.is_proxys = there.awaits_answer = True
         for end in (here, there):
             self._ends.add(end)
             self._selector.register(end.connection, selectors.EVENT_READ, end)
@@ -111,6 +118,8 @@ class ForwarderThread(threading.Thread):
         if end.awaits_answer:
             end.awaits_answer = False
             self._refusals.note(piece)
+        elif not end.is_proxys:
+            peer.awaits_answer = True  # of a further request on the same connection, it may be
         peer.outgoing += piece
         end.reads_ended = not piece
         self._send(peer)

@@ -89,6 +89,8 @@ class HostLink:
         self._answers: dict[str, Answered] = {}
         self._told: dict[str, SteerMessage] = {}
         self._heard: set[str] = set()
+        self.when_told: Callable[[], None] = lambda: None
+        """Called from the reading thread when something was said to the task."""
         self._ended = threading.Event()
         """Beside `_changed`: who waits for nothing else is not woken by all that comes."""
 
@@ -362,6 +364,7 @@ class HostLink:
                     fresh = [message for message in frame.messages if message.message_id not in self._heard]
                     self._told.update((message.message_id, message) for message in fresh)
                     self._heard.update(message.message_id for message in fresh)
+                self.when_told()
             case FileAccepted() | FileRefused() | FileStored():
                 with self._changed:
                     self._file_answers.append(frame)

@@ -25,6 +25,8 @@ class Refusal(Record):
     """Who was refused what, in a sentence."""
     advice: str
     """What would help, if anything would."""
+    code: str = ""
+    """The proxy's own word for it."""
 
 
 class Refusals:
@@ -64,9 +66,8 @@ def read_refusal(answer: bytes) -> Refusal | None:
             message=f"The proxy refused a connection: {code[1].decode()}.", advice=""
         )  # the rest comes later
     advice = "Trying again may help." if may_retry else "Trying again does not help."
-    return Refusal(
-        message=message, advice=f"The owner would allow it with: {grant_with}. {advice}" if grant_with else advice
-    )
+    helps = f"The owner would allow it with: {grant_with}. {advice}" if grant_with else advice
+    return Refusal(message=message, advice=helps, code=code[1].decode())
 
 
 def add_refusals(output: str, refusals: tuple[Refusal, ...]) -> str:

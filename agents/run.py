@@ -35,6 +35,8 @@ from protocol.task import ModelRoute, TaskResult, TaskStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agents.harness.runner import HarnessRun
+    from agents.harness.starter import Starter
     from agents.mcp.servers import McpServers
 
 LAST_FRAMES_NAME = "last.frames"
@@ -70,19 +72,24 @@ class _Life:
         self._doorstep = Doorstep(places.proxy_socket)
         self._reading = self._link.reading()
         self._has_task = threading.Event()
+        self._starter: Starter | None = None
+        self._harness: HarnessRun | None = None
+        """Of another program than our own loop, if one is the agent here."""
         self._reader = threading.Thread(target=self._read_on, name="link", daemon=True)
 
     def run(self) -> int:
         self._reader.start()
         HeartbeatThread(self._link, self._activity).start()
         protect_this_process()  # before any tool can run: tools come with the task
-        ForwarderThread(self._places.forwarder_port, self._places.proxy_socket, self._refusals).start()
+        forwarder = ForwarderThread(self._places.forwarder_port, self._places.proxy_socket, self._refusals)
+        forwarder.start()
+        self._starter = self._make_starter(forwarder)
         _build_decoders()
         try:
             assignment = self._wait_for_task()
         except Interrupted:
             return crash.EXIT_DONE  # stopped before there was a task
-        loop = self._loop(assignment)
+        loop = self._loop(assignment) if self._starter is None else self._harness_run(assignment, self._starter)
         self._has_task.set()
         try:
             result = loop.run()
@@ -101,8 +108,11 @@ class _Life:
                 if self._link.assignment is not None:
                     return self._link.assignment
                 if not is_warm and not select.select([connection], [], [], _CALM_S)[0]:
-                    warm_up(self._toolbox(()).cards())
-                    self._doorstep.connect_ahead()
+                    if self._starter is not None:
+                        self._starter.prepare()
+                    else:
+                        warm_up(self._toolbox(()).cards())
+                        self._doorstep.connect_ahead()
                     is_warm = True
             raise HostGone
 
@@ -139,6 +149,36 @@ class _Life:
             self._mcp(assignment) if assignment.mcp else None,
         )
         return Loop(assignment, link=self._link, model=model, toolbox=toolbox, activity=self._activity)
+
+    def _make_starter(self, forwarder: ForwarderThread) -> Starter | None:
+        name = os.environ.get("NIGHTYARD_HARNESS", "")
+        if not name:
+            return None
+        from agents.harness.starter import Starter  # late: few groups have another program than our loop
+
+        return Starter(name, places=self._places, interrupt=self._interrupt, forwarder=forwarder)
+
+    def _harness_run(self, assignment: Assignment, starter: Starter) -> HarnessRun:
+        from agents.harness.runner import HarnessRun
+
+        self._harness = HarnessRun(
+            assignment,
+            starter=starter,
+            toolbox=self._toolbox(
+                assignment.skills,
+                assignment.delegates,
+                assignment.model,
+                assignment.destinations,
+                assignment.without,
+                assignment.search,
+            ),
+            link=self._link,
+            interrupt=self._interrupt,
+            activity=self._activity,
+            refusals=self._refusals,
+        )
+        self._link.when_told = self._harness.poke
+        return self._harness
 
     def _toolbox(
         self,
@@ -197,11 +237,23 @@ class _Life:
             os._exit(crash.EXIT_BAD_LINK)
 
     def _stop(self, reason: str) -> None:
-        self._interrupt.trip(reason)
-        self._link.wake()
         deadline = threading.Timer(_STOP_DEADLINE_S, self._finish_for_a_hung_loop, (reason,))
         deadline.daemon = True
         deadline.start()
+        if self._harness is None:
+            self._end_work(reason)
+        else:  # its program is asked first, and what it says then is read by this thread too
+            threading.Thread(target=self._end_harness, args=(self._harness, reason), daemon=True).start()
+
+    def _end_harness(self, harness: HarnessRun, reason: str) -> None:
+        harness.stop()
+        self._end_work(reason)
+
+    def _end_work(self, reason: str) -> None:
+        self._interrupt.trip(reason)
+        self._link.wake()
+        if self._harness is not None:
+            self._harness.poke()
         kill_descendants()
 
     def _finish_for_a_hung_loop(self, reason: str) -> None:

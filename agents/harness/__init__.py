@@ -15,4 +15,8 @@ VARIABLE = "NIGHTYARD_HARNESS"
 
 def adapter_for(name: str) -> Adapter:
     """Return a new adapter of a harness; raise ValueError for one that is not here."""
+    if name == "claude-code":
+        from agents.harness.claude_code import ClaudeCode  # late: each container has one of them at most
+
+        return ClaudeCode()
     raise ValueError(f"there is no harness {name!r}")

@@ -104,7 +104,8 @@ class Noted(Record):
 
 
 class Turned(Record):
-    """One model turn, or a part of one whose calls begin already: stored as a step before anything else happens."""
+    """One model turn, or a part of one whose calls begin already: stored as a step before anything else happens. An
+    answer without calls goes to the host together with what follows it."""
 
     entry: Entry
     """An assistant's entry; its calls under our tools' names where there is one of that kind (`shell`, `read_file`, …,
@@ -130,6 +131,13 @@ class Ran(Record):
 
     output: ToolOutput
     branch: str = ""
+
+
+class Awaits(Record):
+    """A command has ended, and the program waits for `comment` before its model reads the output: the place to add what
+    the proxy refused it. Programs that do not ask have no such event."""
+
+    gate: str
 
 
 class Took(Record):
@@ -158,7 +166,7 @@ class Broke(Record):
     failure: Failure
 
 
-Event = Ready | Opened | Said | Noted | Turned | Began | Ran | Took | Write | Ended | Broke
+Event = Ready | Opened | Said | Noted | Turned | Began | Ran | Awaits | Took | Write | Ended | Broke
 
 
 class Adapter(Protocol):
@@ -173,7 +181,7 @@ class Adapter(Protocol):
 
     def warm_up(self) -> bytes:
         """Return what a spare is given after Ready, so that its first turn is as quick as its second; it is Ready again
-        after that. Nothing: no such thing. A model call that it makes is answered by the runner (`stand_in.py`)."""
+        after that. Nothing: no such thing. A model call that it makes reaches no service (`stand_in.py`)."""
 
     def begin(self, prompt: Prompt) -> bytes:
         """Return what hands the task over."""
@@ -183,6 +191,9 @@ class Adapter(Protocol):
 
     def answer(self, gate: str, refusal: str) -> bytes:
         """Return what lets a waiting call go on (`refusal` empty) or refuses it with these words for the model."""
+
+    def comment(self, gate: str, words: str) -> bytes:
+        """Return what answers an Awaits: words for the model beside the output, or none."""
 
     def stop(self) -> bytes:
         """Return what asks the program to end its turn and keep the session; nothing: it is only killed."""
