@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agents.host_link import HostLink
+from collections.abc import Callable
+
 from protocol.link import Progress
 
 FIRST_AFTER_S = 2.0
@@ -16,8 +17,8 @@ _TAIL_BYTES = 2_000
 class LastLines:
     """Of one command."""
 
-    def __init__(self, link: HostLink, now: float) -> None:
-        self._link = link
+    def __init__(self, say: Callable[[Progress], object], now: float) -> None:
+        self._say = say
         self._due = now + FIRST_AFTER_S
         self._tail = b""
         self._is_new = False
@@ -35,4 +36,4 @@ class LastLines:
         lines = self._tail.decode("utf-8", "replace").replace("\r", "\n").split("\n")
         shown = [line.rstrip()[:_LINE_CHARS] for line in lines if line.strip()][-_LINES:]
         if shown:
-            self._link.say(Progress(kind="output", text="\n".join(shown), tool="shell"))
+            self._say(Progress(kind="output", text="\n".join(shown), tool="shell"))

@@ -100,7 +100,7 @@ def run_command(command: str, timeout_s: float, context: ToolContext, jobs: froz
         raise ToolError(f"the command could not be started: {error.strerror}") from error
     now = time.monotonic()
     kept = LongOutput(context.places, context.call_id, MAX_OUTPUT_CHARS)
-    output = _Output(kept, LastLines(context.link, now), jobs)
+    output = _Output(kept, LastLines(context.link.say, now), jobs)
     try:
         has_ended = _follow(child, output, now + timeout_s, context)
     finally:

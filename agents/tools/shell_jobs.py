@@ -70,7 +70,7 @@ class Job:
     def wait(self, seconds: float, context: ToolContext) -> bool:
         """Wait for its end, or so long; return whether it has ended. Raises Interrupted."""
         now = time.monotonic()
-        deadline, told, lines = now + seconds, self._kept_bytes, LastLines(context.link, now)
+        deadline, told, lines = now + seconds, self._kept_bytes, LastLines(context.link.say, now)
         while self.exit_code() is None and now < deadline:
             context.interrupt.wait(min(_LOOK_EVERY_S, deadline - now))
             now = time.monotonic()

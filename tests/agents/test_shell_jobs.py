@@ -21,6 +21,9 @@ from agents.tools.shell_jobs import MAX_RUNNING
 from agents.tools.toolbox import Toolbox
 from protocol.link import Progress
 from protocol.transcript import ToolCall, ToolOutput
+from tests.agents.conftest import Agent
+from tests.agents.scripted_host import ScriptedHost, assignment
+from tests.agents.scripted_model import ScriptedModel, calls, says
 
 
 @pytest.fixture
@@ -151,50 +154,34 @@ def test_a_stop_ends_a_wait(toolbox: Toolbox, interrupt: Interrupt) -> None:
     assert time.monotonic() - began < 10
 
 
-class Said(HostLink):
-    """A link that keeps what is said for people."""
-
-    def __init__(self, places: Places, interrupt: Interrupt) -> None:
-        here, self.there = socket.socketpair()
-        super().__init__(
-            socket_path=places.host_socket, descriptor=here.detach(), interrupt=interrupt, on_stop=interrupt.trip
-        )
-        self.told: list[str] = []
-
-    def say(self, frame: object) -> bool:
-        assert isinstance(frame, Progress)
-        if frame.kind == "output":
-            self.told.append(frame.text)
-        return True
-
-
-@pytest.fixture
-def said(places: Places, interrupt: Interrupt) -> Iterator[Said]:
-    said = Said(places, interrupt)
-    yield said
-    said.there.close()
-    said.close()
-    said.run()
-
-
-def test_the_last_lines_are_told_every_so_often(said: Said) -> None:
+def test_the_last_lines_are_told_every_so_often() -> None:
     """Nothing of a quick command; then the newest lines, not more often than every two seconds, and each news once."""
-    lines = LastLines(said, 100.0)
+    said: list[Progress] = []
+    lines = LastLines(said.append, 100.0)
     lines.add(b"one\ntwo\nthree\nfour\n")
     lines.tell(100.0 + FIRST_AFTER_S - 0.1)
-    assert said.told == []
+    assert said == []
     lines.tell(100.0 + FIRST_AFTER_S)
     lines.add(b"10 %\r20 %\r" + "ü".encode()[:1])
     lines.tell(100.0 + FIRST_AFTER_S + EVERY_S - 0.1)
     lines.tell(100.0 + FIRST_AFTER_S + EVERY_S)
     lines.tell(100.0 + FIRST_AFTER_S + 2 * EVERY_S)
-    assert said.told == ["two\nthree\nfour", "10 %\n20 %\n\ufffd"]
+    assert [each.text for each in said] == ["two\nthree\nfour", "10 %\n20 %\n\ufffd"]
+    assert {(each.kind, each.tool) for each in said} == {("output", "shell")}
 
 
-def test_a_flood_of_output_is_a_few_lines_for_people(said: Said, places: Places, interrupt: Interrupt) -> None:
-    """However much a command writes."""
-    toolbox = Toolbox(places=places, link=said, interrupt=interrupt, refusals=Refusals(), skill_names=frozenset())
-    output = shell(toolbox, "timeout 3 yes | head -c 300000000 > /dev/stdout; echo over")
-    assert output.text.endswith("over\n")
-    assert len(said.told) <= 3
-    assert all(len(text) < 400 for text in said.told)
+def test_a_flood_of_output_is_a_few_lines_for_people(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """However much a command writes; the same of a job that is waited for."""
+    flood = "for i in 1 2 3 4 5; do yes | head -c 20000000; sleep 0.5; done"
+    model.will(
+        calls("shell", {"command": flood}),
+        calls("shell", {"command": f"sleep 0.4; {flood}", "background": True}, "toolu_2"),
+        calls("shell", {"command": "wait", "job": 1}, "toolu_3"),
+        says("Done."),
+    )
+    agent.start(assignment())
+    assert host.result().text == "Done."
+    told = [frame.text for frame in host.all(Progress) if frame.kind == "output"]
+    assert 2 <= len(told) < 20
+    assert all(len(text) < 400 for text in told)
+    assert told[0] == "y\ny\ny"
