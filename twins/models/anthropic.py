@@ -21,6 +21,10 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     said, turns_since = "", 0
     unanswered: list[str] = []
     for number, message in enumerate(messages):
+        if message["role"] == "system":
+            # Instructions in the middle of a conversation: nobody's prompt, but what was said meanwhile stands in them.
+            unanswered.append(_text_of(message["content"]))
+            continue
         if message["role"] == "assistant":
             turns_since += 1
             _check_thinking(message["content"], number, is_last=number == len(messages) - 2, body=body)
