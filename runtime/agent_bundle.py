@@ -28,6 +28,8 @@ import sys
 
 if sys.argv[1:] == ["mcp"]:
     from agents.mcp.relay import main
+elif sys.argv[1:] == ["opencode"]:
+    from agents.harness.opencode_bridge import main
 else:
     from agents.main import main
 

@@ -19,4 +19,12 @@ def adapter_for(name: str) -> Adapter:
         from agents.harness.claude_code import ClaudeCode  # late: each container has one of them at most
 
         return ClaudeCode()
+    if name == "codex":
+        from agents.harness.codex import Codex
+
+        return Codex()
+    if name == "opencode":
+        from agents.harness.opencode import OpenCode
+
+        return OpenCode()
     raise ValueError(f"there is no harness {name!r}")

@@ -18,7 +18,8 @@ from protocol.link import McpServer
 PROGRAM = "/usr/local/bin/codex"
 PROVIDER = "nightyard"
 APPROVALS = "untrusted"
-"""Every call is asked about, and answered by us: so that it is stored before it runs, and constraints hold."""
+"""Every call is asked about, and answered by us: so that it is stored before it runs, and constraints hold. Said
+with each session: as a setting Codex does not take it any more."""
 SANDBOX = "danger-full-access"
 """The container is the sandbox."""
 _HOME = "/tmp/codex"
@@ -58,7 +59,7 @@ def build_launch(brief: Brief, places: Places, own_server: McpServer) -> Launch:
     kept = f"{places.root}/{KEPT}"
     return Launch(
         command=(f"{places.root}{PROGRAM}", "app-server", "--strict-config"),
-        environment={"CODEX_HOME": folder, "RUST_LOG": "error"},
+        environment={"CODEX_HOME": folder, "RUST_LOG": "error", "RUST_BACKTRACE": "0"},
         files={
             f"{folder}/config.toml": build_config(brief, places, own_server),
             f"{folder}/AGENTS.md": brief.instructions,
@@ -78,7 +79,6 @@ def build_config(brief: Brief, places: Places, own_server: McpServer) -> str:
         "model_provider": PROVIDER,
         "model_context_window": model.context_tokens,
         "model_reasoning_summary": "none" if model.thinks == "never" else "auto",
-        "approval_policy": APPROVALS,
         "sandbox_mode": SANDBOX,
         "check_for_update_on_startup": False,
         "web_search": "disabled",

@@ -47,7 +47,10 @@ class Reader:
         self._waiting: dict[str, str] = {}
         """Call → the question that is asked about it."""
         self._begun: set[str] = set()
-        self._text: list[str] = []
+        self._text: dict[str, str] = {}
+        """Part → what it says, of those that no turn has held yet."""
+        self._given: set[str] = set()
+        """The other texts' parts."""
         self._answer: list[str] = []
         self._usage: Usage | None = None
         self._finish = ""
@@ -78,7 +81,9 @@ class Reader:
             case "message.part.updated":
                 yield from self._part(object_at(given, "part"))
             case "message.part.delta" if text_at(given, "field") == "text":
-                if self._kinds.get(text_at(given, "partID")) == "text":
+                part_id = text_at(given, "partID")
+                if self._kinds.get(part_id) == "text":
+                    self._text[part_id] = self._text.get(part_id, "") + text_at(given, "delta")
                     yield Said(text=text_at(given, "delta"))
             case "permission.asked":
                 yield from self._asked(text_at(given, "id"), text_at(object_at(given, "tool"), "callID"))
@@ -123,8 +128,9 @@ class Reader:
             case "reasoning" if is_new:
                 yield Noted(kind="thinking", text="Thinking")
             case "text" if "end" in object_at(part, "time"):
-                self._text.append(text_at(part, "text"))
                 self._answer.append(text_at(part, "text"))
+                if part_id not in self._given:  # with a call that began before the text was closed
+                    self._text[part_id] = text_at(part, "text")
             case "tool":
                 yield from self._tool(part, object_at(part, "state"))
             case "step-finish":
@@ -137,8 +143,7 @@ class Reader:
         if call_id not in self._calls:
             call = self._call(call_id, name, state.get("input"))
             self._calls[call_id] = call
-            texts, usage, self._text, self._usage = self._text, self._usage, [], None
-            yield Turned(entry=fit_entry(texts, call), usage=usage)
+            yield self._turned(call)
             if call_id in self._waiting or name in _UNASKED:
                 yield from self._begin(call_id)
         if status in ("completed", "error") and not self._is_ours(name):
@@ -219,8 +224,13 @@ class Reader:
 
     def _flush(self) -> Iterator[Event]:
         if self._text:
-            texts, usage, self._text, self._usage = self._text, self._usage, [], None
-            yield Turned(entry=fit_entry(texts), usage=usage)
+            yield self._turned()
+
+    def _turned(self, *calls: ToolCall) -> Turned:
+        """Return the part of the model's turn that ends here."""
+        texts, usage, self._text, self._usage = tuple(self._text.values()), self._usage, {}, None
+        self._given.update(self._kinds)
+        return Turned(entry=fit_entry(texts, *calls), usage=usage)
 
 
 def _usage(tokens: JsonObject) -> Usage:

@@ -15,8 +15,8 @@ from protocol.codec import Json
 from protocol.record import Record
 
 SERVER_NAME = "nightyard"
-CALL_ID_KEYS = ("claudecode/toolUseId",)
-"""Where in a call's `_meta` a harness says which call of its model it is."""
+CALL_ID_KEYS = ("claudecode/toolUseId", "callId")
+"""Where in a call's `_meta` a harness says which call of its model it is: Claude Code, Codex."""
 
 
 class Reply(Record):
