@@ -17,6 +17,7 @@ from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
 from runtime.memory_files import MEMORY
+from runtime.mcp.plan import with_servers
 from runtime.money.payers import Payer
 from runtime.skills.catalogue import load_skills
 from runtime.standing_notes import read_notes
@@ -71,6 +72,7 @@ def plan_attempt(
         without=desk.absent_tools(group, row.chat),
         approved=approved,
     )
+    assignment = with_servers(assignment, desk.mcp(group))
     return AttemptPlan(
         kind=build_kind(group, skills, desk.settings.containers, desk.image_of(group), desk.home),
         task=task,

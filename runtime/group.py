@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from protocol.ids import GroupId, is_group_id
-from protocol.link import AgentCard
+from protocol.link import AgentCard, McpServer
 from protocol.task import ModelRoute
-from protocol.tools import TOOLS, left_out
+from protocol.tools import MCP_PREFIX, TOOLS, left_out
 from runtime.approvals.constraint_terms import (
     MAX_CONSTRAINTS,
     Constraint,
@@ -36,6 +36,7 @@ from runtime.config import (
 )
 from runtime.harnesses import harness_problems
 from runtime.images.settings import MAX_PACKAGES, PackageSettings
+from runtime.mcp.settings import McpSettings, build_servers, check_server_name, server_problems
 from runtime.people.settings import PeopleSettings
 from runtime.refusal import OperationRefused
 from runtime.sessions.settings import SessionSettings
@@ -65,6 +66,8 @@ def _check_delegate(name: str) -> str | None:
 
 
 def _check_tool(word: str) -> str | None:
+    if word.removeprefix("-").startswith(MCP_PREFIX):
+        return None
     near = nearest_name(word.removeprefix("-"), TOOLS)
     hint = f"; did you mean {near}?" if near else ""
     return None if word.removeprefix("-") in TOOLS else f"should be a tool's name, but it is {word[:60]!r}{hint}"
@@ -134,6 +137,8 @@ class GroupSettings:
     packages: PackageSettings = field(default_factory=PackageSettings)
     browser: bool = False
     """Whether its image holds Chromium."""
+    mcp: Mapping[str, McpSettings] = field(default_factory=dict, metadata={"check": check_server_name})
+    """The MCP servers that its agents may use, once somebody has said yes to each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +173,8 @@ class Group:
     web_search: str = ""
     without_tools: tuple[str, ...] = ()
     """The tools that its agents do not have."""
+    mcp: tuple[McpServer, ...] = ()
+    """What its agents may use, as far as somebody has said yes (`mcp/book.py`)."""
     harness: Harness = "native"
     packages: PackageSettings = field(default_factory=PackageSettings)
     browser: bool = False
@@ -254,8 +261,9 @@ def build_group(
         spaces = {name: Reading(value=SpaceSettings(), problems=(), lines={}) for name in own.spaces}
     granted, of_spaces = grant_spaces(own.spaces, spaces, file, reading.lines)
     problems += _package_problems(own.packages, file, reading.lines)
+    of_servers = _problems_at(server_problems(own.mcp), file, reading.lines)
     decisions = tuple(_decision_problems(own, file, reading.lines))
-    problems += (*of_spaces, *decisions)
+    problems += (*of_spaces, *of_servers, *decisions)
     group = Group(
         group_id=group_id,
         instructions=instructions,
@@ -281,6 +289,7 @@ def build_group(
         harness=own.harness,
         packages=own.packages,
         browser=own.browser,
+        mcp=() if of_servers else build_servers(own.mcp),
     )
     return group, tuple(problems)
 
@@ -292,6 +301,10 @@ def _package_problems(packages: PackageSettings, file: str, lines: Mapping[str, 
         if count > MAX_PACKAGES:
             message = f"has {count} items, the most is {MAX_PACKAGES}"
             yield ConfigProblem(file=file, line=lines.get(place, 1), key=place, message=message)
+
+
+def _problems_at(found: Iterator[tuple[str, str]], file: str, lines: Mapping[str, int]) -> tuple[ConfigProblem, ...]:
+    return tuple(ConfigProblem(file=file, line=lines.get(at, 1), key=at, message=message) for at, message in found)
 
 
 def _build_constraints(given: Sequence[ConstraintSettings]) -> tuple[Constraint, ...]:

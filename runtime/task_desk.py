@@ -25,6 +25,7 @@ from runtime.container_session import CannotStart
 from runtime.crash_holds import CrashHolds
 from runtime.group import Group, Groups
 from runtime.home import Home
+from runtime.mcp.plan import NO_SERVERS, McpPlan
 from runtime.money.payers import Payer
 from runtime.pauses import Pauses
 from runtime.progress.book import ProgressBook
@@ -206,6 +207,8 @@ class TaskDesk:
     """The names of the chats that a group may send to of its own accord."""
     usual_model: Callable[[Group, ChatKey | None], ModelRoute] = lambda group, _: group.model
     """Which model answers in a chat of a group, where a task names none."""
+    mcp: Callable[[Group], McpPlan] = lambda _: NO_SERVERS
+    """Which MCP servers a group's agents may use."""
     progress: ProgressBook = field(default_factory=ProgressBook)
     """What each task does just now."""
     taken: Callable[[Sequence[StoredMessage]], None] = lambda _: None

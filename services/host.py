@@ -216,6 +216,7 @@ class Host:
                 crash_holds=CrashHolds(self._pauses, self._alarm.tell),
                 constraints=self._decisions.book.of,
                 usual_model=self._models.model_of,
+                mcp=decisions.mcp.of,
                 progress=self._progress,
                 taken=self._marks.taken,
             )
@@ -435,6 +436,7 @@ class Host:
         self._dispatcher.wake()
         self._money.spending.wake()
         self._decisions.book.reload(*self.state.reloaded_by)
+        self._decisions.mcp.wake()
         self._intake.recover()
 
 

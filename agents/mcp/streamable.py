@@ -23,8 +23,8 @@ from agents.places import Places
 from agents.refusals import read_refusal
 from agents.sse import EventDecoder, EventTooLarge
 from protocol.link import McpServer
+from protocol.mcp import SERVER_URL
 
-URL = re.compile(r"(https?)://([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::([0-9]{1,5}))?(/[!-~]*)?")
 MAX_RESUMPTIONS = 5
 _CONNECT_S = 10.0
 _TELL_S = 3.0
@@ -42,7 +42,7 @@ class Streamable:
         self._server = server
         self._interrupt = interrupt
         self._doorstep = Doorstep(places.proxy_socket)
-        matched = URL.fullmatch(server.url)
+        matched = SERVER_URL.fullmatch(server.url)
         assert matched is not None  # the host has checked it
         self._is_secure, self._host = matched[1] == "https", matched[2]
         self._port = int(matched[3] or (443 if self._is_secure else 80))

@@ -63,6 +63,7 @@ class Approvals:
         self._files = files
         self._subscribers: dict[Kind, OnDecided] = {}
         self._choosers: dict[Kind, Chooser] = {}
+        self._when_forgotten: list[Callable[[], None]] = []
         self._awake = asyncio.Event()
 
     def subscribe(self, kind: Kind, on_decided: OnDecided) -> None:
@@ -75,6 +76,10 @@ class Approvals:
     def choose(self, kind: Kind, chooser: Chooser) -> None:
         """Have a yes to this kind say what it chooses."""
         self._choosers[kind] = chooser
+
+    def when_forgotten(self, call: Callable[[], None]) -> None:
+        """Have `call` called when a remembered decision holds no more by somebody's word."""
+        self._when_forgotten.append(call)
 
     def has_choice(self, kind: Kind) -> bool:
         return kind in self._choosers
@@ -163,7 +168,10 @@ class Approvals:
 
     async def forget(self, decision_id: int, by: str) -> bool:
         """Let a remembered decision hold no more; False if it does not."""
-        return await self._store.write(remembered_rows.forget, decision_id, by)
+        is_forgotten = await self._store.write(remembered_rows.forget, decision_id, by)
+        for call in self._when_forgotten:
+            call()
+        return is_forgotten
 
     async def use(self, approval_id: str) -> bool:
         """Let go the one thing that was approved; False: it was let go before."""

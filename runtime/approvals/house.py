@@ -19,6 +19,7 @@ from runtime.approvals.tools import ToolApprovals
 from runtime.config import ParsedSettings
 from runtime.group import Groups
 from runtime.home import Home
+from runtime.mcp.book import KIND, McpBook
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
 from runtime.waiting_tasks import WaitingTasks
@@ -58,6 +59,8 @@ class DecisionHouse:
         self.taints = Taints(store, self.approvals, partial(read_taints, admin))
         self.desk = ApprovalDesk(store, self.approvals, self.book, self.taints, lambda: around.groups, zone_name)
         self._egress = EgressApprovals(admin, self.approvals, self.book)
+        self.mcp = McpBook(store, self.approvals, home.path / "mcp", lambda: around.groups)
+        waiting.answer_kind(KIND, self.mcp.listed)
         waiting.answer_kind("approval", ToolApprovals(store, self.approvals, self.book, waiting).asked)
         self._exceptions = Exceptions(
             store, lambda: around.groups, wake_approvals=self.approvals.wake, wake_delivery=wake_delivery
@@ -66,12 +69,14 @@ class DecisionHouse:
     async def load(self) -> None:
         """Read policy, before any task begins."""
         await self.book.load()
+        await self.mcp.load()
 
     def parts(self) -> tuple[Coroutine[None, None, None], ...]:
         """Return what runs as long as the host."""
         return (
             self.approvals.run(),
             self.book.run(),
+            self.mcp.run(),
             self.taints.run(),
             self._egress.run(),
             self._exceptions.run(),

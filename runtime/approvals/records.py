@@ -22,6 +22,8 @@ State = Literal["waiting", "approved", "denied", "expired", "withdrawn"]
 CLI = "cli"
 """Who decides at the machine itself: may decide everything, and counts as one person."""
 
+LASTING_KINDS: tuple[Kind, ...] = ("mcp",)
+"""What is decided for good, unless whoever decides says for how long."""
 OUTPUT_KINDS: tuple[Kind, ...] = ("review", "send")
 """What is held back until it is decided, and then goes, or does not."""
 ScopeWord = Literal["exact", "command", "folder", "host", "tool", "chat"]

@@ -83,7 +83,8 @@ def approval_verbs(desk: ApprovalDesk) -> VerbTable:
 
     async def decide(given: DecideArguments, word: Literal["yes", "no"]) -> Json:
         is_yes = word == "yes"
-        scope = Scope(word=given.scope, until=given.until or ("once" if is_yes else "day"))
+        is_usual = given.until is None and given.scope == "exact"
+        scope = None if is_usual else Scope(word=given.scope, until=given.until or ("once" if is_yes else "day"))
         decision = await desk.approvals.decide(
             given.approval,
             CLI,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runtime.approvals import cards, rules
-from runtime.approvals.records import Approval, Decision, Scope
+from runtime.approvals.records import LASTING_KINDS, Approval, Decision, Scope
 from runtime.approvals.reviews import takes_words
 from runtime.approvals.scopes import expires_at
 from runtime.journal import JournalKind
@@ -44,6 +44,8 @@ def decide(
     decider, judged = _judge(transaction, asked, by, is_yes=is_yes)
     now = transaction.now_text()
     scope = remember or Scope(until="once" if is_yes else "day")
+    if asked.kind in LASTING_KINDS and (remember is None or remember.until == "once"):
+        scope = Scope(word=scope.word, until="always")
     remembered_rows.reach(asked, scope)  # raises where there is none, before anything is counted
     if edited is not None and cards.is_sent(asked):
         raise OperationRefused("cannot_edit", f"{approval_id} has been sent: other words come too late")

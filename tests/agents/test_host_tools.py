@@ -13,7 +13,7 @@ from protocol.link import AgentCard, Answered, Ask, Assignment, FileOffer, FileR
 from protocol.record import replace
 from protocol.task import ModelRoute
 from protocol.tool_rules import ToolRule
-from protocol.tools import BROWSER_TOOLS, TOOLS, left_out
+from protocol.tools import BROWSER_TOOLS, TOOLS, is_without, left_out
 from protocol.transcript import Entry, Step, ToolCall
 from tests.agents.conftest import Agent
 from tests.agents.scripted_host import ScriptedHost, assignment
@@ -184,4 +184,26 @@ def test_a_choice_of_tools_names_them_or_leaves_them_out() -> None:
     """Named: those alone; with a `-`: all others."""
     assert left_out(()) == ()
     assert left_out(("-shell", "-react")) == ("shell", "react")
-    assert set(left_out(("shell", "read_file"))) == set(TOOLS) - {"shell", "read_file"}
+    assert set(left_out(("shell", "read_file"))) == set(TOOLS) - {"shell", "read_file"} | {"mcp__*"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "there", "not_there"),
+    [
+        ((), ("shell", "mcp__a__b"), ()),
+        (("shell",), ("shell",), ("mcp__a__b", "react")),
+        (("shell", "mcp__a__*", "mcp__b__c"), ("mcp__a__b", "mcp__b__c"), ("mcp__b__d", "react")),
+        (
+            ("-shell", "-mcp__a__b", "-mcp__c*"),
+            ("mcp__a__bb", "react"),
+            ("shell", "mcp__a__b", "mcp__c__d", "mcp__cc__d"),
+        ),
+    ],
+)
+def test_a_choice_may_name_tools_of_servers(
+    chosen: tuple[str, ...], there: tuple[str, ...], not_there: tuple[str, ...]
+) -> None:
+    """Each, or how they begin; where others are named they are left out like all that is not named."""
+    without = left_out(chosen)
+    assert not any(is_without(tool, without) for tool in there)
+    assert all(is_without(tool, without) for tool in not_there)
