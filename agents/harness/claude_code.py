@@ -99,8 +99,11 @@ class ClaudeCode:
             f"{config}/instructions.md": brief.instructions,
         }
         links = {f"{config}/skills/{card.name}": f"{places.skills}/{card.name}" for card in brief.skills}
-        links[f"{config}/projects"] = f"{places.root}{_SESSIONS}"
-        return Launch(command=command, environment=environment, files=files, links=links, gone=(config,))
+        sessions = f"{places.root}{_SESSIONS}"
+        links[f"{config}/projects"] = sessions
+        return Launch(
+            command=command, environment=environment, files=files, links=links, folders=(sessions,), gone=(config,)
+        )
 
     def opening(self) -> bytes:
         hooks = {

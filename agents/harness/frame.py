@@ -66,6 +66,8 @@ class Launch(Record):
     """Path → text: laid before the start, in the place of what is there. Below HOME, or below /tmp."""
     links: Mapping[str, str] = NO_FILES
     """Path → where it leads: symbolic links, laid the same way."""
+    folders: tuple[str, ...] = ()
+    """Made where they are missing."""
     gone: tuple[str, ...] = ()
     """Files and folders that are removed before the start: what an earlier task may have planted."""
 

@@ -111,6 +111,8 @@ def _lay_out(launch: Launch) -> None:
             os.unlink(path)
         else:
             shutil.rmtree(path, ignore_errors=True)
+    for path in launch.folders:
+        os.makedirs(path, exist_ok=True)
     for path, text in launch.files.items():
         _clear(path)
         with open(path, "x", encoding="utf-8") as file:
