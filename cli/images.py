@@ -16,7 +16,7 @@ import click
 
 from cli.image_cause import BUILD
 from cli.place import ROOT, ask, find_fork, find_home
-from cli.problem import NOT_RUNNING, CliProblem
+from cli.problem import NOT_RUNNING, NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line, table
 from cli.up_progress import SetupFailed, step
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import docker
 
     from runtime.images.recipe import ImageRecipe
+    from runtime.images.settings import PackageSettings
 
 HARNESSES = ("claude-code", "codex", "opencode")
 ENGINE_TIMEOUT_S = 900
@@ -51,12 +52,16 @@ def image() -> None:
 @image.command()
 @click.argument("group", required=False)
 @click.option("--with", "harness", type=click.Choice(HARNESSES), help="With this program as the agent.")
+@click.option("--package", "packages", multiple=True, metavar="MANAGER:NAME", help="As if group.yaml named this, too.")
+@click.option("--base", help="On this agent image.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--base", hidden=True, help="The agent image that the host goes by.")
-def build(group: str | None, harness: str | None, as_json: bool, base: str | None) -> None:
+def build(group: str | None, harness: str | None, packages: Sequence[str], base: str | None, as_json: bool) -> None:
     """Build an agent's image, or one with a harness; without either, those of all agents that lack theirs."""
+    more = _read_packages(packages)
+    if packages and group is None:
+        raise CliProblem("packages are an agent's", "./nightyard image build GROUP --package …", NOT_UNDERSTOOD)
     with _told(as_json, group), _yard(base) as yard:
-        built = _build(yard, _wanted(yard, group, harness))
+        built = _build(yard, _wanted(yard, group, harness, more))
     if as_json:
         click.echo(json.dumps({"images": built}))
         return
@@ -83,7 +88,21 @@ def _build(yard: _Yard, recipes: Sequence[ImageRecipe]) -> dict[str, str]:
     return built
 
 
-def _wanted(yard: _Yard, group: str | None, harness: str | None) -> list[ImageRecipe]:
+def _read_packages(given: Sequence[str]) -> PackageSettings:
+    """Return packages as they are given on the command line."""
+    from runtime.images.settings import SHAPES, PackageSettings, why_wrong_package
+
+    named: dict[str, tuple[str, ...]] = {}
+    for word in given:
+        manager, _, name = word.partition(":")
+        wrong = why_wrong_package(manager, name) if manager in SHAPES else "begins with apt:, pip: or npm:"
+        if wrong:
+            raise CliProblem(f"{clean_line(word)[:80]!r}: a package {wrong}", "--package pip:pandas", NOT_UNDERSTOOD)
+        named[manager] = (*named.get(manager, ()), name)
+    return PackageSettings(**named)
+
+
+def _wanted(yard: _Yard, group: str | None, harness: str | None, more: PackageSettings) -> list[ImageRecipe]:
     """Return what is to be built: nothing of it is the agent image itself."""
     from runtime.images.recipe import ImageRecipe
 
@@ -94,7 +113,8 @@ def _wanted(yard: _Yard, group: str | None, harness: str | None) -> list[ImageRe
         if group not in recipes:
             raise CliProblem(f"there is no agent {clean_line(group)[:40]!r} that runs", "./nightyard group list")
         own = recipes[group]
-        recipes = {group: replace(own, harness=harness) if harness else own}
+        own = replace(own, harness=harness or own.harness, packages=own.packages.joined(more))
+        recipes = {group: own}
     return [recipe for recipe in dict.fromkeys(recipes.values()) if not recipe.is_plain]
 
 
@@ -112,7 +132,7 @@ def _recipes(base: str) -> dict[str, ImageRecipe]:
 @image.command()
 @click.option("--every", type=click.IntRange(0, 365), metavar="DAYS", help="By itself so often from now on; 0: never.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--base", hidden=True, help="The agent image that the host goes by.")
+@click.option("--base", help="The agent image that the host runs on.")
 def refresh(every: int | None, as_json: bool, base: str | None) -> None:
     """Make the agent image and those of your agents anew, for security updates."""
     if every is not None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from protocol.tool_rules import names_tool
 
+ADD_PACKAGES = "add_packages"
 TOOLS = (
     "shell",
     "read_file",
@@ -26,6 +27,7 @@ TOOLS = (
     "ask_user",
     "schedule",
     "delegate",
+    ADD_PACKAGES,
     "sub_agent",
     "browser_open",
     "browser_read",

@@ -34,7 +34,6 @@ from runtime.config import TERMINAL
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers
 from runtime.control.approvals import approval_verbs
-from runtime.control.images import image_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
 from runtime.crash_holds import CrashHolds
@@ -190,7 +189,11 @@ class Host:
             wake_delivery=self._delivery.wake,
             drop_spares=self._containers.drop_spares,
             alarm=self._alarm.tell,
+            approvals=decisions.approvals,
+            waiting=self._waiting,
+            fork=fork,
         )
+        images = self._images.images
         self._dispatcher = Dispatcher(
             TaskDesk(
                 store=store,
@@ -201,8 +204,8 @@ class Host:
                 home=home,
                 fork=fork,
                 image=image,
-                own_image=self._images.image_of,
-                lacks_image=self._images.lacks,
+                own_image=images.image_of,
+                lacks_image=images.lacks,
                 delivery=self._delivery,
                 money=self._money.spending,
                 listeners=listeners,
@@ -241,8 +244,8 @@ class Host:
             containers=self._containers,
             tasks=self._dispatcher,
             usual_model=self._models.model_of,
-            held_back=lambda group_id: (*self._pauses.reasons(group_id), *self._images.reasons(group_id)),
-            images=self._images.status,
+            held_back=lambda group_id: (*self._pauses.reasons(group_id), *images.reasons(group_id)),
+            images=images.status,
         )
         self._conversations = conversations_room(
             home,
@@ -336,7 +339,7 @@ class Host:
                 recall.verbs,
                 spaces.verbs,
                 self._conversations.verbs,
-                image_verbs(self._images),
+                self._images.room.verbs,
                 self._lasting.verbs,
                 money.verbs,
                 self._programs.verbs,
@@ -360,7 +363,7 @@ class Host:
         await self._spaces.recover()
         await self._models.load()
         await self._money.load()
-        await self._images.load()
+        await self._images.images.load()
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(part)
@@ -377,7 +380,7 @@ class Host:
                     *(part() for part in (*self._money.parts, *self._programs.parts)),
                     self._alarm.run(),
                     self._sweeper.run(),
-                    self._images.run(),
+                    *(part() for part in self._images.room.parts),
                     *(part() for part in self._lasting.parts),
                     *(part() for part in self._time.parts),
                     *(part() for part in self._conversations.parts),

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from protocol.ids import GroupId
 from protocol.message import OutboundMessage
+from protocol.tools import ADD_PACKAGES
+from runtime.approvals.approvals import Approvals
+from runtime.asks.tool_sets import checked
 from runtime.container_engine import ContainerEngine
+from runtime.control.images import image_verbs
 from runtime.home import Home
 from runtime.host_state import HostState
+from runtime.images.book import open_book
 from runtime.images.house import Ears, Images, ImagesSetup
+from runtime.images.wishes import PackageWishes
 from runtime.insist import insist
 from runtime.schedules.zones import zone_of
 from runtime.store.store import Store
+from runtime.waiting_tasks import WaitingTasks
 from services.host_setup import ROOT
+from services.room import Room
 
 COMMAND = (sys.executable, "-P", "-m", "cli.main")
 """The `nightyard` command, by this very Python."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesRoom:
+    """Its word on images, which tasks ask for; and the room."""
+
+    images: Images
+    room: Room
 
 
 def images_room(
@@ -32,7 +50,10 @@ def images_room(
     wake_delivery: Callable[[], None],
     drop_spares: Callable[[], Awaitable[None]],
     alarm: Callable[[str, str, GroupId], None],
-) -> Images:
+    approvals: Approvals,
+    waiting: WaitingTasks,
+    fork: Path,
+) -> ImagesRoom:
     """Return the room; `image` is what groups have that want nothing more."""
 
     async def tell_waiting(group_id: GroupId, key: str, text: str) -> bool:
@@ -45,12 +66,27 @@ def images_room(
         return bool(chats)
 
     ears = Ears(ready=wake_dispatcher, refreshed=drop_spares, tell_waiting=tell_waiting, alarm=alarm)
+    book = open_book(home.path / "images.json")
     images = Images(
-        ImagesSetup(base=image, repository=ROOT, book=home.path / "images.json", command=COMMAND),
+        ImagesSetup(base=image, repository=ROOT, command=COMMAND),
+        book,
         engine,
         lambda: state.groups,
         lambda: zone_of(state.settings.settings.time_zone),
         ears,
     )
+    wishes = PackageWishes(
+        store,
+        images,
+        book,
+        approvals,
+        fork,
+        groups=lambda: state.groups,
+        resume=waiting.resume,
+        reload=state.reload,
+        wake_delivery=wake_delivery,
+    )
+    approvals.subscribe("package", wishes.decided)
+    waiting.answer_kind("packages", checked(ADD_PACKAGES, wishes.asked, lambda: state.groups))
     state.when_reloaded(images.wake)
-    return images
+    return ImagesRoom(images=images, room=Room(verbs=image_verbs(images), parts=(images.run, wishes.run)))

@@ -124,4 +124,5 @@ class HarnessTools:
 
 def offered(toolbox: Toolbox) -> tuple[ToolCard, ...]:
     """Return the tools of a box that a harness has not itself."""
+    toolbox.offer_packages()  # what its own shell finds to be missing we do not see
     return tuple(card for card in toolbox.cards() if card.name not in THEIR_OWN)

@@ -24,6 +24,7 @@ from agents.tools.tool import Arguments, Tool, ToolContext, ToolError, cut_in_th
 from agents.tools.write_file import WriteFile
 from protocol.link import AgentCard
 from protocol.task import ModelRoute
+from protocol.tools import ADD_PACKAGES
 from protocol.transcript import ToolCall, ToolOutput
 
 TYPE_CHECKING = False
@@ -105,6 +106,7 @@ class Toolbox:
         self._tools = {tool.card.name: tool for tool in tools if tool.card.name not in without}
         # Each card is paid with every question: a shell has both of these, and who calls them by habit gets them.
         self._unsaid = frozenset(("glob", "grep")) if "shell" in self._tools else frozenset()
+        self._may_add_packages = ADD_PACKAGES not in without
 
     def cards(self) -> tuple[ToolCard, ...]:
         own = tuple(tool.card for name, tool in self._tools.items() if name not in self._unsaid)
@@ -127,6 +129,8 @@ class Toolbox:
 
     def run(self, call: ToolCall) -> ToolOutput:
         """Run a call and return its output, an error too; raise Interrupted."""
+        if call.name == ADD_PACKAGES:
+            self.offer_packages()  # by a model that has read of it in an earlier attempt
         tool = self._tools.get(call.name) or self._others().get(call.name)
         if tool is None:
             known = ", ".join((*self._tools, *self._others()))
@@ -136,9 +140,25 @@ class Toolbox:
         try:
             taken = tool.run(arguments, context)
         except ToolError as error:
-            return failed_output(call, str(error))
+            return failed_output(call, self._with_hint(call.name, str(error)))
         text, files = (taken, ()) if isinstance(taken, str) else (taken.text, taken.files)
         return ToolOutput(call_id=call.call_id, text=storable(text), files=files)
+
+    def _with_hint(self, name: str, problem: str) -> str:
+        """Offer to ask for packages, where a command found something missing: only then is that card paid."""
+        if name != "shell" or not self._may_add_packages:
+            return problem
+        from agents.tools.packages import HINT, is_missing  # late: few commands fail
+
+        return f"{problem}\n{HINT}" if is_missing(problem) and self.offer_packages() else problem
+
+    def offer_packages(self) -> bool:
+        """Have the tool that asks for packages from now on; False where the group's settings leave it out."""
+        if self._may_add_packages and ADD_PACKAGES not in self._tools:
+            from agents.tools.packages import AddPackages
+
+            self._tools[ADD_PACKAGES] = AddPackages()
+        return self._may_add_packages
 
     def _others(self) -> Mapping[str, Tool]:
         return self._mcp.tools() if self._mcp is not None else NO_TOOLS

@@ -21,7 +21,7 @@ from protocol.codec import Json
 from protocol.ids import GroupId
 from runtime.engine_errors import EngineError
 from runtime.group import Group, Groups
-from runtime.images.book import REFRESH, open_book
+from runtime.images.book import REFRESH, ImageBook
 from runtime.images.builds import Failure, is_refresh_due, next_build, next_look, status_text, waiting_text
 from runtime.images.child import run_verb
 from runtime.images.inputs import load_inputs
@@ -53,8 +53,6 @@ class ImagesSetup:
     """The agent image's reference."""
     repository: Path
     """Where the pins are."""
-    book: Path
-    """The file of what is remembered."""
     command: Sequence[str]
     """What runs the `nightyard` command."""
 
@@ -79,6 +77,7 @@ class Images:
     def __init__(
         self,
         setup: ImagesSetup,
+        book: ImageBook,
         engine: ImageEngine,
         groups: Callable[[], Groups],
         zone: Callable[[], tzinfo],
@@ -89,7 +88,8 @@ class Images:
         self._groups = groups
         self._zone = zone
         self._ears = ears
-        self._book = open_book(setup.book)
+        self._book = book
+        self._one_child = asyncio.Lock()
         self._inputs: ImageInputs | None = None
         self._present: set[str] = set()
         self._building = ""
@@ -147,6 +147,13 @@ class Images:
             self._book.save()
             await self._ears.refreshed()
         self._awake.set()
+
+    async def build_with(self, group_id: GroupId, manager: str, packages: Sequence[str]) -> str:
+        """Build what a group's image would be with these packages too; return why it cannot be, empty when it is there.
+        The group goes on with what it has meanwhile."""
+        extra = [word for name in packages for word in ("--package", f"{manager}:{name}")]
+        said = await self._child(f"packages for {group_id}", ["build", group_id, *extra, "--base", self._setup.base])
+        return f"{said['what']}: {said['why']}" if "why" in said else ""
 
     async def load(self) -> None:
         """Learn what is there, before the first task; an engine that does not answer is asked again later."""
@@ -245,11 +252,12 @@ class Images:
             self._ears.alarm(f"image_refresh:{failure.at:%Y%m%d%H%M}", text, groups[0])
 
     async def _child(self, what: str, arguments: Sequence[str]) -> Mapping[str, Any]:
-        self._building, self._progress = what, ""
-        try:
-            return await run_verb(self._setup.command, arguments, partial(setattr, self, "_progress"))
-        finally:
-            self._building, self._progress = "", ""
+        async with self._one_child:
+            self._building, self._progress = what, ""
+            try:
+                return await run_verb(self._setup.command, arguments, partial(setattr, self, "_progress"))
+            finally:
+                self._building, self._progress = "", ""
 
     def _note_failure(self, name: str, why: str, mend: str) -> Failure:
         before = self._book.failures.get(name)

@@ -53,6 +53,11 @@ class PackageSettings:
     npm: tuple[str, ...] = key((), check=_npm)
     """Node packages: `name`, or `name@version`. Node 24 and npm come with the first."""
 
+    def joined(self, other: PackageSettings) -> PackageSettings:
+        """Return the packages of both."""
+        pairs = {name: (*getattr(self, name), *getattr(other, name)) for name in SHAPES}
+        return PackageSettings(**{name: tuple(dict.fromkeys(names)) for name, names in pairs.items()})
+
     @property
     def count(self) -> int:
         return len(self.apt) + len(self.pip) + len(self.npm)

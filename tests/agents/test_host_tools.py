@@ -177,6 +177,7 @@ def test_every_tool_has_its_name_in_the_list() -> None:
         assert {each.name for each in toolbox.cards()} <= set(TOOLS)
     browser = browser_tools(Places(), "", sees=True)  # which an image must have, for the toolbox to offer it
     assert {each.card.name for each in browser} == set(BROWSER_TOOLS)
+    assert toolbox.offer_packages()  # once a command has found something missing
     assert {each.name for each in toolbox.cards()} | set(BROWSER_TOOLS) == set(TOOLS) - {"shell"}
 
 
