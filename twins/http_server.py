@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -92,8 +93,11 @@ Handler = Callable[[Request, Exchange], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serve_http(handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
-    """Serve until the block is left; yields the port. Connections that are open then are broken off."""
+async def serve_http(
+    handler: Handler, *, host: str = "127.0.0.1", port: int = 0, path: Path | None = None
+) -> AsyncIterator[int]:
+    """Serve until the block is left; yields the port, 0 for a Unix socket at `path`. Connections that are open then are
+    broken off."""
     open_connections: set[asyncio.Task[Any]] = set()
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,9 +114,13 @@ async def serve_http(handler: Handler, *, host: str = "127.0.0.1", port: int = 0
             open_connections.discard(current)
             writer.transport.abort() if writer.is_closing() else writer.close()
 
-    server = await asyncio.start_server(on_connection, host, port)
+    if path is None:
+        server = await asyncio.start_server(on_connection, host, port)
+        bound = int(server.sockets[0].getsockname()[1])
+    else:
+        server, bound = await asyncio.start_unix_server(on_connection, path), 0
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield bound
     finally:
         server.close()
         for task in open_connections:

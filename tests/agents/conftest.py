@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,13 @@ Api = Literal["anthropic", "openai", "responses"]
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A root folder with a short name: socket paths have 108 bytes."""
+    with root_folder() as path:
+        yield path
+
+
+@contextmanager
+def root_folder() -> Iterator[Path]:
+    """Make a root folder like the container's, with a short name: socket paths have 108 bytes."""
     path = Path(tempfile.mkdtemp(prefix="ny-"))
     for name in ("run/yard/out", "workspace", "memory", "home/agent", "inbox", "skills", "spaces", "tmp"):
         (path / name).mkdir(parents=True)
@@ -70,6 +77,16 @@ def api(request: pytest.FixtureRequest) -> Api:
     return found
 
 
+def start_agent(root: Path) -> subprocess.Popen[bytes]:
+    """Start the agent's program in a place like the container's."""
+    script = "import sys; sys.path.insert(0, sys.argv[2]); from tests.agents import agent_process as a; a.start()"
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", script, str(root), str(REPOSITORY)],
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "HOME": str(root / "home/agent")},
+    )
+
+
 @dataclass
 class Agent:
     """The agent's process."""
@@ -80,12 +97,7 @@ class Agent:
 
     def start(self, task: Assignment | None = None) -> None:
         """Start it, and hand it a task once it has said Hello."""
-        script = "import sys; sys.path.insert(0, sys.argv[2]); from tests.agents import agent_process as a; a.start()"
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", script, str(self.root), str(REPOSITORY)],
-            stderr=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.root / "home/agent")},
-        )
+        self.process = start_agent(self.root)
         self.host.wait_welcomed()
         if task is not None:
             self.host.send(task)

@@ -7,6 +7,7 @@ import py_compile
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -16,6 +17,7 @@ from docker.types import Mount
 
 from protocol.link import Heartbeat
 from tests.agents.conftest import REPOSITORY
+from tests.agents.recorded_run import APIS, RECORDINGS, load_run, replay
 from tests.agents.scripted_host import ScriptedHost, assignment
 from tests.agents.scripted_model import ScriptedModel, calls, says
 
@@ -40,6 +42,13 @@ def container(
     root: Path, bundle: Path, host: ScriptedHost, model: ScriptedModel, agent_image: str
 ) -> Iterator[Container]:
     """A container that has been made and not started; both sockets are there already."""
+    with container_at(root, bundle, agent_image) as made:
+        yield made
+
+
+@contextmanager
+def container_at(root: Path, bundle: Path, agent_image: str) -> Iterator[Container]:
+    """Make a container over a root folder whose sockets are there already; it has not been started."""
     for path in (root, *root.rglob("*")):
         path.chmod(0o777)
     binds = {
@@ -65,9 +74,11 @@ def container(
         ],
         environment={"NO_PROXY": "127.0.0.1"},
     )
-    yield made
-    made.remove(force=True)
-    client.close()
+    try:
+        yield made
+    finally:
+        made.remove(force=True)
+        client.close()
 
 
 def agent_memory_kb(container: Container) -> int:
@@ -114,6 +125,20 @@ def test_memory_after_the_first_reply(container: Container, host: ScriptedHost, 
     host.send(assignment())
     assert host.result().text == "hello"
     assert agent_memory_kb(container) < 14_000
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_run_repeats_in_a_container(root: Path, bundle: Path, agent_image: str, api: str) -> None:
+    """What was recorded of the agent outside repeats inside, bit for bit, with the image's own Python and tools."""
+
+    @contextmanager
+    def inside(root: Path) -> Iterator[None]:
+        with container_at(root, bundle, agent_image) as made:
+            made.start()
+            yield
+
+    run = load_run((RECORDINGS / f"{api}.json").read_text("utf-8"))
+    assert await replay(run, root, inside) == []
 
 
 def test_hello_comes_before_the_imports(container: Container, host: ScriptedHost) -> None:
