@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -26,7 +27,8 @@ REFUSAL = {"error": {"message": "No grant for mcp.example.", "grant_with": "nigh
 
 
 class Proxy:
-    """At proxy.sock: passes plain requests to the twin, byte for byte; refuses the rest as the proxy does."""
+    """At proxy.sock: passes plain requests to the server, in the form that servers take; refuses the rest as the
+    proxy does."""
 
     def __init__(self, path: Path, port: int) -> None:
         self._port = port
@@ -59,7 +61,7 @@ class Proxy:
                 connection.sendall(head.encode() + body)
                 return
             with socket.create_connection(("127.0.0.1", self._port)) as twin:
-                twin.sendall(first)
+                twin.sendall(re.sub(rb"http://[^/ ]+", b"", first, count=1))
                 threading.Thread(target=_pump, args=(connection, twin), daemon=True).start()
                 _pump(twin, connection)
 

@@ -24,6 +24,7 @@ PYTHON_CLIENTS = ("requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5")
 NODE_CLIENTS = ("node@24.21.0", "npm@11.21.2", "undici@8.12.4")
 OPENAI = "openai==3.52.0"
 SKILL_VALIDATOR = "skills-ref==0.1.1"
+MCP_SDK = "mcp==2.3.0"
 CLAUDE = "@anthropic-ai/claude-code@2.1.329"
 FETCH_TIMEOUT_S = 600
 
@@ -49,6 +50,11 @@ def openai_client() -> Path:
 def skill_validator() -> Path:
     """The reference validator of the Agent Skills format."""
     return _python_package("skill-validator", SKILL_VALIDATOR)
+
+
+def mcp_sdk() -> Path:
+    """The Model Context Protocol's own Python library, servers and clients."""
+    return _python_package("mcp-sdk", MCP_SDK)
 
 
 def _python_package(name: str, package: str) -> Path:
