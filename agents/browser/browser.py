@@ -8,15 +8,16 @@ page begins a fresh one. Cookies live as long as Chromium.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from agents.browser.addresses import Address, build_bypass
-from agents.browser.chromium import Chromium
 from agents.browser.connection import Connection, Gone, Refused, Silent
 from agents.browser.downloads import Downloads
 from agents.browser.page import clean
+from agents.browser.patience import USUAL, BrowserPatience
 from agents.browser.tab import Numbers, Tab
 from agents.browser.wire import Event, mapping_in, text_in
 from agents.interrupt import Interrupt
@@ -24,21 +25,31 @@ from agents.places import Places
 from agents.tools.tool import ToolError
 from protocol.codec import Json
 
-START_TIMEOUT_S = 30.0
-CLOSE_TIMEOUT_S = 3.0
-DOWNLOAD_TIMEOUT_S = 20.0
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:  # importing `typing` would cost every agent with a browser
+    Protocol = object
+
 MAX_TABS = 5
 MAX_NOTES = 8
 
-Start = Callable[[], Chromium]
-"""Starts a browser's process."""
+
+class Process(Protocol):
+    """A browser that runs (`chromium.py`)."""
+
+    end: socket.socket
+
+    def kill(self) -> None: ...
 
 
 class Browser:
-    def __init__(self, places: Places, start: Start) -> None:
+    def __init__(self, places: Places, start: Callable[[], Process], patience: BrowserPatience = USUAL) -> None:
+        """`start` begins a process, and raises ToolError."""
         self._places = places
         self._start = start
-        self._chromium: Chromium | None = None
+        self._patience = patience
+        self._chromium: Process | None = None
         self._connection: Connection | None = None
         self._downloads = Downloads(places)
         self._tabs: dict[str, Tab] = {}
@@ -64,14 +75,7 @@ class Browser:
             self.end()
             raise ToolError("the browser has crashed; browser_open begins a fresh one, logged in nowhere") from None
         except Silent:
-            tab = self._stack[-1] if self._stack else None
-            what = "the page does not respond"
-            if tab is not None and tab.is_crashed:
-                what = "the page has crashed"
-            elif tab is not None and tab.is_flooding:
-                what = "the page kept opening dialogs"
-            self._drop(tab)
-            raise ToolError(f"{what}; its window was closed") from None
+            raise ToolError(self._give_up()) from None
         except Refused as error:
             raise ToolError(f"the browser could not do that: {clean(str(error))[:300]}") from error
 
@@ -123,7 +127,7 @@ class Browser:
     def wait_downloads(self) -> None:
         """Wait a while until what is being downloaded is there."""
         if self._connection is not None:
-            self._connection.wait_until(lambda: self._downloads.is_idle, DOWNLOAD_TIMEOUT_S)
+            self._connection.wait_until(lambda: self._downloads.is_idle, self._patience.download_s)
 
     def take_notes(self) -> list[str]:
         """Return what has happened beside what was asked for."""
@@ -156,9 +160,9 @@ class Browser:
         connection.start()
         # Windows are stopped at their beginning, so that nothing in them happens before it is listened to.
         watch = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True, "filter": [{"type": "page"}]}
-        connection.call("Target.setAutoAttach", watch, timeout_s=START_TIMEOUT_S)
+        connection.call("Target.setAutoAttach", watch, timeout_s=self._patience.start_s)
         self._keep_downloads({})
-        if not connection.wait_until(lambda: bool(self._stack), START_TIMEOUT_S):
+        if not connection.wait_until(lambda: bool(self._stack), self._patience.start_s):
             raise Gone
 
     def _keep_downloads(self, where: dict[str, Json]) -> None:
@@ -178,7 +182,7 @@ class Browser:
         opened = self._call("Target.createTarget", {"url": "about:blank", **context})
         name = text_in(opened, "targetId")
         connection = self._running()
-        if not connection.wait_until(lambda: any(tab.target == name for tab in self._stack), START_TIMEOUT_S):
+        if not connection.wait_until(lambda: any(tab.target == name for tab in self._stack), self._patience.start_s):
             raise Gone
         return self._stack[-1]
 
@@ -196,20 +200,36 @@ class Browser:
             self._keep_downloads({"browserContextId": name})
         return {"browserContextId": known[local_port]}
 
-    def _drop(self, tab: Tab | None) -> None:
-        """Close a window, whatever its page says; a browser that does not even do that is killed."""
+    def _give_up(self) -> str:
+        """Close the window on top, whose page has crashed or does nothing any more, and return what is to be said."""
+        tab = self._stack[-1] if self._stack else None
         if tab is None or self._connection is None:
+            return "the window was closed"
+        what = "the page has crashed" if tab.is_crashed else "the page does not respond"
+        what = "the page kept opening dialogs" if tab.is_flooding else what
+        if not tab.is_crashed:
+            # Its process would go on, and with it whatever stands in the way of other windows of the same process.
+            with suppress(Gone):
+                self._connection.tell("Page.crash", session=tab.session)
+                self._connection.wait_until(lambda: tab.is_crashed, self._patience.close_s)
+        for lost in [tab, *(each for each in self._stack if each.is_crashed and each is not tab)]:
+            self._drop(lost)
+        return f"{what}; its window was closed"
+
+    def _drop(self, tab: Tab) -> None:
+        """Close a window, whatever its page says; a browser that does not even do that is killed."""
+        if self._connection is None:
             return
         try:
-            self._call("Target.closeTarget", {"targetId": tab.target}, timeout_s=CLOSE_TIMEOUT_S)
-            if self._connection.wait_until(lambda: tab.is_closed, CLOSE_TIMEOUT_S):
+            self._call("Target.closeTarget", {"targetId": tab.target}, timeout_s=self._patience.close_s)
+            if self._connection.wait_until(lambda: tab.is_closed, self._patience.close_s):
                 return
         except (Gone, Silent, Refused):
             pass
         self.end()
 
-    def _call(self, method: str, params: dict[str, Json], timeout_s: float = 10.0) -> dict[str, Json]:
-        return dict(self._running().call(method, params, timeout_s=timeout_s))
+    def _call(self, method: str, params: dict[str, Json], timeout_s: float = 0.0) -> dict[str, Json]:
+        return dict(self._running().call(method, params, timeout_s=timeout_s or self._patience.call_s))
 
     def _running(self) -> Connection:
         if self._connection is None:
@@ -247,7 +267,9 @@ class Browser:
         if text_in(info, "openerId"):
             self._note("the page opened a new window, which is on top now; browser_back closes it")
         port = self._contexts.get(text_in(info, "browserContextId"), 0)
-        tab = self._tabs[session] = Tab(connection, self._numbers, target=name, session=session, local_port=port)
+        tab = self._tabs[session] = Tab(
+            connection, self._numbers, self._patience, target=name, session=session, local_port=port
+        )
         self._stack.append(tab)
         for method, params in (
             ("Page.enable", {}),

@@ -60,7 +60,7 @@ class Connection:
         params: Mapping[str, Json] = NOTHING,
         *,
         session: str = "",
-        timeout_s: float = 10.0,
+        timeout_s: float,
         is_lost: Callable[[], bool] = lambda: False,
     ) -> Mapping[str, Json]:
         """Send a command and return its result; raise Gone, Silent, Refused, Interrupted. `is_lost`: whether no answer

@@ -15,14 +15,11 @@ from agents.browser import page_script
 from agents.browser.command import HEIGHT, WIDTH
 from agents.browser.connection import Connection, Refused
 from agents.browser.page import MAX_MARKS, MAX_PAGE_CHARS, Snapshot, clean, read_snapshot, to_text
+from agents.browser.patience import BrowserPatience
 from agents.browser.wire import NOTHING, Event, list_in, mapping_in, number_in, text_in
 from agents.tools.tool import ToolError
 from protocol.codec import Json
 
-NAVIGATION_TIMEOUT_S = 30.0
-"""Until something comes of an address; then as long again until it is there."""
-CALM_TIMEOUT_S = 4.0
-"""After a page has loaded, or something was done in it, until it asks for nothing more and changes no more."""
 CALM_MS, LONGEST_CALM_MS = 250, 1_500
 MAX_REQUESTS = 500
 """Under way at once that are counted."""
@@ -45,8 +42,18 @@ class Numbers:
 
 
 class Tab:
-    def __init__(self, connection: Connection, numbers: Numbers, *, target: str, session: str, local_port: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        numbers: Numbers,
+        patience: BrowserPatience,
+        *,
+        target: str,
+        session: str,
+        local_port: int,
+    ) -> None:
         self._connection = connection
+        self._patience = patience
         self._numbers = numbers
         self.target = target
         """Its name, and that of its main frame."""
@@ -114,19 +121,19 @@ class Tab:
         """Whether the model has read the document that is there now."""
         return self._shown_load == self._loads
 
-    def call(self, method: str, params: Mapping[str, Json] = NOTHING, *, timeout_s: float = 10.0) -> Mapping[str, Json]:
+    def call(self, method: str, params: Mapping[str, Json] = NOTHING, *, timeout_s: float = 0.0) -> Mapping[str, Json]:
         """Give this tab a command; raise Gone, Silent, Refused, Interrupted."""
         return self._connection.call(
             method,
             params,
             session=self.session,
-            timeout_s=timeout_s,
+            timeout_s=timeout_s or self._patience.call_s,
             is_lost=lambda: self.is_lost,
         )
 
     def navigate(self, url: str) -> bool:
         """Go there and wait for the page; return whether it was a file that is being kept instead."""
-        went = self.call("Page.navigate", {"url": url}, timeout_s=NAVIGATION_TIMEOUT_S)
+        went = self.call("Page.navigate", {"url": url}, timeout_s=self._patience.navigation_s)
         if went.get("isDownload") is True:
             return True
         if problem := text_in(went, "errorText"):
@@ -136,7 +143,7 @@ class Tab:
 
     def wait_loaded(self) -> None:
         """Wait until the page is there, or has had its time: what is there then is what is read."""
-        self._connection.wait_until(lambda: not self.is_loading or self.is_lost, NAVIGATION_TIMEOUT_S)
+        self._connection.wait_until(lambda: not self.is_loading or self.is_lost, self._patience.navigation_s)
         self._earlier = frozenset()
         self._wait_calm()
 
@@ -148,7 +155,7 @@ class Tab:
 
     def _wait_calm(self) -> None:
         """Wait until nothing that was asked for since is under way, and the document has not changed for a moment."""
-        deadline = time.monotonic() + CALM_TIMEOUT_S
+        deadline = time.monotonic() + self._patience.calm_s
         while (left_s := deadline - time.monotonic()) > 0 and not self.is_lost:
             self._connection.wait_until(lambda: not self._is_waiting or self.is_loading or self.is_lost, left_s)
             try:
@@ -256,7 +263,7 @@ class Tab:
             height = min(MAX_PICTURE_HEIGHT, max(HEIGHT, int(number_in(size, "height"))))
             params["captureBeyondViewport"] = True
             params["clip"] = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1}
-        taken = self.call("Page.captureScreenshot", params, timeout_s=20.0)
+        taken = self.call("Page.captureScreenshot", params, timeout_s=self._patience.picture_s)
         try:
             return base64.b64decode(text_in(taken, "data"), validate=True)
         except binascii.Error as error:
