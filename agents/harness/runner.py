@@ -48,6 +48,7 @@ from protocol.pre_check import CALL_ID, find_output
 from protocol.record import replace
 from protocol.task import TaskResult
 from protocol.tool_rules import find_rule
+from protocol.tools import is_without
 from protocol.transcript import Step, ToolCall, ToolOutput
 
 _STOP_S = 0.35
@@ -185,7 +186,7 @@ class HarnessRun:
             instructions=assignment.instructions,
             model=self._routes[0],
             skills=assignment.skills,
-            servers=assignment.mcp,
+            servers=tuple(replace(each, tools=None) for each in assignment.mcp),  # it asks them itself
             without=assignment.without,
             has_result=assignment.task.result_schema is not None,
         )
@@ -350,7 +351,7 @@ class HarnessRun:
 
     def _refusal(self, call: ToolCall) -> str:
         """Return why a call of the program's may not be made; asks where a constraint says so."""
-        if call.name in self._assignment.without:
+        if is_without(call.name, self._assignment.without):
             return f"This agent does not have the tool {call.name}."
         rules = self._assignment.constraints
         if not rules or find_rule(rules, call.name, call.arguments) is None:
