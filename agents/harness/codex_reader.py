@@ -103,8 +103,9 @@ class Reader:
                 yield Awaits(gate="")
 
     def _end(self, turn: JsonObject) -> Iterator[Event]:
+        is_cut_off = text_at(turn, "status") == "interrupted"
         for item_id in self._running:
-            if item_id in self._begun:
+            if item_id in self._begun and not is_cut_off:
                 yield Ran(output=fit_output(item_id, "[goes on in the background, until the task ends]"))
         self._running.clear()
         answer = self._text[-1] if self._text else ""
