@@ -246,6 +246,8 @@ def build_group(
         if fallback is None:
             place, message = f"fallbacks[{index}]", unknown_route(own.fallbacks[index], settings.routes)
             problems.append(ConfigProblem(file=file, line=reading.lines.get(place, 1), key=place, message=message))
+    models = [("model", model), *((f"fallbacks[{index}]", each) for index, each in enumerate(fallbacks))]
+    problems += harness_problems(own.harness, models, file, reading.lines)
     for index, skill in enumerate(own.skills):
         if skills is not None and skill not in skills:
             line, named = reading.lines.get(f"skills[{index}]", 1), ", ".join(sorted(skills)) or "none"
@@ -253,8 +255,6 @@ def build_group(
             near = nearest_name(skill, skills)
             problems.append(ConfigProblem(file=file, line=line, key=f"skills[{index}]", message=message, nearest=near))
     if len({word.startswith("-") for word in own.tools}) > 1:
-    models = [("model", model), *((f"fallbacks[{index}]", each) for index, each in enumerate(fallbacks))]
-    problems += harness_problems(own.harness, models, file, reading.lines)
         line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
         problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
     if spaces is None:
