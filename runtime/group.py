@@ -79,6 +79,10 @@ def _check_search(service: str) -> str | None:
     return f"should be {', '.join(SEARCH_SERVICES)}, or the address of a SearXNG, but it is {service[:60]!r}"
 
 
+def _check_embeddings(model: str) -> str | None:
+    return check_model(model) if model else None
+
+
 def _check_skill(name: str) -> str | None:
     return None if is_skill_name(name) else f"should be the name of a folder under skills/, but it is {name[:60]!r}"
 
@@ -112,6 +116,8 @@ class GroupSettings:
     """Over those of nightyard.yaml, key by key."""
     spaces: Mapping[str, Access] = field(default_factory=dict, metadata={"check": check_space_name})
     """The folders that it shares with other groups, and whether its agents may write there."""
+    embeddings: str = key("", check=_check_embeddings)
+    """What its memory and conversations are searched by meaning with, as `route/model-name`; empty: by words alone."""
     delegates: tuple[str, ...] = key((), check=_check_delegate)
     """The groups whose agents this one may ask."""
     parallel: int = key(1, least=1, most=16)
@@ -157,6 +163,7 @@ class Group:
     """Those of its own folder, mounted or not: no other group's skill of that name is the same one."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     spaces: tuple[GrantedSpace, ...] = ()
+    embeddings: str = ""
     delegates: tuple[str, ...] = ()
     parallel: int = 1
     budget: GroupBudget = field(default_factory=GroupBudget)
@@ -257,6 +264,9 @@ def build_group(
     if len({word.startswith("-") for word in own.tools}) > 1:
         line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
         problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
+    if own.embeddings and (wrong := _why_no_embeddings(own.embeddings, settings)):
+        line = reading.lines.get("embeddings", 1)
+        problems.append(ConfigProblem(file=file, line=line, key="embeddings", message=wrong))
     if spaces is None:
         spaces = {name: Reading(value=SpaceSettings(), problems=(), lines={}) for name in own.spaces}
     granted, of_spaces = grant_spaces(own.spaces, spaces, file, reading.lines)
@@ -274,6 +284,7 @@ def build_group(
         skills=own.skills,
         limits=own.limits,
         spaces=granted,
+        embeddings=own.embeddings,
         delegates=own.delegates,
         parallel=own.parallel,
         budget=own.budget,
@@ -305,6 +316,15 @@ def _package_problems(packages: PackageSettings, file: str, lines: Mapping[str, 
 
 def _problems_at(found: Iterator[tuple[str, str]], file: str, lines: Mapping[str, int]) -> tuple[ConfigProblem, ...]:
     return tuple(ConfigProblem(file=file, line=lines.get(at, 1), key=at, message=message) for at, message in found)
+
+
+def _why_no_embeddings(model: str, settings: Settings) -> str:
+    found = resolve_model(model, settings.routes)
+    if found is None:
+        return unknown_route(model, settings.routes)
+    return (
+        f"the route {found.route!r} has the api anthropic, which has no embeddings" if found.api == "anthropic" else ""
+    )
 
 
 def _build_constraints(given: Sequence[ConstraintSettings]) -> tuple[Constraint, ...]:

@@ -54,6 +54,7 @@ from runtime.placeholder_variables import PlaceholderVariables
 from runtime.progress.book import ProgressBook
 from runtime.progress.marks import MessageMarks
 from runtime.proxy_log import log_event
+from runtime.recall.meaning import Meaning
 from runtime.recall.room import Recall
 from runtime.recovery import recover
 from runtime.schedules.zones import zone_of
@@ -174,7 +175,19 @@ class Host:
             wake_delivery=self._delivery.wake,
             zone=lambda: zone_of(self.state.settings.settings.time_zone),
         )
-        self._recall = Recall(home, store, taint_of=decisions.taints.taint_of, mark=decisions.taints.mark)
+        self._recall = Recall(
+            home,
+            store,
+            taint_of=decisions.taints.taint_of,
+            mark=decisions.taints.mark,
+            meaning=Meaning(
+                home,
+                self._proxy,
+                self._money.spending,
+                groups=lambda: self.state.groups,
+                routes=lambda: self.state.settings.settings.routes,
+            ),
+        )
         self._spaces = Spaces(home, store, taint_of=decisions.taints.taint_of, mark=decisions.taints.mark)
         self._models = ModelBook(store, self.state)
         self._progress = ProgressBook()

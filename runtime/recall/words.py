@@ -11,11 +11,12 @@ from runtime.recall.records import Passage
 NOTHING = "Nothing was found. Other words may find it; what was never written down or said here cannot be found."
 
 
-def build_found(found: Sequence[Passage], chat: ChatKey | None) -> str:
-    """Return what the agent reads."""
+def build_found(found: Sequence[Passage], chat: ChatKey | None, note: str = "") -> str:
+    """Return what the agent reads. `note`: what it should know of the search."""
+    noted = f"\n\n[searched {note}]" if note else ""
     if not found:
-        return NOTHING
-    return "\n\n".join(f"[{place_of(passage, chat)}]\n{passage.text}" for passage in found)
+        return f"{NOTHING}{noted}"
+    return "\n\n".join(f"[{place_of(passage, chat)}]\n{passage.text}" for passage in found) + noted
 
 
 def place_of(passage: Passage, chat: ChatKey | None) -> str:

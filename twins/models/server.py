@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twins.http_server import Exchange, Request, serve_http
-from twins.models import anthropic, openai, responses
+from twins.models import anthropic, embeddings, openai, responses
 from twins.models.script import Conversation, Rule, ScriptError, Turn, decide_turn, parse_script
 
 WALKTHROUGH = Path(__file__).parent / "walkthrough.json"
@@ -56,6 +56,8 @@ class ModelTwin:
             await self._handle_side(request, exchange)
         elif request.path == "/v1/models":
             await exchange.answer_json(200, {"object": "list", "data": [{"id": name} for name in self.scripts]})
+        elif request.path == "/v1/embeddings" and request.method == "POST":
+            await self._handle_embeddings(request, exchange)
         elif request.path in APIS and request.method == "POST":
             await self._handle_model_call(request, exchange)
         else:
@@ -90,6 +92,23 @@ class ModelTwin:
             return
         pieces = list(api.stream_events(turn, conversation, number, len(request.body)))
         await _stream(pieces, turn, fault, exchange)
+
+    async def _handle_embeddings(self, request: Request, exchange: Exchange) -> None:
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        try:
+            model, texts = embeddings.read_texts(request.json())
+        except (ValueError, KeyError, TypeError) as error:
+            await exchange.answer_json(400, openai.error_body(400, f"not a valid request: {error!r}"))
+            return
+        self.calls += 1
+        seen = {"path": request.path, "model": model, "key": key, "said": "\n".join(texts), "texts": len(texts)}
+        self.log.append({"number": self.calls, "arrived": request.arrived, "bytes": len(request.body), **seen})
+        if self.required_key is not None and key != self.required_key:
+            await exchange.answer_json(401, openai.error_body(401, "invalid api key"))
+            return
+        fault = self._next_fault()
+        if fault is None or not await self._suffer(fault, openai.error_body, exchange):
+            await exchange.answer_json(200, embeddings.build_answer(model, texts))
 
     def _next_fault(self) -> Fault | None:
         if not self.faults:
