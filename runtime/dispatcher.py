@@ -200,6 +200,12 @@ class Dispatcher:
         """Stop every task that runs or waits for a person; their chats are told. Waiting messages keep waiting."""
         return await self._stops.stop_all(reason)
 
+    def hand_back(self, task_id: TaskId) -> None:
+        """Have a task that only waits for an answer give its container back now. Returns at once."""
+        for work in self._works.of_task(task_id):
+            if work.run is not None:
+                work.run.talk.stop_waiting()
+
     async def cancel(self, submission: StoredSubmission, reason: str) -> bool:
         """End a submission that waits or runs, as stopped; False if it has ended. Its chat is not told."""
         return await self._stops.cancel(submission, reason)

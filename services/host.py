@@ -204,6 +204,7 @@ class Host:
             alarm=self._alarm.tell,
             approvals=decisions.approvals,
             waiting=self._waiting,
+            hand_back=lambda task_id: self._dispatcher.hand_back(task_id),
             fork=fork,
         )
         images = self._images.images

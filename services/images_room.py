@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from protocol.ids import GroupId
+from protocol.ids import GroupId, TaskId
 from protocol.message import OutboundMessage
 from protocol.tools import ADD_PACKAGES
 from runtime.approvals.approvals import Approvals
@@ -52,6 +52,7 @@ def images_room(
     alarm: Callable[[str, str, GroupId], None],
     approvals: Approvals,
     waiting: WaitingTasks,
+    hand_back: Callable[[TaskId], None],
     fork: Path,
 ) -> ImagesRoom:
     """Return the room; `image` is what groups have that want nothing more."""
@@ -83,6 +84,7 @@ def images_room(
         fork,
         groups=lambda: state.groups,
         resume=waiting.resume,
+        hand_back=hand_back,
         reload=state.reload,
         wake_delivery=wake_delivery,
     )

@@ -169,7 +169,8 @@ class Images:
             try:
                 pause_s = await self._work()
             except EngineError as error:
-                log.warning("which images there are is not known: %s", error, extra={"action": "images_unknown"})
+                # Whoever needs a container now is told the same: an engine that is away is no news of ours.
+                log.debug("which images there are is not known: %s", error, extra={"action": "images_unknown"})
                 pause_s = ENGINE_RETRY_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):

@@ -32,7 +32,7 @@ from runtime.waiting_tasks import SUSPEND_AFTER_S, Asked
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.2
 LOOKS = round((SUSPEND_AFTER_S + 30.0) / LOOK_EVERY_S)
 """A task that waits has given its container back by then."""
 RUNNING = "running"
@@ -63,10 +63,11 @@ class PackageWishes:
         *,
         groups: Callable[[], Groups],
         resume: Callable[..., Awaitable[bool]],
+        hand_back: Callable[[TaskId], None],
         reload: Reload,
         wake_delivery: Callable[[], None],
     ) -> None:
-        """`resume`: of `waiting_tasks.WaitingTasks`."""
+        """`resume`: of `waiting_tasks.WaitingTasks`; `hand_back`: has a waiting task give its container back."""
         self._store = store
         self._images = images
         self._book = book
@@ -74,6 +75,7 @@ class PackageWishes:
         self._fork = fork
         self._groups = groups
         self._resume = resume
+        self._hand_back = hand_back
         self._reload = reload
         self._wake_delivery = wake_delivery
         self._awake = asyncio.Event()
@@ -181,6 +183,7 @@ class PackageWishes:
         """Tell the task when its next container is one of the new image; its chat, if it waits no more."""
         task_id = TaskId(wish.task)
         for _ in range(LOOKS if not is_error else 0):
+            self._hand_back(task_id)
             row = await self._store.task(task_id)
             if row is None or row.state != RUNNING:
                 break
