@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import h11
-
 from credproxy.admin_client.secrets import SecretTrial
 from credproxy.admin_server.verb import AdminRefused, read_maybe_text, read_text
 from credproxy.audit.entry import AuditEntry
@@ -29,7 +27,7 @@ from credproxy.vault.errors import SecretUnknown
 from credproxy.vault.rows import SealedSecret
 from credproxy.wire.addresses import Address, may_dial, reach_of
 from credproxy.wire.heads import Headers, is_encoded
-from credproxy.wire.outbound import Outbound
+from credproxy.wire.outbound import End, Outbound
 from credproxy.wire.resolving import is_own_address
 from credproxy.wire.target import DEFAULT_PORTS, Scheme, Target, TargetRefused, make_target, parse_authority, parse_path
 from credproxy.wire.upstream import PoolKey, UpstreamFailed
@@ -215,12 +213,12 @@ def _may_dial(way: Way, address: Address) -> bool:
 
 async def _read(outbound: Outbound) -> Answer:
     """Return the answer, its body as far as it matters."""
-    head, event = await outbound.read_head()
+    head, piece = await outbound.read_head()
     body = bytearray()
-    while not isinstance(event, h11.EndOfMessage) and len(body) < MAX_ANSWER_BYTES:
-        if isinstance(event, h11.Data):
-            body += event.data
-        event = outbound.ready_event() or await outbound.next_event()
+    while not isinstance(piece, End) and len(body) < MAX_ANSWER_BYTES:
+        if piece is not None:
+            body += piece
+        piece = outbound.ready_piece() or await outbound.next_piece()
     return Answer(status=head.status, body=b"" if is_encoded(head.headers) else bytes(body))
 
 

@@ -49,7 +49,7 @@ SYNC_S = 0.25
 GATHER_S = 0.02
 """How long the rows of calls that change nothing wait for company. A kill in this time loses none of their begins, and
 of their ends those that no begin has come behind."""
-HANDED_OVER_ROWS = 8
+HANDED_OVER_ROWS = 32
 """So many are given to sqlite at once, when an answer has just been sent: a commit of all that came in would keep the
 next request waiting for a millisecond."""
 UNSYNCED = frozenset(("denied", "shadow"))

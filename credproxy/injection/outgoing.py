@@ -7,9 +7,8 @@ what was asked for, not this.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from credproxy.injection import headers as header_work
 from credproxy.injection.failure import InjectionFailed
@@ -50,18 +49,23 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request as it goes out. Its repr tells no more than its method: it may hold a secret."""
 
     method: str
-    target: Target = field(repr=False)
-    headers: Headers = field(repr=False)
+    target: Target
+    headers: Headers
     """Names in lower case, Host and the body's length among them; without the agent's auth carriers."""
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | None = None
     """The whole body; None: it is streamed, and can be neither changed nor signed. No body is `b""`."""
-    received: Iterable[tuple[bytes, bytes]] = field(default=(), repr=False)
+    received: Iterable[tuple[bytes, bytes]] = ()
     """The headers as the agent sent them, before stripping: there ReplaceHeader looks for its header."""
+
+    def __repr__(self) -> str:
+        return f"Outgoing(method={self.method!r})"
+
+
+_COMPOSED = (Recipe, ByPrefix)
 
 
 def inject(outgoing: Outgoing, injection: Injection, credential: Credential | None, *, now: float) -> Outgoing:
@@ -69,9 +73,10 @@ def inject(outgoing: Outgoing, injection: Injection, credential: Credential | No
 
     `credential` None does for an injection that needs none (`needs_secret`).
     """
-    if isinstance(injection, Recipe | ByPrefix):
-        outgoing = _without_carriers(outgoing, injection)
     try:
+        if not isinstance(injection, _COMPOSED):
+            return _WORK[type(injection)](outgoing, injection, credential, now)
+        outgoing = _without_carriers(outgoing, injection)
         for step in _steps(injection, credential):
             outgoing = _WORK[type(step)](outgoing, step, credential, now)
     except PartMissing as missing:
@@ -138,7 +143,7 @@ def _without_carriers(outgoing: Outgoing, injection: Recipe | ByPrefix) -> Outgo
     kept = [header for header in outgoing.headers if header[0].replace(b"_", b"-") not in carriers]
     target = outgoing.target
     for name in carrier_parameters(injection):
-        target = replace(target, query=without_parameter(target.query, name))
+        target = target._replace(query=without_parameter(target.query, name))
     received = outgoing.received or outgoing.headers
     return Outgoing(outgoing.method, target, kept, outgoing.body, received)
 
@@ -189,7 +194,7 @@ def _given(credential: Credential | None) -> Credential:
 
 def _with_header(outgoing: Outgoing, name: str, value: str) -> Outgoing:
     headers = header_work.with_header(outgoing.headers, name, value)
-    # Not by `replace`, which takes as long as all the rest of this.
+    # Not by `_replace`, which takes as long as all the rest of this.
     return Outgoing(outgoing.method, outgoing.target, headers, outgoing.body, outgoing.received)
 
 
@@ -213,11 +218,11 @@ def _replace_header(outgoing: Outgoing, step: ReplaceHeader, credential: Credent
 
 
 def _remove_header(outgoing: Outgoing, step: RemoveHeader, _credential: Credential | None, _now: float) -> Outgoing:
-    return replace(outgoing, headers=header_work.without(outgoing.headers, step.name.encode("ascii")))
+    return outgoing._replace(headers=header_work.without(outgoing.headers, step.name.encode("ascii")))
 
 
 def _list_header(outgoing: Outgoing, step: ListHeader, _credential: Credential | None, _now: float) -> Outgoing:
-    return replace(outgoing, headers=header_work.with_item(outgoing.headers, step.name, step.item))
+    return outgoing._replace(headers=header_work.with_item(outgoing.headers, step.name, step.item))
 
 
 def _basic(outgoing: Outgoing, step: Basic, credential: Credential | None, _now: float) -> Outgoing:
@@ -230,22 +235,20 @@ def _cookie(outgoing: Outgoing, step: Cookie, credential: Credential | None, _no
 
 def _query(outgoing: Outgoing, step: Query, credential: Credential | None, _now: float) -> Outgoing:
     value = _given(credential).part(step.part).reveal()
-    return replace(
-        outgoing,
-        target=replace(outgoing.target, query=with_parameter(outgoing.target.query, step.name, value)),
-    )
+    query = with_parameter(outgoing.target.query, step.name, value)
+    return outgoing._replace(target=outgoing.target._replace(query=query))
 
 
 def _remove_query(outgoing: Outgoing, step: RemoveQuery, _credential: Credential | None, _now: float) -> Outgoing:
     if outgoing.target.query is None:
         return outgoing
     query = without_parameter(outgoing.target.query, step.name)
-    return replace(outgoing, target=replace(outgoing.target, query=query))
+    return outgoing._replace(target=outgoing.target._replace(query=query))
 
 
 def _path_hole(outgoing: Outgoing, step: PathHole, credential: Credential | None, _now: float) -> Outgoing:
     path = fill_hole(outgoing.target, step, _given(credential).value.reveal())
-    return replace(outgoing, target=replace(outgoing.target, path=path))
+    return outgoing._replace(target=outgoing.target._replace(path=path))
 
 
 def _json_field(outgoing: Outgoing, step: JsonField, credential: Credential | None, _now: float) -> Outgoing:
@@ -254,7 +257,7 @@ def _json_field(outgoing: Outgoing, step: JsonField, credential: Credential | No
     body = with_field(outgoing.headers, _whole(outgoing), step.pointer, _given(credential).value.reveal())
     headers = [header for header in outgoing.headers if header[0] not in (b"content-length", b"transfer-encoding")]
     headers.append((b"content-length", str(len(body)).encode("ascii")))
-    return replace(outgoing, headers=headers, body=body)
+    return outgoing._replace(headers=headers, body=body)
 
 
 def _hmac(outgoing: Outgoing, step: HmacSigning, credential: Credential | None, now: float) -> Outgoing:
@@ -272,7 +275,7 @@ def _sigv4(outgoing: Outgoing, step: SigV4, credential: Credential | None, now: 
 
     body = outgoing.body if step.service == "s3" else _whole(outgoing)
     target, headers = sign(step, _given(credential), outgoing.method, outgoing.target, outgoing.headers, body, now)
-    return replace(outgoing, target=target, headers=headers)
+    return outgoing._replace(target=target, headers=headers)
 
 
 def _whole(outgoing: Outgoing) -> bytes:

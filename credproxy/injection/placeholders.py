@@ -103,13 +103,21 @@ class Placeholders:
         """Whether the group's own placeholder of that secret stands in the texts."""
         return any(found.group_id == group_id and found.secret == secret for found in self.all_in(texts))
 
+    def may_be_in(self, texts: Iterable[bytes]) -> bool:
+        """Whether any of them may stand there: nearly always not, and then nothing else need be asked."""
+        if self._is_idle:
+            return False
+        tag, upper = self._tags
+        for text in texts:  # noqa: SIM110  # half of what `any` costs
+            if tag in text or upper in text:
+                return True
+        return False
+
     def all_in(self, texts: Iterable[bytes]) -> Iterator[Tripped]:
         """Yield each placeholder that stands in the texts, maybe more than once. Each is looked for once in a text,
         however often the tag stands there: whoever writes it a thousand times must not hold up the proxy."""
-        if self._is_idle:
-            return
         for text in texts:
-            if any(tag in text for tag in self._tags):
+            if self.may_be_in((text,)):
                 yield from self._in_text(text)
 
     def _in_text(self, text: bytes) -> Iterator[Tripped]:

@@ -11,7 +11,6 @@ import hmac
 import re
 import urllib.parse
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from credproxy.injection.failure import InjectionFailed
@@ -83,7 +82,7 @@ def sign(
     headers = without(headers, b"x-amz-security-token")
     if token is not None:
         headers = with_header(headers, "x-amz-security-token", token.reveal())
-    target = replace(target, query=canonical_query(target.query))
+    target = target._replace(query=canonical_query(target.query))
     signed = [(name, value) for name, value in headers if name in _SIGNED or name.startswith(b"x-amz-")]
     names, canonical_headers = _canonical_headers(signed)
     request = "\n".join(

@@ -93,6 +93,14 @@ class Credentials:
         if self._renewals is not None:
             await self._renewals.run()
 
+    def ready(self, name: str) -> tuple[Credential, ...] | None:
+        """Return what `candidates` would of a plain secret that was used a moment ago; None: ask that."""
+        snapshot = self._snapshots.get(name)
+        if snapshot is None or snapshot.values is not self._vault.opened(name):
+            return None
+        is_plain = snapshot.values[0].source is None and snapshot.values[0].type not in TOKEN_TYPES
+        return snapshot.credentials if is_plain else None
+
     async def candidates(self, name: str, group_id: GroupId) -> tuple[Credential, ...]:
         """Return what to try, in this order, at least one: the current value, the previous one in its overlap window,
         those in reserve. Raises CredentialFailed.

@@ -9,12 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import h11
-
 from credproxy.wire.addresses import Address, may_dial, reach_of
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.heads import find_header, is_encoded
-from credproxy.wire.outbound import Outbound
+from credproxy.wire.outbound import End, Outbound
 from credproxy.wire.resolving import is_own_address
 from credproxy.wire.upstream import PoolKey, UpstreamFailed, Upstreams
 from protocol.ids import GroupId
@@ -65,16 +63,16 @@ class TokenClient:
 async def _read(outbound: Outbound, host: str) -> TokenAnswer:
     from credproxy.issuers.token import TokenAnswer
 
-    head, event = await outbound.read_head()
+    head, piece = await outbound.read_head()
     if is_encoded(head.headers):
         raise UpstreamFailed("upstream_broken", f"{host} compressed its answer, unasked", may_retry=False)
     body = bytearray()
-    while not isinstance(event, h11.EndOfMessage):
-        if isinstance(event, h11.Data):
-            body += event.data
+    while not isinstance(piece, End):
+        if piece is not None:
+            body += piece
             if len(body) > MAX_ANSWER_BYTES:
                 raise UpstreamFailed("upstream_broken", f"{host} gave an answer that does not end", may_retry=False)
-        event = outbound.ready_event() or await outbound.next_event()
+        piece = outbound.ready_piece() or await outbound.next_piece()
     said = {name: (find_header(head.headers, name) or b"").decode("latin-1") for name in (b"retry-after", b"date")}
     content_type = (find_header(head.headers, b"content-type") or b"").decode("latin-1")
     return TokenAnswer(

@@ -21,7 +21,7 @@ from credproxy.policy.decide import decide
 from credproxy.policy.denials import NO_LEASE
 from credproxy.policy.verdict import Allow, Deny
 from credproxy.wire.answer import Answer
-from credproxy.wire.inbound import Request
+from credproxy.wire.plain import Request
 from credproxy.wire.websocket import find_fault
 from protocol.task import Lease
 
@@ -41,7 +41,8 @@ async def admit(call: Call, request: Request, body: RequestBody) -> None:
     proxy, lease, now = call.proxy, call.door.lease, time.time()
     if proxy.is_frozen:
         await _refuse(call, answers.FROZEN)
-    verdict = decide(call.ask, lease, proxy.policy, now)
+    known = call.familiar.find_allow(call.ask, lease, proxy.policy)
+    verdict = known or decide(call.ask, lease, proxy.policy, now)
     if call.is_websocket and isinstance(verdict, Allow):
         fault = find_fault(request.headers)
         if fault:
@@ -51,6 +52,8 @@ async def admit(call: Call, request: Request, body: RequestBody) -> None:
         await _refuse(call, answers.denied(verdict), sha256=await _would_have_sent(verdict, body))
     if lease is None:
         await _refuse(call, answers.denied(NO_LEASE))
+    if known is None:
+        call.familiar.take_verdict(call.ask, lease, proxy.policy, verdict)
     if verdict.secret is not None and proxy.vault.find(verdict.secret) is None:
         await _refuse(call, answers.secret_missing(verdict.secret))
     call.lease, call.allow, call.policy = lease, verdict, proxy.policy

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 
-import h11
-
 from credproxy.audit import notes
 from credproxy.audit.model_use import ModelUseReader
 from credproxy.injection.outgoing import only_signs
@@ -16,7 +14,7 @@ from credproxy.pipeline.call import Call
 from credproxy.pipeline.scrub import Needles, Reflected, Searcher
 from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers, trailer_headers
 from credproxy.wire.inbound import Inbound
-from credproxy.wire.outbound import Outbound, trailers_of
+from credproxy.wire.outbound import End, Outbound
 from credproxy.wire.plain import ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
 
@@ -63,10 +61,12 @@ class Answering:
         self._head: tuple[int, Headers, bytes] | None = None
         """Of a response of which nothing has been sent yet."""
 
-    async def pass_on(self, outbound: Outbound, head: ResponseHead, early: h11.Event | None, needles: Needles) -> None:
+    async def pass_on(
+        self, outbound: Outbound, head: ResponseHead, early: bytes | End | None, needles: Needles
+    ) -> None:
         """Pass a response on. `early` is the first piece of its body, where that came with the head."""
         call, headers = self._call, head.headers
-        if needles:
+        if needles.forms:
             self._search_head(head, needles)
         if call.ask.route is not None or call.may_be_model_call:
             media_type = find_header(headers, b"content-type") or b""
@@ -99,53 +99,50 @@ class Answering:
         if is_encoded(head.headers) and call.ask.method != "HEAD" and not _only_signed(call):
             sentence = f"{call.ask.target.host} sent an encoded response, which cannot be searched for the secret"
             raise UpstreamFailed("response_encoded", sentence, may_retry=False)
-        if needles.holds(b"\n".join([head.reason, *[b"\n".join(header) for header in head.headers]])):
+        if needles.holds(b"\n".join([head.reason, *[part for header in head.headers for part in header]])):
             raise self._reflected()
 
     async def _pass_body(
-        self, outbound: Outbound, needles: Needles, web_read: WebRead | None, early: h11.Event | None
+        self, outbound: Outbound, needles: Needles, web_read: WebRead | None, early: bytes | End | None
     ) -> None:
         """Pass pieces on as they come; the head goes with the first piece that is there already, or alone."""
-        call, inbound, event = self._call, self._inbound, early
-        searcher = Searcher(needles) if needles else None
+        call, inbound, piece = self._call, self._inbound, early
+        searcher = Searcher(needles) if needles.forms else None
         last = b""
         while True:
-            if event is None:
+            if piece is None:
                 await inbound.send(self._head_wire())
-                event = await outbound.next_event()
-            if isinstance(event, h11.EndOfMessage):
+                piece = await outbound.next_piece()
+            if isinstance(piece, End):
                 break
-            if not isinstance(event, h11.Data):
-                raise outbound.closed("the response ended too soon")
-            data = bytes(event.data)
-            call.response_bytes += len(data)
+            passed = piece
+            call.response_bytes += len(passed)
             if call.reader is not None:
-                call.reader.feed(data)
-            event = outbound.ready_event()
-            is_last = isinstance(event, h11.EndOfMessage)
-            passed = data
+                call.reader.feed(passed)
+            piece = outbound.ready_piece()
+            is_last = isinstance(piece, End)
             if searcher is not None:
                 try:
-                    passed = searcher.feed(data, is_last=is_last)
+                    passed = searcher.feed(passed, is_last=is_last)
                 except Reflected:
                     raise self._reflected() from None
             elif web_read is not None:
-                web_read.take(data)
+                web_read.take(passed)
             if is_last:
                 last = passed
             elif passed:
                 await inbound.send(self._head_wire() + inbound.body_bytes(passed))
-        trailers = self._trailers(event, needles) if event.headers else None
+        trailers = self._trailers(piece, needles) if piece.trailers else None
         if searcher is not None:
             last += searcher.end()
         wire = self._head_wire() + (inbound.body_bytes(last) if last else b"")
         await inbound.send(wire + inbound.end_response(trailers))
 
-    def _trailers(self, end: h11.EndOfMessage, needles: Needles) -> Headers:
+    def _trailers(self, end: End, needles: Needles) -> Headers:
         """Return what may be said behind the body: nothing where the secret is in it. The body has been searched, so
         the answer is whole without."""
-        received = trailers_of(end)
-        if needles and needles.holds(b"\n".join(part for trailer in received for part in trailer)):
+        received = end.trailers
+        if needles.forms and needles.holds(b"\n".join(part for trailer in received for part in trailer)):
             self._call.note(notes.WITHHELD_TRAILERS)
             return []
         return trailer_headers(received, had_secret=self._call.allow.secret is not None)

@@ -12,7 +12,8 @@ from credproxy.pipeline.call import Call
 from credproxy.pipeline.refusal import Refused
 from credproxy.wire.answer import Answer
 from credproxy.wire.heads import find_header
-from credproxy.wire.inbound import Inbound, Request
+from credproxy.wire.inbound import Inbound
+from credproxy.wire.plain import Request
 
 MAX_WHOLE_BODY_BYTES = 512 << 10
 """Up to here a body is sent in one piece and can be sent again; above, it is streamed."""

@@ -10,7 +10,6 @@ import datetime
 import functools
 import json
 import time
-from dataclasses import replace
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from credproxy.audit.entry import MODEL_CALL, AuditEntry, CallUse
 from credproxy.audit.model_apis import may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.prices import cost_of
+from credproxy.pipeline.familiar import Familiar
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import EventKind, tell
 from credproxy.policy.rules import Policy
@@ -44,6 +44,7 @@ class Call:
         "call_id",
         "code",
         "door",
+        "familiar",
         "has_response_begun",
         "is_unsafe",
         "is_websocket",
@@ -62,11 +63,15 @@ class Call:
         "token_ask",
     )
 
-    def __init__(self, proxy: CredentialProxy, door: DoorState, ask: Ask, *, is_websocket: bool = False) -> None:
+    def __init__(
+        self, proxy: CredentialProxy, door: DoorState, ask: Ask, familiar: Familiar, *, is_websocket: bool = False
+    ) -> None:
+        """`familiar`: of the connection that it came on; it has taken this request."""
         self.proxy = proxy
         self.door = door
         self.ask = ask
-        self.target = f"{ask.method} {ask.target}"[:MAX_TARGET_CHARS]
+        self.familiar = familiar
+        familiar.shown = self.target = familiar.shown or f"{ask.method} {ask.target}"[:MAX_TARGET_CHARS]
         self.call_id = proxy.next_call_id()
         self.is_websocket = is_websocket
         self.is_unsafe = (ask.method in UNSAFE_METHODS or is_websocket) and ask.route is None
@@ -98,13 +103,14 @@ class Call:
     @property
     def judged(self) -> Ask:
         """What policy is asked: a WebSocket is judged as what it can do, which is to write."""
-        return replace(self.ask, method="POST") if self.is_websocket else self.ask
+        return self.ask._replace(method="POST") if self.is_websocket else self.ask
 
     @property
     def may_be_model_call(self) -> bool:
         """A granted host's path looks like a model's, and a key of the owner's is paid with."""
-        is_paid = self.allow.secret is not None and self.ask.route is None
-        return is_paid and may_be_model_call(self.ask.method, self.ask.target.path)
+        if self.allow.secret is None or self.ask.route is not None:
+            return False
+        return may_be_model_call(self.ask.method, self.ask.target.path)
 
     def note(self, text: str) -> None:
         self.notes = notes.join_notes(self.notes, text)

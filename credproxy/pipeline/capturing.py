@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NoReturn
 
-import h11
-
 from credproxy.injection.outgoing import Outgoing
 from credproxy.issuers.capture import (
     MAX_ANSWER_BYTES,
@@ -30,9 +28,9 @@ from credproxy.pipeline.scrub import Needles
 from credproxy.vault.rows import SealedSecret
 from credproxy.wire.answer import Answer
 from credproxy.wire.heads import Headers, find_header, is_encoded, response_headers
-from credproxy.wire.inbound import Inbound, Request
-from credproxy.wire.outbound import Outbound
-from credproxy.wire.plain import ResponseHead
+from credproxy.wire.inbound import Inbound
+from credproxy.wire.outbound import End, Outbound
+from credproxy.wire.plain import Request, ResponseHead
 from credproxy.wire.upstream import UpstreamFailed
 
 _OF_THE_OLD_BODY = frozenset(
@@ -78,7 +76,7 @@ async def pass_tokens_on(
     inbound: Inbound,
     outbound: Outbound,
     head: ResponseHead,
-    early: h11.Event | None,
+    early: bytes | End | None,
     needles: Needles,
 ) -> None:
     """Read an issuer's answer whole, and pass on what the tool may have of it."""
@@ -114,18 +112,16 @@ async def _answer(call: Call, row: SealedSecret) -> NoReturn:
     raise Refused(Answer(status=200, code="token_kept", message="", content=reply))
 
 
-async def _read_whole(call: Call, outbound: Outbound, event: h11.Event | None) -> bytes:
+async def _read_whole(call: Call, outbound: Outbound, piece: bytes | End | None) -> bytes:
     whole = bytearray()
-    while not isinstance(event, h11.EndOfMessage):
-        if isinstance(event, h11.Data):
-            call.response_bytes += len(event.data)
-            whole += event.data
-        elif event is not None:
-            raise outbound.closed("the response ended too soon")
+    while not isinstance(piece, End):
+        if piece is not None:
+            call.response_bytes += len(piece)
+            whole += piece
         if len(whole) > MAX_ANSWER_BYTES:
             sentence = f"{call.ask.target.host} answered a request for tokens at too great a length"
             raise UpstreamFailed("token_unreadable", sentence, may_retry=False)
-        event = outbound.ready_event() or await outbound.next_event()
+        piece = outbound.ready_piece() or await outbound.next_piece()
     return bytes(whole)
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from credproxy.pipeline import answers
 from credproxy.pipeline.admission import wait_for_start
 from credproxy.pipeline.call import Call
-from credproxy.pipeline.entry import Misdirected, OpenTunnel, Tunnel, read_entry
+from credproxy.pipeline.entry import Misdirected, OpenTunnel, Tunnel
 from credproxy.pipeline.exchange import ResponseCut, exchange
+from credproxy.pipeline.familiar import Familiar
 from credproxy.pipeline.proxy import CredentialProxy, DoorState
 from credproxy.pipeline.refusal import Refused, refuse
 from credproxy.policy.decide import decide_tunnel
@@ -28,7 +29,8 @@ from credproxy.policy.denials import host_not_granted
 from credproxy.policy.verdict import Deny
 from credproxy.wire.answer import Answer
 from credproxy.wire.heads import BadHead
-from credproxy.wire.inbound import Inbound, Request
+from credproxy.wire.inbound import Inbound
+from credproxy.wire.plain import Request
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.target import Authority, Scheme, TargetRefused
 from protocol.ids import DoorId
@@ -189,6 +191,7 @@ class Doors:
 
     async def _converse(self, inbound: Inbound, door: DoorState, admit: Admit | None) -> None:
         tunnel: Tunnel | None = None
+        familiar = Familiar()
         while True:
             request = await self._read(inbound, door)
             if request is None:
@@ -197,7 +200,7 @@ class Doors:
             try:
                 if admit is not None and tunnel is None:
                     door = await admit(request)
-                opened = await self._answer(inbound, door, request, tunnel)
+                opened = await self._answer(inbound, door, request, tunnel, familiar)
             except Refused as refusal:
                 await inbound.answer(refusal.answer)
                 if refusal.answer.closes:
@@ -229,24 +232,25 @@ class Doors:
             await inbound.answer(refusal.answer)
 
     async def _answer(
-        self, inbound: Inbound, door: DoorState, request: Request, tunnel: Tunnel | None
+        self, inbound: Inbound, door: DoorState, request: Request, tunnel: Tunnel | None, familiar: Familiar
     ) -> Tunnel | None:
         """Answer one request; return the tunnel that it has opened, if it asked for one. Raises Refused,
         ResponseCut."""
-        shown = f"{request.method[:20]} {request.target.partition('?')[0][:MAX_SHOWN_CHARS]}"
         try:
-            entry = read_entry(request.method, request.target, request.host, tunnel, self._proxy.policy)
+            entry = familiar.read(request, tunnel, self._proxy.policy)
         except TargetRefused as refusal:
-            await refuse(self._proxy, door, answers.bad_request(refusal.reason), shown)
+            await refuse(self._proxy, door, answers.bad_request(refusal.reason), _shown(request))
         except Misdirected:
             reason = "the Host header names another host than the tunnel's"
-            await refuse(self._proxy, door, answers.bad_request(reason, status=421, code="misdirected"), shown)
+            await refuse(
+                self._proxy, door, answers.bad_request(reason, status=421, code="misdirected"), _shown(request)
+            )
         if door.hold.is_on:
             is_route = not isinstance(entry, OpenTunnel) and entry.route is not None
-            await wait_for_start(self._proxy, door, shown, is_route=is_route)
+            await wait_for_start(self._proxy, door, _shown(request), is_route=is_route)
         if isinstance(entry, OpenTunnel):
             return await self._open_tunnel(inbound, door, entry.authority)
-        call = Call(self._proxy, door, entry, is_websocket=request.wants_websocket)
+        call = Call(self._proxy, door, entry, familiar, is_websocket=request.wants_websocket)
         await exchange(call, inbound, request)
         return None
 
@@ -286,6 +290,11 @@ class Doors:
             await refuse(self._proxy, door, answer, f"CONNECT {scheme}://{authority.host}:{authority.port}")
         except Refused:
             return
+
+
+def _shown(request: Request) -> str:
+    """A request that did not come to be a call, for the record."""
+    return f"{request.method[:20]} {request.target.partition('?')[0][:MAX_SHOWN_CHARS]}"
 
 
 def refuse_long_path(path: Path) -> None:

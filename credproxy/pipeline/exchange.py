@@ -21,8 +21,8 @@ from credproxy.pipeline.refusal import Refused
 from credproxy.pipeline.sending import Sending
 from credproxy.policy.denials import address_refused
 from credproxy.wire.answer import Answer
-from credproxy.wire.expiry import Limit
-from credproxy.wire.inbound import Inbound, Request
+from credproxy.wire.inbound import Inbound
+from credproxy.wire.plain import Request
 from credproxy.wire.upstream import AddressRefused, UpstreamFailed
 
 
@@ -38,11 +38,12 @@ async def exchange(call: Call, inbound: Inbound, request: Request) -> None:
     """Answer a request. Raises Refused (nothing was sent back yet), ResponseCut, StreamBroken, TimeoutError."""
     body = RequestBody(inbound, request, call)
     try:
-        with Limit(call.proxy.deadlines.whole_s) as limit:
+        with inbound.limit as limit:
             await admit(call, request, body)
             if call.is_websocket or call.allow.expires_at is not None or call.allow.approval is not None:
                 limit.move(_ends_at(call))
-            if call.allow.secret is not None and call.proxy.credentials.may_renew(call.allow.secret):
+            is_held, secret = call.door.hold.is_on, call.allow.secret
+            if is_held and secret is not None and call.proxy.credentials.may_renew(secret):
                 await _wait_for_release(call)  # getting a token is a request of its own
             prepared = await prepare(call, request, body)
             if call.allow.is_model_call:
@@ -69,7 +70,8 @@ async def _forward(call: Call, inbound: Inbound, request: Request, body: Request
         call.proxy.release(call.call_id)
         raise
     try:
-        await _wait_for_release(call)
+        if call.door.hold.is_on:
+            await _wait_for_release(call)
         await Sending(call, inbound, request, body, prepared).run(recorded)
         call.is_whole = True
     except UpstreamFailed as failure:
@@ -86,7 +88,7 @@ async def _forward(call: Call, inbound: Inbound, request: Request, body: Request
 
 async def _wait_for_release(call: Call) -> None:
     """Nothing goes out while the call's lease is held."""
-    if call.door.hold.is_on and not await call.door.hold.wait():
+    if not await call.door.hold.wait():
         raise Refused(answers.START_NOT_STORED)
 
 

@@ -21,7 +21,7 @@ from credproxy.pipeline.refusal import Refused, refuse
 from credproxy.tokens.token import HostToken, find_token_text, lease_of
 from credproxy.tokens.token_file import TokenFile
 from credproxy.wire.answer import Answer
-from credproxy.wire.inbound import Request
+from credproxy.wire.plain import Request
 from credproxy.wire.stream import Stream
 from protocol.ids import DoorId
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from credproxy.approvals.approvals import MAX_BODY_BYTES as MAX_HELD_BODY_BYTES
@@ -23,6 +24,7 @@ from credproxy.issuers.token_endpoint import is_registration, is_token_endpoint
 from credproxy.pipeline import answers
 from credproxy.pipeline.body import MAX_WHOLE_BODY_BYTES, RequestBody
 from credproxy.pipeline.call import Call
+from credproxy.pipeline.familiar import HeadParts
 from credproxy.pipeline.refusal import refuse, refuse_tripped
 from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.decide import decide
@@ -31,7 +33,7 @@ from credproxy.vault.credential import Credential
 from credproxy.wire import websocket
 from credproxy.wire.answer import Answer
 from credproxy.wire.heads import Headers, find_header, request_headers
-from credproxy.wire.inbound import Request
+from credproxy.wire.plain import Request
 
 if TYPE_CHECKING:
     from credproxy.injection.aws_pieces import AwsPieces
@@ -62,18 +64,35 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     allow = call.allow
     if allow.web_read is not None and request.has_body:
         await _refuse(call, answers.WEB_READ_BODY)
-    whole_body = await (
-        _read_token_ask(call, request, body) if _is_token_ask(call, request) else _read_body(allow, body)
-    )
-    await _check_placeholders(call, request, whole_body)
-    headers = await _build_headers(call, request, whole_body)
+    parts = call.familiar.find_parts(request, allow)
+    is_token_ask = parts is None and _is_token_ask(call, request)
+    whole_body: bytes | None = b""
+    if is_token_ask:
+        whole_body = await _read_token_ask(call, request, body)
+    elif request.has_body:
+        whole_body = await _read_body(allow, body)
+    if parts is None:
+        parts = HeadParts(tuple(searched_texts(call.ask.target, request.headers)), _build_headers(call, request))
+        if not is_token_ask:
+            call.familiar.take_parts(request, allow, parts)
+    texts = (*parts.texts, whole_body) if whole_body and call.ask.route is None else parts.texts
+    tripped = find_tripped(call, texts)
+    if tripped is not None:
+        await refuse_tripped(call.proxy, call.door, tripped, call.target)
+    if allow.must_carry and not _carries(call, texts):
+        await _refuse(call, answers.placeholder_missing(allow.secret or ""))
+    headers = _with_length(parts.headers, whole_body)
+    if allow.idempotency_header and whole_body is not None and call.is_unsafe:
+        headers = await _with_idempotency_key(call, headers, allow.idempotency_header, whole_body)
     pieces: AwsPieces | None = None
     if allow.injection is not None and takes_unsigned_pieces(allow.injection):
         headers, whole_body, pieces = await _unsign_pieces(call, headers, whole_body)
     approved = None
     if allow.approval is not None:
         approved = await _ask_person(call, held_request(call, headers, whole_body or b""), allow.approval)
-    credentials = WITHOUT if allow.secret is None else await _get_credentials(call, allow.secret)
+    credentials = WITHOUT
+    if allow.secret is not None:
+        credentials = call.proxy.credentials.ready(allow.secret) or await _get_credentials(call, allow.secret)
     if call.proxy.policy is not call.policy:
         await _decide_again(call)
     return Prepared(headers, whole_body, credentials, approved, pieces)
@@ -126,18 +145,13 @@ def _must_be_whole(injection: Injection) -> bool:
     return not isinstance(injection, _HEADER_KINDS) and needs_body(injection)
 
 
-async def _check_placeholders(call: Call, request: Request, body: bytes | None) -> None:
-    allow, group_id, is_route = call.allow, call.lease.group_id, call.ask.route is not None
-    texts = tuple(searched_texts(call.ask.target, request.headers, None if is_route else body))
-    tripped = find_tripped(call, texts)
-    if tripped is not None:
-        await refuse_tripped(call.proxy, call.door, tripped, call.target)
-    is_missing = allow.must_carry and allow.secret is not None
-    if is_missing and not call.proxy.placeholders.is_carried(texts, group_id, allow.secret or ""):
-        await _refuse(call, answers.placeholder_missing(allow.secret or ""))
+def _carries(call: Call, texts: Sequence[bytes]) -> bool:
+    """Whether a request carries the placeholder that its grant asks for."""
+    secret = call.allow.secret
+    return secret is None or call.proxy.placeholders.is_carried(texts, call.lease.group_id, secret)
 
 
-async def _build_headers(call: Call, request: Request, body: bytes | None) -> Headers:
+def _build_headers(call: Call, request: Request) -> Headers:
     allow = call.allow
     is_searched = allow.secret is not None or allow.is_model_call or call.token_ask is not None
     keeps_ranges = allow.injection is not None and only_signs(allow.injection)
@@ -147,16 +161,19 @@ async def _build_headers(call: Call, request: Request, body: bytes | None) -> He
         is_searched=is_searched,
         keeps_ranges=keeps_ranges,
     )
-    if body and find_header(headers, b"content-length") is None:
-        headers = [header for header in headers if header[0] != b"transfer-encoding"]
-        headers.append((b"content-length", str(len(body)).encode("ascii")))
     if allow.web_read is not None:
         headers = _web_read_headers(headers)
     if call.is_websocket:
         headers = websocket.request_headers(headers, is_searched=is_searched)
-    if allow.idempotency_header and body is not None and call.is_unsafe:
-        headers = await _with_idempotency_key(call, headers, allow.idempotency_header, body)
     return headers
+
+
+def _with_length(headers: Headers, body: bytes | None) -> Headers:
+    """What came in chunks and is there as a whole goes out with its length."""
+    if not body or find_header(headers, b"content-length") is not None:
+        return headers
+    kept = [header for header in headers if header[0] != b"transfer-encoding"]
+    return [*kept, (b"content-length", str(len(body)).encode("ascii"))]
 
 
 async def _unsign_pieces(

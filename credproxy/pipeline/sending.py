@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from credproxy.audit import notes
 from credproxy.injection.kinds import Injection
@@ -25,11 +26,15 @@ from credproxy.pipeline.tripwire import find_tripped
 from credproxy.policy.verdict import READING_METHODS, Allow
 from credproxy.vault.credential import Credential
 from credproxy.wire.addresses import Address, may_dial, reach_of
-from credproxy.wire.inbound import Inbound, Request
+from credproxy.wire.inbound import Inbound
 from credproxy.wire.outbound import SWITCHING_PROTOCOLS, Outbound, is_reusable
+from credproxy.wire.plain import Request
 from credproxy.wire.resolving import is_own_address
 from credproxy.wire.target import Target
 from credproxy.wire.upstream import Connection, PoolKey, UpstreamFailed
+
+if TYPE_CHECKING:
+    from credproxy.issuers.capture import TokenAsk
 
 UNAUTHORIZED = 401
 REFUSED_STATUSES = frozenset((UNAUTHORIZED, 429))
@@ -126,7 +131,13 @@ class Sending:
     async def _exchange_on(self, connection: Connection, credential: Credential | None) -> bool:
         """Send the request and pass its response on, over one upstream connection; False: refused, and not passed."""
         call, prepared = self._call, self._prepared
-        outgoing, needles = await self._outgoing(credential)
+        outgoing, injection = self._outgoing(), call.allow.injection
+        if injection is not None:
+            if outgoing.body and len(outgoing.body) > MAX_INLINE_BYTES and needs_body(injection):
+                outgoing = await self._injected_apart(outgoing, injection, credential)
+            else:
+                outgoing = self._injected(outgoing, injection, credential)
+        needles = self._needles(credential)
         if prepared.approved is not None and not prepared.approved.covers(
             held_request(call, prepared.headers, prepared.body or b"")
         ):
@@ -161,31 +172,43 @@ class Sending:
             await self._answering.pass_on(outbound, head, early, needles)
         return True
 
-    async def _outgoing(self, credential: Credential | None) -> tuple[Outgoing, Needles]:
-        """Return the request with the credential in it, and the forms in which that must not come back."""
-        call, prepared, injection = self._call, self._prepared, self._call.allow.injection
+    def _outgoing(self) -> Outgoing:
+        """Return the request before the credential is put in."""
+        call, prepared = self._call, self._prepared
         outgoing = Outgoing(call.ask.method, call.ask.target, prepared.headers, prepared.body, self._request.headers)
-        client = call.token_ask if call.token_ask is not None and call.token_ask.shown_secret else None
-        if client is not None:
+        if self._client is not None:
             from credproxy.pipeline.capturing import with_client  # few agents' tools ever log in by themselves
 
-            outgoing = with_client(client, outgoing)
-        needles = NO_NEEDLES
-        if injection is not None:
-            outgoing = await self._injected(outgoing, injection, credential)
-            needles = NO_NEEDLES if credential is None else call.proxy.needles(credential.name)
+            outgoing = with_client(self._client, outgoing)
+        return outgoing
+
+    @property
+    def _client(self) -> TokenAsk | None:
+        """The client that asks an issuer for tokens, where its secret is ours to put in."""
+        ask = self._call.token_ask
+        return ask if ask is not None and ask.shown_secret else None
+
+    def _needles(self, credential: Credential | None) -> Needles:
+        """Return the forms in which what was put in must not come back."""
+        call, client, needles = self._call, self._client, NO_NEEDLES
+        if call.allow.injection is not None and credential is not None:
+            needles = call.proxy.needles(credential.name)
         if client is not None:
             needles = Needles(needles.forms | needles_of((client.client_secret,)).forms)
-        return outgoing, needles
+        return needles
 
-    async def _injected(self, outgoing: Outgoing, injection: Injection, credential: Credential | None) -> Outgoing:
+    def _injected(self, outgoing: Outgoing, injection: Injection, credential: Credential | None) -> Outgoing:
+        """Return the request with the credential in it."""
         try:
-            if outgoing.body and len(outgoing.body) > MAX_INLINE_BYTES and needs_body(injection):
-                async with self._call.door.changing_body:
-                    return await asyncio.to_thread(inject, outgoing, injection, credential, now=time.time())
             return inject(outgoing, injection, credential, now=time.time())
         except InjectionFailed as failure:
             raise Refused(answers.injection_failed(failure)) from failure
+
+    async def _injected_apart(
+        self, outgoing: Outgoing, injection: Injection, credential: Credential | None
+    ) -> Outgoing:
+        async with self._call.door.changing_body:
+            return await asyncio.to_thread(self._injected, outgoing, injection, credential)
 
     async def _stream_body(self, outbound: Outbound) -> None:
         """Pass the request's body on as it comes, after what came of it in an earlier try. An upstream that stops

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 
 from credproxy.injection.placeholders import Tripped
@@ -11,9 +11,11 @@ from credproxy.policy.rules import GroupRules
 from credproxy.policy.secret_uses import is_used_at
 
 
-def find_tripped(call: Call, texts: Iterable[bytes]) -> Tripped | None:
+def find_tripped(call: Call, texts: Sequence[bytes]) -> Tripped | None:
     """Return a placeholder that an admitted call must not carry."""
     placeholders, lease = call.proxy.placeholders, call.lease
+    if not placeholders.may_be_in(texts):
+        return None
     return placeholders.find_misplaced(texts, lease.group_id, call.allow.secret, belongs=partial(_belongs, call))
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from credproxy.injection.kinds import Injection
 from credproxy.wire.addresses import Network
@@ -35,8 +35,7 @@ class Route:
     """None: without a secret."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(NamedTuple):
     """What a container wants."""
 
     method: str

@@ -37,7 +37,10 @@ class Credential:
     @property
     def value(self) -> Secret:
         """The one part that most injections need; raises PartMissing."""
-        return self.part("value")
+        found = self.parts.get("value")
+        if found is None:
+            raise PartMissing(self.name, "value")
+        return found
 
     def part(self, part: str) -> Secret:
         """Raises PartMissing."""

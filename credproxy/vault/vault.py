@@ -80,19 +80,24 @@ class Vault:
 
         Cheap enough for every request; the same objects come back until the secret is changed or some seconds passed.
         """
-        now = self._clock()
+        known = self.opened(name)
         row = self._sealed.rows.get(name)
-        if row is None:
-            return ()
-        opened = self._opened.get(name)
-        if opened is not None and opened[1] is row and now < opened[0]:
-            return opened[2]
+        if known is not None or row is None:
+            return known or ()
+        now = self._clock()
         lasting = self.lasting(row)
         values = tuple(self._sealed.open_value(row, value) for value in lasting)
         until = min([now + OPENED_S, *(value.ends_at for value in lasting if value.ends_at is not None)])
         self._opened = {each: kept for each, kept in self._opened.items() if now < kept[0]}
         self._opened[name] = (until, row, values)
         return values
+
+    def opened(self, name: str) -> tuple[SecretValue, ...] | None:
+        """Return what `values` would, if that need not open anything."""
+        opened = self._opened.get(name)
+        if opened is None or opened[1] is not self._sealed.rows.get(name) or self._clock() >= opened[0]:
+            return None
+        return opened[2]
 
     def lasting(self, secret: SealedSecret) -> tuple[SealedValue, ...]:
         """Return the values that may be used now: all but a previous one whose overlap window is over."""

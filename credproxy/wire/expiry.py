@@ -68,20 +68,21 @@ def expiry_of(loop: asyncio.AbstractEventLoop) -> Expiry:
 
 
 class Limit:
-    """What runs in it is cancelled at its deadline, and then raises TimeoutError, as `asyncio.timeout` has it."""
+    """What runs in it is cancelled at its deadline, and then raises TimeoutError, as `asyncio.timeout` has it. The task
+    that made it may enter it again and again."""
 
-    __slots__ = ("_cancelling", "_expiry", "_is_over", "_task", "deadline")
+    __slots__ = ("_cancelling", "_expiry", "_is_over", "_seconds", "_task", "deadline")
 
     def __init__(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a limit is for what a task does")
         self._task = task
-        self._expiry = expiry_of(loop)
+        self._expiry = expiry_of(task.get_loop())
+        self._seconds = seconds
         self._is_over = False
-        self._cancelling = task.cancelling()
-        self.deadline = loop.time() + seconds
+        self._cancelling = 0
+        self.deadline = 0.0
 
     def move(self, deadline: float) -> None:
         """Set another deadline, of the loop's clock."""
@@ -93,6 +94,9 @@ class Limit:
         self._task.cancel()
 
     def __enter__(self) -> Limit:
+        self._is_over = False
+        self._cancelling = self._task.cancelling()
+        self.deadline = self._expiry.loop.time() + self._seconds
         self._expiry.watch(self, self.deadline)
         return self
 

@@ -229,8 +229,12 @@ def trailer_headers(received: Headers, *, had_secret: bool) -> Headers:
 
 def is_encoded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a body is compressed, so that a search would not see what it says."""
-    values = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
-    return any(coding.strip() not in _NO_ENCODING for value in values for coding in value.split(b","))
+    for name, value in headers:
+        if name == b"content-encoding":
+            for coding in value.lower().split(b","):
+                if coding.strip() not in _NO_ENCODING:
+                    return True
+    return False
 
 
 def _nominated(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:

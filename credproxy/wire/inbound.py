@@ -7,36 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import h11
 
 from credproxy.wire.answer import Answer
 from credproxy.wire.deadlines import Deadlines
+from credproxy.wire.expiry import Limit
 from credproxy.wire.heads import MAX_HEAD_BYTES, BadHead, Headers, check_framing, find_header, head_end
-from credproxy.wire.plain import plain_end, read_plain_request, write_response
+from credproxy.wire.plain import Request, plain_end, read_plain_request, write_response
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.websocket import is_upgrade
 
 MAX_DISCARDED_BYTES = 1 << 20
+MAX_KNOWN_BYTES = 4 << 10
+"""A longer head is not kept for the next one."""
 NO_CONTENT = 204
 _PARSERS_WORDS = (
     ("illegal request line", "the request line is none (what is not ASCII is percent-encoded, in a host as xn--)"),
     ("illegal header line", "a header line is none"),
     ("illegal", "the request's head is malformed"),
 )
-
-
-class Request(NamedTuple):
-    """A request's head."""
-
-    method: str
-    target: str
-    host: str
-    headers: Headers
-    """Names in lower case."""
-    has_body: bool
-    wants_websocket: bool = False
 
 
 @dataclass(slots=True)
@@ -59,9 +49,13 @@ class Inbound:
 
     def __init__(self, stream: Stream, deadlines: Deadlines) -> None:
         self.stream = stream
+        self.limit = Limit(deadlines.whole_s)
+        """For one exchange after another."""
         self._deadlines = deadlines
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._plain: _Plain | None = None
+        self._known: tuple[bytes, Request] | None = None
+        """The last plain head, and what it says: the same bytes are the same object."""
         self._is_head = False
         """The request is a HEAD: its answer has no body, nor has ours."""
 
@@ -76,15 +70,15 @@ class Inbound:
             return None
         if not wire:
             return None
-        request = await self._read_request(wire)
+        end = plain_end(wire)
+        request = self._take_plain(wire, end) if end else None
+        if request is None:
+            request = await self._read_odd(wire)
         self._is_head = request.method == "HEAD"
         return request
 
-    async def _read_request(self, wire: bytes) -> Request:
-        end = plain_end(wire)
-        plain = self._take_plain(wire, end) if end else None
-        if plain is not None:
-            return plain
+    async def _read_odd(self, wire: bytes) -> Request:
+        """Return a request that is not plain, or whose head came in pieces."""
         buffer = bytearray(wire)
         end = head_end(buffer)
         if not end:
@@ -104,17 +98,15 @@ class Inbound:
         return end
 
     def _take_plain(self, wire: bytes, end: int) -> Request | None:
-        head = read_plain_request(wire[:end])
-        if head is None:
-            return None
-        self._plain = _Plain(head.body_bytes, wire[end:])
-        return Request(
-            method=head.method,
-            target=head.target,
-            host=head.host,
-            headers=head.headers,
-            has_body=head.body_bytes > 0,
-        )
+        head, known = wire[:end], self._known
+        if known is not None and known[0] == head:
+            request: Request | None = known[1]
+        else:
+            request = read_plain_request(head)
+            self._known = (head, request) if request is not None and end <= MAX_KNOWN_BYTES else None
+        if request is not None:
+            self._plain = _Plain(request.body_bytes, wire[end:])
+        return request
 
     async def read_body(self) -> bytes | None:
         """Return the next piece of the request's body, None after its end.
@@ -193,13 +185,15 @@ class Inbound:
             self.stream.write(wire + self.end_response())
         except h11.LocalProtocolError as error:
             raise StreamBroken("no response can be sent any more") from error
-        await self._drain()
+        if self.stream.must_wait_to_write:
+            await self._drain()
 
     async def send(self, wire: bytes) -> None:
         """Write bytes made above, and wait until the container has taken enough of them."""
         if wire:
             self.stream.write(wire)
-            await self._drain()
+            if self.stream.must_wait_to_write:
+                await self._drain()
 
     def accept_tunnel(self) -> None:
         """Say 200 to a CONNECT."""
@@ -226,8 +220,6 @@ class Inbound:
         return True
 
     async def _drain(self) -> None:
-        if not self.stream.must_wait_to_write:
-            return
         async with asyncio.timeout(self._deadlines.body_pause_s):
             await self.stream.drain()
 

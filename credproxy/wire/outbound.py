@@ -6,6 +6,7 @@ What is sent, and what becomes of the response, is `exchange.py`'s business; con
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import h11
 
@@ -22,10 +23,19 @@ from credproxy.wire.plain import (
 from credproxy.wire.stream import Stream, StreamBroken
 from credproxy.wire.upstream import Connection, UpstreamFailed
 
-_END = h11.EndOfMessage()
 SWITCHING_PROTOCOLS = 101
 MAX_INFORMATIONAL = 16
 """1xx answers before the real one: more is a server that never means to answer."""
+
+
+class End(NamedTuple):
+    """The end of an answer's body, and what came behind it."""
+
+    trailers: Headers
+    """Names in lower case."""
+
+
+_END = End([])
 
 
 class Outbound:
@@ -79,13 +89,18 @@ class Outbound:
     async def end_body(self) -> None:
         await self._write(self._http.send(h11.EndOfMessage()) or b"")
 
-    async def read_head(self) -> tuple[ResponseHead, h11.Event | None]:
+    async def read_head(self) -> tuple[ResponseHead, bytes | End | None]:
         """Return the final response's head, and the first piece of its body if that came with it."""
-        arrived = await self._first_bytes()
+        try:
+            arrived = await self._stream.read(self._deadlines.answer_s)
+        except TimeoutError:
+            raise self._late("no answer came in time") from None
+        if not arrived:
+            raise self.closed("the upstream closed the connection without an answer")
         end = plain_end(arrived)
         plain = self._take_plain(arrived, end) if end else None
         if plain is not None:
-            return plain, self.ready_event()
+            return plain, self.ready_piece()
         self._tell_untold()
         buffer = bytearray(arrived)
         for _informational in range(MAX_INFORMATIONAL):
@@ -113,7 +128,7 @@ class Outbound:
                     raise self._broken(error.reason) from error
                 if buffer:
                     self._http.receive_data(bytes(buffer))
-                return ResponseHead(event.status_code, headers, bytes(event.reason), None), self.ready_event()
+                return ResponseHead(event.status_code, headers, bytes(event.reason), None), self.ready_piece()
             if not isinstance(event, h11.InformationalResponse):
                 break
             if event.status_code == SWITCHING_PROTOCOLS:  # h11 lets it pass only where that was asked for
@@ -121,15 +136,6 @@ class Outbound:
                 self._arrived = bytes(buffer)
                 return ResponseHead(event.status_code, headers, bytes(event.reason), None), None
         raise self._broken("the answer does not begin as one")
-
-    async def _first_bytes(self) -> bytes:
-        try:
-            chunk = await self._stream.read(self._deadlines.answer_s)
-        except TimeoutError:
-            raise self._late("no answer came in time") from None
-        if not chunk:
-            raise self.closed("the upstream closed the connection without an answer")
-        return chunk
 
     def _take_plain(self, wire: bytes, end: int) -> ResponseHead | None:
         """Return a plain head, None if it is h11's to read."""
@@ -149,23 +155,24 @@ class Outbound:
             request, self._untold = self._untold, None
             self._tell(*request)
 
-    def _ready_plain(self, left_bytes: int) -> h11.Event | None:
+    def _ready_plain(self, left_bytes: int) -> bytes | End | None:
+        arrived = self._arrived
         if left_bytes == 0:
-            self._connection.is_clean = not self._arrived
+            self._connection.is_clean = not arrived
             return _END
-        if not self._arrived:
+        if not arrived:
             return None
-        piece, self._arrived = self._arrived[:left_bytes], self._arrived[left_bytes:]
+        piece, self._arrived = arrived[:left_bytes], arrived[left_bytes:]
         self._left_bytes = left_bytes - len(piece)
-        return h11.Data(data=piece)
+        return piece
 
-    def _ready_chunks(self, chunks: PlainChunks) -> h11.Event | None:
+    def _ready_chunks(self, chunks: PlainChunks) -> bytes | End | None:
         try:
             data, self._arrived = chunks.read(self._arrived)
         except ChunksBroken:
             raise self._broken("the answer's body is malformed (a chunk does not end where it says)") from None
         if data:
-            return h11.Data(data=data)
+            return data
         if chunks.has_ended:
             self._connection.is_clean = not self._arrived
             return _END
@@ -180,33 +187,43 @@ class Outbound:
         except h11.RemoteProtocolError as error:
             raise self._broken(f"the answer's head is malformed ({_own_words(error)})") from error
         self._arrived = b""
-        return self.ready_event()
+        return self.ready_piece()
 
     def take_stream(self) -> tuple[Stream, bytes]:
         """Return the connection after a 101, and what has been read of it already: it is not HTTP any more."""
         arrived, self._arrived = self._arrived, b""
         return self._stream, arrived
 
-    def ready_event(self) -> h11.Event | None:
-        """Return what has come already, None if more must be read."""
+    def ready_piece(self) -> bytes | End | None:
+        """Return what of the body has come already, never an empty piece; None if more must be read."""
         if self._left_bytes is not None:
             return self._ready_plain(self._left_bytes)
         if self._chunks is not None:
             return self._ready_chunks(self._chunks)
+        return self._ready_read()
+
+    def _ready_read(self) -> bytes | End | None:
+        """What h11 has read."""
         try:
             event = self._http.next_event()
+            while isinstance(event, h11.Data) and not event.data:
+                event = self._http.next_event()
         except h11.RemoteProtocolError as error:
             raise self._broken(f"the answer's body is malformed ({_own_words(error)})") from error
-        if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        if event is h11.NEED_DATA:
+            return None
+        if not isinstance(event, h11.EndOfMessage):
             raise self._broken("the answer ended twice")
-        if isinstance(event, h11.EndOfMessage) and event.headers:
-            try:
-                check_trailers(trailers_of(event))
-            except BadHead as error:
-                raise self._broken(error.reason) from error
-        return event if isinstance(event, h11.Event) else None
+        trailers = [(bytes(name), bytes(value)) for name, value in event.headers]
+        try:
+            check_trailers(trailers)
+        except BadHead as error:
+            raise self._broken(error.reason) from error
+        return End(trailers)
 
-    async def next_event(self) -> h11.Event:
+    async def next_piece(self) -> bytes | End:
         """Return what comes next, when it has come."""
         while True:
             try:
@@ -222,9 +239,9 @@ class Outbound:
                     self._arrived += chunk
             except RuntimeError as error:  # h11's word for bytes after the end
                 raise self._broken("the answer went on after its end") from error
-            event = self.ready_event()
-            if event is not None:
-                return event
+            piece = self.ready_piece()
+            if piece is not None:
+                return piece
 
     def closed(self, reason: str) -> UpstreamFailed:
         return UpstreamFailed("upstream_closed", f"{self._host}: {reason}", may_retry=True)
@@ -245,11 +262,6 @@ class Outbound:
             raise self.closed(broken.reason) from broken
         except TimeoutError as late:
             raise self._late("the request was not taken in time") from late
-
-
-def trailers_of(end: h11.EndOfMessage) -> Headers:
-    """Return what came behind an answer's body, names in lower case."""
-    return [(bytes(name), bytes(value)) for name, value in end.headers]
 
 
 def _own_words(error: Exception) -> str:

@@ -27,15 +27,19 @@ _LAST_CHUNK = re.compile(rb"0{1,8}\r\n\r\n")
 _LAST_CHUNK_BEGUN = re.compile(rb"0{1,8}\r\n\r?")
 
 
-class PlainRequest(NamedTuple):
-    """As all that is made for each request here: a frozen dataclass takes four times as long to make."""
+class Request(NamedTuple):
+    """A request's head, whoever read it. A tuple, as all that is made for each request here: a frozen dataclass takes
+    four times as long to make."""
 
     method: str
     target: str
     host: str
     headers: Headers
     """Names in lower case."""
-    body_bytes: int
+    has_body: bool
+    wants_websocket: bool = False
+    body_bytes: int = 0
+    """As a plain head says it."""
 
 
 class ResponseHead(NamedTuple):
@@ -57,7 +61,7 @@ def plain_end(wire: bytes) -> int:
     return end if 4 <= end <= MAX_HEAD_BYTES else 0
 
 
-def read_plain_request(head: bytes) -> PlainRequest | None:
+def read_plain_request(head: bytes) -> Request | None:
     """Return a head, None if it is not plain. What is plain would pass `heads.head_end`, too."""
     found = _REQUEST.fullmatch(head)
     headers = _read_headers(found[3]) if found is not None else None
@@ -73,7 +77,8 @@ def read_plain_request(head: bytes) -> PlainRequest | None:
     length = _read_length(lengths) if lengths else 0
     if len(hosts) != 1 or length is None:
         return None
-    return PlainRequest(found[1].decode("ascii"), found[2].decode("ascii"), hosts[0].decode("latin-1"), headers, length)
+    method, target, host = found[1].decode("ascii"), found[2].decode("ascii"), hosts[0].decode("latin-1")
+    return Request(method, target, host, headers, length > 0, False, length)
 
 
 def read_plain_response(head: bytes) -> ResponseHead | None:
@@ -154,18 +159,17 @@ class PlainChunks:
 
 def write_plain_request(method: str, target: str, headers: Headers) -> bytes | None:
     """Return a head's bytes, None if they would not be read as plain by ourselves."""
-    wire = _write_head(f"{method} {target} HTTP/1.1".encode("ascii", "replace"), headers)
-    return wire if wire is not None and _REQUEST.fullmatch(wire) is not None else None
+    lines = [b"%s: %s\r\n" % header for header in headers]
+    first = f"{method} {target} HTTP/1.1".encode("ascii", "replace")
+    wire = b"%s\r\n%s\r\n" % (first, b"".join(lines))
+    is_plain = _REQUEST.fullmatch(wire) is not None and wire.count(b"\n") == len(headers) + 2
+    return wire if is_plain else None
 
 
 def write_response(status: int, headers: Headers, reason: bytes) -> bytes | None:
     """Return a head's bytes, None if a line breaks in the middle. Headers were read here or by h11, or are our own."""
-    return _write_head(b"HTTP/1.1 %d %s" % (status, reason), headers)
-
-
-def _write_head(first: bytes, headers: Headers) -> bytes | None:
     lines = [b"%s: %s\r\n" % header for header in headers]
-    wire = b"%s\r\n%s\r\n" % (first, b"".join(lines))
+    wire = b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, b"".join(lines))
     return wire if wire.count(b"\n") == wire.count(b"\r\n") == len(headers) + 2 else None
 
 

@@ -188,7 +188,8 @@ class Stream(asyncio.BufferedProtocol):
             self._write_raw(tls.to_send())
             self.abort()
             return
-        self._write_raw(tls.to_send())
+        if tls.written.pending:
+            self._write_raw(tls.to_send())
         if self._lingering is not None:
             self._close_now()  # it said goodbye, or goes on as if nothing had been said
             return

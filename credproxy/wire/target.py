@@ -59,8 +59,7 @@ class RequestPath(NamedTuple):
     """It holds what servers read differently: an encoded slash, `;`, `//`, a doubly encoded sign."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     scheme: Scheme
     host: str
     port: int

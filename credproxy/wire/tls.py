@@ -16,13 +16,15 @@ RECORD_BYTES = 16 << 10
 class TlsSide:
     """After anything that it does, it may have something `to_send`. Everything raises ssl.SSLError."""
 
-    __slots__ = ("_arrived", "_tls", "_written", "has_ended")
+    __slots__ = ("_arrived", "_tls", "has_ended", "written")
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
         """`server_name`: who the other side must prove to be; None: it is the client, and we are the server."""
-        self._arrived, self._written = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._arrived = ssl.MemoryBIO()
+        self.written = ssl.MemoryBIO()
+        """What is to be sent, with its length as `pending`."""
         self._tls = context.wrap_bio(
-            self._arrived, self._written, server_side=server_name is None, server_hostname=server_name
+            self._arrived, self.written, server_side=server_name is None, server_hostname=server_name
         )
         self.has_ended = False
         """The other side has said that nothing more comes."""
@@ -43,9 +45,11 @@ class TlsSide:
         """Return all that has arrived whole; empty if nothing has."""
         pieces: list[bytes] = []
         # Asking only where something is left saves an exception for each message.
-        while size := self._arrived.pending or self._tls.pending():
+        size = self._arrived.pending or self._tls.pending()
+        while size:
+            asked = min(size, RECORD_BYTES)
             try:
-                piece = self._tls.read(min(size, RECORD_BYTES))
+                piece = self._tls.read(asked)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
@@ -54,19 +58,22 @@ class TlsSide:
                 self.has_ended = True
                 break
             pieces.append(piece)
+            size = self._arrived.pending
+            if not size and len(piece) == asked:  # less than that is all of a record's
+                size = self._tls.pending()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def write(self, data: bytes) -> bytes:
         """Return what says this to the other side."""
         self._tls.write(data)
-        return self._written.read()
+        return self.written.read()
 
     def end(self) -> bytes:
         """Return what says that nothing more comes."""
         with contextlib.suppress(ssl.SSLError):  # it would wait for the other side's word, too; or was never begun
             self._tls.unwrap()
-        return self._written.read()
+        return self.written.read()
 
     def to_send(self) -> bytes:
         """Return what must be sent of its own accord: of a handshake, an alert, an answer to new keys; mostly empty."""
-        return self._written.read() if self._written.pending else b""
+        return self.written.read() if self.written.pending else b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import urllib.parse
 
@@ -180,7 +179,7 @@ async def test_login_is_taken_in_and_renewed_from_here(house: House) -> None:
     assert house.asked == 1
     assert not login.is_revoked
     assert desk.find(target, again, GroupId("other")) is None
-    elsewhere = dataclasses.replace(target, host="127.0.0.2")
+    elsewhere = target._replace(host="127.0.0.2")
     assert desk.find(elsewhere, again, GROUP) is None
 
     used.add(name)
