@@ -206,3 +206,5 @@ class Lease(Record):
     """What is paid from, each of them for each call."""
     constraints: tuple[EgressRule, ...] = ()
     """The strictest first: of those that fit a request, the first counts."""
+    unsettled_since: str = ""
+    """ISO 8601, UTC: what earlier attempts called before that was in steps that are done. Empty: not known."""

@@ -48,10 +48,11 @@ def plan_attempt(
     steps: Sequence[Step] = (),
     approved: Sequence[str] = (),
     payer: Payer | None = None,
+    unsettled_since: str = "",
 ) -> AttemptPlan:
     """Return the attempt as the host's settings have it now. `transcript`: the session before the task; `steps`: what
     its earlier attempts have stored; `approved`: which of their calls somebody has said yes to since; `payer`:
-    whose limits it counts for."""
+    whose limits it counts for; `unsettled_since`: see `Lease`."""
     skills, problems = load_skills(desk.fork, group.group_id, group.skills)
     for problem in problems:
         extra = {"action": "skill_left_out", "group_id": group.group_id, "skill": problem.name}
@@ -76,16 +77,22 @@ def plan_attempt(
     return AttemptPlan(
         kind=build_kind(group, skills, desk.settings.containers, desk.image_of(group), desk.home),
         task=task,
-        lease=plan_lease(desk, row, attempt, task, group, payer),
+        lease=plan_lease(desk, row, attempt, task, group, payer, unsettled_since),
         assignment=assignment,
     )
 
 
 def plan_lease(
-    desk: TaskDesk, row: TaskRow, attempt: AttemptRow, task: Task, group: Group, payer: Payer | None
+    desk: TaskDesk,
+    row: TaskRow,
+    attempt: AttemptRow,
+    task: Task,
+    group: Group,
+    payer: Payer | None,
+    unsettled_since: str,
 ) -> Lease:
     """Return what the attempt's sockets may do; `task` is under the limits that it has now."""
     model = model_of(task, desk.usual_model(group, row.chat), desk.settings.routes)
     models = (model, *fallbacks_of(task, group, model))
     purses = desk.money.purses_of(group, row.submitter, payer)
-    return build_lease(task, attempt, models, purses, desk.constraints(group.group_id))
+    return build_lease(task, attempt, models, purses, desk.constraints(group.group_id), unsettled_since)

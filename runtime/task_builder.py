@@ -145,6 +145,7 @@ def build_lease(
     models: Sequence[ModelRoute],
     purses: tuple[Purse, ...] = (),
     constraints: Sequence[Constraint] = (),
+    unsettled_since: str = "",
 ) -> Lease:
     """Return what the attempt's sockets may do: this task, under its limits, over the routes of its models."""
     return Lease(
@@ -157,6 +158,7 @@ def build_lease(
         labels=task.labels,
         purses=purses,
         constraints=egress_rules(constraints),
+        unsettled_since=unsettled_since,
     )
 
 

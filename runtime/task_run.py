@@ -65,7 +65,7 @@ from runtime.task_builder import build_told, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
 from runtime.task_words import failure_text, suspended_text
-from runtime.uncertainty import may_have_changed_something
+from runtime.uncertainty import may_have_changed_something, unsettled_since
 
 log = logging.getLogger(__name__)
 
@@ -234,6 +234,7 @@ class TaskRun:
         await note_start(store, self._desk.fork, self._row, group)
         if self._transcript is None:
             self._transcript = await store.transcript_of(task.session_id) if task.session_id else ()
+        steps = await store.steps_of(task.task_id) if row.number > 1 else ()
         return plan_attempt(
             self._desk,
             self._row,
@@ -241,9 +242,10 @@ class TaskRun:
             task,
             group,
             transcript=self._transcript,
-            steps=await store.steps_of(task.task_id) if row.number > 1 else (),
+            steps=steps,
             approved=await store.read(approved_calls, task.task_id, row.number) if row.number > 1 else (),
             payer=await self._desk.money.payer_of(self._row),
+            unsettled_since=await unsettled_since(self._desk, task.task_id, steps) if row.number > 1 else "",
         )
 
     async def _take_up(self, task: Task, group: Group) -> AttemptOutcome:
@@ -260,13 +262,15 @@ class TaskRun:
                     await self._attempt.stop(self._stop_reason)
                 task = replace(task, limits=self._desk.money.limits_of(task))
                 payer = await self._desk.money.payer_of(self._row)
-                lease = plan_lease(self._desk, self._row, last, task, group, payer)
+                steps = await self._desk.store.steps_of(self.task_id)
+                since = await unsettled_since(self._desk, self.task_id, steps) if last.number > 1 else ""
+                lease = plan_lease(self._desk, self._row, last, task, group, payer, since)
                 gate = ToolGate(
                     self._desk.store,
                     self.task_id,
                     tool_rules(self._desk.constraints(group.group_id)),
                     without=self._desk.absent_tools(group, self._row.chat),
-                    steps=await self._desk.store.steps_of(self.task_id),
+                    steps=steps,
                 )
                 return await self._attempt.adopt(memory, lease, gate, _wall_left_s(task, last))
         if last.state == "ended" and last.end_reason.startswith("crashed"):

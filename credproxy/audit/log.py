@@ -30,6 +30,7 @@ from credproxy.audit.records import (
     TotalsQuery,
     read_apart,
     read_calls,
+    read_keys,
     read_log,
     read_models,
     read_taints,
@@ -216,6 +217,10 @@ class Audit:
     async def taints(self, task_id: TaskId) -> Sequence[tuple[str, str]]:
         """Return (source, host) of what a task read that may hold anybody's words."""
         return await self._read(lambda connection: read_taints(connection, task_id))
+
+    async def keys(self, task_id: TaskId) -> Sequence[tuple[AttemptId, str, str]]:
+        """Return (attempt, when, key) of what a task called with an idempotency key."""
+        return await self._read(lambda connection: read_keys(connection, task_id))
 
     async def rows(
         self, chosen: AuditFilter, *, after_seq: int | None = None, limit: int = MAX_LOG_ROWS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SEPARATOR = "; "
 _TAINTED = "tainted "
+_KEY = "idempotency "
 WITHHELD_TRAILERS = "withheld trailers"
 """What came behind the answer's body held the secret; the agent got none of it."""
 
@@ -32,6 +33,17 @@ def taint_in(note: str) -> str:
 def approval(approval_id: str, by: str = "") -> str:
     """A person was asked, and let it out or not."""
     return f"approval {approval_id} by {by}" if by else f"approval {approval_id}"
+
+
+def idempotency(key: str) -> str:
+    """It carried this key, so that the service does it once."""
+    return f"{_KEY}{key}"
+
+
+def key_in(note: str) -> str:
+    """Return the idempotency key that a note names, empty for none."""
+    found = (part.removeprefix(_KEY) for part in note.split(SEPARATOR) if part.startswith(_KEY))
+    return next(found, "")
 
 
 def join_notes(*notes: str) -> str:

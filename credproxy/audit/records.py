@@ -21,7 +21,7 @@ from credproxy.admin_client.audit import (
     TrafficTotal,
 )
 from credproxy.audit.entry import DaySum
-from credproxy.audit.notes import taint_in
+from credproxy.audit.notes import key_in, taint_in
 from protocol.ids import AttemptId, CallId, GroupId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import Usage
@@ -143,6 +143,16 @@ def read_taints(connection: sqlite3.Connection, task_id: TaskId) -> list[tuple[s
         f"SELECT DISTINCT note, {_HOST} FROM entries WHERE task_id = ? AND note <> '' AND kind = 'begin'", (task_id,)
     )
     return sorted({(source, host) for note, host in rows if (source := taint_in(note))})
+
+
+def read_keys(connection: sqlite3.Connection, task_id: TaskId) -> list[tuple[AttemptId, str, str]]:
+    """Return (attempt, when, key) of the calls of a task that carried an idempotency key, in order."""
+    rows = connection.execute(
+        "SELECT attempt_id, at, note FROM entries WHERE task_id = ? AND is_unsafe = 1 AND kind = 'begin' ORDER BY seq",
+        (task_id,),
+    )
+    found = ((AttemptId(row[0]), row[1], key_in(row[2])) for row in rows)
+    return [each for each in found if each[2]]
 
 
 def read_log(

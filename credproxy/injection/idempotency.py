@@ -1,32 +1,48 @@
-"""Idempotency keys: a call that a later attempt of the same task makes again has the key of the first. Pure.
+"""Idempotency keys: what is done again of a step whose end nobody saw has the key of the first time. Pure.
 
-So an API that takes such keys does it once, though the container died in between; `headers.with_header` puts it in. The
-key is made of the task, what is asked, and how many times the attempt has asked it before. An agent's own key, new with
-each run of its program, would not do; but one that it sends again says that it means the same call again.
+So an API that takes such keys does it once, though the container died in between; `headers.with_header` puts it in. A
+key is made of the task, what is asked, and the how manieth time that is. A time is over when the step that it was in is
+done, or the same attempt asks again: the same call in a later step has another key, and is done again, as it was meant.
+An agent's own key, new with each run of its program, would not do; but one that it sends again says that it means the
+same call again.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
 
 from protocol.ids import AttemptId, TaskId
+from protocol.task import Lease
 
 MAX_ATTEMPTS = 256
 MAX_CALLS = 4096
 """Of one attempt; beyond them each call has a key of its own, that no other attempt finds."""
+_BEYOND = 1 << 32
+
+
+class SentKey(NamedTuple):
+    """A key that a task's call has had, as the audit knows it."""
+
+    attempt_id: AttemptId
+    at: str
+    """ISO 8601, UTC."""
+    key: str
 
 
 @dataclass(slots=True)
 class _AttemptCalls:
-    first: int = 0
-    """What the first time of anything is numbered."""
+    over: frozenset[str] = frozenset()
+    """Keys of what is done for good."""
     total: int = 0
     counts: dict[bytes, int] = field(default_factory=dict)
-    """What was asked to how many times."""
-    own: dict[bytes, int] = field(default_factory=dict)
-    """What was asked, with the agent's own key, to which time that was."""
+    """What was asked to the number of its next time."""
+    own: dict[bytes, str] = field(default_factory=dict)
+    """What was asked, with the agent's own key, to the key that it had."""
 
 
 class IdempotencyKeys:
@@ -40,35 +56,33 @@ class IdempotencyKeys:
     ) -> str:
         """Return the key of a call that is made now. `wire` is `https://host/path?query` before injection; `own` is
         the key that the agent sent, if it did."""
-        asked = hashlib.sha256("\\0".join((method, wire, "")).encode("utf-8") + body).digest()
-        return derive_key(task_id, asked, self._time_of(attempt_id, asked, own))
-
-    def knows(self, attempt_id: AttemptId) -> bool:
-        """Whether the attempt's calls have been counted from its beginning, or since `take_up`."""
-        return attempt_id in self._attempts
-
-    def take_up(self, attempt_id: AttemptId, earlier_calls: int) -> None:
-        """Count on from what an attempt has called before this process began: a second call of the same must not be
-        taken for the first."""
-        self._calls_of(attempt_id).first = earlier_calls
-
-    def forget(self, attempt_id: AttemptId) -> None:
-        """An attempt has ended."""
-        self._attempts.pop(attempt_id, None)
-
-    def _time_of(self, attempt_id: AttemptId, asked: bytes, own: bytes) -> int:
+        asked = hashlib.sha256("\0".join((method, wire, "")).encode("utf-8") + body).digest()
         calls = self._calls_of(attempt_id)
         known = calls.own.get(asked + own) if own else None
         if known is not None:
             return known
         calls.total += 1
-        if calls.total > MAX_CALLS:
-            return calls.first + calls.total
-        time = calls.counts.get(asked, calls.first)
-        calls.counts[asked] = time + 1
-        if own:
-            calls.own[asked + own] = time
-        return time
+        is_kept = calls.total <= MAX_CALLS
+        time = calls.counts.get(asked, 0) if is_kept else _BEYOND + calls.total
+        while (key := derive_key(task_id, asked, time)) in calls.over:
+            time += 1
+        if is_kept:
+            calls.counts[asked] = time + 1
+            if own:
+                calls.own[asked + own] = key
+        return key
+
+    def knows(self, attempt_id: AttemptId) -> bool:
+        """Whether it is known what is over for the attempt."""
+        return attempt_id in self._attempts
+
+    def take_up(self, attempt_id: AttemptId, over: Iterable[str]) -> None:
+        """Begin to count an attempt's calls. `over`: see `keys_over`."""
+        self._calls_of(attempt_id).over = frozenset(over)
+
+    def forget(self, attempt_id: AttemptId) -> None:
+        """An attempt has ended."""
+        self._attempts.pop(attempt_id, None)
 
     def _calls_of(self, attempt_id: AttemptId) -> _AttemptCalls:
         calls = self._attempts.setdefault(attempt_id, _AttemptCalls())
@@ -78,11 +92,37 @@ class IdempotencyKeys:
         return calls
 
 
+def keys_over(sent: Iterable[SentKey], lease: Lease) -> frozenset[str]:
+    """Return the keys of a task's calls that a call of this lease's attempt is none of: its own from before the proxy's
+    start, and those of earlier attempts in steps that are done. Where the host does not say which are, none is."""
+    since = _moment(lease.unsettled_since)
+    own: set[str] = set()
+    settled: set[str] = set()
+    open_yet: set[str] = set()
+    for each in sent:
+        at = _moment(each.at)
+        if each.attempt_id == lease.attempt_id:
+            own.add(each.key)
+        elif since is not None and at is not None and at < since:
+            settled.add(each.key)
+        else:
+            open_yet.add(each.key)  # of a step that was open more than once, too
+    return frozenset(own | (settled - open_yet))
+
+
 def derive_key(task_id: TaskId, asked: bytes, time: int) -> str:
     """Return the key of the n-th time that a task asks for something, in the form of a UUID (version 8)."""
-    digest = hashlib.sha256(b"idempotency\\0" + task_id.encode("utf-8") + b"\\0" + asked + time.to_bytes(8)).digest()
+    digest = hashlib.sha256(b"idempotency\0" + task_id.encode("utf-8") + b"\0" + asked + time.to_bytes(8)).digest()
     raw = bytearray(digest[:16])
     raw[6] = raw[6] & 0x0F | 0x80
     raw[8] = raw[8] & 0x3F | 0x80
     text = raw.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -16,6 +16,7 @@ from credproxy.approvals.held import Approved, HeldRequest
 from credproxy.audit import notes
 from credproxy.injection.failure import InjectionFailed
 from credproxy.injection.headers import with_header
+from credproxy.injection.idempotency import SentKey, keys_over
 from credproxy.injection.kinds import Bearer, Injection, SetHeader
 from credproxy.injection.outgoing import needs_body, only_signs, takes_unsigned_pieces
 from credproxy.injection.placeholders import searched_texts
@@ -205,16 +206,18 @@ def _web_read_headers(headers: Headers) -> Headers:
 
 
 async def _with_idempotency_key(call: Call, headers: Headers, name: str, body: bytes) -> Headers:
-    """A call that a later attempt makes again has the first one's key: so an API that takes such keys does it once."""
+    """What a later attempt does again of an open step has the first one's key: so an API that takes such keys does it
+    once."""
     keys, lease = call.proxy.idempotency, call.lease
     if not keys.knows(lease.attempt_id):
-        earlier = await call.proxy.calls_before_start(lease.task_id, lease.attempt_id)
+        sent = [SentKey(*each) for each in await call.proxy.audit.keys(lease.task_id)]
         if not keys.knows(lease.attempt_id):
-            keys.take_up(lease.attempt_id, earlier)
+            keys.take_up(lease.attempt_id, keys_over(sent, lease))
     target = call.ask.target
     wire = f"{target.scheme}://{target.authority}{target.wire}"
     own = find_header(headers, name.encode("ascii")) or b""
     key = keys.key_for(lease.task_id, lease.attempt_id, call.ask.method, wire, body, own=own)
+    call.note(notes.idempotency(key))
     return with_header(headers, name, key)
 
 

@@ -44,7 +44,7 @@ from credproxy.vault.upkeep import forget_ended
 from credproxy.vault.vault import Vault
 from credproxy.wire.deadlines import Deadlines
 from credproxy.wire.upstream import Upstreams
-from protocol.ids import AttemptId, CallId, DoorId, TaskId, mint
+from protocol.ids import CallId, DoorId, mint
 from protocol.proxy_admin import ProxyEvent
 from protocol.task import Lease, Usage
 
@@ -146,7 +146,6 @@ class CredentialProxy:
         """Calls between their begin and their end."""
         self._needles: dict[str, tuple[tuple[Secret, ...], Needles]] = {}
         self._quota_was_used = asyncio.Event()
-        self._started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self._load_authority = load_authority
         self.upstreams = upstreams
         self.prices = prices
@@ -261,11 +260,6 @@ class CredentialProxy:
             for call in tuple(self.under_way):
                 if call.allow.secret == name:
                     call.cut("secret_removed")
-
-    async def calls_before_start(self, task_id: TaskId, attempt_id: AttemptId) -> int:
-        """Return how many calls that may change the world an attempt had begun before this process did."""
-        calls = await self.audit.calls(task_id, attempt_id)
-        return sum(call.began_at < self._started_at for call in calls)
 
     async def freeze(self, on: bool) -> None:
         """Stop all egress at once, calls under way included; or let it go on."""

@@ -346,6 +346,7 @@ class Street:
         effects: Effects = Effects.LIVE,
         purses: tuple[Purse, ...] = (),
         constraints: tuple[EgressRule, ...] = (),
+        unsettled_since: str = "",
     ) -> None:
         """Let the door do what the routes and grants of this street allow."""
         lease = Lease(
@@ -357,6 +358,7 @@ class Street:
             routes=tuple(self.routes),
             purses=purses,
             constraints=constraints,
+            unsettled_since=unsettled_since,
         )
         await self.admin.grant(DOOR, lease)
 

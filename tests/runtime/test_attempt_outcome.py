@@ -7,7 +7,7 @@ import pytest
 from protocol.ids import AttemptId, CallId, TaskId
 from protocol.proxy_admin import ProxyCall
 from protocol.task import TaskResult, TaskStatus
-from protocol.transcript import Step, ToolCall, ToolOutput
+from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.attempt_outcome import (
     MAX_ATTEMPTS_IN_ALL,
     AnotherAttempt,
@@ -28,7 +28,7 @@ from runtime.attempt_outcome import (
     is_uncertain,
 )
 from runtime.container_session import CannotStart
-from runtime.open_tool import open_tool
+from runtime.open_tool import first_open_tool, open_tool
 from runtime.store.records import AttemptRow
 
 REPLY = TaskResult(status=TaskStatus.REPLY, text="hi")
@@ -133,3 +133,14 @@ def test_the_open_tool_is_found() -> None:
     other = Step(index=3, kind="tool_started", call=ToolCall(call_id="call_2", name="shell", arguments={}))
     assert open_tool([STARTED, FINISHED, other]) is other
     assert open_tool([STARTED, FINISHED]) is None
+
+
+def test_the_first_open_tool_is_one_of_the_last_turn() -> None:
+    """What an earlier turn left open was answered as interrupted; of tools that run beside one another the first."""
+    turn = Step(index=0, kind="model_turn", entry=Entry(role="assistant"))
+    of_sub_agent = Step(index=3, kind="model_turn", entry=Entry(role="assistant"), branch="call_2")
+    later = Step(index=4, kind="tool_started", call=ToolCall(call_id="call_2", name="shell", arguments={}))
+    assert first_open_tool([turn, STARTED, of_sub_agent, later]) is STARTED
+    assert first_open_tool([turn, STARTED, FINISHED, later]) is later
+    assert first_open_tool([turn, STARTED, turn]) is None
+    assert first_open_tool([STARTED]) is None

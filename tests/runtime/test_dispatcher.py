@@ -185,6 +185,12 @@ async def test_a_call_before_the_open_tool_does_not_count(bench: HostBench) -> N
     async with bench.host():
         await bench.say("pay")
         assert await bench.channel.texts(1) == ["went on"]
+        await bench.idle()
+        first, second = bench.proxy.leases
+        trace = await bench.store.trace(first.task_id)
+        assert trace is not None
+        assert first.unsettled_since == ""
+        assert second.unsettled_since == trace.steps[0].stored_at
 
 
 async def test_stop_ends_what_runs_and_what_waits(bench: HostBench) -> None:

@@ -1,14 +1,16 @@
-"""Idempotency keys: the same call of a task has the same key, whichever attempt makes it; another has another."""
+"""Idempotency keys: the same call of a step has the same key, whichever attempt makes it; another has another."""
 
 from __future__ import annotations
 
 import uuid
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credproxy.injection.idempotency import MAX_ATTEMPTS, MAX_CALLS, IdempotencyKeys
-from protocol.ids import AttemptId, TaskId
+from credproxy.injection.idempotency import MAX_ATTEMPTS, MAX_CALLS, IdempotencyKeys, SentKey, keys_over
+from protocol.ids import AttemptId, GroupId, TaskId
+from protocol.task import Effects, Lease, Limits
 
 TASK = TaskId("task_1")
 URL = "https://api.example.org/emails"
@@ -72,9 +74,52 @@ def test_a_proxy_that_started_later_takes_no_second_call_for_the_first() -> None
     before, after = IdempotencyKeys(), IdempotencyKeys()
     made = {key(before), key(before)}
     assert not after.knows(AttemptId("a1"))
-    after.take_up(AttemptId("a1"), 2)
+    after.take_up(AttemptId("a1"), made)
     assert after.knows(AttemptId("a1"))
     assert key(after) not in made
+
+
+def sent(attempt: str, at: str, name: str) -> SentKey:
+    return SentKey(AttemptId(attempt), f"2026-01-31T09:00:{at}+00:00", name)
+
+
+@pytest.mark.parametrize(
+    ("since", "over"),
+    [
+        ("2026-01-31T09:00:05.000Z", {"k1", "own"}),
+        ("2026-01-31T09:00:01.000Z", {"own"}),
+        ("2026-01-31T09:00:09.000Z", {"k1", "k2", "k3", "own"}),
+        ("", {"own"}),
+        ("yesterday", {"own"}),
+        ("2026-01-31T09:00:09", {"own"}),
+    ],
+)
+def test_what_is_over_is_what_no_open_step_can_have_called(since: str, over: set[str]) -> None:
+    """Calls of steps that are done, and the attempt's own; not what was called in a step that is open still, were it
+    for the second time. Where nobody says since when, only the attempt's own."""
+    rows = [
+        *(sent("a1", "02.500", "k1"), sent("a1", "04.999", "k2"), sent("a1", "06.000", "k3")),
+        *(sent("a2", "05.000", "k2"), sent("a3", "08.000", "own")),
+    ]
+    lease = Lease(
+        task_id=TASK,
+        attempt_id=AttemptId("a3"),
+        group_id=GroupId("main"),
+        effects=Effects.LIVE,
+        limits=Limits(),
+        routes=(),
+        unsettled_since=since,
+    )
+    assert keys_over(rows, lease) == over
+
+
+def test_a_later_step_makes_the_same_call_anew_and_an_open_one_does_not() -> None:
+    """Two of three equal calls were in steps that are done: the next attempt's first is the third again."""
+    first, second = IdempotencyKeys(), IdempotencyKeys()
+    made = [key(first), key(first), key(first)]
+    second.take_up(AttemptId("a2"), made[:2])
+    assert key(second, "a2") == made[2]
+    assert key(second, "a2") not in made
 
 
 def test_memory_is_bounded_and_no_two_calls_share_a_key() -> None:

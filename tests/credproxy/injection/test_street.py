@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from credproxy.admin_client.injection import placeholder_variables
-from protocol.ids import GroupId
+from credproxy.injection.idempotency import SentKey
+from protocol.ids import AttemptId, GroupId, TaskId
 from protocol.task import Effects
 from tests.credproxy.street import CANARY, GROUP, Arrived, Client, Response, Street, Upstream
 
@@ -281,6 +282,31 @@ async def test_a_second_attempt_repeats_its_calls_under_the_same_keys(tmp_path: 
         # The agent said the third is the first again: it has the same key.
         assert keys[0] == keys[2] != keys[1]
         assert all("attempt" not in str(key) for key in keys)
+
+
+async def test_the_same_call_in_a_later_step_has_another_key(tmp_path: Path) -> None:
+    """An attempt's first call was in a step that is done, its second in one that was cut off: the next one's are the
+    second again and a third. The audit has each key; a proxy that starts in between goes on from there."""
+    async with house(tmp_path, "", host="api.resend.com") as place:
+        await place.street.lease(attempt="attempt_1")
+        for _ in range(2):
+            await place.ask("/emails", method="POST", body=b"a")
+        first, second = await sent_keys(place.street)
+        await place.street.lease(attempt="attempt_2", unsettled_since=second.at)
+        for _ in range(2):
+            await place.ask("/emails", method="POST", body=b"a")
+        place.street.proxy.idempotency.forget(AttemptId("attempt_2"))
+        await place.ask("/emails", method="POST", body=b"a")
+        keys = [arrived.header("idempotency-key")[0] for arrived in place.upstream.inbox]
+        assert keys[:2] == [first.key, second.key]
+        assert keys[2] == second.key
+        assert len({*keys}) == 4
+        assert [each.key for each in await sent_keys(place.street)] == keys
+
+
+async def sent_keys(street: Street) -> list[SentKey]:
+    """What the audit knows of the task's keys."""
+    return [SentKey(*each) for each in await street.proxy.audit.keys(TaskId("task_1"))]
 
 
 async def test_variables_are_those_of_the_groups_own_grants(tmp_path: Path) -> None:
