@@ -189,9 +189,10 @@ def _ended_line(one: dict[str, Any]) -> str:
 
 def _remembered_line(one: dict[str, Any]) -> str:
     word = "yes" if one["yes"] else "no"
+    asked = f"{one['approval']}: {one['summary']} ./nightyard approvals --forget {one['decision']}"
     return clean_line(
         f"{one['decision']}  {one['group'] or 'house'} {one['kind']}, {one['scope']}: {word} by {one['by']} until "
-        f"{one['expires_at'][:16]} ({one['approval']}; ./nightyard approvals --forget {one['decision']})"
+        f"{one['expires_at'][:16]} ({asked})"
     )
 
 

@@ -52,7 +52,8 @@ def view_whole(approval: Approval, *, is_full: bool) -> dict[str, Json]:
     }
 
 
-def view_remembered(remembered: Remembered) -> Json:
+def view_remembered(remembered: Remembered, summary: str) -> Json:
+    """Return a decision that holds; `summary`: what was asked."""
     return {
         "decision": remembered.decision_id,
         "kind": remembered.kind,
@@ -61,6 +62,7 @@ def view_remembered(remembered: Remembered) -> Json:
         "yes": remembered.is_yes,
         "by": remembered.by,
         "approval": remembered.approval_id,
+        "summary": summary,
         "decided_at": remembered.decided_at,
         "expires_at": remembered.expires_at,
     }

@@ -75,7 +75,10 @@ def approval_verbs(desk: ApprovalDesk) -> VerbTable:
         return {
             "waiting": [view_approval(each) for each in await desk.approvals.waiting()],
             "ended": [view_approval(each) for each in await desk.approvals.ended()] if given.ended else [],
-            "remembered": [view_remembered(each) for each in await desk.approvals.remembered_decisions()],
+            "remembered": [
+                view_remembered(each, (await desk.approvals.find(each.approval_id)).summary)
+                for each in await desk.approvals.remembered_decisions()
+            ],
         }
 
     async def show(given: ShowArguments) -> Json:
