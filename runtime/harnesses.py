@@ -15,7 +15,7 @@ NATIVE = "native"
 APIS: Mapping[str, tuple[str, ...]] = {
     "claude-code": ("anthropic",),
     "codex": ("responses",),
-    "opencode": ("openai",),
+    "opencode": ("openai", "anthropic", "responses"),
 }
 """Which APIs each can ask a model by; our own loop knows them all."""
 LEAST_MEMORY_MB: Mapping[str, int] = {"claude-code": 1024, "opencode": 1024}

@@ -15,7 +15,7 @@ from agents.harness.codex_config import APPROVALS, SANDBOX, build_launch
 from agents.harness.codex_items import command_of
 from agents.harness.codex_reader import Reader
 from agents.harness.fit import fit_call, fit_output
-from agents.harness.frame import Began, Brief, Broke, Event, Launch, Noted, Opened, Prompt, Ran, Ready, Took, Write
+from agents.harness.frame import Began, Brief, Broke, Event, Launch, Opened, Prompt, Ran, Ready, Took, Write
 from agents.places import Places
 from agents.providers.failure import Failure, plain
 from agents.providers.shape import JsonObject, object_at, text_at
@@ -122,11 +122,7 @@ class Codex:
     def _take_answer(self, value: JsonObject) -> Iterator[Event]:
         number, result = value.get("id"), object_at(value, "result")
         said = plain(text_at(object_at(value, "error"), "message"))
-        if number == _RESUME and "error" in value:
-            # Its files are gone, or are another version's.
-            yield Noted(kind="note", text=f"Codex begins anew, since it cannot go on with its session: {said}")
-            yield Write(data=_request(_START, "thread/start", self._place))
-        elif number in (_INITIALIZE, _START, _TURN) and "error" in value:
+        if number in (_INITIALIZE, _RESUME, _START, _TURN) and "error" in value:
             yield Broke(failure=Failure(code="harness_refused", reason=f"Codex cannot begin: {said}"))
         elif number in (_RESUME, _START):
             self._thread = text_at(object_at(result, "thread"), "id")

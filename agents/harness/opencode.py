@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from agents.harness.frame import Brief, Broke, Event, Launch, Noted, Opened, Prompt, Ready, Write
+from agents.harness.frame import Brief, Broke, Event, Launch, Opened, Prompt, Ready, Write
 from agents.harness.opencode_config import build_launch
 from agents.harness.opencode_reader import Reader
 from agents.places import Places
@@ -102,10 +102,7 @@ class OpenCode:
             self._session = text_at(body, "id")
             yield Opened(session=self._session)
             yield Ready()
-        elif request == _OLD:
-            yield Noted(kind="note", text=f"OpenCode begins anew, since it cannot go on with its session: {said}")
-            yield Write(data=self._new_session())
-        elif request in (_NEW, _PROMPT) and not is_taken:
+        elif request in (_NEW, _OLD, _PROMPT) and not is_taken:
             yield Broke(failure=Failure(code="harness_refused", reason=f"OpenCode cannot begin: {said}"))
         elif request == _WARM:
             self._warming -= 1
