@@ -74,6 +74,7 @@ def show(name: str, as_json: bool) -> None:
             ["about", answer["description"] or "–"],
             ["model", answer["model"]],
             ["skills", ", ".join(answer["skills"]) or "none"],
+            ["spaces", ", ".join(f"{name} {access}" for name, access in answer["spaces"].items()) or "none"],
             ["limits", limits],
             ["today", f"{answer['calls_today']} model calls of {answer['limits']['calls_per_day']}"],
         ]

@@ -20,6 +20,7 @@ from protocol.ids import GroupId
 from runtime.config import REHEARSAL, SETTINGS_FILE, ParsedSettings
 from runtime.group import Groups, load_groups, settings_problems
 from runtime.settings_file import group_names, load_settings
+from runtime.spaces.declared import load_spaces
 from runtime.yaml_record import ConfigProblem
 
 OUR_PRICES = "credproxy/audit/prices.yaml"
@@ -50,6 +51,7 @@ def check_settings(fork: Path) -> CheckedSettings:
         *_route_faults(parsed),
         *own_faults,
         *_grant_faults(fork),
+        *(problem for space in load_spaces(fork).values() for problem in space.problems),
         *price_faults,
     ]
     return CheckedSettings(

@@ -86,6 +86,7 @@ def view_group(
     return {
         **view_group_line(group, held_back),
         "skills": list(group.skills),
+        "spaces": {space.name: space.access for space in group.spaces},
         "parallel": group.parallel,
         "limits": _view_limits(group.limits),
         "instructions_chars": len(group.instructions),

@@ -23,6 +23,8 @@ MAX_READ_BYTES = 256 << 20
 """Of a larger file no digest is taken: what the kernel says of it stands for its bytes."""
 SETTLED_NS = 100_000_000
 """A file that changed so recently may change again without another time stamp: it is read again next time."""
+MAX_READ_AT_ONCE_BYTES = 2 << 30
+"""Of all files that one look finds new: beyond that the same. A tool waits for the look."""
 _PIECE_BYTES = 1 << 20
 
 ChangeKind = Literal["created", "changed", "deleted", "refused"]
@@ -57,7 +59,7 @@ class Look:
 def look(folder: Path, marks: Mapping[str, str]) -> Look:
     """Look at a space. `marks`: what is known of it, by path. Raises TreeRefused, OSError."""
     missing = dict(marks)
-    seen, refused = [], []
+    seen, refused, left = [], [], MAX_READ_AT_ONCE_BYTES
     with tree.opened_folder(folder) as root:
         for found in tree.walk(root, "", is_busy=True):
             if stat.S_ISDIR(found.state.st_mode):
@@ -71,7 +73,10 @@ def look(folder: Path, marks: Mapping[str, str]) -> Look:
             if missing.pop(shown, "") == mark:
                 continue
             with suppress(OSError):  # gone, or another by now: the next look sees it
-                seen.append(Seen(shown, _settled(mark, found.state), _content(found, mark), found.state.st_size))
+                size = found.state.st_size
+                content = _content(found, mark, min(left, MAX_READ_BYTES))
+                seen.append(Seen(shown, _settled(mark, found.state), content, size))
+                left -= size
         taken = [path for path in refused if _take_away(root, path)]
     return Look(tuple(seen), tuple(sorted(missing)), tuple(map(_shown, taken)))
 
@@ -94,10 +99,10 @@ def _take_away(root: int, path: str) -> bool:
     return True
 
 
-def _content(found: tree.Found, mark: str) -> str:
+def _content(found: tree.Found, mark: str, most_bytes: int) -> str:
     if stat.S_ISLNK(found.state.st_mode):
         return f"link:{hashlib.sha256(os.fsencode(found.target())).hexdigest()}"
-    if found.state.st_size > MAX_READ_BYTES:
+    if found.state.st_size > most_bytes:
         return f"large:{mark}"
     digest = hashlib.sha256()
     descriptor = found.open()

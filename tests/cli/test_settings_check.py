@@ -132,3 +132,13 @@ async def test_group_show_says_so_too(house: House, nightyard: Run) -> None:
     await nightyard("config", "reload")
     shown = await nightyard("group", "show", "main")
     assert "limits.cost_usd does nothing" in shown.out
+
+
+def test_a_space_that_is_wrong_is_a_fault_also_where_nobody_has_it(fork: Path) -> None:
+    """Once, with file, line and key; where a group has it the same fault is not told twice."""
+    (fork / "spaces" / "notes").mkdir(parents=True)
+    (fork / "spaces" / "notes" / "space.yaml").write_text("quota_mb: much\n", "utf-8")
+    expected = "spaces/notes/space.yaml:1: quota_mb: should be a whole number, but it is 'much'"
+    assert check_settings(fork).faults == (expected,)
+    (fork / "groups" / "main" / "group.yaml").write_text("spaces: {notes: ro}\n", "utf-8")
+    assert check_settings(fork).faults == (expected,)

@@ -10,6 +10,7 @@ from protocol.ids import ChatKey, GroupId, TaskId
 from runtime.recall.index import FILE_NAME, RecallIndex
 from runtime.recall.passages import match_expression
 from runtime.recall.records import Looker, Turn
+from runtime.recall.vectors import Vector, build_vector
 
 MAIN, OTHER = GroupId("main"), GroupId("other")
 ADA, BOB = ChatKey("stage:ada"), ChatKey("stage:bob")
@@ -74,3 +75,42 @@ def test_a_broken_file_is_made_anew(index: RecallIndex, tmp_path: Path, content:
     index.add_turns([turn(1, "plan")], 1)
     assert found(index, "plan") == ["task_1"]
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+
+
+MODEL = "local/small"
+HERE, THERE = build_vector([1.0, 0.1, 0.1]), build_vector([-1.0, 0.1, 0.1])
+
+
+def learn(index: RecallIndex, **vectors: Vector) -> None:
+    """Take in vectors of the passages with these words."""
+    new = index.without_vector(MAIN, MODEL, 10)
+    index.add_vectors(MODEL, [(number, text, vectors[text]) for number, text in new.items() if text in vectors])
+
+
+def near(index: RecallIndex, looker: Looker = EVERYTHING) -> list[str]:
+    return [each.text for each in index.nearest(MAIN, MODEL, HERE, looker, 10)]
+
+
+def test_the_nearest_comes_first(index: RecallIndex) -> None:
+    """Of the group's own, and of what the looker may see."""
+    index.add_turns([turn(1, "far"), turn(2, "near"), turn(3, "bobs", BOB), turn(4, "theirs", ADA, OTHER)], 1)
+    learn(index, far=THERE, near=HERE, bobs=HERE)
+    assert near(index) == ["bobs", "near", "far"] or near(index) == ["near", "bobs", "far"]
+    assert near(index, Looker(chats=frozenset({ADA}))) == ["near", "far"]
+    assert index.nearest(OTHER, MODEL, HERE, EVERYTHING, 10) == []
+
+
+def test_a_vector_goes_with_its_passage(index: RecallIndex) -> None:
+    """What was changed or taken out since is asked for anew, and an answer that comes too late is left out."""
+    index.set_file(MAIN, "a.md", "1", "2026-03-01T10:00:00+00:00", "near")
+    late = index.without_vector(MAIN, MODEL, 10)
+    learn(index, near=HERE)
+    assert near(index) == ["near"]
+    assert index.without_vector(MAIN, MODEL, 10) == {}
+    assert list(index.without_vector(MAIN, "local/other", 10).values()) == ["near"]
+    index.set_file(MAIN, "a.md", "2", "2026-03-01T10:00:00+00:00", "another")
+    assert near(index) == []
+    index.add_vectors(MODEL, [(number, text, HERE) for number, text in late.items()])
+    assert near(index) == []
+    index.remove_file(MAIN, "a.md")
+    assert index.without_vector(MAIN, MODEL, 10) == {}
