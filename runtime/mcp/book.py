@@ -79,8 +79,6 @@ class McpBook:
 
     async def load(self) -> None:
         """Know what was decided and what servers offered, before any task begins."""
-        for group_id in {group_id for group_id, _ in self._servers()}:
-            self._lists[group_id] = await asyncio.to_thread(self._files.load, group_id)
         for group_id, server in self._servers():
             await self._look_up(group_id, server)
         self.wake()
@@ -149,6 +147,8 @@ class McpBook:
 
     async def _look_up(self, group_id: GroupId, server: McpServer) -> Standing:
         """Return what is remembered of a server, and know it."""
+        if group_id not in self._lists:
+            self._lists[group_id] = await asyncio.to_thread(self._files.load, group_id)
         definition = definition_of(group_id, server)
         found = await self._store.read(remembered_rows.remembered_for, "mcp", group_id, definition)
         digest = _digest(group_id, server)

@@ -224,6 +224,19 @@ def test_a_server_that_died_is_begun_anew(agent: Agent, host: ScriptedHost, mode
     assert host.outputs()[1] == "again"
 
 
+def test_a_command_that_is_ended_takes_no_server_along(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """A server stays the same between calls, whatever a command in between comes to, and counts as none of its."""
+    marks = agent.root / "workspace/marks"
+    echo = calls("mcp__twin__echo", {"text": "a"})
+    too_long, short = ({"command": "sleep 30", "timeout_s": 1}, {"command": "echo b"})
+    model.will(echo, calls("shell", too_long), calls("shell", short), echo, says("ok"))
+    agent.start(task(twin("--marks", str(marks))))
+    answer_lists(host)
+    assert host.result().text == "ok"
+    assert "stopped" in host.outputs()[1] and host.outputs()[2:] == ["b\n", "a"]
+    assert marks.read_text().split().count("started") == 1
+
+
 def test_a_hanging_call_ends(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
     """After the time of its server, as an error; the server is ended, and the next call has a new one."""
     model.will(calls("mcp__twin__hang", {}), calls("mcp__twin__echo", {"text": "again"}), says("ok"))
