@@ -65,7 +65,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
     with suppress(TimeoutError):
         async with asyncio.timeout(END_GRACE_S):
             await process.wait()

@@ -67,8 +67,12 @@ def _value(node: object, key: str) -> yaml.Node | None:
 
 
 def _quoted(name: str) -> str:
-    """`@scope/name` would be no plain text of YAML's; nothing in a package's name needs escaping."""
-    return f'"{name}"' if not name[0].isalpha() or "," in name or "[" in name else name
+    """Quote what YAML would read as something else: `@scope/name`, `null`, `1e3`. No package's name needs escaping."""
+    try:
+        is_plain = yaml.safe_load(f"[{name}]") == [name]
+    except yaml.YAMLError:
+        is_plain = False
+    return name if is_plain else f'"{name}"'
 
 
 def _packages(text: str) -> PackageSettings:

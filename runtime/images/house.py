@@ -148,6 +148,11 @@ class Images:
             await self._ears.refreshed()
         self._awake.set()
 
+    def settled(self) -> None:
+        """Say that the host has been up for long enough to begin with a refresh; returns at once."""
+        self._settled_at = 0.0
+        self._awake.set()
+
     async def build_with(self, group_id: GroupId, manager: str, packages: Sequence[str]) -> str:
         """Build what a group's image would be with these packages too; return why it cannot be, empty when it is there.
         The group goes on with what it has meanwhile."""
