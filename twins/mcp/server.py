@@ -101,8 +101,10 @@ class HttpTwin:
 
 
 @asynccontextmanager
-async def serve_mcp(twin: HttpTwin | None = None, *, port: int = 0) -> AsyncIterator[tuple[int, HttpTwin]]:
+async def serve_mcp(
+    twin: HttpTwin | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[int, HttpTwin]]:
     """Serve until the block is left; yields the port and the twin. Any path is the server's."""
     served = twin or HttpTwin()
-    async with serve_http(served.handle, port=port) as used:
+    async with serve_http(served.handle, host=host, port=port) as used:
         yield used, served
