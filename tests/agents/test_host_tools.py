@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -167,11 +168,11 @@ def test_a_call_that_was_not_approved_may_have_happened(agent: Agent, host: Scri
 
 def test_every_tool_has_its_name_in_the_list() -> None:
     """A group's settings choose by it (`protocol/tools.py`)."""
-    nothing: dict[str, object] = {**dict.fromkeys(("link", "interrupt", "refusals")), "search": "brave"}
+    nothing: dict[str, Any] = {**dict.fromkeys(("link", "interrupt", "refusals")), "search": "brave"}
     model = ModelRoute(route="r", api="openai", model="m", sees=("image",), patches=True)
     card = AgentCard(name="b", description="")
     for without in ((), ("shell",)):  # a shell makes some others needless
-        toolbox = Toolbox(  # type: ignore[arg-type]  # cards need none
+        toolbox = Toolbox(  # cards need none of that
             **nothing, places=Places(), skill_names=frozenset({"a"}), delegates=(card,), model=model, without=without
         )
         assert {each.name for each in toolbox.cards()} <= set(TOOLS)
