@@ -80,7 +80,10 @@ async def log(bench: HostBench, **of: str) -> list[tuple[str, str, list[TaskId]]
 
 
 def write(name: str, text: str) -> Doing:
-    return lambda space: (space / name).write_text(text) and None
+    def do(space: Path) -> None:
+        (space / name).write_text(text)
+
+    return do
 
 
 async def test_each_task_is_known_by_what_it_wrote(bench: HostBench) -> None:
