@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from channels.channel import Channel, HasKept
-from protocol.ids import ChannelId, ChatKey, PersonKey
+from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, TaskId
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.lasting.forget_files import forget_files
-from runtime.lasting.receipt import ForgetReceipt
+from runtime.lasting.forget_sessions import forget_sessions
+from runtime.lasting.receipt import ForgetReceipt, GroupFiles
 from runtime.refusal import OperationRefused
 from runtime.sessions.desk import drop_exports
 from runtime.store import forget_rows, people_rows
@@ -54,7 +56,7 @@ class ForgetDesk:
             raise OperationRefused("still_working", f"{what} are still under way", mend)
         found = await self._store.read(forget_rows.outside, keys)
         groups = [
-            await forget_files(self._store, self._histories, group_id, tasks, found.since[group_id])
+            await self._forget_in(group_id, tasks, found.since[group_id])
             for group_id, tasks in sorted(found.tasks.items())
         ]
         removed = await asyncio.to_thread(self._remove_files, found.files)
@@ -80,6 +82,16 @@ class ForgetDesk:
             groups=tuple(groups),
             shared=found.shared,
         )
+
+    async def _forget_in(self, group_id: GroupId, tasks: frozenset[TaskId], since: str) -> GroupFiles:
+        """Destroy what tasks left in a group's folders."""
+        files = await forget_files(self._store, self._histories, group_id, tasks, since)
+        try:
+            sessions = await asyncio.to_thread(forget_sessions, self._home.group(group_id) / "home")
+        except OSError as error:
+            problem = f"the sessions in its /home/agent could not be removed: {error}"
+            return replace(files, problem="; ".join(filter(None, (files.problem, problem))))
+        return replace(files, sessions=sessions)
 
     def _keeping(self, chat: ChatKey) -> HasKept | None:
         """Return the chat's channel, if it keeps files of its own."""

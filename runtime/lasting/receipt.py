@@ -26,6 +26,8 @@ class GroupFiles:
     """Of these, still compared with what a task notes that runs now: gone at the next sweep after its end."""
     unknown: int = 0
     """Tasks of theirs of which no moment is kept, so that nobody can tell what they wrote."""
+    sessions: bool = False
+    """Another program than our loop kept conversations in HOME: all of them are gone."""
     problem: str = ""
     """Why something could not be done."""
 
@@ -123,7 +125,11 @@ def _of_group(group: GroupFiles) -> Iterator[Place]:
         destroyed=f"{group.moments} moments, all since their first task",
         remains=needed if group.needed else "",
     )
-    yield Place(place=f"{group.group_id}: /home/agent", remains="what the agent's tools keep there is not looked at")
+    yield Place(
+        place=f"{group.group_id}: /home/agent",
+        destroyed="the conversations that the harness kept, of everybody" if group.sessions else "",
+        remains="what the agent's tools keep there is not looked at",
+    )
 
 
 def _named(paths: tuple[str, ...]) -> str:
