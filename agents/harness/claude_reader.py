@@ -200,7 +200,10 @@ class Reader:
     def _retry(self, value: Object) -> Event:
         status, delay = value.get("error_status"), value.get("retry_delay_ms")
         wait_s = delay / 1000 if isinstance(delay, int | float) else 0.0
-        failure = self._failure(status if isinstance(status, int) else None, text_at(value, "error"))
+        said = text_at(value, "error").replace("_", " ")
+        failure = self._failure(status if isinstance(status, int) else None, said)
+        if failure.retry == "never":  # it asks again with the same key all the same
+            return Broke(failure=failure)
         if wait_s > _LONGEST_WAIT_S:
             reason = f"{failure.reason}; it is to be asked again in {round(wait_s / 60)} min"
             return Broke(failure=Failure(code=failure.code, reason=reason))
