@@ -1,4 +1,4 @@
-"""A group's MCP servers in Claude Code, the real program in its image: the same question, names and constraints."""
+"""A group's MCP servers in other harnesses, the real programs in their images: same question, names and constraints."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from bench.installation import ROOT, installation
-from tests.agents.test_mcp_house import CARD, FAR, NEAR, cards
+from bench.installation import ROOT, Installation, installation
+from tests.agents.test_mcp_house import FAR, NEAR, cards
 from tests.faults.house import talk, workspace, write_group
 from twins.mcp.server import serve_mcp
 
@@ -20,44 +20,62 @@ LEFT_OUT = "tools: [-mcp__near__echo]\n"
 CONSTRAINT = "constraints:\n  - {tool: mcp__far__*, then: deny}\n"
 
 
-def script() -> object:
-    def rule(when: str, tool: str, **arguments: object) -> dict[str, object]:
-        return {"when": when, "turns": [{"calls": [{"tool": tool, "arguments": arguments}]}, {"text": "{output}"}]}
+HARNESSES = {"claude-code": "mcp__{}__{}", "opencode": "{}_{}", "codex": "mcp__{}.{}"}
+"""Each with what its model calls a server's tool."""
+
+
+def script(shown: str) -> object:
+    def rule(when: str, server: str, tool: str, **arguments: object) -> dict[str, object]:
+        call = {"tool": shown.format(server, tool), "arguments": arguments}
+        return {"when": when, "turns": [{"calls": [call]}, {"text": "{output}"}]}
 
     return {
         "rules": [
-            rule("^near", "mcp__near__variable", name="FLAVOUR"),
-            rule("^echo", "mcp__near__echo", text="a"),
-            rule("^far", "mcp__far__echo", text="from afar"),
-            {"when": "^tools", "recall": CARD, "turns": [{"text": "have {recalled}"}]},
+            rule("^near", "near", "variable", name="FLAVOUR"),
+            rule("^proxy", "near", "variable", name="HTTPS_PROXY"),
+            rule("^echo", "near", "echo", text="a"),
+            rule("^far", "far", "echo", text="from afar"),
             {"when": "", "turns": [{"text": "ok {said}"}]},
         ]
     }
 
 
-async def test_a_harness_has_the_servers_that_somebody_has_said_yes_to() -> None:
+async def take_up(home: Installation, harness: str, more: str) -> None:
+    """Have the group's agent be this program, over a route that it knows how to ask."""
+    settings = home.fork / "nightyard.yaml"
+    route = f"  answers:\n    api: responses\n    url: {home.twin_url}\n"
+    if route not in settings.read_text():
+        settings.write_text(settings.read_text() + route)
+    model = "model: answers/scripted\n" if harness == "codex" else ""
+    write_group(home, "main", f"harness: {harness}\n{model}{more}")
+    assert await home.control.request("reload") == {"problems": []}
+
+
+@pytest.mark.parametrize("harness", HARNESSES)
+async def test_a_harness_has_the_servers_that_somebody_has_said_yes_to(harness: str) -> None:
     """Not before; then in the container and over the proxy. What the group leaves out, and what a constraint rules out,
     is not called."""
     async with serve_mcp(host=ELSEWHERE) as (port, twin):
         place = f"host: {ELSEWHERE}, scheme: http, port: {port}, addresses: [{ELSEWHERE}], methods: [POST, GET, DELETE]"
-        async with installation(grants=f"- {{{place}}}\n", script=script()) as home, talk(home) as chat:
+        words = script(HARNESSES[harness])
+        async with installation(grants=f"- {{{place}}}\n", script=words) as home, talk(home) as chat:
             await chat.ask("hi")
             shutil.copy(ROOT / "twins/mcp/stdio.py", workspace(home) / "twin.py")
             (workspace(home) / "twin.py").chmod(0o644)
-            servers = f"mcp:\n  {NEAR.format(more='')}\n  {FAR.format(port=port).replace('localhost', ELSEWHERE)}\n"
-            write_group(home, "main", f"harness: claude-code\n{servers}{LEFT_OUT}")
-            assert await home.control.request("reload") == {"problems": []}
+            far = FAR.format(port=port).replace("localhost", ELSEWHERE)
+            servers = f"mcp:\n  {NEAR.format(more='')}\n  {far}\n"
+            await take_up(home, harness, servers + LEFT_OUT)
             codes = await cards(chat, 2)
-            await chat.say("tools")
-            await chat.until("message", "have", BUILD_S)
+            await chat.say("hello")
+            await chat.until("message", "ok hello", BUILD_S)
             assert twin.methods == []
             for code in codes.values():
                 await chat.ask(f"/approve {code}")
-            assert await chat.ask("near") == "sour"
-            assert await chat.ask("far") == "from afar"
+            assert "sour" in await chat.ask("near")
+            assert ":3128" in await chat.ask("proxy")
+            assert "from afar" in await chat.ask("far")
             assert "does not have the tool mcp__near__echo" in await chat.ask("echo")
-            write_group(home, "main", f"harness: claude-code\n{servers}{CONSTRAINT}")
-            assert await home.control.request("reload") == {"problems": []}
+            await take_up(home, harness, servers + CONSTRAINT)
             calls = twin.methods.count("tools/call")
             assert "constraint" in await chat.ask("far")
             assert twin.methods.count("tools/call") == calls
