@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bench.installation import Installation, installation
-from tests.faults.house import LOOK_EVERY_S, WAIT_S, talk, write_group
+from tests.faults.house import LOOK_EVERY_S, WAIT_S, engine, talk, write_group
 
 HARNESS = "harness: claude-code\n"
 BUILD_S = 300.0
@@ -19,6 +19,7 @@ TOOL = "tail -f /etc/hostname"
 CHILD = "tail -f /etc/passwd"
 """Of a tool that hangs, and what it leaves behind. Claude Code does not let its model sleep for long."""
 UNTIL = "until test -e FILE; do timeout 0.1 tail -f /dev/null; done"
+PART = "<message>make</message>"
 RECALL = "marker[a-z]+"
 
 
@@ -92,7 +93,7 @@ SCRIPT = {
         {
             "when": "^delegate inside",
             "turns": [
-                {"calls": [call("Agent", description="d", prompt="<message>make</message>", subagent_type="general-purpose")]},
+                {"calls": [call("Agent", description="d", prompt=PART, subagent_type="general-purpose")]},
                 {"text": "it said {output}"},
             ],
         },
@@ -126,9 +127,7 @@ SCRIPT = {
 
 
 @asynccontextmanager
-async def claude_house(
-    groups: Mapping[str, str], settings: str = "", grants: str = ""
-) -> AsyncIterator[Installation]:
+async def claude_house(groups: Mapping[str, str], settings: str = "", grants: str = "") -> AsyncIterator[Installation]:
     """Run an installation with these groups (name → group.yaml beside the harness); each has its image on entry."""
     async with installation(groups=tuple(groups), script=SCRIPT, settings=settings, grants=grants) as running:
         for name, more in groups.items():
@@ -155,6 +154,14 @@ async def spare_waits(home: Installation) -> None:
             if agents["waiting"] and not agents["working"] and not agents["starting"]:
                 return
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def doors(home: Installation) -> list[str]:
+    """Return the doors of the containers that run."""
+    home_id = (home.home / "home_id").read_text("ascii").strip()
+    with engine() as api:
+        found = api.containers(filters={"label": f"nightyard.home={home_id}"})
+    return [str(each["Labels"]["nightyard.door"]) for each in found]
 
 
 def steps(home: Installation, said: str) -> list[str]:
