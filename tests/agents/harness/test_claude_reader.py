@@ -74,7 +74,7 @@ def hook(call: str, name: str, arguments: object, callback: str = "tool", reques
 
 
 END = (stream("message_delta", usage={"output_tokens": 7}), stream("message_stop"))
-BASH = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}}
+BASH: dict[str, object] = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}}
 
 
 def kinds(events: Sequence[Event]) -> list[type]:
@@ -114,7 +114,7 @@ def test_a_turn_that_broke_off_is_stored_as_far_as_it_came() -> None:
 def test_calls_of_our_own_tools_are_announced_elsewhere() -> None:
     """Their turn is said, they go on at once, and neither their start nor their output is."""
     adapter = started()
-    call = {"type": "tool_use", "id": "toolu_9", "name": "mcp__nightyard__send_message", "input": {"text": "hm"}}
+    call: dict[str, object] = {"type": "tool_use", "id": "toolu_9", "name": "mcp__nightyard__send_message", "input": {"text": "hm"}}
     events = take(adapter, start(), block(call), hook("toolu_9", "mcp__nightyard__send_message", {"text": "hm"}))
     assert kinds(events) == [Turned, Write]
     result = {"type": "tool_result", "tool_use_id": "toolu_9", "content": [{"type": "text", "text": "sent"}]}
@@ -124,7 +124,7 @@ def test_calls_of_our_own_tools_are_announced_elsewhere() -> None:
 def test_a_sub_agents_turns_are_of_its_call() -> None:
     """They come without stream events, and carry the call as their branch."""
     adapter = started()
-    agent = {"type": "tool_use", "id": "toolu_1", "name": "Agent", "input": {"prompt": "do"}}
+    agent: dict[str, object] = {"type": "tool_use", "id": "toolu_1", "name": "Agent", "input": {"prompt": "do"}}
     take(adapter, start(), block(agent), hook("toolu_1", "Agent", {"prompt": "do"}), *END)
     inner = {**BASH, "id": "toolu_2"}
     turned, began = take(
