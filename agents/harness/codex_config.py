@@ -113,19 +113,22 @@ def build_config(brief: Brief, places: Places, own_server: McpServer) -> str:
         },
     }
     for server in (own_server, *brief.servers):
-        name, table = server_table(server)
+        name, table = server_table(server, brief.variables)
         tables[f"mcp_servers.{name}"] = table
     return "\n".join([*_pairs(top), *(line for name, table in tables.items() for line in _table(name, table)), ""])
 
 
-def server_table(server: McpServer) -> tuple[str, Mapping[str, object]]:
-    """Return how Codex names an MCP server, and what it is told of it."""
+def server_table(server: McpServer, variables: Sequence[str]) -> tuple[str, Mapping[str, object]]:
+    """Return how Codex names an MCP server, and what it is told of it. `variables`: those of the container, of which it
+    would pass on a handful, and neither the proxy's nor the placeholders for keys."""
     # Ours look after themselves; a call of another one's is asked about like every call.
     mode = "approve" if server.name == SERVER_NAME else "prompt"
     common = {"default_tools_approval_mode": mode, "tool_timeout_sec": TOOL_TIMEOUT_S, "startup_timeout_sec": 30}
     if server.url:
         return server.name, {"url": server.url, "http_headers": dict(server.headers), **common}
-    return server.name, {"command": server.command, "args": list(server.args), "env": dict(server.env), **common}
+    passed_on = [name for name in variables if name not in server.env]
+    command = {"command": server.command, "args": list(server.args), "env": dict(server.env), "env_vars": passed_on}
+    return server.name, {**command, **common}
 
 
 def _table(name: str, table: Mapping[str, object]) -> Iterator[str]:

@@ -46,6 +46,8 @@ class Brief(Record):
     """Each is the folder /skills/<name>."""
     servers: tuple[McpServer, ...] = ()
     """The group's own MCP servers, for the program's configuration. Ours is given to `launch`."""
+    variables: tuple[str, ...] = ()
+    """The names of the container's variables, for a program that hides them from those servers."""
     without: tuple[str, ...] = ()
     """Tools that the agent does not have, by our names (`protocol/tools.py`): the program's own of that kind are to be
     switched off."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 
@@ -187,6 +188,7 @@ class HarnessRun:
             model=self._routes[0],
             skills=assignment.skills,
             servers=tuple(replace(each, tools=None) for each in assignment.mcp),  # it asks them itself
+            variables=tuple(sorted(os.environ)) if assignment.mcp else (),
             without=assignment.without,
             has_result=assignment.task.result_schema is not None,
         )
