@@ -20,7 +20,7 @@ from typing import Any
 import docker
 import requests
 from docker.errors import DockerException
-from docker.types import Mount
+from docker.types import LogConfig, Mount
 
 from cli.base_image import SPACE, machine_apt_options
 from cli.image_cause import BUILD, cause_of, mend_of
@@ -174,6 +174,7 @@ class _BuildYard:
             security_opt=["no-new-privileges"],
             cpu_shares=CPU_SHARES,
             oom_score_adj=1000,
+            log_config=LogConfig(type=LogConfig.types.JSON),  # the engine's own default may keep nothing
             init=True,
         )
         self._containers.append(container)
@@ -183,15 +184,18 @@ class _BuildYard:
         """Run a command to its end; return its last words, or raise SetupFailed with them."""
         container = self._create(command, network)
         said: deque[str] = deque(maxlen=KEPT_LINES)
-        lines = container.attach(stream=True, logs=True, stdout=True, stderr=True)
         container.start()
+        stream = container.logs(stream=True, follow=True)
         rest = b""
-        for part in lines:
-            *whole, rest = (rest + part).split(b"\n")
-            for line in (raw.decode("utf-8", "replace").strip() for raw in whole):
-                if line:
-                    said.append(line[:300])
-                    self._progress(line[:100])
+        try:
+            for part in stream:
+                *whole, rest = (rest + part).split(b"\n")
+                for line in (raw.decode("utf-8", "replace").strip() for raw in whole):
+                    if line:
+                        said.append(line[:300])
+                        self._progress(line[:100])
+        finally:
+            stream.close()
         exit_code = int(container.wait(timeout=STEP_TIMEOUT_S)["StatusCode"])
         if exit_code:
             cause = cause_of("\n".join(said)) or f"exit code {exit_code}"

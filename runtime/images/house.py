@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 SLOW_LOOK_S = 3600.0
 """The engine is asked again at least so often: somebody may have removed an image."""
 ENGINE_RETRY_S = 15.0
-SETTLED_S = 1800.0
-"""A host that has just started does not begin with a refresh, however old the images are."""
 FIRST_LOOK_S = 5.0
 """How long a starting host waits for an engine's word on images; without it their groups wait."""
 
@@ -55,6 +53,8 @@ class ImagesSetup:
     """Where the pins are."""
     command: Sequence[str]
     """What runs the `nightyard` command."""
+    settled_s: float = 1800.0
+    """A host that has just started does not begin with a refresh, however old the images are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +148,6 @@ class Images:
             await self._ears.refreshed()
         self._awake.set()
 
-    def settled(self) -> None:
-        """Say that the host has been up for long enough to begin with a refresh; returns at once."""
-        self._settled_at = 0.0
-        self._awake.set()
-
     async def build_with(self, group_id: GroupId, manager: str, packages: Sequence[str]) -> str:
         """Build what a group's image would be with these packages too; return why it cannot be, empty when it is there.
         The group goes on with what it has meanwhile."""
@@ -168,7 +163,7 @@ class Images:
 
     async def run(self) -> None:
         """Build what is missing and refresh what is old, until cancelled."""
-        self._settled_at = asyncio.get_running_loop().time() + SETTLED_S
+        self._settled_at = asyncio.get_running_loop().time() + self._setup.settled_s
         while True:
             self._awake.clear()
             try:

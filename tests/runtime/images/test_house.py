@@ -85,11 +85,12 @@ class House:
     told: list[tuple[GroupId, str]] = field(default_factory=list)
     alarms: list[tuple[GroupId, str]] = field(default_factory=list)
     waits: bool = True
+    settled_s: float = 1800.0
 
     def __post_init__(self) -> None:
         command = (sys.executable, "-c", CHILD, str(self.shelf.folder))
         ears = Ears(ready=self._ready, refreshed=self._refreshed, tell_waiting=self._tell, alarm=self._alarm)
-        setup = ImagesSetup(base=BASE, repository=ROOT, command=command)
+        setup = ImagesSetup(base=BASE, repository=ROOT, command=command, settled_s=self.settled_s)
         self.images = Images(setup, open_book(self.book), self.shelf, lambda: self.groups, lambda: UTC, ears)
 
     def _ready(self) -> None:
@@ -197,8 +198,11 @@ async def test_old_images_are_refreshed_and_spares_go(house: House) -> None:
     house.shelf.put("built")
     house.shelf.base_made_at = datetime.now(UTC) - timedelta(days=99)
     async with house.running():
-        await asyncio.sleep(0)
-        house.images.settled()
+        await house.images.look()
+        await house.until(lambda: "agent_image" in str(house.images.status()))
+    assert house.shelf.calls() == []
+    house = replace(house, settled_s=0.0)
+    async with house.running():
         await house.until(lambda: house.refreshes == 1)
         house.shelf.put("fail")
         house.images.wake()
