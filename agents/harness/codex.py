@@ -126,7 +126,6 @@ class Codex:
             yield Broke(failure=Failure(code="harness_refused", reason=f"Codex cannot begin: {said}"))
         elif number in (_RESUME, _START):
             self._thread = text_at(object_at(result, "thread"), "id")
-            yield Opened(session=self._thread)
             yield Ready()
         elif number == _TURN:
             yield from self._begin_turn(text_at(object_at(result, "turn"), "id"))
@@ -135,6 +134,7 @@ class Codex:
         if self._turn or not self._prompt_id:
             return
         self._turn = turn
+        yield Opened(session=self._thread)
         early, self._early = self._early, []
         if early:
             yield Write(data=b"".join(self._steer(message.text, message.message_id) for message in early))

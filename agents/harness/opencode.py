@@ -100,10 +100,11 @@ class OpenCode:
         said = plain(text_at(object_at(body, "data"), "message") or text_at(body, "message") or f"HTTP {status}")
         if request in (_NEW, _OLD) and is_taken:
             self._session = text_at(body, "id")
-            yield Opened(session=self._session)
             yield Ready()
         elif request in (_NEW, _OLD, _PROMPT) and not is_taken:
             yield Broke(failure=Failure(code="harness_refused", reason=f"OpenCode cannot begin: {said}"))
+        elif request == _PROMPT:
+            yield Opened(session=self._session)
         elif request == _WARM:
             self._warming -= 1
             if self._warming == 0:

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 from bench.installation import Installation, installation
 from tests.faults.house import talk, write_group
-from tests.harness.claude_house import BUILD_S, CHILD, RECALL, TOOL, UNTIL, call
+from tests.harness.claude_house import BUILD_S, CHILD, TOOL, UNTIL, call
 
 APIS = {"codex": ("responses",), "opencode": ("openai", "anthropic", "responses")}
+RECALL = r"marker(?!s\b)[a-z]+"
+"""Codex has a word of its own that begins so."""
 KEY = "sk-canary-000111222"
 LONG_MS = 600_000
 """Codex lets a command go on behind its model's back after ten seconds, unless it is told how long to wait."""

@@ -10,7 +10,7 @@ import pytest
 
 from agents.harness.codex import Codex
 from agents.harness.codex_items import command_of
-from agents.harness.frame import Began, Broke, Ended, Noted, Prompt, Ran, Said, Took, Turned, Write
+from agents.harness.frame import Began, Broke, Ended, Noted, Opened, Prompt, Ran, Said, Took, Turned, Write
 from agents.places import Places
 from protocol.link import SteerMessage
 from tests.agents.harness.recorded import OURS, Played, brief, lines
@@ -23,7 +23,7 @@ def played(what: str, session: str = "") -> Played:
 def test_an_answer_is_said_stored_with_its_usage_and_ends_the_task() -> None:
     """A session is opened, the words come as they grow, and the tokens thought are told apart."""
     answer = played("answer")
-    assert answer.kinds == ["Opened", "Ready", "Noted", "Said", "Turned", "Ended"]
+    assert answer.kinds == ["Ready", "Opened", "Noted", "Said", "Turned", "Ended"]
     assert "".join(event.text for event in answer.events if isinstance(event, Said)) == "thought of it"
     assert answer.end == Ended(text="thought of it")
     (usage,) = answer.usage
@@ -84,8 +84,8 @@ def test_a_message_before_the_turn_has_its_name_is_written_then() -> None:
     codex.take(b'{"id":4,"result":{"thread":{"id":"t"}}}')
     codex.begin(Prompt(text="go", message_id="prompt"))
     assert codex.tell(SteerMessage(message_id="m1", text="and")) == b""
-    (write,) = codex.take(b'{"id":5,"result":{"turn":{"id":"u"}}}')
-    assert isinstance(write, Write)
+    opened, write = codex.take(b'{"id":5,"result":{"turn":{"id":"u"}}}')
+    assert opened == Opened(session="t") and isinstance(write, Write)
     (steer,) = lines(write.data)
     assert steer["method"] == "turn/steer"
     assert steer["params"] == {
@@ -123,7 +123,7 @@ def test_a_refused_call_is_an_error_and_its_reason_a_message() -> None:
 def test_a_session_goes_on_without_what_it_tells_of_its_past() -> None:
     """The usage of the turn before is not counted again."""
     resumed = played("resumed", session="id_1")
-    assert resumed.kinds == ["Opened", "Ready", "Noted", "Said", "Turned", "Ended"]
+    assert resumed.kinds == ["Ready", "Opened", "Noted", "Said", "Turned", "Ended"]
     assert [usage.model_calls for usage in resumed.usage] == [1]
     asked = lines(resumed.written[0])[-1]
     assert asked["method"] == "thread/resume"
