@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from runtime.images.recipe import REPOSITORY as DERIVED
+
 
 class EngineError(Exception):
     """What may go wrong when the engine is asked something; `mend` is what a person can do."""
@@ -24,13 +26,12 @@ class EngineAway(EngineError):
 
 
 class ImageMissing(EngineError):
-    """The engine does not have the agent image."""
-
-    mend = "./nightyard up"
+    """The engine does not have the agent image, or one that is derived from it."""
 
     def __init__(self, image: str) -> None:
         super().__init__(image)
         self.image = image
+        self.mend = "./nightyard image build" if image.startswith(DERIVED) else "./nightyard up"
 
     def __str__(self) -> str:
         return f"the container engine does not have the image {self.image}"

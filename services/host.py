@@ -241,6 +241,7 @@ class Host:
         self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
         self._dispatcher.ends.subscribe(self._decisions.task_ended)
         self._dispatcher.ends.subscribe(self._marks.task_ended)
+        self._dispatcher.ends.subscribe(images.task_ended)
         self._programs = programs_room(
             home,
             fork,

@@ -26,12 +26,15 @@ from runtime.images.builds import Failure, is_refresh_due, next_build, next_look
 from runtime.images.child import run_verb
 from runtime.images.inputs import load_inputs
 from runtime.images.recipe import ImageInputs, ImageRecipe, recipe_of
+from runtime.store.records import TaskRow
 
 log = logging.getLogger(__name__)
 
 SLOW_LOOK_S = 3600.0
 """The engine is asked again at least so often: somebody may have removed an image."""
 ENGINE_RETRY_S = 15.0
+IMAGE_MISSING = "image_missing"
+"""How a task ends whose container found no image."""
 FIRST_LOOK_S = 5.0
 """How long a starting host waits for an engine's word on images; without it their groups wait."""
 
@@ -92,6 +95,8 @@ class Images:
         self._one_child = asyncio.Lock()
         self._inputs: ImageInputs | None = None
         self._present: set[str] = set()
+        self._used: dict[GroupId, str] = {}
+        """What each group's containers stood on last."""
         self._building = ""
         """The reference that is being built, or REFRESH; empty: none is."""
         self._progress = ""
@@ -103,8 +108,18 @@ class Images:
     # --- For tasks
 
     def image_of(self, group: Group) -> str:
-        """Return the image that a group's containers stand on."""
-        return self._reference(self._recipe(group))
+        """Return the image that a group's containers stand on. A task that runs and wants another container while a
+        new image is being built has the one of before: no new task begins then."""
+        recipe = self._recipe(group)
+        reference = self._reference(recipe)
+        if recipe.is_plain or reference in self._present:
+            self._used[group.group_id] = reference
+        return self._used.get(group.group_id, reference)
+
+    def task_ended(self, row: TaskRow) -> None:
+        """Look again where a container found no image: somebody has removed it."""
+        if row.result is not None and row.result.code == IMAGE_MISSING:
+            self._awake.set()
 
     def lacks(self, group_id: GroupId) -> str:
         """Return what a chat reads while a group's image is missing; empty: it is not."""

@@ -62,7 +62,7 @@ def run_hardened(client: docker.DockerClient, image: str, *command: str, program
 
 
 def leftovers(client: docker.DockerClient, reference: str) -> int:
-    mine = {"label": f"{LABEL_BUILDING}={reference}"}
+    mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL_BUILDING}={reference}"}
     return len(client.containers.list(all=True, filters=mine)) + len(client.volumes.list(filters=mine))
 
 

@@ -146,6 +146,20 @@ async def test_a_missing_image_is_built_and_only_its_group_waits(house: House) -
     assert house.readies == 1 and house.images.reasons(MAIN) == ()
 
 
+async def test_a_task_that_runs_goes_on_with_what_it_began_with(house: House) -> None:
+    """Its group wants another image meanwhile, which is not there yet; without one of before, it is the new one."""
+    house.shelf.put("built")
+    async with house.running():
+        before = house.images.image_of(house.groups.ready[MAIN])
+        house.shelf.take("built")
+        house.shelf.put("hold")
+        changed = group(MAIN, "pandas", "numpy")
+        house.groups = Groups(ready={MAIN: changed, OTHER: group(OTHER, "numpy")}, suspended={})
+        assert house.images.image_of(changed) == before
+        assert house.images.image_of(house.groups.ready[OTHER]) not in (before, BASE)
+        assert house.images.lacks(MAIN) and house.images.lacks(OTHER)
+
+
 async def test_groups_that_want_the_same_are_built_once(house: House) -> None:
     """One image, one build, both go on."""
     house.groups = Groups(ready={MAIN: group(MAIN, "pandas"), OTHER: group(OTHER, "pandas")}, suspended={})
