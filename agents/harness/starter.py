@@ -22,6 +22,7 @@ from agents.providers.failure import Failure
 from agents.providers.provider import ToolCard
 from protocol.record import Record, replace
 
+_LOOK_EVERY_S = 1.0
 _READY_S = 60.0
 """A program that is not up by then never will be."""
 _WARM_UP_S = 5.0
@@ -58,6 +59,7 @@ class Starter:
         self._server: ToolServer | None = None
         self._spare: Started | None = None
         self._preparing: threading.Thread | None = None
+        self._is_wanted = threading.Event()
 
     def prepare(self) -> None:
         """Start the program that the next task most likely wants, in a thread of its own."""
@@ -83,7 +85,12 @@ class Starter:
 
     def _prepare(self) -> None:
         last = self.kept.last()
-        if last is None or last.is_at_work:
+        while last is not None and last.is_at_work:
+            # Another container of the group works on what this one is to go on with.
+            if self._is_wanted.wait(_LOOK_EVERY_S):
+                return
+            last = self.kept.last()
+        if last is None:
             return
         try:
             started = self._start(last.brief, last.cards, last.mark)
@@ -108,6 +115,7 @@ class Starter:
 
     def _take_spare(self, brief: Brief) -> Started | None:
         """Return the spare if it is the right one and up to date; it is ended if not."""
+        self._is_wanted.set()
         if self._preparing is not None:
             self._preparing.join()
         spare, self._spare = self._spare, None
