@@ -83,8 +83,9 @@ class Browser:
         """Go to an address and return the window; None: a file was there, and is kept. Raises what `at_work` tells."""
         self._ensure_started(interrupt)
         tab = self._tab_for(address.local_port)
+        before = self._downloads.begun
         if tab.navigate(address.url):
-            self.wait_downloads()
+            self._wait_downloads(lambda: self._downloads.begun > before and self._downloads.is_idle)
             return None
         return self.current()
 
@@ -113,8 +114,7 @@ class Browser:
         top = self.current()
         if top is not tab:
             top.wait_loaded()
-        if not self._downloads.is_idle:
-            self.wait_downloads()
+        self._wait_downloads(lambda: self._downloads.is_idle)
         return top
 
     def close_top(self) -> bool:
@@ -123,11 +123,6 @@ class Browser:
             return False
         self._drop(self._stack[-1])
         return bool(self._stack)
-
-    def wait_downloads(self) -> None:
-        """Wait a while until what is being downloaded is there."""
-        if self._connection is not None:
-            self._connection.wait_until(lambda: self._downloads.is_idle, self._patience.download_s)
 
     def take_notes(self) -> list[str]:
         """Return what has happened beside what was asked for."""
@@ -164,6 +159,10 @@ class Browser:
         self._keep_downloads({})
         if not connection.wait_until(lambda: bool(self._stack), self._patience.start_s):
             raise Gone
+
+    def _wait_downloads(self, are_there: Callable[[], bool]) -> None:
+        """Wait a while until what is being downloaded is there."""
+        self._running().wait_until(are_there, self._patience.download_s)
 
     def _keep_downloads(self, where: dict[str, Json]) -> None:
         behavior = {"behavior": "allowAndName", "downloadPath": self._downloads.coming, "eventsEnabled": True}

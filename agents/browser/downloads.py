@@ -31,7 +31,8 @@ class Downloads:
         """Where Chromium writes, by ids of its own."""
         self._names: dict[str, str] = {}
         """What is under way."""
-        self._count = 0
+        self.begun = 0
+        """So many in all."""
         self._notes: list[str] = []
 
     def prepare(self) -> None:
@@ -49,9 +50,9 @@ class Downloads:
         if not guid or "/" in guid:
             return ""
         if event.method == "Browser.downloadWillBegin":
-            self._count += 1
+            self.begun += 1
             self._names[guid] = safe_name(text_in(event.params, "suggestedFilename"))
-            if self._count > MAX_DOWNLOADS:
+            if self.begun > MAX_DOWNLOADS:
                 return self._refuse(guid, f"no more than {MAX_DOWNLOADS} files are kept")
             return ""
         if guid not in self._names:

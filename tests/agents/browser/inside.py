@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from agents.browser import PROGRAMS
+from agents.descendants import kill_descendants
 from agents.forwarder import ForwarderThread
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt
@@ -19,6 +20,9 @@ from agents.places import Places
 from agents.refusals import Refusals
 from agents.tools.browser import browser_tools
 from agents.tools.tool import ToolContext, ToolError
+
+KILLED = "browser_killed"
+"""No tool: everything that was started is killed, as by a machine without memory."""
 
 
 def main(calls: list[tuple[str, dict[str, object]]]) -> list[tuple[bool, str, list[str]]]:
@@ -33,6 +37,9 @@ def main(calls: list[tuple[str, dict[str, object]]]) -> list[tuple[bool, str, li
     }
     answers: list[tuple[bool, str, list[str]]] = []
     for number, (name, arguments) in enumerate(calls):
+        if name == KILLED:
+            kill_descendants()
+            continue
         context = ToolContext(
             places=places,
             interrupt=Interrupt(),

@@ -132,7 +132,12 @@ def test_a_stop_ends_the_waiting(places: Places) -> None:
     house.open()
     asked = threading.Event()
     house.chromium.answers["Runtime.callFunctionOn"] = lambda _one, _params: asked.set()
-    stopper = threading.Thread(target=lambda: (asked.wait(10), house.interrupt.trip("enough")))
+
+    def stop() -> None:
+        asked.wait(10)
+        house.interrupt.trip("enough")
+
+    stopper = threading.Thread(target=stop)
     stopper.start()
     with pytest.raises(Interrupted), house.browser.at_work():
         house.browser.current().read()
@@ -172,7 +177,12 @@ def test_dialogs_are_answered(house: House, kind: str, says_yes: bool, accepts: 
     """Without the model, which is told; a question gets a no unless it said yes before."""
     house.open()
     given: list[Any] = []
-    house.chromium.answers["Page.handleJavaScriptDialog"] = lambda _one, params: given.append(params["accept"]) or {}
+
+    def take(_one: ScriptedChromium, params: Any) -> dict[str, Any]:
+        given.append(params["accept"])
+        return {}
+
+    house.chromium.answers["Page.handleJavaScriptDialog"] = take
     with house.browser.saying_yes(says_yes):
         house.chromium.send("Page.javascriptDialogOpening", "ST1", type=kind, message="Sure?\x1b\n\u202ex")
         house.chromium.was_told("Page.handleJavaScriptDialog", "ST1")
