@@ -108,13 +108,20 @@ def test_a_job_is_ended_with_all_that_it_started(toolbox: Toolbox) -> None:
 
 
 def test_a_job_outlives_the_time_out_of_another_command(toolbox: Toolbox, root: Path) -> None:
-    """With what it starts meanwhile: only what the other command has started is ended."""
-    shell(toolbox, "while true; do sleep 0.05; echo tick; done", background=True)
-    timed_out = shell(toolbox, "sleep 100 & sleep 100", timeout_s=1)
+    """With what it starts meanwhile: only what the other command has started is ended, and counted as left."""
+    os.mkfifo(root / "workspace" / "go")
+    shell(toolbox, "read x < go; sleep 100 & wait; echo lost", background=True)
+    timed_out = shell(toolbox, "echo on > go; sleep 100 & sleep 100", timeout_s=1)
     assert "[stopped: it ran longer than 1 s]" in timed_out.text
-    shell(toolbox, "output", job=1)
-    until(lambda: shell(toolbox, "output", job=1).text.startswith("tick"))
-    assert shell(toolbox, "echo x").text == "x\n"
+    assert shell(toolbox, "sleep 0.5; echo x").text == "x\n"
+    assert "; nothing new; " in shell(toolbox, "output", job=1).text
+
+
+def test_a_job_that_ends_beside_another_command_keeps_its_exit_code(toolbox: Toolbox) -> None:
+    """Also while something that it has started still holds its output."""
+    shell(toolbox, "sleep 2 & sleep 0.5; exit 3", background=True)
+    shell(toolbox, "sleep 1")
+    assert "[job 1 has ended: exit code 3" in shell(toolbox, "wait", job=1).text
 
 
 def test_a_command_that_cannot_run_is_known_soon(toolbox: Toolbox) -> None:

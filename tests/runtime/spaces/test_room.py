@@ -148,11 +148,26 @@ async def test_what_nobody_at_work_wrote_is_the_machines(bench: HostBench) -> No
 
 
 async def test_a_reader_is_no_writer(bench: HostBench) -> None:
-    """What appears while only readers work was nobody's of theirs."""
+    """What appears while readers work was not theirs: it was the writer's at work beside them, or nobody's."""
+    goes_on, begun = asyncio.Event(), asyncio.Event()
     async with bench.host():
+        bench.room.scripts = [doing(bench, lambda _: None, goes_on, begun)]
+        await bench.say("go", group=READER, chat="stage:2")
+        async with asyncio.timeout(TIMEOUT_S):
+            await begun.wait()
+        bench.room.scripts = [doing(bench, write("beside", "x"))]
+        await bench.say("go")
+        await bench.channel.texts(1)
+        goes_on.set()
+        await bench.channel.texts(2)
+        await bench.idle()
+        writer = bench.room.assignments[-1].task.task_id
+        assert await log(bench) == [("beside", "created", [writer])]
+        (folder(bench) / "beside").unlink()
+        await task(bench, lambda _: None)
         await task(bench, write("impossible", "x"), READER)
         await task(bench, lambda _: None)
-        assert await log(bench) == [("impossible", "created", [])]
+        assert (await log(bench))[2:] == [("impossible", "created", [])]
 
 
 async def test_a_host_that_comes_back_knows_who_was_at_work(bench: HostBench) -> None:
