@@ -49,7 +49,7 @@ class Client:
     def has_resources(self) -> bool:
         return "resources" in self._capabilities
 
-    def begin(self) -> None:
+    def begin(self, timeout_s: float = START_S) -> None:
         """Shake hands, if that is not done; raise ServerFailed, Interrupted."""
         if self._is_open:
             return
@@ -60,7 +60,7 @@ class Client:
                 "capabilities": {},
                 "clientInfo": {"name": "nightyard", "title": "Nightyard", "version": VERSION},
             }
-            welcome = self._ask("initialize", params, START_S)
+            welcome = self._ask("initialize", params, timeout_s)
             version = text_at(welcome, "protocolVersion")
             if version not in rpc.VERSIONS:
                 raise ServerFailed(f"speaks the protocol {version[:40]!r}, and we do not")
@@ -72,14 +72,14 @@ class Client:
         self._capabilities = object_at(welcome, "capabilities")
         self._is_open = True
 
-    def tools(self) -> list[Message]:
+    def tools(self, timeout_s: float = LIST_S) -> list[Message]:
         """Return the tools as the server describes them; raise ServerFailed, Interrupted."""
         if "tools" not in self._capabilities:
             return []
-        return list(self._pages("tools/list", "tools"))
+        return list(self._pages("tools/list", "tools", timeout_s))
 
     def resources(self) -> list[Message]:
-        return list(self._pages("resources/list", "resources"))
+        return list(self._pages("resources/list", "resources", LIST_S))
 
     def call(self, tool: str, arguments: object, timeout_s: float, on_progress: OnProgress) -> Message:
         """Return a call's result; raise ServerRefused, ServerFailed, Interrupted."""
@@ -105,11 +105,12 @@ class Client:
 
     # --- Requests
 
-    def _pages(self, method: str, name: str) -> Iterator[Message]:
-        cursor, count = "", 0
+    def _pages(self, method: str, name: str, timeout_s: float) -> Iterator[Message]:
+        """Yield what is on all pages, which together may take this time."""
+        cursor, count, deadline = "", 0, time.monotonic() + timeout_s
         for _ in range(MAX_PAGES):
             try:
-                page = self._ask(method, {"cursor": cursor} if cursor else {}, LIST_S)
+                page = self._ask(method, {"cursor": cursor} if cursor else {}, deadline - time.monotonic())
             except ServerRefused as error:
                 raise ServerFailed(f"refused {method}: {error}") from error
             found = page.get(name)
@@ -154,7 +155,7 @@ class Client:
         except TimeoutError as error:
             self._take_back(number, method, "it takes too long")
             self.close()
-            raise ServerFailed(f"gave no answer to {method} within {timeout_s:g} s") from error
+            raise ServerFailed(f"gave no answer to {method} within {max(0.0, round(timeout_s, 1)):g} s") from error
         except ServerFailed:
             self.close()
             raise

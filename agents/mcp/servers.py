@@ -15,7 +15,7 @@ from functools import partial
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt
 from agents.mcp.cards import RESOURCES, Offered, build_offer, plain, read_tools
-from agents.mcp.client import Client, ServerRefused
+from agents.mcp.client import LIST_S, Client, ServerRefused
 from agents.mcp.content import list_resources, read_resource, read_result
 from agents.mcp.stdio import Stdio
 from agents.mcp.transport import ServerFailed, Transport
@@ -27,6 +27,8 @@ from protocol.link import Ask, McpServer, McpTool, Progress
 from protocol.record import replace
 from protocol.tools import is_without
 
+FIRST_LISTS_S = 20.0
+"""How long a task's first question waits for servers that nobody has asked yet, all of them together."""
 PROGRESS_EVERY_S = 1.0
 _PROGRESS_CHARS = 120
 
@@ -43,11 +45,13 @@ class McpServers:
         interrupt: Interrupt,
         without: Collection[str] = (),
         sees: bool = False,
+        first_lists_s: float = FIRST_LISTS_S,
     ) -> None:
         """`without`: names that the group's settings leave out; `sees`: whether the model looks at images."""
         self._link = link
         self._without = without
         self._sees = sees
+        self._first_lists_s = first_lists_s
         self._known: dict[str, Sequence[McpTool]] = {each.name: each.tools or () for each in servers}
         self._unasked = [each.name for each in servers if each.tools is None]
         self._servers = {each.name: each for each in servers}
@@ -60,11 +64,12 @@ class McpServers:
     def tools(self) -> Mapping[str, _ServerTool]:
         """Return what is offered now, by name; asks servers that nobody has asked yet. Raises Interrupted, HostGone."""
         unasked, self._unasked = self._unasked, []
+        deadline = time.monotonic() + self._first_lists_s
         for name in unasked:
             self._link.say(Progress(kind="note", text=f"Asking the MCP server {name} what it can do"))
             try:
-                self._clients[name].begin()
-                self._learn(name)
+                self._clients[name].begin(deadline - time.monotonic())
+                self._learn(name, deadline - time.monotonic())
             except ServerFailed as error:
                 self._problems[name] = f"The MCP server {name} is not there now: it {plain(str(error), 500)}"
         return self._tools
@@ -109,10 +114,10 @@ class McpServers:
         except ServerFailed:
             return  # its call says so, or the next one will
 
-    def _learn(self, name: str) -> None:
+    def _learn(self, name: str, timeout_s: float = LIST_S) -> None:
         client = self._clients[name]
         client.has_changed = False
-        tools, left_out = read_tools(client.tools(), name)
+        tools, left_out = read_tools(client.tools(timeout_s), name)
         if client.has_resources:
             tools = (*tools, _resources(name))
         self._problems.pop(name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import textwrap
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from agents.host_link import HostLink
+from agents.interrupt import Interrupt
+from agents.mcp.servers import McpServers
+from agents.places import Places
 from protocol.link import Answered, Ask, Assignment, McpServer, McpTool, Progress
 from protocol.record import replace
 from protocol.task import TaskStatus
@@ -235,6 +240,23 @@ def test_a_command_that_is_ended_takes_no_server_along(agent: Agent, host: Scrip
     assert host.result().text == "ok"
     assert "stopped" in host.outputs()[1] and host.outputs()[2:] == ["b\n", "a"]
     assert marks.read_text().split().count("started") == 1
+
+
+def test_servers_that_hang_at_the_start_are_waited_for_together(places: Places) -> None:
+    """Not one after another: a person waits for the first answer. Each is told of."""
+    here, there = socket.socketpair()
+    interrupt = Interrupt()
+    link = HostLink(socket_path="", descriptor=here.detach(), interrupt=interrupt, on_stop=interrupt.trip)
+    silent = [McpServer(name=name, command="sleep", args=("600",)) for name in ("one", "two")]
+    servers = McpServers(silent, places=places, link=link, interrupt=interrupt, first_lists_s=0.2)
+    assert servers.tools() == {}
+    first, second = servers.notes().splitlines()
+    assert first == "The MCP server one is not there now: it gave no answer to initialize within 0.2 s"
+    assert second.startswith("The MCP server two is not there now: it gave no answer to initialize within 0")
+    assert servers.tools() == {}
+    there.close()
+    link.close()
+    link.run()
 
 
 def test_a_hanging_call_ends(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:

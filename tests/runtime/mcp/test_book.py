@@ -107,8 +107,12 @@ async def test_a_yes_lets_it_start_for_good(tmp_path: Path) -> None:
     """Before it the task is told of the question; after it, over a restart too, nobody is asked again."""
     async with house(tmp_path) as made:
         (asked,) = await made.waits()
+
+        async def is_told() -> bool:
+            return f"with /approve {asked.approval_id} an owner does" in made.plan().notes[0]
+
+        await until(is_told)
         assert made.plan().servers == ()
-        assert f"with /approve {asked.approval_id} an owner does" in made.plan().notes[0]
         await made.approvals.decide(asked.approval_id, CLI, is_yes=True)
         await made.gets("files")
         assert made.plan().notes == ()
