@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from bench.installation import ROOT, Installation, installation
-from tests.agents.test_mcp_house import FAR, NEAR, cards
+from tests.agents.test_mcp_house import FAR, NEAR, cards, until_says
 from tests.faults.house import talk, workspace, write_group
 from twins.mcp.server import serve_mcp
 
@@ -71,9 +71,9 @@ async def test_a_harness_has_the_servers_that_somebody_has_said_yes_to(harness: 
             assert twin.methods == []
             for code in codes.values():
                 await chat.ask(f"/approve {code}")
-            assert "sour" in await chat.ask("near")
+            await until_says(chat, "near", "sour")
             assert ":3128" in await chat.ask("proxy")
-            assert "from afar" in await chat.ask("far")
+            await until_says(chat, "far", "from afar")
             assert "does not have the tool mcp__near__echo" in await chat.ask("echo")
             await take_up(home, harness, servers + CONSTRAINT)
             calls = twin.methods.count("tools/call")

@@ -3,6 +3,7 @@ behind the proxy."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -74,6 +75,14 @@ async def cards(chat: Talk, count: int) -> dict[str, str]:
     return found
 
 
+async def until_says(chat: Talk, question: str, words: str) -> str:
+    """Ask until the answer has these words in it, and return it: a decision counts a moment after it is confirmed."""
+    async with asyncio.timeout(60):
+        while words not in (answer := await chat.ask(question)):
+            pass
+    return answer
+
+
 async def test_servers_are_used_after_a_yes_and_not_before() -> None:
     """A card for each; without a word the agent goes on without them. After a yes the tools are there, in a container
     and over the proxy; a stop ends a hanging call; a changed definition and a word taken back end it."""
@@ -82,8 +91,9 @@ async def test_servers_are_used_after_a_yes_and_not_before() -> None:
         assert (await chat.ask("tools")) == "have " and twin.methods == []
         for code in codes.values():
             await chat.ask(f"/approve {code}")
+        await until_says(chat, "tools", "mcp__near__echo")
+        assert "mcp__far__echo" in await until_says(chat, "tools", "mcp__far__echo")
         assert await chat.ask("near") == "sour"
-        assert {"mcp__near__echo", "mcp__far__echo"} <= set((await chat.ask("tools")).split()[1].split(","))
         await until_true(lambda: len(json.loads((home.home / "mcp/main.json").read_text())) == 2)
         assert await chat.ask("far") == "from afar"
         count = twin.methods.count("initialize")
@@ -109,6 +119,6 @@ async def test_an_address_that_is_not_granted_teaches() -> None:
     async with house(grants=False) as (_, chat, twin, _):
         codes = await cards(chat, 2)
         await chat.ask(f"/approve {codes['far']}")
-        told = await chat.ask("why")
+        told = await until_says(chat, "why", "The MCP server far")
         assert "The MCP server far is not there now: it was not reached." in told and "The owner would allow" in told
         assert twin.methods == []
