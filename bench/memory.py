@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import docker
@@ -59,33 +60,44 @@ async def _idle(running: Installation, idle_s: float) -> list[Metric]:
 
 async def _agents(running: Installation, names: list[str]) -> list[Metric]:
     """A task in each group leaves a spare waiting behind it: both kinds are there at the same moment."""
+    waiting, working = await agents_at_work(running, names, "sleep 600", spares=len(names))
+    return [
+        at_most("agent_waiting", waiting, "MB", 12),
+        at_most("agent_working", working, "MB", 25),
+        figure("host_with_agents", pss_mb([running.processes()["host"]]), "MB"),
+    ]
+
+
+async def agents_at_work(
+    running: Installation, names: Sequence[str], tool: str, *, spares: int, settle_s: float = 0.0
+) -> tuple[float, float]:
+    """Have each group's agent say a word and begin with a tool; return what one container holds that waits, of which
+    there are so many at least, and one that works (PSS in MB, the engine's shim included)."""
     for name in names:
         async with running.control.chat(name) as conversation:
             await conversation.say(Say(text="work"))
             async for shown in conversation.shown():
                 if shown.kind == "accepted":
                     break
-    await _await_agents(running, working=len(names), spares=len(names))
-    waiting, working = _containers(running)
-    return [
-        at_most("agent_waiting", sum(map(pss_mb, waiting)) / len(waiting), "MB", 12),
-        at_most("agent_working", sum(map(pss_mb, working)) / len(working), "MB", 25),
-        figure("host_with_agents", pss_mb([running.processes()["host"]]), "MB"),
-    ]
+    await _await_agents(running, tool, working=len(names), spares=spares)
+    await asyncio.sleep(settle_s)
+    waiting, working = containers(running, tool)
+    return sum(map(pss_mb, waiting)) / len(waiting), sum(map(pss_mb, working)) / len(working)
 
 
-async def _await_agents(running: Installation, *, working: int, spares: int) -> None:
+async def _await_agents(running: Installation, tool: str, *, working: int, spares: int) -> None:
     async with asyncio.timeout(WAIT_S):
         while True:
             status: Any = await running.control.request("status")
             agents = status["agents"]
-            if agents["working"] == working and agents["waiting"] == spares and len(_containers(running)[1]) == working:
+            is_there = agents["working"] == working and agents["waiting"] >= spares
+            if is_there and len(containers(running, tool)[1]) == working:
                 return
             await asyncio.sleep(0.5)
 
 
-def _containers(running: Installation) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the processes of each waiting and each working container, its shim included; working ones have a tool."""
+def containers(running: Installation, tool: str) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the processes of each container that waits, and of each in which `tool` runs, with the engine's shim."""
     api: Any = docker.APIClient(base_url=engine_address(), version="auto")
     home_id = (running.home / "home_id").read_text("utf-8").strip()
     waiting: list[list[int]] = []
@@ -94,6 +106,6 @@ def _containers(running: Installation) -> tuple[list[list[int]], list[list[int]]
         processes = api.top(container["Id"], ps_args="-eo pid,args")["Processes"]
         pids = [int(pid) for pid, _ in processes]
         shim = parent_of(int(api.inspect_container(container["Id"])["State"]["Pid"]))
-        is_working = any("sleep 600" in line for _, line in processes)
+        is_working = any(tool in line for _, line in processes)
         (working if is_working else waiting).append([*pids, shim])
     return waiting, working
