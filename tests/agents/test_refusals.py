@@ -16,14 +16,18 @@ def answer(status: str = "403 No", code: str = "host_not_granted", **error: obje
     return f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nx-nightyard: {code}\r\n\r\n{body}".encode()
 
 
+def known(advice: str) -> Refusal:
+    return Refusal(message="m.", advice=advice, code="host_not_granted")
+
+
 @pytest.mark.parametrize(
     ("seen", "refusal"),
     [
-        (answer(), Refusal(message="m.", advice="Trying again does not help.")),
-        (answer("503 No", retry=True), Refusal(message="m.", advice="Trying again may help.")),
+        (answer(), known("Trying again does not help.")),
+        (answer("503 No", retry=True), known("Trying again may help.")),
         (
             answer(grant_with="nightyard x"),
-            Refusal(message="m.", advice="The owner would allow it with: nightyard x. Trying again does not help."),
+            known("The owner would allow it with: nightyard x. Trying again does not help."),
         ),
         (answer()[:-5], Refusal(message="The proxy refused a connection: host_not_granted.", advice="")),
         (answer("200 Connection established"), None),
