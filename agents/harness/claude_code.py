@@ -60,6 +60,13 @@ _SETTINGS = {"attribution": {"commit": "", "pr": ""}, "cleanupPeriodDays": 3650}
 """No line about itself in people's commits; and the sessions are the host's to forget, not its."""
 
 
+_HOOKS: Object = {
+    "PreToolUse": [{"hookCallbackIds": [_TOOL_HOOK], "timeout": _PATIENCE_S}],
+    "PostToolUse": [{"matcher": "Bash", "hookCallbackIds": [_OUTPUT_HOOK]}],
+    "PostToolUseFailure": [{"matcher": "Bash", "hookCallbackIds": [_OUTPUT_HOOK]}],
+}
+
+
 class ClaudeCode:
     """One started `claude`."""
 
@@ -106,19 +113,14 @@ class ClaudeCode:
         )
 
     def opening(self) -> bytes:
-        hooks = {
-            "PreToolUse": [{"hookCallbackIds": [_TOOL_HOOK], "timeout": _PATIENCE_S}],
-            "UserPromptSubmit": [{"hookCallbackIds": [_PROMPT_HOOK]}],
-            "PostToolUse": [{"matcher": "Bash", "hookCallbackIds": [_OUTPUT_HOOK]}],
-            "PostToolUseFailure": [{"matcher": "Bash", "hookCallbackIds": [_OUTPUT_HOOK]}],
-        }
-        return _control(_START, {"subtype": "initialize", "hooks": hooks})
+        return _initialize(_HOOKS)
 
     def warm_up(self) -> bytes:
         """A question on the side goes through all that makes a request, a prompt that is blocked through all that comes
         before it; neither enters the conversation. Measured: the first request 40 ms after the prompt, and not 130."""
         self._is_warming = True
-        return _control(_QUESTION, {"subtype": "side_question", "question": _WARM})
+        question = _control(_QUESTION, {"subtype": "side_question", "question": _WARM})
+        return _initialize({**_HOOKS, "UserPromptSubmit": [{"hookCallbackIds": [_PROMPT_HOOK]}]}) + question
 
     def begin(self, prompt: Prompt) -> bytes:
         files: list[Object] = [
@@ -159,10 +161,9 @@ class ClaudeCode:
         if kind == "control_request":
             return tuple(self._asked(text_at(value, "request_id"), at(value, "request")))
         if self._is_warming:
-            if kind != "result":
-                return ()
-            self._is_warming = False
-            return (Ready(),)
+            # Once more without the hook that blocks prompts: each costs its starter a round trip.
+            self._is_warming = kind != "result"
+            return () if self._is_warming else (Write(data=_initialize(_HOOKS)),)
         return tuple(self._reader.take(kind, value))
 
     def ended(self, exit_code: int, stderr: str) -> Failure:
@@ -170,7 +171,7 @@ class ClaudeCode:
         return Failure(code="harness_ended", reason=f"Claude Code ended by itself (exit code {exit_code}): {said}")
 
     def _responded(self, request_id: str) -> Iterator[Event]:
-        if request_id == _START:
+        if request_id == _START and not self._is_warming:
             yield Ready()
         elif request_id == _QUESTION:
             yield Write(data=_user(_WARM, ""))
@@ -182,8 +183,7 @@ class ClaudeCode:
             return
         given = at(request, "input")
         if text_at(request, "callback_id") == _PROMPT_HOOK:
-            is_warm = text_at(given, "prompt") == _WARM
-            yield Write(data=_response(request_id, {"decision": "block", "reason": "warm"} if is_warm else {}))
+            yield Write(data=_response(request_id, {"decision": "block", "reason": "warm"}))
             return
         if text_at(request, "callback_id") == _OUTPUT_HOOK:
             yield Awaits(gate=f"{text_at(given, 'hook_event_name')} {request_id}")
@@ -215,6 +215,10 @@ def _user(content: object, message_id: str) -> bytes:
     message = {"role": "user", "content": content}
     value: Object = {"type": "user", "message": message, "parent_tool_use_id": None, "session_id": ""}
     return _line({**value, "uuid": message_id} if message_id else value)
+
+
+def _initialize(hooks: Object) -> bytes:
+    return _control(_START, {"subtype": "initialize", "hooks": hooks})
 
 
 def _control(request_id: str, request: Object) -> bytes:

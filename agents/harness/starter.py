@@ -94,6 +94,8 @@ class Starter:
             return
         try:
             started = self._start(last.brief, last.cards, last.mark)
+            import agents.harness.runner  # noqa: F401 - while nobody waits for it
+
             self._warm_up(started)
         except (NotUp, OSError, Interrupted):
             return  # the task's own start will say why

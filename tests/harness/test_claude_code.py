@@ -100,7 +100,7 @@ async def test_a_stop_ends_program_and_tools_and_keeps_the_session(home: Install
         await chat.say("/stop")
         await chat.until("message", "Stopped.")
         await until_true(lambda: not tool_processes(TOOL) and not tool_processes(CHILD))
-        assert await chat.ask("recall markernow") == "I know markerstay,markernow"
+        assert (await chat.ask("recall markernow")).endswith("markerstay,markernow")
 
 
 @pytest.mark.long
@@ -112,7 +112,7 @@ async def test_a_killed_container_is_followed_by_another(home: Installation) -> 
         await chat.say("hang again")
         agent = await find_agent(home, TOOL)
         os.kill(agent, signal.SIGKILL)
-        assert (await chat.answer()).startswith("after")
+        await chat.until("message", "after", 90)
         prompts = [call["said"] for call in home.twin("GET", "/twin/log")]
         assert "It may have happened" in prompts[-1]
         assert "markerbefore" in await chat.ask("recall it")

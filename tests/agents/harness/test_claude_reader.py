@@ -114,7 +114,12 @@ def test_a_turn_that_broke_off_is_stored_as_far_as_it_came() -> None:
 def test_calls_of_our_own_tools_are_announced_elsewhere() -> None:
     """Their turn is said, they go on at once, and neither their start nor their output is."""
     adapter = started()
-    call: dict[str, object] = {"type": "tool_use", "id": "toolu_9", "name": "mcp__nightyard__send_message", "input": {"text": "hm"}}
+    call: dict[str, object] = {
+        "type": "tool_use",
+        "id": "toolu_9",
+        "name": "mcp__nightyard__send_message",
+        "input": {"text": "hm"},
+    }
     events = take(adapter, start(), block(call), hook("toolu_9", "mcp__nightyard__send_message", {"text": "hm"}))
     assert kinds(events) == [Turned, Write]
     result = {"type": "tool_result", "tool_use_id": "toolu_9", "content": [{"type": "text", "text": "sent"}]}
@@ -198,7 +203,9 @@ def test_a_warm_up_says_nothing() -> None:
     blocked = take(adapter, asked)[0]
     assert isinstance(blocked, Write) and b'"block"' in blocked.data
     init = {"type": "system", "subtype": "init", "session_id": "s"}
-    assert take(adapter, init, {"type": "result", "is_error": False, "result": ""}) == [Ready()]
+    [again] = take(adapter, init, {"type": "result", "is_error": False, "result": ""})
+    assert isinstance(again, Write) and b"initialize" in again.data and b"UserPromptSubmit" not in again.data
+    assert take(adapter, {"type": "control_response", "response": {"request_id": "start"}}) == [Ready()]
 
 
 def test_what_the_proxy_refused_is_said_beside_the_output() -> None:
