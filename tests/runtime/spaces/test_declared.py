@@ -8,7 +8,8 @@ import pytest
 
 from protocol.ids import GroupId
 from runtime.config import parse_settings
-from runtime.group import load_group
+from runtime.group import build_group, load_group
+from runtime.instructions import build_instructions
 from runtime.spaces.words import describe_spaces
 
 SETTINGS = parse_settings("").settings
@@ -33,13 +34,15 @@ def test_a_group_has_the_spaces_that_it_names(tmp_path: Path) -> None:
         ("docs", "ro", 1024),
         ("notes", "rw", 7),
     ]
-    told = describe_spaces(group.spaces)
+    told = build_instructions(group)
     assert "- /spaces/docs (read only)\n- /spaces/notes (read and write): what we found" in told
 
 
 def test_a_group_without_spaces_is_told_nothing_of_them() -> None:
     """Not a byte of its instructions."""
-    assert describe_spaces(()) == ""
+    group, _ = build_group(GroupId("main"), "", "", SETTINGS)
+    assert describe_spaces(group.spaces) == ""
+    assert "/spaces" not in build_instructions(group)
 
 
 @pytest.mark.parametrize(
