@@ -107,7 +107,7 @@ class Answering:
     ) -> None:
         """Pass pieces on as they come; the head goes with the first piece that is there already, or alone."""
         call, inbound, piece = self._call, self._inbound, early
-        searcher = Searcher(needles) if needles.forms else None
+        searcher: Searcher | None = None
         last = b""
         while True:
             if piece is None:
@@ -121,11 +121,13 @@ class Answering:
                 call.reader.feed(passed)
             piece = outbound.ready_piece()
             is_last = isinstance(piece, End)
-            if searcher is not None:
-                try:
-                    passed = searcher.feed(passed, is_last=is_last)
-                except Reflected:
-                    raise self._reflected() from None
+            if needles.forms:
+                if searcher is None and is_last:  # all at once, as most answers come
+                    if needles.holds(passed):
+                        raise self._reflected()
+                else:
+                    searcher = searcher or Searcher(needles)
+                    passed = self._searched(searcher, passed, is_last=is_last)
             elif web_read is not None:
                 web_read.take(passed)
             if is_last:
@@ -137,6 +139,12 @@ class Answering:
             last += searcher.end()
         wire = self._head_wire() + (inbound.body_bytes(last) if last else b"")
         await inbound.send(wire + inbound.end_response(trailers))
+
+    def _searched(self, searcher: Searcher, piece: bytes, *, is_last: bool) -> bytes:
+        try:
+            return searcher.feed(piece, is_last=is_last)
+        except Reflected:
+            raise self._reflected() from None
 
     def _trailers(self, end: End, needles: Needles) -> Headers:
         """Return what may be said behind the body: nothing where the secret is in it. The body has been searched, so

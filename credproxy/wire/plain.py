@@ -90,8 +90,13 @@ def read_plain_response(head: bytes) -> ResponseHead | None:
     headers = _read_headers(found[3], _NOT_PLAIN_ANSWER)
     if headers is None:
         return None
-    lengths = [value for name, value in headers if name == b"content-length"]
-    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    for name, value in headers:
+        if name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value.lower())
     if codings:
         is_plain = codings == [b"chunked"] and not lengths
         return ResponseHead(int(found[1]), headers, found[2] or b"", None, is_chunked=True) if is_plain else None

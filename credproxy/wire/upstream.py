@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import os
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -100,12 +101,11 @@ class Upstreams:
 
     async def run(self) -> None:
         """Close connections that stayed unused; waits without a timer while there are none."""
-        loop = asyncio.get_running_loop()
         try:
             while True:
                 await self._kept_something.wait()
                 await asyncio.sleep(self._deadlines.pooled_s / 2)
-                self._drop_where(lambda kept: loop.time() - kept.unused_since > self._deadlines.pooled_s)
+                self._drop_where(lambda kept: time.monotonic() - kept.unused_since > self._deadlines.pooled_s)
                 if not self._kept:
                     self._kept_something.clear()
         finally:
@@ -134,7 +134,7 @@ class Upstreams:
             return
         if not connection.is_clean:
             connection.http.start_next_cycle()
-        connection.unused_since = asyncio.get_running_loop().time()
+        connection.unused_since = time.monotonic()
         if sum(map(len, self._kept.values())) >= MAX_POOLED:
             self._drop_oldest()
         kept = self._kept.setdefault(connection.key, [])
