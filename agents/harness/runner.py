@@ -34,7 +34,8 @@ from agents.harness.frame import (
     Write,
 )
 from agents.harness.kept import KeptSession
-from agents.harness.starter import NotUp, Started, Starter, events
+from agents.harness.sent_files import images_of
+from agents.harness.starter import NotUp, Started, Starter, events, new_uuid
 from agents.harness.words import first_words, words_for_another_model
 from agents.host_link import HostLink
 from agents.interrupt import Interrupt
@@ -163,12 +164,12 @@ class HarnessRun:
         """Have the program do it; where the service of its model fails for good, the next one's."""
         prompt = ""
         while True:
-            cards = self._tools.cards()
-            self._started = self._start(self._brief())
-            brief = self._started.brief
-            self._starter.begin(brief, cards)
-            ended = self._converse(self._started, prompt or self._first_words(is_new=not brief.session))
-            self._starter.end(replace(brief, session=self._kept_session() or brief.session), cards)
+            try:
+                self._started = self._start(self._brief())
+                is_new = not self._started.brief.session
+                ended = self._converse(self._started, prompt or self._first_words(is_new=is_new))
+            finally:  # the next task most likely goes on with this session, and asks the first model again
+                self._starter.end(replace(self._brief(), model=self._assignment.model), self._tools.cards())
             if isinstance(ended, TaskResult):
                 return ended
             if len(self._routes) == 1 or not ended.is_of_the_service or self._assignment.task.result_schema is not None:
@@ -230,24 +231,14 @@ class HarnessRun:
         kept = self._starter.kept.session(self._session_key)
         return "" if kept is not None and kept.notes == _digest(notes) else notes
 
-    def _images(self) -> tuple[tuple[str, str], ...]:
-        """Return the images and PDFs that people sent, for a model that sees."""
-        task, model = self._assignment.task, self._routes[0]
-        if not task.files or not model.sees:
-            return ()
-        from agents.seen_files import find_seen, load_files  # late: few tasks come with files
-        from protocol.transcript import Entry
-
-        seen = find_seen(self._toolbox.places, task.files)
-        seen = tuple(file for file in seen if ("image" if file.is_image else "pdf") in model.sees)
-        data = load_files([Entry(role="user", files=seen)], self._toolbox.places)
-        return tuple((file.media_type, data[file.sha256]) for file in seen if file.sha256 in data)
-
     # -- the conversation ---------------------------------------------------------------------------------------
 
     def _converse(self, started: Started, words: str) -> TaskResult | Failure:
         """Follow the program to the end of its turn; return the task's end, or why the model gave none."""
-        prompt = Prompt(text=words, message_id=self._assignment.task.task_id, images=self._images())
+        # A new id each time: a program that knows it from an earlier attempt would take it for the same prompt.
+        prompt = Prompt(
+            text=words, message_id=new_uuid(), images=images_of(self._assignment, self._routes[0], self._toolbox.places)
+        )
         started.program.write(started.adapter.begin(prompt))
         self._activity.begin("model")
         while True:

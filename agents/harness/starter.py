@@ -67,39 +67,44 @@ class Starter:
         self._preparing.start()
 
     def take(self, brief: Brief, cards: Sequence[ToolCard], run: RunTool) -> Started:
-        """Return a program for the brief that has these tools of ours: the spare, or a new one. Raises NotUp, OSError,
-        Interrupted."""
-        started = self._take_spare(brief) or self._start(brief, cards, "")
+        """Return a program for the brief that has these tools of ours: the spare, or a new one. `end` follows. Raises
+        NotUp, OSError, Interrupted."""
+        spare = self._take_spare(brief)
+        # Before a program is started: from now on no spare of the group touches the session.
+        self.kept.keep_last(Last(mark=os.urandom(8).hex(), is_at_work=True, brief=brief, cards=tuple(cards)))
+        started = spare or self._start(brief, cards, "")
         server = self._tools(cards)
         server.offer(cards, run)
         server.wait_listed(_LISTED_S)  # one that asks later than that is told then
         return started
-
-    def begin(self, brief: Brief, cards: Sequence[ToolCard]) -> None:
-        """Note that a program works for this brief: until `end`, no spare touches its session."""
-        self.kept.keep_last(Last(mark=os.urandom(8).hex(), is_at_work=True, brief=brief, cards=tuple(cards)))
 
     def end(self, brief: Brief, cards: Sequence[ToolCard]) -> None:
         """Note what the next task's program is likely to be wanted for."""
         self.kept.keep_last(Last(mark=os.urandom(8).hex(), is_at_work=False, brief=brief, cards=tuple(cards)))
 
     def _prepare(self) -> None:
-        last = self.kept.last()
-        while last is not None and last.is_at_work:
-            # Another container of the group works on what this one is to go on with.
+        import agents.harness.runner  # noqa: F401 - while nobody waits for it
+
+        while (last := self.kept.last()) is not None:
+            # Another container of the group may work on what this one is to go on with.
+            if not last.is_at_work and self._is_spare_made(last):
+                return
             if self._is_wanted.wait(_LOOK_EVERY_S):
                 return
-            last = self.kept.last()
-        if last is None:
-            return
+
+    def _is_spare_made(self, last: Last) -> bool:
+        """Start the program of the last task's brief and warm it up; False if a task has begun meanwhile."""
         try:
             started = self._start(last.brief, last.cards, last.mark)
-            import agents.harness.runner  # noqa: F401 - while nobody waits for it
-
+            now = self.kept.last()
+            if now is None or now.mark != last.mark:
+                started.program.kill()
+                return False
             self._warm_up(started)
         except (NotUp, OSError, Interrupted):
-            return  # the task's own start will say why
+            return True  # the task's own start will say why
         self._spare = started
+        return True
 
     def _warm_up(self, started: Started) -> None:
         words = started.adapter.warm_up()
@@ -133,7 +138,7 @@ class Starter:
         """Start a program and wait until it is up; raise NotUp, OSError, Interrupted."""
         adapter = adapter_for(self._name)
         places = replace(self._places, forwarder_port=self._forwarder.port)
-        launch = adapter.launch(brief, places, self._tools(cards).entry, _new_uuid())
+        launch = adapter.launch(brief, places, self._tools(cards).entry, new_uuid())
         started = Started(brief=brief, adapter=adapter, program=Program(launch, self._places.workspace), mark=mark)
         started.program.write(adapter.opening())
         self._wait_ready(started, _READY_S)
@@ -175,7 +180,7 @@ def events(adapter: Adapter, line: bytes) -> Sequence[Event]:
         return ()
 
 
-def _new_uuid() -> str:
+def new_uuid() -> str:
     data = bytearray(os.urandom(16))
     data[6], data[8] = (data[6] & 0x0F) | 0x40, (data[8] & 0x3F) | 0x80  # version 4
     text = data.hex()
