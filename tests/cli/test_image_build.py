@@ -53,8 +53,8 @@ def run_hardened(client: docker.DockerClient, image: str, *command: str, program
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges", f"seccomp={seccomp}"],
-        tmpfs={"/tmp": "exec", "/home/agent": "exec,mode=1777"},
-        environment={"HOME": "/home/agent"},
+        tmpfs={"/tmp": "exec"},
+        environment={"HOME": "/tmp"},
         mem_limit="1g",
         remove=True,
     )
