@@ -85,6 +85,10 @@ class Kept:
             os.replace(fresh, f"{self._folder}/{name}")
 
 
+def digest_of(notes: str) -> str:
+    return hashlib.sha256(notes.encode()).hexdigest()[:16] if notes else ""
+
+
 def _file_name(ours: str) -> str:
     return f"{hashlib.sha256(ours.encode()).hexdigest()[:32]}.json"
 

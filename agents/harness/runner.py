@@ -7,7 +7,6 @@ adapter's (`frame.py`), having it ready `starter.py`'s, what is kept in HOME `ke
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -33,7 +32,7 @@ from agents.harness.frame import (
     Turned,
     Write,
 )
-from agents.harness.kept import KeptSession
+from agents.harness.kept import KeptSession, digest_of
 from agents.harness.sent_files import images_of
 from agents.harness.starter import NotUp, Started, Starter, events, new_uuid
 from agents.harness.words import first_words, words_for_another_model
@@ -229,7 +228,7 @@ class HarnessRun:
         """Return the agent's notes where they are others than its session was told."""
         notes = self._assignment.notes
         kept = self._starter.kept.session(self._session_key)
-        return "" if kept is not None and kept.notes == _digest(notes) else notes
+        return "" if kept is not None and kept.notes == digest_of(notes) else notes
 
     # -- the conversation ---------------------------------------------------------------------------------------
 
@@ -269,7 +268,7 @@ class HarnessRun:
             case Noted():
                 self._link.say(Progress(kind=event.kind, text=event.text))
             case Opened():
-                notes = _digest(self._assignment.notes)
+                notes = digest_of(self._assignment.notes)
                 self._starter.kept.keep_session(self._session_key, KeptSession(session=event.session, notes=notes))
             case Turned():
                 return self._turned(started, event)
@@ -399,7 +398,3 @@ def _storable(call: ToolCall) -> ToolCall:
     if len(text) <= _MAX_STORED_CHARS:
         return call
     return replace(call, arguments={"cut": text[: _MAX_STORED_CHARS // 2]})
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
