@@ -16,7 +16,7 @@ BROWSER_MEMORY_MB = 1536
 BROWSER_PIDS = 512
 BROWSER_TMP_MB = 256
 """What a container with a browser may use at least, whatever the machine's settings say of the others: Chromium takes
-a quarter of it with one page (docs/browser.md), a process and twenty threads for each further window, and keeps in /tmp
+an eighth of it with one page (docs/browser.md), a process and twenty threads for each further window, and keeps in /tmp
 what its processes share."""
 
 
