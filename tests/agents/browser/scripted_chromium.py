@@ -29,7 +29,10 @@ class ScriptedChromium:
 
     def kill(self) -> None:
         self.is_killed = True
+        with suppress(OSError):
+            self._own.shutdown(socket.SHUT_RDWR)  # closing alone would leave the thread waiting
         self._own.close()
+        self.end.close()
 
     def open_window(self, name: str, opener: str = "") -> dict[str, Any]:
         info = {"targetId": name, "type": "page", "openerId": opener}
