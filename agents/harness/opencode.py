@@ -17,10 +17,10 @@ from agents.providers.failure import Failure, plain
 from agents.providers.shape import JsonObject, object_at, text_at
 from protocol.link import McpServer, SteerMessage
 
-_NEW, _OLD, _PROMPT, _STOP, _ANSWER, _WARM = "new", "old", "prompt", "stop", "answer", "warm"
+_NEW, _OLD, _PROMPT, _STOP, _ANSWER, _SERVERS, _WARM = "new", "old", "prompt", "stop", "answer", "mcp", "warm"
 _TITLE = "Nightyard"
 """Given, it is not asked of a model."""
-_WARM_PATHS = ("/config/providers", "/agent", "/mcp")
+_WARM_PATHS = ("/config/providers", "/agent")
 
 
 class OpenCode:
@@ -44,7 +44,7 @@ class OpenCode:
         return b""  # it speaks first
 
     def warm_up(self) -> bytes:
-        """Have it read its settings and start the MCP servers."""
+        """Have it read its settings."""
         self._warming = len(_WARM_PATHS)
         return b"".join(_request(_WARM, "GET", path) for path in _WARM_PATHS)
 
@@ -100,6 +100,8 @@ class OpenCode:
         said = plain(text_at(object_at(body, "data"), "message") or text_at(body, "message") or f"HTTP {status}")
         if request in (_NEW, _OLD) and is_taken:
             self._session = text_at(body, "id")
+            yield Write(data=_request(_SERVERS, "GET", "/mcp"))  # it starts them when somebody asks
+        elif request == _SERVERS:
             yield Ready()
         elif request in (_NEW, _OLD, _PROMPT) and not is_taken:
             yield Broke(failure=Failure(code="harness_refused", reason=f"OpenCode cannot begin: {said}"))

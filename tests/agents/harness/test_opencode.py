@@ -35,7 +35,7 @@ def event(kind: str, **properties: object) -> bytes:
 def test_an_answer_is_said_stored_with_its_usage_and_ends_the_task() -> None:
     """What is thought is counted with the output, and apart."""
     answer = played("answer")
-    assert answer.kinds == ["Write", "Ready", "Opened", "Noted", "Said", "Turned", "Ended"]
+    assert answer.kinds == ["Write", "Write", "Ready", "Opened", "Noted", "Said", "Turned", "Ended"]
     assert "".join(each.text for each in answer.events if isinstance(each, Said)) == "thought of it"
     assert answer.end == Ended(text="thought of it")
     (usage,) = answer.usage
