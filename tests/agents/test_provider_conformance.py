@@ -19,6 +19,7 @@ from tests.agents.twin_socket import TwinAtSocket
 
 PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions", "responses": "/v1/responses"}
 THINKS: dict[str, Literal["adaptive", "effort"]] = {"anthropic": "adaptive", "openai": "effort", "responses": "effort"}
+PDF = b"%PDF-1.7\n" + b"\0" * 40
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
 
 
@@ -123,7 +124,7 @@ def test_each_stop_is_told_apart(
     assert text in result.text
 
 
-@pytest.mark.parametrize("kind", ["reset", "half_stream", "garbage", "silence"])
+@pytest.mark.parametrize("kind", ["reset", "half_stream", "error_event", "garbage", "silence"])
 def test_a_broken_answer_is_asked_again(
     agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, kind: str
 ) -> None:
@@ -133,6 +134,32 @@ def test_a_broken_answer_is_asked_again(
     start(agent, route(api))
     assert host.result().text == "whole"
     assert len(twin.bodies) == 2
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 529])
+def test_a_service_that_is_not_well_is_asked_again(
+    agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, status: int
+) -> None:
+    """Too many questions, or a bad moment: after a short wait, told as it begins."""
+    twin.script({"text": "well again"})
+    twin.fail(kind="status", status=status, retry_after="0", message="one moment")
+    start(agent, route(api))
+    assert host.result().text == "well again"
+    (told,) = [frame.text for frame in host.all(Progress) if frame.kind == "retry"]
+    assert str(status) in told and "Asking again" in told
+    assert len(twin.bodies) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_long_wait_is_told_and_not_waited(
+    agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, status: int
+) -> None:
+    """A service that asks for an hour is asked once."""
+    twin.script({"text": "never"})
+    twin.fail(kind="status", status=status, retry_after="3600")
+    start(agent, route(api))
+    assert "60 min" in host.result().reason
+    assert len(twin.bodies) == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "model_refused_key"), (404, "model_unknown")])
@@ -180,6 +207,27 @@ def test_an_image_is_looked_at(agent: Agent, host: ScriptedHost, twin: TwinAtSoc
     data = base64.b64encode(PNG).decode()
     assert data in str(twin.bodies[1])
     assert data not in str(host.steps())
+
+
+def test_a_pdf_is_read(agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path) -> None:
+    """As a document of the API's, with its name; a model that reads none is told so instead."""
+    (root / "workspace/a.pdf").write_bytes(PDF)
+    twin.script({"calls": [{"tool": "view_image", "arguments": {"path": "a.pdf"}}]}, {"text": "read"})
+    start(agent, route(api, sees=("image", "pdf")))
+    assert host.result().text == "read"
+    assert base64.b64encode(PDF).decode() in str(twin.bodies[1])
+    assert base64.b64encode(PDF).decode() not in str(host.steps())
+
+
+def test_a_pdf_that_the_model_cannot_read(
+    agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path
+) -> None:
+    """It reads that it cannot, and the file is not sent."""
+    (root / "workspace/a.pdf").write_bytes(PDF)
+    twin.script({"calls": [{"tool": "view_image", "arguments": {"path": "a.pdf"}}]}, {"text": "{output}"})
+    start(agent, route(api, sees=("image",)))
+    assert "cannot" in host.result().text
+    assert base64.b64encode(PDF).decode() not in str(twin.bodies)
 
 
 def test_a_sent_image_is_seen_at_once(

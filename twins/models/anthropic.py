@@ -159,6 +159,11 @@ def error_body(status: int, message: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": message}}
 
 
+def error_event(message: str) -> bytes:
+    """Return what a stream says when the service fails in the middle of it."""
+    return _event(error_body(529, message))
+
+
 def words(text: str) -> Iterator[str]:
     """Yield a text in pieces of a word and the space before it, as models stream it."""
     start = 0

@@ -96,6 +96,11 @@ def error_body(status: int, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
+def error_event(message: str) -> bytes:
+    """Return what a stream says when the service fails in the middle of it."""
+    return _event(error_body(500, message))
+
+
 def _tool_calls(turn: Turn, number: int) -> list[dict[str, Any]]:
     return [
         {

@@ -96,6 +96,12 @@ def stream_events(turn: Turn, conversation: Conversation, number: int, request_b
         yield f"event: {kind}\ndata: {json.dumps(value)}\n\n".encode()
 
 
+def error_event(message: str) -> bytes:
+    """Return what a stream says when the service fails in the middle of it."""
+    response = {"object": "response", "status": "failed", "error": {"code": "server_error", "message": message}}
+    return f"event: response.failed\ndata: {json.dumps({'type': 'response.failed', 'response': response})}\n\n".encode()
+
+
 def _item_events(index: int, item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     at = {"output_index": index, "item_id": item["id"]}
     emptied: dict[str, dict[str, Any]] = {"message": {"content": []}, "function_call": {"arguments": ""}}
@@ -146,4 +152,4 @@ def _usage(turn: Turn, request_bytes: int) -> dict[str, Any]:
     }
 
 
-__all__ = ["error_body", "read_conversation", "stream_events", "whole_answer"]
+__all__ = ["error_body", "error_event", "read_conversation", "stream_events", "whole_answer"]

@@ -22,7 +22,7 @@ from twins.models.script import Conversation, Rule, ScriptError, Turn, decide_tu
 WALKTHROUGH = Path(__file__).parent / "walkthrough.json"
 LOG_LENGTH = 10_000
 SILENCE_S = 3600.0
-FAULT_KINDS = ("status", "reset", "half_stream", "silence", "delay", "garbage")
+FAULT_KINDS = ("status", "reset", "half_stream", "error_event", "silence", "delay", "garbage")
 APIS = {"/v1/messages": anthropic, "/v1/chat/completions": openai, "/v1/responses": responses}
 
 
@@ -31,7 +31,8 @@ class Fault:
     """What the next `times` model calls suffer instead of, or before, an answer."""
 
     kind: str
-    """status, reset (before any byte), half_stream (reset in the middle), silence, delay, garbage."""
+    """status, reset (before any byte), half_stream (reset in the middle), error_event (an error in the middle, in the
+    API's own way), silence, delay, garbage."""
     times: int = 1
     status: int = 500
     retry_after: str | None = None
@@ -91,6 +92,8 @@ class ModelTwin:
             await exchange.answer_json(200, api.whole_answer(turn, conversation, number, len(request.body)))
             return
         pieces = list(api.stream_events(turn, conversation, number, len(request.body)))
+        if fault is not None and fault.kind == "error_event":
+            pieces = [*pieces[: len(pieces) // 2], api.error_event(fault.message)]
         await _stream(pieces, turn, fault, exchange)
 
     async def _handle_embeddings(self, request: Request, exchange: Exchange) -> None:
@@ -133,7 +136,7 @@ class ModelTwin:
             await exchange.answer(200, b"<html>a gateway's error page</html>", content_type="text/html")
         elif fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
-        return fault.kind not in ("delay", "half_stream")
+        return fault.kind not in ("delay", "half_stream", "error_event")
 
     async def _handle_side(self, request: Request, exchange: Exchange) -> None:
         try:
