@@ -16,7 +16,7 @@ from protocol.ids import ChannelId
 from protocol.message import InboundMessage
 
 CHANNEL = ChannelId("telegram")
-QUICK = Timings(token_retry_s=0.05, longest_backoff_s=0.05, poll_slack_s=1.0, ready_s=0.2, send_s=5.0)
+QUICK = Timings(token_retry_s=0.05, longest_backoff_s=0.05, poll_slack_s=1.0, ready_s=2.0, send_s=5.0)
 Connected = Callable[[], AbstractAsyncContextManager[TelegramChannel]]
 
 
