@@ -27,6 +27,8 @@ class Reader:
         """By the item's id."""
         self._begun: set[str] = set()
         self._text: list[str] = []
+        self._answers: list[str] = []
+        """What was answered before a message came that is answered too."""
         self._usage: Usage | None = None
 
     def take(self, method: str, params: JsonObject) -> Iterator[Event]:
@@ -70,8 +72,9 @@ class Reader:
         return Turned(entry=fit_entry(texts, *calls), usage=usage)
 
     def flush(self) -> Iterator[Event]:
-        """Give what was said since the last call."""
+        """Give what was said since the last call: an answer, since no call is part of it."""
         if self._text:
+            self._answers.append(self._text[-1])
             yield self.turned()
 
     def _start(self, item: JsonObject) -> Iterator[Event]:
@@ -108,8 +111,8 @@ class Reader:
             if item_id in self._begun and not is_cut_off:
                 yield Ran(output=fit_output(item_id, "[goes on in the background, until the task ends]"))
         self._running.clear()
-        answer = self._text[-1] if self._text else ""
         yield from self.flush()
+        answer = "\n\n".join(self._answers)
         error = object_at(turn, "error")
         stop = stop_of_error(error)
         if text_at(turn, "status") != "failed":

@@ -124,7 +124,9 @@ class Reader:
         match kind:
             case "step-start":
                 self._is_idle = False
-                self._answer = []
+                if self._finish != "stop":  # else it has answered, and a message came that it answers too
+                    self._answer = []
+                self._finish = ""
             case "reasoning" if is_new:
                 yield Noted(kind="thinking", text="Thinking")
             case "text" if "end" in object_at(part, "time"):

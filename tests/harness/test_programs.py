@@ -75,9 +75,11 @@ async def test_what_is_said_meanwhile_is_heard(home: Installation) -> None:
         query = "SELECT count(*) FROM v_messages WHERE text LIKE 'and marker%' AND state = 'queued'"
         await until_true(lambda: rows(home, query) == [(2,)])
         (workspace(home) / "gate").touch()
-        assert await chat.answer() == "said meanwhile: markerone,markertwo"
-        kinds = ["model_turn", "tool_started", "tool_finished", "steered", "steered", "model_turn"]
-        assert steps(home, "work gate") == kinds == steps(home, "and markertwo")
+        answer = await chat.answer()
+        assert "markerone" in answer and "markertwo" in answer
+        kinds = steps(home, "work gate")
+        assert kinds == steps(home, "and markerone") == steps(home, "and markertwo")
+        assert kinds[:4] == ["model_turn", "tool_started", "tool_finished", "steered"] and kinds.count("steered") == 2
 
 
 async def test_a_stop_ends_program_and_tools_and_keeps_the_session(home: Installation) -> None:
@@ -141,8 +143,8 @@ async def test_a_constraint_holds_for_its_own_tools(home: Installation) -> None:
         await chat.say("remove it")
         asked = await chat.until("message", "rm precious")
         await chat.say(next(button.value for button in asked.buttons if button.label == "No"))
-        answer = await chat.answer()
-        assert "refused" in answer or "rejected" in answer
+        is_codex = "codex" in (home.fork / "groups/watched/group.yaml").read_text()
+        await chat.until("message", "was refused" if is_codex else "rejected")
         assert precious.exists()
 
 

@@ -77,6 +77,24 @@ def test_a_message_is_taken_when_the_model_gets_it() -> None:
     assert Took(message_id="m1") in steered.events and steered.end == Ended(text="With that too.")
 
 
+def test_an_answer_before_a_message_is_part_of_the_end() -> None:
+    """The person reads both: what was answered already, and what the message was answered with."""
+    codex = Codex()
+    codex.launch(brief(), Places(), OURS, "")
+    codex.take(b'{"id":4,"result":{"thread":{"id":"t"}}}')
+    codex.begin(Prompt(text="go", message_id="prompt"))
+    codex.take(b'{"id":5,"result":{"turn":{"id":"u"}}}')
+
+    def tell(method: str, **params: object) -> list[object]:
+        params = {"threadId": "t", "turnId": "u", **params}
+        return list(codex.take(json.dumps({"method": method, "params": params}).encode()))
+
+    tell("item/completed", item={"type": "agentMessage", "id": "a", "text": "first"})
+    tell("item/completed", item={"type": "userMessage", "id": "b", "clientId": "m1"})
+    tell("item/completed", item={"type": "agentMessage", "id": "c", "text": "second"})
+    assert tell("turn/completed", turn={"id": "u", "status": "completed"})[-1] == Ended(text="first\n\nsecond")
+
+
 def test_a_message_before_the_turn_has_its_name_is_written_then() -> None:
     """Nothing is lost between the prompt and the program's word that it has begun."""
     codex = Codex()

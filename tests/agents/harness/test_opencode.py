@@ -88,6 +88,20 @@ def test_a_message_is_taken_when_the_model_gets_it() -> None:
     assert Took(message_id="m1") in steered.events and steered.end == Ended(text="With that too.")
 
 
+def test_an_answer_before_a_message_is_part_of_the_end() -> None:
+    """The person reads both: what was answered already, and what the message was answered with."""
+    opencode = begun()
+    opencode.take(event("message.updated", info={"id": "p1", "role": "user"}))
+    for number, (text, parent) in enumerate((("first", "p1"), ("second", "p2"))):
+        info = {"id": f"a{number}", "role": "assistant", "parentID": parent}
+        opencode.take(event("message.updated", info=info))
+        opencode.take(event("message.part.updated", part={"id": f"s{number}", "type": "step-start"}))
+        part = {"id": f"t{number}", "type": "text", "text": text, "time": {"end": 1}}
+        opencode.take(event("message.part.updated", part=part))
+        opencode.take(event("message.updated", info={**info, "finish": "stop"}))
+    assert opencode.take(event("session.idle"))[-1] == Ended(text="first\n\nsecond")
+
+
 def test_a_message_in_the_last_moment_is_waited_for() -> None:
     """The server takes it in a turn of its own, and one that it refuses does not hold the task up."""
     opencode = begun()
