@@ -42,6 +42,19 @@ def test_an_answer_is_said_stored_with_its_usage_and_ends_the_task() -> None:
     assert (usage.model_calls, usage.reasoning_tokens, usage.output_tokens) == (1, 13, 16) and usage.input_tokens
 
 
+def test_what_the_cache_gave_is_part_of_the_input() -> None:
+    """The server tells it apart, and what was thought too; ours are sums with their parts beside them."""
+    opencode = begun()
+    tokens = {"input": 5, "output": 2, "reasoning": 3, "cache": {"read": 7, "write": 1}}
+    opencode.take(event("message.part.updated", part={"id": "t", "type": "text", "text": "x", "time": {"end": 1}}))
+    opencode.take(event("message.part.updated", part={"id": "f", "type": "step-finish", "tokens": tokens}))
+    turned, _ = opencode.take(event("session.idle"))
+    assert isinstance(turned, Turned) and turned.usage is not None
+    used = turned.usage
+    assert (used.input_tokens, used.cache_read_tokens, used.cache_write_tokens) == (13, 7, 1)
+    assert (used.output_tokens, used.reasoning_tokens) == (5, 3)
+
+
 def test_two_calls_of_a_turn_wait_for_a_yes_each() -> None:
     """Each call is in a turn before it begins, with what was said before it, and its output has its id."""
     tools = played("tools")
