@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from runtime.config import ContainerSettings
 from runtime.container_command import ContainerKind, ContainerLimits, FolderMount, SpaceMount
 from runtime.group import Group
-from runtime.harnesses import LEAST_MEMORY_MB
+from runtime.harnesses import LEAST_CPUS, LEAST_MEMORY_MB
 from runtime.home import Home
 from runtime.skills.catalogue import Skill
 
@@ -27,7 +27,7 @@ def build_kind(
     least = (BROWSER_MEMORY_MB, BROWSER_PIDS, BROWSER_TMP_MB) if group.browser else (0, 0, 0)
     limits = ContainerLimits(
         memory_bytes=max(settings.memory_mb, least[0], LEAST_MEMORY_MB.get(group.harness, 0)) * MB,
-        cpus=settings.cpus,
+        cpus=max(settings.cpus, LEAST_CPUS.get(group.harness, 0.0)),
         pids=max(settings.pids, least[1]),
         file_bytes=settings.file_mb * MB,
         tmp_bytes=max(settings.tmp_mb, least[2]) * MB,
