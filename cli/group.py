@@ -48,7 +48,7 @@ def _groups() -> list[dict[str, Any]]:
     except CliProblem as problem:
         if problem.exit_code != NOT_RUNNING:
             raise
-    from runtime.group import load_groups
+    from runtime.group_reading import load_groups
     from runtime.operation_views import view_groups
     from runtime.settings_file import load_settings
 

@@ -120,7 +120,7 @@ def _wanted(yard: _Yard, group: str | None, harness: str | None, more: PackageSe
 
 def _recipes(base: str) -> dict[str, ImageRecipe]:
     """Return what each group's image is made of; groups with a fault are left out."""
-    from runtime.group import load_groups
+    from runtime.group_reading import load_groups
     from runtime.images.recipe import recipe_of
     from runtime.settings_file import load_settings
 

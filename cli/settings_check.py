@@ -18,7 +18,8 @@ from credproxy.policy.own_files import use_own_files
 from credproxy.policy.routes import build_route
 from protocol.ids import GroupId
 from runtime.config import REHEARSAL, SETTINGS_FILE, ParsedSettings
-from runtime.group import Groups, load_groups, settings_problems
+from runtime.group import Groups
+from runtime.group_reading import load_groups, settings_problems
 from runtime.settings_file import group_names, load_settings
 from runtime.spaces.declared import load_spaces
 from runtime.yaml_record import ConfigProblem

@@ -15,7 +15,7 @@ from cli.place import ask, find_fork
 from cli.problem import NOT_RUNNING, NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line
 from protocol.ids import GroupId
-from runtime.group import load_groups
+from runtime.group_reading import load_groups
 from runtime.settings_file import group_names, load_settings
 from runtime.skills.catalogue import find_skill, names_in, own_skills
 from runtime.skills.content import SkillRefused, SkillTree, hash_folder

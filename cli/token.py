@@ -28,7 +28,8 @@ from protocol.ids import GroupId
 from protocol.task import Effects
 from runtime.client_environment import OTHER_KEYS, build_client_environment, build_model_environment, with_placeholders
 from runtime.config import task_limits
-from runtime.group import Group, load_group
+from runtime.group import Group
+from runtime.group_reading import load_group
 from runtime.settings_file import group_names, load_settings
 
 USUAL = "1h"

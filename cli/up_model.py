@@ -20,7 +20,7 @@ from cli.up_settings import KNOWN_ROUTES, KnownRoute, known_route, route_lines, 
 from credproxy.admin_client.answers import RouteState
 from credproxy.admin_client.link import ProxyError, ProxyRefused, connect
 from runtime.config import SETTINGS_FILE, ParsedSettings, check_model
-from runtime.group import load_groups
+from runtime.group_reading import load_groups
 from runtime.home import Home
 
 LOCAL_ANSWERS_S = 0.5

@@ -16,8 +16,8 @@ from protocol.transcript import Entry, Step
 from runtime.container_command import ContainerKind
 from runtime.container_kinds import build_kind
 from runtime.group import Group
-from runtime.memory_files import MEMORY
 from runtime.mcp.plan import with_servers
+from runtime.memory_files import MEMORY
 from runtime.money.payers import Payer
 from runtime.skills.catalogue import load_skills
 from runtime.standing_notes import read_notes

@@ -17,7 +17,8 @@ from protocol.ids import ChannelId, GroupId
 from runtime.approvals.records import CLI
 from runtime.channel_house import ChannelHouse
 from runtime.config import ParsedSettings
-from runtime.group import Groups, load_groups, settings_problems
+from runtime.group import Groups
+from runtime.group_reading import load_groups, settings_problems
 from runtime.home import Home
 from runtime.settings_file import load_settings
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import yaml
 
-from runtime.group import GroupSettings
+from runtime.group_settings import GroupSettings
 from runtime.images.settings import PackageSettings
 from runtime.yaml_record import parse_record
 

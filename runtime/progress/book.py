@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from protocol.ids import ChatKey, TaskId
 from protocol.transcript import Step
-from runtime.group import ProgressStyle
+from runtime.group_settings import ProgressStyle
 from runtime.progress.line import LONG_S, build_line, note_line, output_lines, tool_call, tool_name
 
 EVERY_S = 60.0

@@ -68,7 +68,8 @@ from runtime.crash_holds import CrashHolds
 from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.door import DoorFolder
-from runtime.group import Group, Groups, load_groups
+from runtime.group import Group, Groups
+from runtime.group_reading import load_groups
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.inbound_filing import AnswerDesk

@@ -17,7 +17,7 @@ from runtime.config import (
     resolve_model,
     task_limits,
 )
-from runtime.group import GroupSettings
+from runtime.group_settings import GroupSettings
 from runtime.yaml_record import known_keys
 
 ROOT = Path(__file__).resolve().parents[2]

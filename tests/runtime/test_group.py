@@ -6,7 +6,7 @@ from pathlib import Path
 
 from protocol.ids import GroupId
 from runtime.config import ParsedSettings, parse_settings
-from runtime.group import build_group, join_instructions, load_group, load_groups
+from runtime.group_reading import build_group, join_instructions, load_group, load_groups
 
 MAIN, OTHER = GroupId("main"), GroupId("other")
 SETTINGS = parse_settings("").settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.group import load_groups
+from runtime.group_reading import load_groups
 from runtime.settings_file import group_names, load_settings
 
 PLATFORMS = ("telegram",)

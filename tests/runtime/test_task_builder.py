@@ -15,7 +15,7 @@ from protocol.task import Effects, Limits, ModelRoute, Task
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from runtime.config import parse_settings
 from runtime.envelope import Envelope
-from runtime.group import build_group
+from runtime.group_reading import build_group
 from runtime.instructions import build_instructions
 from runtime.store.records import AttemptRow, TaskRow
 from runtime.task_builder import (

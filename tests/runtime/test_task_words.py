@@ -7,7 +7,7 @@ import pytest
 from protocol.ids import GroupId
 from protocol.task import TaskResult, TaskStatus
 from runtime.config import parse_settings
-from runtime.group import build_group
+from runtime.group_reading import build_group
 from runtime.task_words import failure_text, frozen_text, suspended_text
 from runtime.yaml_record import ConfigProblem
 

@@ -23,7 +23,8 @@ from runtime.approvals.policy_book import PolicyBook
 from runtime.approvals.records import Approval, Scope
 from runtime.approvals.taint import Taints
 from runtime.config import parse_settings
-from runtime.group import Groups, build_group
+from runtime.group import Groups
+from runtime.group_reading import build_group
 from tests.credproxy.street import Client, Response, Street, Upstream
 from tests.runtime.approvals.support import OLGA, OTTO, Room, chat_of, room
 from tests.runtime.store.support import MAIN

@@ -21,7 +21,8 @@ from runtime.approvals.constraint_terms import (
 from runtime.approvals.policy_book import PolicyBook
 from runtime.approvals.records import CLI
 from runtime.config import ParsedSettings, parse_settings
-from runtime.group import Groups, build_group, sort_groups
+from runtime.group import Groups
+from runtime.group_reading import build_group, sort_groups
 from runtime.people.records import Destination
 from runtime.refusal import OperationRefused
 from runtime.store import access_rows, forget_rows, hold_rows

@@ -9,7 +9,8 @@ import pytest
 from protocol.ids import GroupId
 from protocol.link import AgentCard
 from runtime.config import parse_settings
-from runtime.group import Groups, load_groups
+from runtime.group import Groups
+from runtime.group_reading import load_groups
 
 MAIN = GroupId("main")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.group import GroupSettings
+from runtime.group_settings import GroupSettings
 from runtime.images.group_file import CannotEdit, show_change, with_packages
 from runtime.yaml_record import parse_record
 

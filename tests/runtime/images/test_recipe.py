@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocol.ids import GroupId
 from runtime.config import Settings
-from runtime.group import build_group
+from runtime.group_reading import build_group
 from runtime.images.inputs import load_inputs
 from runtime.images.recipe import BROWSER_PACKAGES, REPOSITORY, ImageInputs, ImageRecipe, recipe_of
 from runtime.images.settings import PackageSettings

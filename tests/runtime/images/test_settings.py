@@ -6,7 +6,7 @@ import pytest
 
 from protocol.ids import GroupId
 from runtime.config import Settings
-from runtime.group import build_group
+from runtime.group_reading import build_group
 from runtime.images.settings import MAX_PACKAGES, PackageSettings, why_wrong_package
 
 GOOD = {

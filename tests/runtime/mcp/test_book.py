@@ -15,7 +15,8 @@ from protocol.link import Ask, McpTool
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.records import CLI, Approval, Scope
 from runtime.config import Settings
-from runtime.group import Groups, build_group
+from runtime.group import Groups
+from runtime.group_reading import build_group
 from runtime.mcp.book import McpBook
 from runtime.mcp.plan import McpPlan
 from runtime.refusal import OperationRefused

@@ -8,7 +8,8 @@ from protocol.ids import GroupId
 from protocol.link import McpServer
 from runtime.approvals.effect_text import effect_lines
 from runtime.config import Settings
-from runtime.group import Group, build_group
+from runtime.group import Group
+from runtime.group_reading import build_group
 from runtime.mcp.settings import MAX_SERVERS, build_question, definition_of
 from runtime.yaml_record import ConfigProblem
 

@@ -16,7 +16,8 @@ from protocol.link import Answered
 from protocol.task import ModelRoute, Purse, Task
 from runtime.approvals.approvals import Approvals
 from runtime.config import BudgetSettings, LimitSettings, Settings
-from runtime.group import Group, GroupBudget, Groups
+from runtime.group import Group, Groups
+from runtime.group_settings import GroupBudget
 from runtime.money.mirror import UsageMirror
 from runtime.money.purses import day_of
 from runtime.money.spending import WAITS, Spending

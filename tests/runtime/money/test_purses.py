@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.task import Limits, Purse
 from runtime.config import BudgetSettings, LimitSettings
-from runtime.group import GroupBudget
+from runtime.group_settings import GroupBudget
 from runtime.money.purses import (
     all_purses,
     day_ends,

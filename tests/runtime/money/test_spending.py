@@ -10,7 +10,8 @@ from protocol.link import Ask
 from protocol.task import Limits, Purse, Task
 from runtime.approvals.cards import build_buttons
 from runtime.config import BudgetSettings, LimitSettings, Settings, task_limits
-from runtime.group import GroupBudget, Groups
+from runtime.group import Groups
+from runtime.group_settings import GroupBudget
 from runtime.money.records import PurseRow
 from runtime.store import question_rows, usage_rows
 from runtime.store.database import Transaction

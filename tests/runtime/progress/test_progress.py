@@ -116,8 +116,8 @@ def test_what_an_agent_says_of_itself_is_shown_whole() -> None:
 
 
 def test_the_last_lines_of_a_command_are_shown_to_who_wants_them() -> None:
-    """Under its tool, without colours and with hostile signs made visible; not more often than can be read, and an agent
-    that says more than it should is cut."""
+    """Under its tool, without colours and with hostile signs made visible; not more often than can be read, and an
+    agent that says more than it should is cut."""
     said = "\x1b[32mok\x1b[0m one\ntwo\u202e\n\n" + "x" * 5_000
     shown = {}
     for style in ("off", "line", "full"):

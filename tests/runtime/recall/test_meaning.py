@@ -18,7 +18,8 @@ from protocol.task import Purse
 from protocol.transcript import ToolCall
 from runtime.approvals.records import Taint, TaintSource
 from runtime.config import parse_settings
-from runtime.group import Group, build_group
+from runtime.group import Group
+from runtime.group_reading import build_group
 from runtime.home import Home
 from runtime.money.payers import Payer
 from runtime.recall.meaning import Meaning

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from protocol.ids import GroupId
 from protocol.link import SkillCard
-from runtime.group import load_groups
+from runtime.group_reading import load_groups
 from runtime.settings_file import load_settings
 from runtime.skills.catalogue import load_skills, read_front, skill_names
 from runtime.skills.frontmatter import SkillFront

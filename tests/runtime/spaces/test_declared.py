@@ -8,7 +8,7 @@ import pytest
 
 from protocol.ids import GroupId
 from runtime.config import parse_settings
-from runtime.group import build_group, load_group
+from runtime.group_reading import build_group, load_group
 from runtime.instructions import build_instructions
 from runtime.spaces.words import describe_spaces
 
