@@ -1,4 +1,4 @@
-"""What running a task takes from the rest of the host, in one place. Wiring fills it in (`services/host.py`)."""
+"""What running a task takes from the rest of the host, in one place. Wiring fills it in (`services/wired_host.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All rooms of decisions of one host, wired: what services/host.py makes, runs and hands to others."""
+"""All rooms of decisions of one host, wired: what services/wired_host.py makes, runs and hands to others."""
 
 from __future__ import annotations
 
