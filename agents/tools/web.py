@@ -13,6 +13,9 @@ MAX_PAGE_BYTES = 5_000_000
 MAX_ATTRIBUTE_CHARS = 400
 """As long as a search may be."""
 _TIMEOUT_S = 60
+_TOO_LARGE = (63, -25, 128 + 25)
+"""How curl ends that was told of too large a file, and one that the kernel stopped (SIGXFSZ): before 8.4 it takes in
+all of a file whose size nobody tells, and a small one may unpack to a huge one."""
 _MARK = "\n--nightyard-fetched--"
 
 
@@ -23,9 +26,12 @@ def fetch(url: str, context: ToolContext, *given: str) -> tuple[int, str, str, b
     words += ["--max-filesize", str(MAX_PAGE_BYTES), "--proto", "=http,https", "--proto-redir", "=http,https"]
     words += ["-A", "nightyard-agent", "-o", path, "-w", f"{_MARK}%{{http_code}} %{{url_effective}} %{{content_type}}"]
     words += given
-    ended = run_command(shlex.join([*words, "--", url]), _TIMEOUT_S, context)
+    limited = f"ulimit -f {MAX_PAGE_BYTES // 1024 + 1}; {shlex.join([*words, '--', url])}"
+    ended = run_command(limited, _TIMEOUT_S, context)
     said, _, facts = ended.text.rpartition(_MARK)
     try:
+        if ended.exit_code in _TOO_LARGE:
+            raise _too_large()
         if not facts or ended.exit_code:
             raise ToolError(said.strip() or ended.text.strip() or f"{url} could not be read within {_TIMEOUT_S} s")
         status, address, *kind = facts.splitlines()[0].split(" ", 2)
@@ -34,8 +40,12 @@ def fetch(url: str, context: ToolContext, *given: str) -> tuple[int, str, str, b
         if os.path.lexists(path):
             os.unlink(path)  # noqa: PTH108
     if len(body) > MAX_PAGE_BYTES:
-        raise ToolError(f"the page is larger than {MAX_PAGE_BYTES} bytes; fetch it into a file with curl")
+        raise _too_large()
     return int(status), (kind[0] if kind else "").lower(), address, body
+
+
+def _too_large() -> ToolError:
+    return ToolError(f"the page is larger than {MAX_PAGE_BYTES} bytes; fetch it into a file with curl")
 
 
 def _read(path: str, context: ToolContext) -> bytes:

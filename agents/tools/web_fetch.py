@@ -49,12 +49,13 @@ def _readable(kind: str, address: str, body: bytes) -> tuple[str, str]:
     charset = kind.partition("charset=")[2].strip("\"' ;") or "utf-8"
     try:
         words = body.decode(charset, "replace")
-    except LookupError:
+    except (LookupError, ValueError):  # not one that Python has, or one of its own that is no way to write a page
         words = body.decode("utf-8", "replace")
     if "html" in kind or (not kind and "<html" in words[:1000].lower()):
         from agents.readable import to_markdown  # late: few tasks read the web
 
         return to_markdown(words, address)
-    if kind and not kind.startswith(_TEXTS):
-        raise ToolError(f"{address} is {kind.partition(';')[0]}, no text; fetch it into a file with curl")
+    if (kind and not kind.startswith(_TEXTS)) or "\0" in words:
+        what = kind.partition(";")[0] or "of a kind that nobody tells"
+        raise ToolError(f"{address} is {what}, no text; fetch it into a file with curl")
     return "", words

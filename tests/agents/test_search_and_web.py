@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -164,10 +166,42 @@ class _Site(BaseHTTPRequestHandler):
             "/search-odd": (200, "text/html", b"<html>please log in"),
             "/search-other": (200, "application/json", b'{"hits": []}'),
             "/search-refused": (429, "application/json", b'{"error": "slow down"}'),
+            "/paper": (200, "application/pdf", b"%PDF-1.7 ..."),
+            "/lies": (200, "text/plain", b"MZ\0\0 a program"),
+            "/untold": (200, "", b"\x7fELF\0"),
+            "/codec": (200, "text/html; charset=idna", b"<p>Read \xc3\xa9 all the same</p>"),
             "/long": (200, "text/plain", b"0123456789" * 5_000),
         }
         if self.path.startswith("/search?"):
             self.path = f"/search-{parse_qs(urlsplit(self.path).query)['q'][0]}"
+        if self.path == "/loop":
+            self.send_response(302)
+            self.send_header("location", "/loop")
+            self.end_headers()
+            return
+        if self.path == "/to-a-file":
+            self.send_response(302)
+            self.send_header("location", "file:///etc/passwd")
+            self.end_headers()
+            return
+        if self.path == "/endless":  # without a length: only who stops reading is done
+            self.send_response(200)
+            self.send_header("content-type", "text/plain")
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"x" * 65_536)
+            return
+        if self.path == "/bomb":
+            body = gzip.compress(b"x" * 200_000_000, 1)
+            self.send_response(200)
+            self.send_header("content-type", "text/plain")
+            self.send_header("content-encoding", "gzip")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
+            return
         if self.path == "/swapped":
             _SWAPPED.set()
             self.send_error(404)
@@ -217,7 +251,14 @@ def test_a_page_is_read_as_markdown_and_marked(
     [
         ("/gone", "not here"),
         ("/image", "no text"),
-        ("/large", "Maximum file size exceeded"),
+        ("/large", "larger than 5000000 bytes"),
+        ("/endless", "larger than 5000000 bytes"),
+        ("/bomb", "larger than 5000000 bytes"),
+        ("/paper", "is application/pdf, no text"),
+        ("/lies", "is text/plain, no text"),
+        ("/untold", "is of a kind that nobody tells, no text"),
+        ("/loop", "Maximum (5) redirects followed"),
+        ("/to-a-file", "Protocol"),
     ],
 )
 def test_what_cannot_be_read_is_a_plain_error(
@@ -227,6 +268,12 @@ def test_what_cannot_be_read_is_a_plain_error(
     text, is_error = output_of(agent, host, model, "web_fetch", url=f"{site}{path}")
     assert is_error and says_ in text
     assert list((agent.root / "tmp").iterdir()) == []
+
+
+def test_a_page_in_no_known_letters_is_read(agent: Agent, host: ScriptedHost, model: ScriptedModel, site: str) -> None:
+    """What a site calls its character set is a stranger's word: one that cannot be used is taken for UTF-8."""
+    text, is_error = output_of(agent, host, model, "web_fetch", url=f"{site}/codec")
+    assert not is_error and "Read é all the same" in text
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.example", "-o/workspace/x", "http://a b", ""])
