@@ -11,6 +11,7 @@ import click
 
 from cli.lazy_group import LazyGroup
 from cli.problem import NOT_UNDERSTOOD, CliProblem
+from cli.reload import tell_host
 from cli.screen import clean_line, cut, table
 from cli.skill_add import origin_rows
 from cli.skill_places import (
@@ -24,7 +25,6 @@ from cli.skill_places import (
     read_mounts,
     remove_tree,
     state_of,
-    tell_host,
     write_skill,
 )
 from cli.skill_view import front_of, tell_skill

@@ -10,8 +10,9 @@ import click
 
 from cli.grants_file import show_diff
 from cli.problem import CliProblem
+from cli.reload import tell_host
 from cli.screen import clean_line
-from cli.skill_places import SkillPlace, existing_place, pin, place_of, read_lock, tell_host, write_skill
+from cli.skill_places import SkillPlace, existing_place, pin, place_of, read_lock, write_skill
 from cli.skill_source import Fetched, absolute_source, fetch_skill
 from cli.skill_view import front_of, tell_skill, tell_suspicions
 from runtime.skills.content import SkillFile, SkillRefused, SkillTree, hash_tree, read_folder

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from cli.grants_file import read_group
-from cli.place import ask, find_fork
-from cli.problem import NOT_RUNNING, NOT_UNDERSTOOD, CliProblem
+from cli.place import find_fork
+from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.screen import clean_line
 from protocol.ids import GroupId
 from runtime.group_reading import load_groups
@@ -154,15 +152,3 @@ def remove_tree(folder: Path) -> None:
             shutil.rmtree(folder)
     except OSError as error:
         raise CliProblem(f"{folder} cannot be removed: {error.strerror}", f"check who owns {folder.parent}") from error
-
-
-def tell_host() -> None:
-    """Have a running host read groups and skills again, and tell what it finds wrong."""
-    try:
-        problems = ask("reload")["problems"]
-    except CliProblem as problem:
-        if problem.exit_code != NOT_RUNNING:
-            raise
-        return
-    for each in problems:
-        click.echo(clean_line(each))

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from cli.place import ask, find_fork
-from cli.problem import NOT_RUNNING, NOT_UNDERSTOOD, CliProblem
+from cli.problem import NOT_UNDERSTOOD, CliProblem
+from cli.reload import tell_host
 from cli.screen import clean_line, table
 from cli.space_edit import CannotEdit, with_space
 from runtime.spaces.declared import FILE, FOLDER, check_space_name, load_spaces, parse_space
@@ -93,7 +94,7 @@ def add(name: str, description: str, quota_mb: int | None, max_files: int | None
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value is not None]
     _write_settings(name, "".join(f"{line}\n" for line in lines))
     click.echo(f"Made {path}. Then: ./nightyard space grant {name} AGENT rw")
-    _reload()
+    tell_host()
 
 
 @space.command()
@@ -109,7 +110,7 @@ def quota(name: str, megabytes: int, max_files: int | None) -> None:
             text = "\n".join([*kept, f"{key}: {value}"]) + "\n"
     _write_settings(name, text)
     click.echo(f"{name} may hold {megabytes} MB.")
-    _reload()
+    tell_host()
 
 
 @space.command()
@@ -123,7 +124,7 @@ def grant(name: str, group: str, access: str) -> None:
     click.echo(
         f"{group} may {'read and write' if access == 'rw' else 'read'} in /spaces/{name}, from its next task on."
     )
-    _reload()
+    tell_host()
 
 
 @space.command()
@@ -133,7 +134,7 @@ def revoke(name: str, group: str) -> None:
     """Take a space from the agent GROUP; a task that runs has it to its end."""
     _edit_group(group, name, None)
     click.echo(f"{group} has no /spaces/{name} any more, from its next task on.")
-    _reload()
+    tell_host()
 
 
 @space.command()
@@ -161,7 +162,7 @@ def remove(name: str, files: bool, yes: bool) -> None:
     except OSError as error:
         raise CliProblem(f"{path} could not be removed: {error.strerror}", f"check who owns {path.parent}") from error
     click.echo(f"Removed {name}{' and its files' if files else '; its files have stayed'}.")
-    _reload()
+    tell_host()
 
 
 def _row(one: dict[str, Any]) -> list[str]:
@@ -245,15 +246,3 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise CliProblem(f"{path} could not be written: {error.strerror}", f"check who owns {path.parent}") from error
-
-
-def _reload() -> None:
-    """Have a host that runs read it; one that does not will when it starts."""
-    try:
-        problems = ask("reload")["problems"]
-    except CliProblem as problem:
-        if problem.exit_code != NOT_RUNNING:
-            raise
-        return
-    for one in problems:
-        click.echo(clean_line(one))
