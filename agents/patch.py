@@ -49,7 +49,7 @@ class FileChange(Record):
 
 def parse_patch(text: str) -> tuple[FileChange, ...]:
     """Return the changes in their order; raise BadPatch."""
-    lines = text.strip("\n").splitlines()
+    lines = text.replace("\r\n", "\n").strip("\n").split("\n")  # other breaks, a form feed, are what stands in a line
     if not lines or lines[0].strip() != _BEGIN or lines[-1].strip() != _END:
         raise BadPatch(f"a patch begins with a line {_BEGIN!r} and ends with a line {_END!r}")
     changes = [_parse_change(head, body) for head, body in _sections(lines[1:-1])]

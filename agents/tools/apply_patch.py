@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from agents.patch import BadPatch, FileChange, apply_hunks, parse_patch
 from agents.providers.provider import ToolCard
-from agents.tools.opened_file import full_path, opened_for_reading, remove_file, write_whole
+from agents.tools.opened_file import check_writable, full_path, opened_for_reading, remove_file, write_whole
 from agents.tools.tool import Arguments, ToolContext, ToolError, object_schema
 from agents.tools.tool import text_argument as text
 
@@ -25,10 +26,32 @@ class ApplyPatch:
     def run(self, arguments: Arguments, context: ToolContext) -> str:
         try:
             changes = parse_patch(text(arguments, "input"))
+            _check_targets(changes, context)
             planned = [(change, _outcome(change, context)) for change in changes]
-        except BadPatch as error:
+        except (BadPatch, ToolError) as error:
             raise ToolError(f"nothing was changed: {error}") from None
-        return "\n".join(_write(change, outcome, context) for change, outcome in planned)
+        done = list[str]()
+        for change, outcome in planned:
+            try:
+                done.append(_write(change, outcome, context))
+            except ToolError as error:  # the disk is full, or somebody changed the folders just now
+                so_far = "; ".join(done) or "nothing"
+                raise ToolError(f"{error}\n[what was done before that: {so_far}]") from None
+        return "\n".join(done)
+
+
+def _check_targets(changes: Sequence[FileChange], context: ToolContext) -> None:
+    """Refuse what cannot be written, before anything is, and a file that two changes mean, whatever they call it."""
+    seen = set[str]()
+    for change in changes:
+        own = {full_path(context.places, path): path for path in (change.moved_to, change.path) if path}
+        for target, path in own.items():
+            check_writable(context.places, path)
+            if target in seen:
+                raise BadPatch(f"{path} is changed twice; put its hunks under one heading")
+            if path == change.moved_to and os.path.lexists(target):
+                raise BadPatch(f"{path} is there already; move to another name")
+        seen |= own.keys()
 
 
 def _outcome(change: FileChange, context: ToolContext) -> str | None:

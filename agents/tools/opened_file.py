@@ -74,6 +74,11 @@ def write_whole(places: Places, path: str, data: bytes) -> None:
         os.close(folder)
 
 
+def check_writable(places: Places, path: str) -> None:
+    """Refuse a path outside the tools' folders before anything is written: the writing checks again."""
+    _check_path(full_path(places, path), path, places.tool_folders)
+
+
 def remove_file(places: Places, path: str) -> None:
     """Remove a file."""
     target = full_path(places, path)

@@ -55,6 +55,14 @@ def test_a_patch_that_cannot_be_read_says_why(patch: str, says: str) -> None:
         parse_patch(patch)
 
 
+def test_only_a_line_feed_ends_a_line() -> None:
+    """A form feed or a Unicode break is part of the text around it; a carriage return before the feed is none."""
+    lines = ("*** Begin Patch", "*** Add File: a", "+one\x0ctwo\u2028three", "*** End Patch")
+    for feed in ("\n", "\r\n"):
+        (change,) = parse_patch(feed.join(lines))
+        assert change.lines == ("one\x0ctwo\u2028three",)
+
+
 @pytest.mark.parametrize("lines", [("@@", "-six"), ("@@ nowhere", "-one"), ("@@", "-five", "@@", "-one")])
 def test_a_hunk_that_does_not_fit_is_named(lines: tuple[str, ...]) -> None:
     """Lines that are not there, or not below the last change, are an error that says to read the file again."""

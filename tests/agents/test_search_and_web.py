@@ -126,6 +126,10 @@ def test_a_patch_adds_changes_moves_and_deletes(
         ("*** Add File: src/d.txt\n+x", "is there already"),
         ("*** Update File: ../../etc/passwd\n@@\n-x", "lies outside"),
         ("*** Delete File: /run/yard/host.sock", "lies outside"),
+        ("*** Add File: /run/yard/out/x\n+y", "lies outside"),
+        ("*** Update File: src/b.py\n*** Move to: ../x.py", "lies outside"),
+        ("*** Update File: src/b.py\n*** Move to: src/d.txt", "is there already"),
+        ("*** Delete File: src/../a.py", "changed twice"),
     ],
 )
 def test_a_patch_that_does_not_fit_changes_nothing(
@@ -134,8 +138,18 @@ def test_a_patch_that_does_not_fit_changes_nothing(
     """One part that fails keeps the others from being written; nothing outside the folders is touched."""
     patch = f"*** Begin Patch\n*** Update File: a.py\n@@\n-needle a.py\n+x\n{second}\n*** End Patch"
     text, is_error = output_of(agent, host, model, "apply_patch", input=patch)
-    assert is_error and says_ in text
+    assert is_error and says_ in text and "nothing was changed" in text
     assert (tree / "a.py").read_text() == "# a.py\nneedle a.py\n"
+
+
+def test_a_patch_that_fails_half_way_says_what_was_done(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel, tree: Path
+) -> None:
+    """What cannot be foreseen, a folder where another change has just put a file, leaves the model informed."""
+    patch = "*** Begin Patch\n*** Add File: new\n+x\n*** Add File: new/below\n+y\n*** End Patch"
+    text, is_error = output_of(agent, host, model, "apply_patch", input=patch)
+    assert is_error and text.endswith("[what was done before that: added new]")
+    assert (tree / "new").read_text() == "x\n"
 
 
 _SWAPPED = threading.Event()
