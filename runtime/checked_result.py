@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from protocol.codec import Json
+from protocol.codec import Json, check_json
 from protocol.proxy_admin import Fetched
 from protocol.record import replace
 from protocol.task import TaskResult, TaskStatus
@@ -43,8 +43,8 @@ def _structured(result: TaskResult, schema: Json) -> TaskResult:
     if result.status is not TaskStatus.STRUCTURED:
         fenced = _FENCED.match(result.text.strip())
         try:
-            given = json.loads(fenced[1] if fenced else result.text)
-        except (ValueError, RecursionError):
+            given = check_json(json.loads(fenced[1] if fenced else result.text), "result")
+        except (ValueError, RecursionError):  # also half a character, and what is no number
             reason = "The agent answered in words where a structured result was asked for."
             return replace(result, status=TaskStatus.FAILED, code="result_not_json", reason=reason)
     try:

@@ -82,8 +82,11 @@ def with_sources(judgement: Judgement, fetched: Sequence[Fetched]) -> Judgement:
 
 def _address(source: str) -> str | None:
     """Return an address as the proxy's record writes it, without query and fragment; None where it is none."""
+    source = source.strip()
+    if source.startswith(("//", "www.", "WWW.")):  # an address as people write it
+        source = f"https://{source.removeprefix('//')}"
     try:
-        parts: SplitResult = urlsplit(source.strip())
+        parts: SplitResult = urlsplit(source)
         port = parts.port
     except ValueError:
         return None

@@ -38,6 +38,8 @@ def test_all_that_was_said_is_there() -> None:
         (judged(7, confidence=None), "`confidence` must be a number from 0 to 1"),
         (judged(7, confidence=True), "`confidence`"),
         (judged(7, confidence=1.01), "`confidence`"),
+        (judged(7, confidence=-0.01), "`confidence`"),
+        (judged(7, confidence=float("nan")), "`confidence`"),
         (judged(7, confidence="0.5"), "`confidence`"),
         (judged(7, no_alternatives=""), "`no_alternatives` does not say why"),
         (judged(7, alternatives={"what": "x"}), "`alternatives` must be a list"),
@@ -80,6 +82,9 @@ def test_any_value_is_a_judgement_or_refused(value: Json) -> None:
         ("https://example.org:443/a?b=1#c", "https://example.org/a"),
         ("http://example.org:8080/ä b", "http://example.org:8080/%C3%A4%20b"),
         ("http://[::1]/x", "http://[::1]/x"),
+        ("HTTPS://example.org/a", "https://example.org/a"),
+        ("www.example.org/a", "https://www.example.org/a"),
+        ("//example.org/a", "https://example.org/a"),
     ],
 )
 def test_an_address_is_the_one_that_was_fetched(source: str, target: str) -> None:
@@ -88,7 +93,7 @@ def test_an_address_is_the_one_that_was_fetched(source: str, target: str) -> Non
     assert needs_sources(judgement)
     records = [Fetched(target=f"{method} {target}", at=at, sha256=at) for method, at in (("GET", "1"), ("GET", "2"))]
     assert with_sources(judgement, records).evidence[0].sha256 == "2"
-    with pytest.raises(JudgementInvalid):
+    with pytest.raises(JudgementInvalid, match="was never fetched in this task"):
         with_sources(judgement, [Fetched(target=f"POST {target}", at="3", sha256="3")])
 
 
