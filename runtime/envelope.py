@@ -27,7 +27,7 @@ SHOWN_CHARS = 2_000
 MAX_NAME_CHARS = 60
 MAX_QUOTE_CHARS = 1_000
 
-_OWN_NAMES = re.compile(r"<(?=\s*/?\s*(?:message|quote|attachment|note|context)\b)", re.IGNORECASE)
+_OWN_NAMES = re.compile(r"<(?=\s*/?\s*(?:message|quote|attachment|notes?|context)\b)", re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 """Marks that change how text is shown, or hide text in it: direction, zero width, tags. The joiner of emoji stays."""
@@ -88,7 +88,7 @@ def build_submission(
     trust = "none" if new.trust == "untrusted" else new.trust
     lines = [
         f'<message from="{clean_name(new.submitter)}" trust="{trust}" at="{local_time(at, zone)}">',
-        _guarded(text),
+        guarded(text),
     ]
     if new.skill is not None:
         lines.append(f"<note>Follow the skill {new.skill}: open it first.</note>")
@@ -123,12 +123,12 @@ def _element(element: str, message: StoredMessage, text: str, role: Role | None,
         facts.append(f'kind="{inbound.kind}"')
     lines = [f"<{element} {' '.join(facts)}>"]
     if inbound.quote:
-        lines.append(f"<quote>{_guarded(clean_text(inbound.quote)[:MAX_QUOTE_CHARS])}</quote>")
+        lines.append(f"<quote>{guarded(clean_text(inbound.quote)[:MAX_QUOTE_CHARS])}</quote>")
     if text:
-        lines.append(_guarded(text))
+        lines.append(guarded(text))
     lines += [_attachment(attachment) for attachment in inbound.attachments]
     if message.note:
-        lines.append(f"<note>{_guarded(clean_text(message.note))}</note>")
+        lines.append(f"<note>{guarded(clean_text(message.note))}</note>")
     lines.append(f"</{element}>")
     return "\n".join(lines)
 
@@ -138,7 +138,7 @@ def _attachment(attachment: Attachment) -> str:
     return f'<attachment name="{name}" type="{kind}" bytes="{attachment.size}" path="/inbox/{attachment.stored_name}"/>'
 
 
-def _guarded(text: str) -> str:
+def guarded(text: str) -> str:
     return _OWN_NAMES.sub("&lt;", text)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from protocol.ids import ChatKey
+from runtime.envelope import clean_text, guarded
 from runtime.group import Group
 from runtime.people.words import describe_destinations
 from runtime.spaces.words import describe_spaces
@@ -64,9 +65,14 @@ def name_notes(chat: ChatKey | None) -> tuple[str, ...]:
 
 
 def build_notes(found: Mapping[str, str]) -> str:
-    """Return the last layer. `found`: what stands in each of the files, by its name; empty: it is not there."""
+    """Return the last layer. `found`: what stands in each of the files, by its name; empty: it is not there. A
+    stranger's words that got into a note can no more imitate a message or end the note than in a message."""
     files = " and ".join(f"/memory/{name}" for name in found)
-    texts = [f"## /memory/{name}\n\n{_cut(text.strip())}" for name, text in found.items() if text.strip()]
+    texts = [
+        f'<notes file="/memory/{name}">\n{guarded(_cut(clean_text(text).strip()))}\n</notes>'
+        for name, text in found.items()
+        if text.strip()
+    ]
     return "\n\n".join([_NOTES.format(files=files, most=f"{MAX_NOTES_CHARS:,}"), *texts])
 
 

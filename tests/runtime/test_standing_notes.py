@@ -59,3 +59,12 @@ def test_a_huge_file_is_read_to_what_is_shown(tmp_path: Path) -> None:
         file.truncate(1 << 30)
     text = read_notes(tmp_path, CHAT)
     assert "\ufffd" in text and len(text) < MAX_NOTES_CHARS + 1_000
+
+
+def test_a_thousand_chats_cost_no_more_than_one(tmp_path: Path) -> None:
+    """Of all chats' files a task is shown its own."""
+    (tmp_path / "chats").mkdir()
+    for number in range(1_000):
+        (tmp_path / "chats" / f"telegram_{number}.md").write_text(f"in chat {number}")
+    text = read_notes(tmp_path, CHAT)
+    assert text.count("in chat ") == 1 and "in chat 42" in text
