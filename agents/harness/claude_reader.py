@@ -34,6 +34,8 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OWN = "mcp__nightyard__"
 """What its model calls our tools by."""
 _SYNTHETIC = "<synthetic>"
+_SUMS_UP = "The conversation fills the model's window, and is summed up"
+_STATUS = re.compile(r"API Error:? (\d{3})\b")
 _TOOLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "Bash": ("shell", {}),
     "Read": ("read_file", {"file_path": "path"}),
@@ -49,6 +51,8 @@ _TOOLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 """Its tools that are ours by another name: constraints, tool sets and what people are shown know ours."""
 _HAD = ("Bash", "Read", "Write", "Edit", "NotebookEdit", "Glob", "Grep", "Skill", "Agent", "TodoWrite")
 """What it has of its own. The web is read by our tools: by grants, and marked as strangers' words."""
+_TOO_LONG = ("prompt_too_long", "blocking_limit")
+"""Of its reasons to end: the service says so, or it does not even ask."""
 _NAMESPACE = uuid.UUID("6f1f0f0e-3b0a-4f5e-9a52-5d6f5d0a7c11")
 
 
@@ -97,6 +101,8 @@ class Reader:
         self._own: set[str] = set()
         """Calls of our tools, whose steps are not told here."""
         self._outputs: set[str] = set()
+        self._is_summing_up = False
+        self._why_not_summed_up = ""
 
     def begin_on(self, model: ModelRoute) -> None:
         self._model = model
@@ -191,6 +197,13 @@ class Reader:
         match subtype:
             case "init":
                 yield Opened(session=text_at(value, "session_id"))
+            case "status" if value.get("status") == "compacting":
+                if not self._is_summing_up:  # it says so again every half minute
+                    yield Noted(kind="note", text=_SUMS_UP)
+                self._is_summing_up, self._why_not_summed_up = True, ""
+            case "status" if "compact_result" in value:
+                # What the service refuses it here is asked again without a word, for half a minute.
+                self._is_summing_up, self._why_not_summed_up = False, text_at(value, "compact_error")
             case "api_retry":
                 yield from self._close_all()
                 yield self._retry(value)
@@ -214,8 +227,12 @@ class Reader:
         if value.get("is_error") is not True:
             stops: Mapping[object, Stop] = {"max_tokens": "length", "refusal": "refused"}
             return Ended(text=said[:MAX_TEXT_CHARS], stop=stops.get(value.get("stop_reason"), "end"))
-        if value.get("terminal_reason") == "prompt_too_long":
-            status, said = 413, said.partition(" · ")[0]
+        if value.get("terminal_reason") in _TOO_LONG:
+            given = _STATUS.search(self._why_not_summed_up)
+            if given is None:
+                status, said = 413, said.partition(" · ")[0]
+            else:
+                status, said = int(given[1]), self._why_not_summed_up
         return Broke(failure=self._failure(status if isinstance(status, int) else None, said or _errors(value)))
 
     def _failure(self, status: int | None, said: str) -> Failure:

@@ -184,6 +184,25 @@ def test_asking_again_is_told_and_has_an_end() -> None:
     assert isinstance(events[1], Broke) and "120 min" in events[1].failure.reason
 
 
+def test_summing_up_is_told_once_and_fails_for_its_own_reason() -> None:
+    """A person reads why it takes long; where it fails and the window is full, what the service said is the reason."""
+    status: dict[str, object] = {"type": "system", "subtype": "status"}
+    begins = {**status, "status": "compacting"}
+    failed = {**status, "status": None, "compact_result": "failed"}
+    full: dict[str, object] = {
+        "type": "result",
+        "is_error": True,
+        "terminal_reason": "blocking_limit",
+        "result": "Prompt is too long · x",
+    }
+    refused = "Failed to authenticate. API Error: 401 no such key"
+    noted, broke = take(started(), begins, begins, {**failed, "compact_error": refused}, full)
+    assert isinstance(noted, Noted) and "summed up" in noted.text
+    assert isinstance(broke, Broke) and broke.failure.code == "model_refused_key"
+    noted, broke = take(started(), begins, {**failed, "compact_error": "too_few_groups"}, full)
+    assert isinstance(broke, Broke) and broke.failure.code == "conversation_too_long"
+
+
 def test_an_answer_ends_the_turn() -> None:
     """Its text, why it stopped, and which session it was."""
     init = {"type": "system", "subtype": "init", "session_id": "s"}
@@ -262,11 +281,15 @@ JSON = st.recursive(
                 "message": JSON,
                 "event": JSON,
                 "request": JSON,
-                "subtype": st.sampled_from(["init", "api_retry", "x"]),
+                "subtype": st.sampled_from(["init", "api_retry", "status", "x"]),
                 "parent_tool_use_id": JSON,
                 "result": JSON,
                 "retry_delay_ms": JSON,
                 "error_status": JSON,
+                "status": st.sampled_from(["compacting", None]),
+                "compact_result": JSON,
+                "compact_error": JSON,
+                "terminal_reason": st.sampled_from(["blocking_limit", "x"]),
                 "is_error": JSON,
             },
         ),
