@@ -116,8 +116,9 @@ class HarnessTools:
     def _new_id(self, given: str) -> str:
         """Return the id that a call has for the host: the harness's own, if it is one and not used yet."""
         number = len(self._used)
-        if not _CALL_ID.fullmatch(given) or given in self._used:
+        while not _CALL_ID.fullmatch(given) or given in self._used:
             given = f"mcp_{self._assignment.attempt_number}_{number}"
+            number += 1
         self._used.add(given)
         return given
 

@@ -8,6 +8,8 @@ from agents.tools.opened_file import write_whole
 from agents.tools.read_file import ReadFile
 from agents.tools.tool import Arguments, ToolContext, ToolError, object_schema, text_argument
 
+MAX_NOTE_BYTES = 1 << 20
+"""Of one file that is written here: more of it is not searched."""
 _ACTIONS = "search, read, write"
 
 
@@ -32,6 +34,8 @@ class Memory:
                 return ReadFile().run({"path": _path(arguments, context)}, context)
             case "write":
                 data = text_argument(arguments, "text").encode("utf-8")
+                if len(data) > MAX_NOTE_BYTES:
+                    raise ToolError(f"a note has at most {MAX_NOTE_BYTES} bytes, this one {len(data)}: make several")
                 path = _path(arguments, context)
                 write_whole(context.places, path, data)
                 return f"Wrote {len(data)} bytes."

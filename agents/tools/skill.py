@@ -11,7 +11,6 @@ from agents.tools.tool import (
     Arguments,
     ToolContext,
     ToolError,
-    cut_in_the_middle,
     object_schema,
     text_argument,
 )
@@ -35,10 +34,15 @@ class OpenSkill:
             raise ToolError(f"there is no skill {name[:80]!r}; there are: {known}")
         folder = f"{context.places.skills}/{name}"
         with opened_for_reading(context.places, f"{folder}/{file}", (folder,)) as descriptor:
+            size = os.fstat(descriptor).st_size
             words = os.read(descriptor, 4 * MAX_OUTPUT_CHARS).decode("utf-8", "replace")
         if "\0" in words:
             raise ToolError(f"{file}: is not text; look at it with the shell in {folder}")
         if file == "SKILL.md":
             for variable in FOLDER_VARIABLES:
                 words = words.replace(variable, folder)
-        return cut_in_the_middle(words)
+        if len(words) <= MAX_OUTPUT_CHARS and size <= 4 * MAX_OUTPUT_CHARS:
+            return words
+        words = words[:MAX_OUTPUT_CHARS]
+        line = 1 + words.count("\n")
+        return f"{words}\n[… cut in line {line} of a file of {size} bytes: the rest is in {folder}/{file}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,30 @@ def test_stop_kills_every_process_of_a_tool(agent: Agent, host: ScriptedHost, mo
     result, took_s = stop_and_measure(host)
     assert result.status is TaskStatus.STOPPED and took_s < 10
     wait_until(lambda: not any(is_running(pid) for pid in pids), "all processes to be gone")
+
+
+@pytest.mark.parametrize("ends", ["stop", "task"])
+def test_jobs_end_with_the_task(agent: Agent, host: ScriptedHost, model: ScriptedModel, ends: str) -> None:
+    """What was started in the background on purpose is gone with all its children when the task is over, or stopped."""
+    seen = threading.Event()
+
+    def answer(line: Line) -> None:
+        if ends == "stop":
+            line.wait_closed()
+        elif seen.wait(15):
+            line.send(says("ok"))
+
+    job = "trap '' TERM HUP; setsid sleep 301 & sleep 302 & wait"
+    model.will(calls("shell", {"command": job, "background": True}), answer)
+    agent.start(assignment())
+    wait_until(lambda: sum(is_asleep(pid) for pid in sleepers(agent.pid)) == 2, "the job to start")
+    wait_until(lambda: len(model.requests) == 2, "the model to be told of it")
+    pids = sleepers(agent.pid)
+    seen.set()
+    status = stop_and_measure(host)[0].status if ends == "stop" else host.result().status
+    assert status is (TaskStatus.STOPPED if ends == "stop" else TaskStatus.REPLY)
+    assert agent.exit_code() == 0 and "job 1 runs" in host.outputs()[0]
+    wait_until(lambda: not any(is_running(pid) for pid in pids), "the job to be gone")
 
 
 def sleepers(pid: int) -> set[int]:

@@ -304,6 +304,18 @@ def test_skill_opens_its_own_files_only(toolbox: Toolbox, root: Path) -> None:
         assert run(toolbox, "skill", name=name, file=file).is_error
 
 
+def test_a_long_file_of_a_skill_is_shown_to_a_line(toolbox: Toolbox, root: Path) -> None:
+    """Its beginning, with where the rest is; a file of another size than can be shown is never taken for the whole."""
+    (root / "skills/tour").mkdir(parents=True)
+    for lines in (4_000, 40_000):
+        (root / "skills/tour/SKILL.md").write_text("123456789\n" * lines)
+        text = run(toolbox, "skill", name="tour").text
+        assert text.startswith("123456789\n" * 3_000) and text.count("123456789\n") == 3_000
+        where = f"{root}/skills/tour/SKILL.md"
+        assert text.endswith(f"[… cut in line 3001 of a file of {10 * lines} bytes: the rest is in {where}]")
+        assert run(toolbox, "read_file", path=where, first_line=3_001, lines=1).text.startswith("123456789\n")
+
+
 def test_every_output_fits_a_frame(toolbox: Toolbox, root: Path) -> None:
     """The worst characters at the greatest length are still a frame that the host takes."""
     (root / "workspace/worst").write_bytes(b"\x01" * 200_000)
