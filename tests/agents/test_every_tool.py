@@ -33,7 +33,7 @@ LOCAL = (
     *("web_fetch", "web_search", "skill", "sub_agent"),
 )
 """Those that need no host to answer; of the others what goes out is tried in `test_host_tools.py`."""
-ODD = (
+ODD: tuple[object, ...] = (
     None,
     True,
     -1,
