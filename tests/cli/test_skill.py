@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.skills.archive import MAX_TAR_BYTES
 from tests.cli.conftest import Run
 
 SKILL = (
@@ -150,6 +151,31 @@ async def test_a_repository_is_read_without_a_checkout(fork: Path, nightyard: Ru
     missing = await nightyard("skill", "add", f"file://{tmp_path}/none", "--yes")
     assert (missing.code, "git could not read" in missing.err) == (1, True)
     assert (await nightyard("skill", "add", "--yes", "ext::sh -c id")).code == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("link", "is a link"), ("linked folder", "is a link"), ("bomb", "holds more than")]
+)
+async def test_a_repository_with_what_no_skill_may_hold_is_refused_whole(
+    fork: Path, nightyard: Run, tmp_path: Path, kind: str, words: str
+) -> None:
+    """A link within the skill, to a file or a folder, and a file that git holds small and that is huge."""
+    repository = tmp_path / "repository"
+    folder = write(repository / "notes")
+    match kind:
+        case "link":
+            (folder / "more.md").symlink_to("/etc/passwd")
+        case "linked folder":
+            (folder / "references").symlink_to("../../../..")
+        case _:
+            with (folder / "zeros").open("wb") as file:
+                file.truncate(MAX_TAR_BYTES + 1)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", "-C", str(repository), *command], check=True)
+    refused = await nightyard("skill", "add", f"file://{repository}", "--path", "notes", "--yes")
+    assert (refused.code, "refused whole" in refused.err, words in refused.err) == (1, True, True), refused.err
+    assert not (fork / "skills/notes").exists()
 
 
 async def test_what_was_changed_here_is_not_lost_by_an_update(fork: Path, nightyard: Run, tmp_path: Path) -> None:
