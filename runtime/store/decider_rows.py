@@ -41,7 +41,7 @@ def chats_of_role(
         decider = decider_of(transaction, own["person"], group_id)
         if rules.may_decide(who, own["person"], decider.role, decider.identities):
             found[f"{decider.voter} {own['chat'].partition(':')[0]}"] = ChatKey(own["chat"])
-    for row in transaction.all("chats_of_deciders"):
+    for row in transaction.all("chats_of_deciders", group_id=group_id or ""):
         if row["person"].startswith(f"{TERMINAL}:"):
             terminals.append(ChatKey(row["chat"]))
             continue

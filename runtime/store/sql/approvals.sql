@@ -147,8 +147,9 @@ WHERE p.person = coalesce((SELECT i.person FROM identities AS i WHERE i.identity
 SELECT identity FROM identities WHERE person = :person;
 
 -- name: chats_of_deciders
--- Everybody's direct chats, the newest first: where they can be asked.
-SELECT chat, person FROM chats WHERE chat_kind = 'direct' AND person <> '' ORDER BY seen_at DESC, chat;
+-- Everybody's direct chats, those that the group answers in before others, the newest first: where they can be asked.
+SELECT chat, person FROM chats AS c WHERE chat_kind = 'direct' AND person <> ''
+ORDER BY EXISTS (SELECT 1 FROM bindings WHERE chat = c.chat AND group_id = :group_id) DESC, seen_at DESC, chat;
 
 -- name: direct_chat_of_task
 -- Where a task began, if that is somebody's direct chat.

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from protocol.ids import ChatKey, PersonKey
+from protocol.ids import ChatKey, GroupId, PersonKey
+from protocol.message import InboundMessage
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.records import NewApproval
 from runtime.store.records import MessageState, OutboxRow, Role
@@ -91,7 +92,11 @@ def chat_of(person: PersonKey) -> ChatKey:
 
 async def speak(store: Store, person: PersonKey) -> None:
     """Have a person say something in their direct chat, so that it is known."""
-    inbound = replace(said(person=person), chat=chat_of(person))
+    await hear(store, replace(said(person=person), chat=chat_of(person)), MAIN)
+
+
+async def hear(store: Store, inbound: InboundMessage, group: GroupId) -> None:
+    """File a message that was said to a group."""
     update = await store.store_raw(inbound.channel_id, inbound.event_id, b"raw")
     assert update is not None
-    await store.file_message(update.raw_id, inbound, state=MessageState.CONTEXT, group_id=MAIN)
+    await store.file_message(update.raw_id, inbound, state=MessageState.CONTEXT, group_id=group)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import PersonKey
+from protocol.ids import ChatKey, GroupId, PersonKey
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.records import CLI, Approval, NewApproval, Scope
 from runtime.approvals.rules import MAX_WAITING_IN_GROUP
 from runtime.refusal import OperationRefused
-from tests.runtime.approvals.support import ADA, GUS, MAX, OLGA, OTTO, PUSH, STRANGER, Room, chat_of, room
-from tests.runtime.store.support import MAIN
+from runtime.store.records import Binding
+from tests.runtime.approvals.support import ADA, GUS, MAX, OLGA, OTTO, PUSH, STRANGER, Room, chat_of, hear, room
+from tests.runtime.store.support import MAIN, said
 
 
 @pytest.fixture
@@ -63,6 +64,17 @@ async def test_owners_are_asked_in_their_own_chats(here: Room) -> None:
         f"/deny {asked.approval_id}",
     ]
     assert all(len(button.value.encode()) <= 64 for button in card.buttons)
+
+
+async def test_a_terminal_is_asked_where_the_agent_answers(here: Room) -> None:
+    """Of several terminals the agent's own gets the card, also when another agent was talked to since."""
+    owner = PersonKey("terminal:owner")
+    for chat, group in (("terminal:main", MAIN), ("terminal:writer", GroupId("writer"))):
+        await here.store.bind(Binding(chat=ChatKey(chat), chat_kind="direct", group_id=group, added_by="cli"))
+        await hear(here.store, said(person=owner, chat=ChatKey(chat)), group)
+    for group, chat in ((MAIN, "terminal:main"), (GroupId("writer"), "terminal:writer")):
+        await here.approvals.ask(replace(PUSH, group_id=group, who=(owner,)))
+        assert [card.message.chat for card in await here.cards()] == [chat]
 
 
 async def test_a_yes_ends_it_and_a_second_word_is_refused_with_who_and_when(here: Room) -> None:
