@@ -101,6 +101,16 @@ SCRIPT = {
             "when": "^remove it",
             "turns": [{"calls": [call("Bash", command="rm precious")]}, {"text": "done: {output}"}],
         },
+        {
+            "when": "^three steps",
+            "turns": [
+                {"calls": [call("Bash", command="echo one >> steps.txt")]},
+                {"calls": [call("Bash", command="echo two >> steps.txt")]},
+                {"text": "all three"},
+            ],
+        },
+        {"when": "^tell a story", "turns": [{"text": "word " * 100, "pace_s": 0.1}]},
+        {"when": "^look at this", "recall": '"image/png"', "turns": [{"text": "I see {recalled}"}]},
         {"when": "^never ends", "turns": [{"calls": [call("Bash", command="echo again")]}] * 9},
         {
             "when": "^decide",
