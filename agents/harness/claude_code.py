@@ -26,8 +26,8 @@ _START, _QUESTION, _STOP = "start", "question", "stop"
 _WARM = "[a first run of what every turn does; nobody said this]"
 _PATIENCE_S = 3_600
 """For a hook and for a call of ours: a person may be asked, and how long that may take is the host's business."""
-_MAX_RETRIES = 6
-"""Half a minute of waiting in all; its own ten would be five minutes of silence."""
+_MAX_RETRIES, _MAX_RETRIES_BEFORE_THE_NEXT = 6, 4
+"""Half a minute of waiting in all, ten seconds where another model can be asked; its own ten would be five minutes."""
 
 _QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -50,7 +50,6 @@ _QUIET = {
     "ENABLE_TOOL_SEARCH": "0",
     # A container may be killed at any moment: what is in the session is on disk at once.
     "CLAUDE_CODE_EAGER_FLUSH": "1",
-    "CLAUDE_CODE_MAX_RETRIES": str(_MAX_RETRIES),
     "MCP_TIMEOUT": "30000",
     "MCP_TOOL_TIMEOUT": str(_PATIENCE_S * 1000),
     # It refuses to go without asking for permissions as root, unless it is told that it sits in a sandbox.
@@ -97,6 +96,7 @@ class ClaudeCode:
             **dict.fromkeys(_MODEL_VARIABLES, model.model),
             "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(model.max_output_tokens),
             "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(model.context_tokens),
+            "CLAUDE_CODE_MAX_RETRIES": str(_MAX_RETRIES if brief.is_last_model else _MAX_RETRIES_BEFORE_THE_NEXT),
         }
         if model.effort:
             environment["CLAUDE_CODE_EFFORT_LEVEL"] = model.effort

@@ -8,6 +8,7 @@ import re
 
 from agents.providers.turn_builder import BadArguments, parse_arguments, whole_characters
 from agents.tools.toolbox import storable
+from protocol.record import replace
 from protocol.task import Usage
 from protocol.transcript import Entry, ToolCall, ToolOutput
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT_CHARS = 200_000
 """Of one turn."""
+_MAX_STORED_CHARS = 100_000
+"""Of one call's arguments, as JSON."""
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -30,6 +33,14 @@ def fit_call_id(given: str) -> str:
     if _CALL_ID.fullmatch(given):
         return given
     return f"call_{hashlib.sha256(given.encode('utf-8', 'replace')).hexdigest()[:24]}"
+
+
+def storable_call(call: ToolCall) -> ToolCall:
+    """Return the call as a step can hold it: the same one, but for arguments that are very long."""
+    text = json.dumps(call.arguments, ensure_ascii=False)
+    if len(text) <= _MAX_STORED_CHARS:
+        return call
+    return replace(call, arguments={"cut": text[: _MAX_STORED_CHARS // 2]})
 
 
 def fit_output(call_id: str, text: str, *, is_error: bool = False) -> ToolOutput:

@@ -42,6 +42,8 @@ class Brief(Record):
     program finds the skills themselves, in the folder that `launch` links them into."""
     model: ModelRoute
     """Its address is `model_address(model)`, its `effort` is to be passed on."""
+    is_last_model: bool = True
+    """No other model is asked if the service of this one fails for good: then it is worth to ask it for longer."""
     skills: tuple[SkillCard, ...] = ()
     """Each is the folder /skills/<name>."""
     servers: tuple[McpServer, ...] = ()

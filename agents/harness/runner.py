@@ -7,14 +7,14 @@ adapter's (`frame.py`), having it ready `starter.py`'s, what is kept in HOME `ke
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agents.activity import Activity
 from agents.constraints import refusal_of
 from agents.conversation import MAY_HAVE_HAPPENED, finished_step, resume, started_step, told_step
+from agents.harness.fit import storable_call
 from agents.harness.frame import (
     Awaits,
     Began,
@@ -47,15 +47,13 @@ from protocol.frames import FrameError
 from protocol.link import Assignment, Delta, Progress, SteerMessage
 from protocol.pre_check import CALL_ID, find_output
 from protocol.record import replace
-from protocol.task import TaskResult
+from protocol.task import ModelRoute, TaskResult
 from protocol.tool_rules import find_rule
 from protocol.tools import is_without
 from protocol.transcript import Step, ToolCall, ToolOutput
 
 _STOP_S = 0.35
 """What a program has to end its turn when it is stopped: a Stop is answered within one second."""
-_MAX_STORED_CHARS = 100_000
-"""Of one call's arguments, as JSON."""
 _TOO_LONG = "A call of this length cannot be asked about, and a constraint says that it must be. It was not made."
 
 
@@ -94,7 +92,9 @@ class HarnessRun:
         )
         task = assignment.task
         self._session_key = task.session_id or task.task_id
-        self._routes = [assignment.model, *(each for each in assignment.fallbacks if each.api == assignment.model.api)]
+        others = () if task.result_schema is not None else assignment.fallbacks
+        self._all_routes = (assignment.model, *(each for each in others if each.api == assignment.model.api))
+        self._routes = list(self._all_routes)
         self._note = ""
         self._started: Started | None = None
         self._told: dict[str, SteerMessage] = {}
@@ -164,14 +164,14 @@ class HarnessRun:
         prompt = ""
         while True:
             try:
-                self._started = self._start(self._brief())
+                self._started = self._start(self._brief(self._routes))
                 is_new = not self._started.brief.session
                 ended = self._converse(self._started, prompt or self._first_words(is_new=is_new))
             finally:  # the next task most likely goes on with this session, and asks the first model again
-                self._starter.end(replace(self._brief(), model=self._assignment.model), self._tools.cards())
+                self._starter.end(self._brief(self._all_routes), self._tools.cards())
             if isinstance(ended, TaskResult):
                 return ended
-            if len(self._routes) == 1 or not ended.is_of_the_service or self._assignment.task.result_schema is not None:
+            if len(self._routes) == 1 or not ended.is_of_the_service:
                 return failed(self._of_the_proxy(ended))
             self._started.program.kill()
             failed_route = self._routes.pop(0)
@@ -179,13 +179,14 @@ class HarnessRun:
             self._link.say(Progress(kind="note", text=self._note))
             prompt = words_for_another_model(self._assignment, self._steps)
 
-    def _brief(self) -> Brief:
-        """Return what the program is to be started for."""
+    def _brief(self, routes: Sequence[ModelRoute]) -> Brief:
+        """Return what the program is to be started for, with these models to ask one after another."""
         assignment = self._assignment
         return Brief(
             session=self._kept_session(),
             instructions=assignment.instructions,
-            model=self._routes[0],
+            model=routes[0],
+            is_last_model=len(routes) == 1,
             skills=assignment.skills,
             servers=tuple(replace(each, tools=None) for each in assignment.mcp),  # it asks them itself
             variables=tuple(sorted(os.environ)) if assignment.mcp else (),
@@ -302,7 +303,7 @@ class HarnessRun:
         for message in self._taken:  # now the model has seen it
             self._hold(told_step(0, message))
         self._taken.clear()
-        entry = replace(event.entry, calls=tuple(_storable(call) for call in event.entry.calls))
+        entry = replace(event.entry, calls=tuple(storable_call(call) for call in event.entry.calls))
         step = Step(index=0, kind="model_turn", entry=entry, usage=event.usage, branch=event.branch)
         if not entry.calls:
             self._hold(step)  # the last word goes with it
@@ -323,7 +324,7 @@ class HarnessRun:
         if approved is not None:
             self._aliases[call.call_id] = approved
         else:
-            self._store(replace(started_step(0, _storable(call)), branch=event.branch))
+            self._store(replace(started_step(0, storable_call(call)), branch=event.branch))
         refusal = "" if approved is not None else self._refusal(call)
         if not refusal:
             self._link.say(Progress(kind="tool", text=call.name, tool=call.name))
@@ -333,7 +334,7 @@ class HarnessRun:
 
     def _approved_before(self, call: ToolCall) -> str | None:
         """Return the id under which an earlier attempt asked about this very call, if somebody has said yes to it."""
-        stored = _storable(call)
+        stored = storable_call(call)
         for before in self._uncertain:
             is_same = before.name == stored.name and before.arguments == stored.arguments
             if before.call_id in self._assignment.approved and is_same:
@@ -348,7 +349,7 @@ class HarnessRun:
         rules = self._assignment.constraints
         if not rules or find_rule(rules, call.name, call.arguments) is None:
             return ""
-        if _storable(call) is not call:
+        if storable_call(call) is not call:
             return _TOO_LONG
         with self._asking, self._activity.during("tool"):
             refused = refusal_of(call, rules, self._link, self._toolbox.places)
@@ -390,11 +391,3 @@ class HarnessRun:
             sent = send(replace(step, index=self._next_index))
             self._next_index += 1
         return sent if isinstance(sent, int) else 0
-
-
-def _storable(call: ToolCall) -> ToolCall:
-    """Return the call as a step can hold it: the same one, but for arguments that are very long."""
-    text = json.dumps(call.arguments, ensure_ascii=False)
-    if len(text) <= _MAX_STORED_CHARS:
-        return call
-    return replace(call, arguments={"cut": text[: _MAX_STORED_CHARS // 2]})

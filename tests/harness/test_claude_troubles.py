@@ -22,7 +22,7 @@ CONFIRMED_S = 2.0
 """What a person may wait for the end of a stop; half of it is what there should be."""
 GONE_S = 4.0
 FOR_GOOD_S = 90.0
-"""Half a minute of asking again, and a slow machine."""
+"""Half a minute of asking again at most, and a slow machine."""
 
 
 def dark_port() -> int:
@@ -110,7 +110,7 @@ async def test_the_next_model_answers(home: Installation) -> None:
 
 
 async def test_the_next_service_answers(home: Installation) -> None:
-    """A service that is not there is asked again for half a minute, as the person can see; then the next one is."""
+    """A service that is not there is asked again for ten seconds, as the person can see; then the next one is."""
     async with talk(home, "dark", name="dark") as chat:
         await chat.say("make a file")
         said = (await chat.until("message", timeout_s=FOR_GOOD_S)).text

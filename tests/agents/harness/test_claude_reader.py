@@ -260,6 +260,11 @@ def test_what_it_is_started_with() -> None:
     assert servers["nightyard"]["env"] == {"NIGHTYARD_MCP": "x y"}
     fresh = ClaudeCode().launch(Brief(session="", instructions="", model=MODEL), Places(), OWN, SESSION)
     assert f"--session-id {SESSION}" in " ".join(fresh.command)
+    first = ClaudeCode().launch(
+        Brief(session="", instructions="", model=MODEL, is_last_model=False), Places(), OWN, SESSION
+    )
+    tries = [int(each.environment["CLAUDE_CODE_MAX_RETRIES"]) for each in (first, fresh)]
+    assert tries[0] < tries[1]  # another model waits to be asked
 
 
 JSON = st.recursive(
