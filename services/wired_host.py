@@ -121,6 +121,7 @@ class Host:
             lambda: self.state.channels,
             self._delivery.wake,
             taint_of=decisions.taints.taint_of,
+            groups=lambda: self.state.groups,
         )
         self._questions = UserQuestions(
             store,

@@ -227,6 +227,7 @@ class House:
             lambda: self.state.channels,
             self.delivery.wake,
             taint_of=self.decisions.taints.taint_of,
+            groups=lambda: self.state.groups,
         )
         self.asks = asks_room(self.state, sending, self.questions, waiting=self.waiting, ends=self.ends)
         self.submissions = Submissions(store, self.state, self.agent, self.ends)

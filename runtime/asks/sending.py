@@ -29,7 +29,8 @@ from runtime.asks.send_rules import (
     read_ref,
     unknown_ref,
 )
-from runtime.asks.tool_sets import check_live
+from runtime.asks.tool_sets import check_given, check_live
+from runtime.group import Groups
 from runtime.insist import insist
 from runtime.refusal import OperationRefused
 from runtime.store import question_rows, send_rows
@@ -63,9 +64,11 @@ class Sending:
         wake_delivery: Callable[[], None],
         *,
         taint_of: Callable[[TaskId], Awaitable[Taint]],
+        groups: Callable[[], Groups],
     ) -> None:
         """`taint_of` finds out what a task has read by now: the proxy knows of a page before the store does."""
         self._taint_of = taint_of
+        self._groups = groups
         self._store = store
         self._addresses = addresses
         self._channels = channels
@@ -118,6 +121,7 @@ class Sending:
     async def file_arrived(self, row: TaskRow, event: FileArrived) -> None:
         """Send a file that has arrived whole; raise OperationRefused where it may not go where it is to. One for
         another agent goes with its call, and one of delegated work back with the answer."""
+        check_given("delegate" if event.is_for_agent else "send_file", row.group_id, self._groups())
         if row.spec is not None:
             check_live(row.spec.effects)
         await self._check_asked(row, event)

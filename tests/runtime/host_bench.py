@@ -616,6 +616,7 @@ class HostBench:
                     lambda: self.around.channels,
                     self.delivery.wake,
                     taint_of=self.taint_of or self._known_taint,
+                    groups=lambda: self.around.groups,
                 ),
                 destinations=self.destinations.names,
                 progress=self.progress,

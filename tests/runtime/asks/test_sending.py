@@ -301,6 +301,28 @@ async def test_a_file_goes_to_a_destination_or_nowhere(bench: HostBench) -> None
         assert len(list((bench.home.group(MAIN) / "outbox").iterdir())) == 1
 
 
+async def test_a_tool_that_is_left_out_does_nothing_whatever_an_agent_asks(tmp_path: Path) -> None:
+    """One that was tampered with and asks all the same is refused by name; a file of its reaches nobody."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        refused = await file_to(agent, "")
+        assert isinstance(refused, FileRefused) and "does not have the tool send_file" in refused.reason
+        await agent.reply("done")
+
+    left_out = ", ".join(f"-{tool}" for tool in (*TOOLS.values(), "send_file"))
+    async with open_bench(tmp_path, groups={"main": f"tools: [{left_out}]\n"}) as bench:
+        add_rooms(bench)
+        async with bench.host():
+            for kind, tool in TOOLS.items():
+                told = await replies(bench, (kind, {"text": "x"}))
+                assert told == [f"error: the agent main does not have the tool {tool}."]
+            bench.room.scripts = [script]
+            await bench.say("and a file")
+            await bench.channel.until(lambda: len(bench.channel.sent) == len(TOOLS) + 1)
+            assert bench.channel.sent[-1].text == "done"
+            assert not any(each.file_name for each in bench.channel.sent)
+
+
 async def test_what_a_copilot_says_elsewhere_waits_for_a_review(tmp_path: Path) -> None:
     """It is told so, and the message goes when a reviewer says yes; changing what waits is an error."""
     async with open_bench(tmp_path, groups={"main": "mode: copilot\n"}) as bench:
