@@ -13,6 +13,7 @@ from typing import Any
 
 MAX_LINE_BYTES = 1 << 20
 MAX_BODY_BYTES = 8 << 20
+MAX_MODEL_CHARS = 100
 REQUEST_BYTES_PER_TOKEN = 4
 BODY_BYTES_PER_TOKEN = 4
 STREAM_BYTES_PER_TOKEN = 32
@@ -103,7 +104,7 @@ class ModelUseReader:
         inner = value.get("message") if kind == "message_start" else value.get("response")
         holder = inner if isinstance(inner, dict) else value
         if isinstance(holder.get("model"), str):
-            self._model = holder["model"][:100]
+            self._model = _writable(holder["model"])
         usage = holder.get("usage")
         if isinstance(usage, dict):
             self._take_usage(usage, is_final=kind != "message_start")
@@ -114,7 +115,7 @@ class ModelUseReader:
         """Each piece of a stream tells the sums so far; what was thought is paid for as what was said."""
         usage = holder["usageMetadata"]
         if isinstance(holder.get("modelVersion"), str):
-            self._model = holder["modelVersion"][:100]
+            self._model = _writable(holder["modelVersion"])
         if type(usage.get("promptTokenCount")) is int:
             self._has_input = True
             self._cache_read = _count(usage, "cachedContentTokenCount")
@@ -149,6 +150,12 @@ def asked_output(body: bytes) -> int | None:
     """Return how many tokens a request allows its answer, None if it does not say. A text inside it that looks the
     same can only make it more."""
     return max((int(found) for found in _MOST_OUTPUT.findall(body)), default=None)
+
+
+def _writable(name: str) -> str:
+    """Return a model's name as it may be stored and shown: JSON can spell what is no character (`\\ud800`), and neither
+    sqlite nor a frame takes that."""
+    return "".join(char if char.isprintable() else "?" for char in name[:MAX_MODEL_CHARS])
 
 
 def _first_count(usage: dict[str, Any], *keys: str) -> int | None:

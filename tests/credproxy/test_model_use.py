@@ -138,6 +138,17 @@ def test_google_tells_its_use_in_its_own_words() -> None:
     assert streamed.use(status=200, request_bytes=1, asked_model="") == expected
 
 
+def test_a_models_name_can_be_written_and_shown() -> None:
+    """JSON can spell what is no character, and what a terminal obeys: such a name would end the connection to the host
+    and be lost with all that is summed beside it."""
+    for key, usage in (("model", b'"usage":{"input_tokens":1}'), ("modelVersion", b'"usageMetadata":{}')):
+        reader = ModelUseReader(is_event_stream=False)
+        reader.feed(b'{"%s":"a\\ud800b\\u001b\\u0000\xc3\xa9 c",%s}' % (key.encode(), usage))
+        name = reader.use(status=200, request_bytes=0, asked_model="").model
+        assert name == "a?b??é c"
+        assert name.encode("utf-8").decode("utf-8") == name
+
+
 def test_asked_model_is_found_in_a_request() -> None:
     """The name in the request stands in where the response has none."""
     assert asked_model(b'{"max_tokens":1,"model": "gpt-5.1-mini","messages":[]}') == "gpt-5.1-mini"
