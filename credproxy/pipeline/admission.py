@@ -80,7 +80,8 @@ async def admit_model_call(call: Call, body: RequestBody) -> None:
     )
     await check_limits(call)
     while proxy.ledger.must_wait(call.lease, utc_day()):
-        await proxy.next_settled()
+        with call.waiting():
+            await proxy.next_settled()
         await check_limits(call)
     proxy.ledger.reserve(call.lease, utc_day(), call.call_id, most)
 

@@ -6,10 +6,12 @@ Its other halves do the work: `admission.py` decides, `sending.py` sends, `answe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import functools
 import json
 import time
+from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
@@ -120,6 +122,16 @@ class Call:
         self.code = code
         if self.task is not None:
             self.task.cancel()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """It waits, with all that it needs: what ends calls under way ends it too."""
+        self.task = asyncio.current_task()
+        self.proxy.under_way.add(self)
+        try:
+            yield
+        finally:
+            self.proxy.under_way.discard(self)
 
     def begin(self) -> asyncio.Future[None]:
         """Write the row before: await the future before anything is sent. `end` must follow, whatever happens."""

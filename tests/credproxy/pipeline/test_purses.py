@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import h11
 import pytest
 
 from credproxy.admin_client.audit import read_model_use
@@ -17,7 +18,7 @@ from credproxy.pipeline.ledger import Ledger
 from protocol.ids import GroupId
 from protocol.task import Limits, Purse
 from tests.credproxy.porch import open_porch
-from tests.credproxy.street import Arrived, Street
+from tests.credproxy.street import TIMEOUT_S, Arrived, Street, say_ok
 
 USE = b'{"model":"priced-model","usage":{"input_tokens":3,"output_tokens":2}}'
 """7 dollars by the street's prices."""
@@ -48,6 +49,37 @@ async def test_calls_at_once_go_over_a_purse_by_one_call_at_most(street: Street)
         refused = next(each for each in answers if each.status == 402)
         assert refused.headers["x-nightyard"] == "limit_day_cost"
         assert (len(upstream.inbox), most_at_once) == (2, 1)
+
+
+@pytest.mark.parametrize("gone", ["route", "secret"])
+async def test_a_call_that_waits_for_a_purse_is_cut_with_what_allowed_it(street: Street, gone: str) -> None:
+    """It has its key already, and must not go out with that when the route or the secret has been taken away."""
+    has_arrived, may_end = asyncio.Event(), asyncio.Event()
+
+    async def answer(arrived: Arrived, writer: asyncio.StreamWriter) -> None:
+        has_arrived.set()
+        await may_end.wait()
+        await say_ok(arrived, writer)
+
+    async with street.upstream() as upstream:
+        upstream.respond = answer
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{upstream.port}", "key")
+        await street.lease(purses=(Purse(name="machine", cost_usd=3.0),))
+        asking = [asyncio.create_task(street.ask("POST", "/m/claude/v1/messages", body=ASK)) for _ in range(2)]
+        async with asyncio.timeout(TIMEOUT_S):
+            await has_arrived.wait()
+            while len(street.proxy.under_way) < 2:  # noqa: ASYNC110 - the proxy's own state; nobody sets an event
+                await asyncio.sleep(0)
+        if gone == "route":
+            street.routes.clear()
+            await street.admin.reload()
+        else:
+            await street.admin.secret_remove("key")
+        may_end.set()
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(each) for each in ended] == [h11.RemoteProtocolError] * 2
+        assert len(upstream.inbox) == 1
+        assert street.proxy.under_way == set()
 
 
 async def test_another_task_finds_what_is_left(street: Street) -> None:
