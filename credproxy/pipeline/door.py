@@ -238,6 +238,10 @@ class Doors:
         ResponseCut."""
         try:
             entry = familiar.read(request, tunnel, self._proxy.policy)
+            if door.hold.is_on:
+                is_route = not isinstance(entry, OpenTunnel) and entry.route is not None
+                await wait_for_start(self._proxy, door, _shown(request), is_route=is_route)
+                entry = familiar.read(request, tunnel, self._proxy.policy)  # a lease may bring another policy
         except TargetRefused as refusal:
             await refuse(self._proxy, door, answers.bad_request(refusal.reason), _shown(request))
         except Misdirected:
@@ -245,9 +249,6 @@ class Doors:
             await refuse(
                 self._proxy, door, answers.bad_request(reason, status=421, code="misdirected"), _shown(request)
             )
-        if door.hold.is_on:
-            is_route = not isinstance(entry, OpenTunnel) and entry.route is not None
-            await wait_for_start(self._proxy, door, _shown(request), is_route=is_route)
         if isinstance(entry, OpenTunnel):
             return await self._open_tunnel(inbound, door, entry.authority)
         call = Call(self._proxy, door, entry, familiar, is_websocket=request.wants_websocket)

@@ -155,11 +155,14 @@ def _decide_route(ask: Ask, name: str, lease: Lease, policy: Policy) -> Allow | 
         return denials.route_unknown(name, tuple(policy.routes))
     if name not in lease.routes:
         return denials.route_not_leased(name, lease.group_id)
+    target = ask.target
+    if (target.scheme, target.host, target.port) != (route.scheme, route.host, route.port):
+        return denials.route_moved(name)  # asked under an earlier policy: its place must not get this one's key
     for path in _MODEL_CALLS[route.api]:
-        if ask.target.path == route_path(route, path) and ask.method == "POST":
+        if target.path == route_path(route, path) and ask.method == "POST":
             return _allow_route(route, is_model_call=True)
     for method, path in _FREE_CALLS[route.api]:
-        if ask.target.path == route_path(route, path) and ask.method == method:
+        if target.path == route_path(route, path) and ask.method == method:
             return _allow_route(route, is_model_call=False)
     return denials.route_path(ask, route.api)
 

@@ -156,6 +156,14 @@ def route_not_leased(name: str, group_id: GroupId) -> Deny:
     )
 
 
+def route_moved(name: str) -> Deny:
+    return Deny(
+        code="route_moved",
+        sentence=f"The model route {name!r} leads elsewhere since this was asked. Ask again.",
+        retry_after_s=0.0,
+    )
+
+
 def route_path(ask: Ask, api: str) -> Deny:
     return Deny(
         code="route_path", sentence=f"{ask.method} {ask.target.path[:100]} is not a model call of the {api} API."

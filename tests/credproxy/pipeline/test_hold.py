@@ -80,6 +80,23 @@ async def test_what_is_no_model_call_is_not_even_decided_before_the_release(stre
             assert (await inside.ask("GET", "/", host=f"api.test:{upstream.port}")).status == 200
 
 
+async def test_a_route_that_moves_while_its_call_waits_keeps_its_key_from_the_old_place(street: Street) -> None:
+    """The lease brings another policy: what was asked before goes where the route leads then, with the key of then."""
+    async with street.upstream() as old, street.upstream() as new:
+        street.proxy.vault.add("other", "other-canary-1234567890")
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{old.port}", "key")
+        street.proxy.reload()
+        await on_hold(street)
+        asking = asyncio.create_task(ask_model(street))
+        await until(lambda: bool(street.proxy.doors[DOOR].connections))
+        await street.admin.health()  # a whole round behind it
+        street.routes["claude"] = ("anthropic", f"http://127.0.0.1:{new.port}", "other")
+        await street.admin.grant(DOOR, a_lease(street))
+        assert (await asking).status == 200
+        assert old.inbox == []
+        assert [arrived.header("x-api-key") for arrived in new.inbox] == [["other-canary-1234567890"]]
+
+
 async def test_a_start_that_is_not_stored_lets_nothing_out(street: Street) -> None:
     """The host ends the container and its door instead of releasing: what waited is cut off, and was never sent."""
     async with street.upstream() as upstream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from credproxy.policy.decide import decide, decide_tunnel
 from credproxy.policy.explain import parse_url
+from credproxy.policy.routes import build_route
 from credproxy.policy.rules import FEW, Policy
-from credproxy.policy.verdict import Allow, Ask, Deny
+from credproxy.policy.verdict import Allow, Ask, Deny, Route
 from credproxy.wire.target import Authority
 from protocol.task import Effects
 from tests.credproxy.policy.judging import LEASE, MAIN, NOW, allowed, denied, judge, rules_of
@@ -149,6 +151,21 @@ def test_no_lease_decides_before_all_else() -> None:
     verdict = decide(Ask(method="GET", target=parse_url("https://a.org/")), None, policy, NOW)
     assert isinstance(verdict, Deny)
     assert verdict.code == "no_lease"
+
+
+def test_a_route_that_moved_gives_its_key_to_no_earlier_place() -> None:
+    """A request that was read under another policy names where the route led then."""
+    route = build_route("claude", "anthropic", "https://new.test", "key")
+    assert isinstance(route, Route)
+    policy, lease = Policy(routes={"claude": route}), replace(LEASE, routes=("claude",))
+    for url, code in (
+        ("https://new.test/v1/messages", ""),
+        ("https://old.test/v1/messages", "route_moved"),
+        ("https://new.test:8443/v1/messages", "route_moved"),
+        ("http://new.test:443/v1/messages", "route_moved"),
+    ):
+        verdict = decide(Ask(method="POST", target=parse_url(url), route="claude"), lease, policy, NOW)
+        assert (verdict.code if isinstance(verdict, Deny) else "") == code, url
 
 
 @pytest.mark.parametrize("count", [1, FEW, FEW + 1, 200])
