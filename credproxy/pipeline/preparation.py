@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from credproxy.approvals.approvals import MAX_BODY_BYTES as MAX_HELD_BODY_BYTES
@@ -94,7 +95,7 @@ async def prepare(call: Call, request: Request, body: RequestBody) -> Prepared:
     credentials = WITHOUT
     if allow.secret is not None:
         credentials = call.proxy.credentials.ready(allow.secret) or await _get_credentials(call, allow.secret)
-    if call.proxy.policy is not call.policy:
+    if call.proxy.policy is not call.policy or call.door.lease is not call.lease:
         await _decide_again(call)
     return Prepared(headers, whole_body, credentials, approved, pieces)
 
@@ -239,11 +240,12 @@ async def _get_credentials(call: Call, name: str) -> tuple[Credential, ...]:
 
 
 async def _decide_again(call: Call) -> None:
-    """The policy became another one while a person thought or a token was got: then that counts."""
+    """Policy or lease became another one while a body came, a person thought or a token was got: then that counts, with
+    all that it asks for. Only where the rule stands in its file may have changed."""
     verdict = decide(call.judged, call.door.lease, call.proxy.policy, time.time())
     if isinstance(verdict, Deny):
         await _refuse(call, answers.denied(verdict))
-    if (verdict.secret, verdict.injection, verdict.dial) != (call.allow.secret, call.allow.injection, call.allow.dial):
+    if replace(verdict, rule=call.allow.rule) != call.allow:
         await _refuse(call, answers.POLICY_CHANGED)
 
 

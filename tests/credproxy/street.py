@@ -249,6 +249,8 @@ class Street:
         self.grants = ""
         self.amend: Callable[[Policy], Policy] = lambda policy: policy
         """Changes what was read, for what no file of grants can say of an upstream on this machine."""
+        self.has_policy_changed = True
+        """A lease has routes and grants read again."""
         self.addresses: dict[str, list[str]] = {}
         """What the fake name server says; the next answer is taken when a name has several lists."""
         self.deadlines = Deadlines()
@@ -314,6 +316,7 @@ class Street:
                 ),
                 prices=PRICES,
                 load_policy=self.load_policy,
+                has_policy_changed=lambda: self.has_policy_changed,
                 deadlines=self.deadlines,
                 placeholders=Placeholders(load_placeholder_key(self.folder)),
                 spool_folder=self.folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from credproxy.wire.plain import Request, read_plain_request
 from credproxy.wire.target import Authority
 from protocol.task import EgressRule
 from tests.credproxy.policy.judging import LEASE
-from tests.credproxy.street import CANARY, GROUP, Street
+from tests.credproxy.street import CANARY, GROUP, TIMEOUT_S, Street
 
 TUNNEL = Tunnel(authority=Authority(host="api.test", port=443), scheme="https")
 ALLOW = Allow(rule="main:1", secret="key", injection=None)
@@ -86,6 +87,45 @@ def test_what_time_can_change_is_decided_each_time() -> None:
         assert isinstance(asked, Ask)
         familiar.take_verdict(asked, LEASE, policy, allow)
         assert familiar.find_allow(asked, LEASE, policy) is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "constraints", "status"),
+    [
+        ("", (), 200),
+        (", approval: true", (), 409),
+        (", must_carry: true", (), 409),
+        (None, (), 403),
+        ("", (EgressRule(rule_id="r", host="api.test", then="deny"),), 403),
+        ("", (EgressRule(rule_id="r", host="api.test", then="ask"),), 409),
+    ],
+)
+async def test_what_holds_when_a_slow_body_is_there_counts(
+    street: Street, terms: str | None, constraints: tuple[EgressRule, ...], status: int
+) -> None:
+    """A request that was begun in time gets past nothing that is asked for since; a grant that only moved in its file
+    is the same grant."""
+    async with street.upstream("api.test") as upstream, street.client() as door:
+        street.addresses["api.test"] = ["127.0.0.1"]
+        place = f"host: api.test, port: {upstream.port}, secret: key, inject: bearer, addresses: [127.0.0.1]"
+        street.grants = f"- {{{place}}}"
+        street.proxy.reload()
+        await street.lease()
+        client = await door.tunnel("api.test", upstream.port, street.ca)
+        host = f"api.test:{upstream.port}"
+        client.writer.write(f"POST /a HTTP/1.1\r\nhost: {host}\r\ncontent-length: 2\r\n\r\n{{".encode())
+        await street.admin.health()  # a whole round behind it
+        if constraints:
+            street.has_policy_changed = False
+            await street.lease(constraints=constraints)
+        else:
+            street.grants = "[]" if terms is None else f"- {{host: b.test}}\n- {{{place}{terms}}}"
+            street.proxy.reload()
+        client.writer.write(b"}")
+        async with asyncio.timeout(TIMEOUT_S):
+            head = await client.reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert len(upstream.inbox) == (status == 200)
 
 
 async def test_the_very_same_bytes_are_let_out_only_while_they_are_granted(street: Street) -> None:
