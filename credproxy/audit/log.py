@@ -218,8 +218,8 @@ class Audit:
         """Return (source, host) of what a task read that may hold anybody's words."""
         return await self._read(lambda connection: read_taints(connection, task_id))
 
-    async def keys(self, task_id: TaskId) -> Sequence[tuple[AttemptId, str, str]]:
-        """Return (attempt, when, key) of what a task called with an idempotency key."""
+    async def keys(self, task_id: TaskId) -> Sequence[tuple[AttemptId, str, str, str]]:
+        """Return (attempt, when, key, the agent's own key's mark) of what a task called with an idempotency key."""
         return await self._read(lambda connection: read_keys(connection, task_id))
 
     async def rows(

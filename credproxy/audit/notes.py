@@ -5,6 +5,7 @@ from __future__ import annotations
 SEPARATOR = "; "
 _TAINTED = "tainted "
 _KEY = "idempotency "
+_FOR = " for "
 WITHHELD_TRAILERS = "withheld trailers"
 """What came behind the answer's body held the secret; the agent got none of it."""
 
@@ -35,15 +36,16 @@ def approval(approval_id: str, by: str = "") -> str:
     return f"approval {approval_id} by {by}" if by else f"approval {approval_id}"
 
 
-def idempotency(key: str) -> str:
-    """It carried this key, so that the service does it once."""
-    return f"{_KEY}{key}"
+def idempotency(key: str, mark: str = "") -> str:
+    """It carried this key, so that the service does it once. `mark`: of the agent's own key, if it sent one."""
+    return f"{_KEY}{key}{_FOR if mark else ''}{mark}"
 
 
-def key_in(note: str) -> str:
-    """Return the idempotency key that a note names, empty for none."""
+def key_in(note: str) -> tuple[str, str]:
+    """Return the idempotency key that a note names, and the mark of the agent's own; empty for none."""
     found = (part.removeprefix(_KEY) for part in note.split(SEPARATOR) if part.startswith(_KEY))
-    return next(found, "")
+    key, _for, mark = next(found, "").partition(_FOR)
+    return key, mark
 
 
 def join_notes(*notes: str) -> str:

@@ -145,13 +145,14 @@ def read_taints(connection: sqlite3.Connection, task_id: TaskId) -> list[tuple[s
     return sorted({(source, host) for note, host in rows if (source := taint_in(note))})
 
 
-def read_keys(connection: sqlite3.Connection, task_id: TaskId) -> list[tuple[AttemptId, str, str]]:
-    """Return (attempt, when, key) of the calls of a task that carried an idempotency key, in order."""
+def read_keys(connection: sqlite3.Connection, task_id: TaskId) -> list[tuple[AttemptId, str, str, str]]:
+    """Return (attempt, when, key, the agent's own key's mark) of the calls of a task that carried an idempotency key,
+    in order."""
     rows = connection.execute(
         "SELECT attempt_id, at, note FROM entries WHERE task_id = ? AND is_unsafe = 1 AND kind = 'begin' ORDER BY seq",
         (task_id,),
     )
-    found = ((AttemptId(row[0]), row[1], key_in(row[2])) for row in rows)
+    found = ((AttemptId(row[0]), row[1], *key_in(row[2])) for row in rows)
     return [each for each in found if each[2]]
 
 

@@ -4,7 +4,7 @@ So an API that takes such keys does it once, though the container died in betwee
 key is made of the task, what is asked, and the how manieth time that is. A time is over when the step that it was in is
 done, or the same attempt asks again: the same call in a later step has another key, and is done again, as it was meant.
 An agent's own key, new with each run of its program, would not do; but one that it sends again says that it means the
-same call again.
+same call again, whichever attempt it is and whatever has started anew in between.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from protocol.task import Lease
 MAX_ATTEMPTS = 256
 MAX_CALLS = 4096
 """Of one attempt; beyond them each call has a key of its own, that no other attempt finds."""
+MARK_CHARS = 32
 _BEYOND = 1 << 32
 
 
@@ -32,6 +33,15 @@ class SentKey(NamedTuple):
     at: str
     """ISO 8601, UTC."""
     key: str
+    mark: str = ""
+    """Of what was asked with the agent's own key; empty: it sent none."""
+
+
+class GivenKey(NamedTuple):
+    """What a call carries."""
+
+    key: str
+    mark: str
 
 
 @dataclass(slots=True)
@@ -41,8 +51,20 @@ class _AttemptCalls:
     total: int = 0
     counts: dict[bytes, int] = field(default_factory=dict)
     """What was asked to the number of its next time."""
-    own: dict[bytes, str] = field(default_factory=dict)
-    """What was asked, with the agent's own key, to the key that it had."""
+    own: dict[str, str] = field(default_factory=dict)
+    """The mark of what was asked with the agent's own key, to the key that it had."""
+    earlier: dict[str, str] = field(default_factory=dict)
+    """The same of the task's calls before."""
+    given: set[str] = field(default_factory=set)
+
+    def take_earlier(self, mark: str) -> str:
+        """Return the key that a call had before, empty for none: it may be that of another call by now."""
+        key = self.earlier.pop(mark, "")
+        if not key or key in self.given:
+            return ""
+        self.own[mark] = key
+        self.given.add(key)
+        return key
 
 
 class IdempotencyKeys:
@@ -53,32 +75,36 @@ class IdempotencyKeys:
 
     def key_for(
         self, task_id: TaskId, attempt_id: AttemptId, method: str, wire: str, body: bytes, *, own: bytes = b""
-    ) -> str:
+    ) -> GivenKey:
         """Return the key of a call that is made now. `wire` is `https://host/path?query` before injection; `own` is
         the key that the agent sent, if it did."""
         asked = hashlib.sha256("\0".join((method, wire, "")).encode("utf-8") + body).digest()
         calls = self._calls_of(attempt_id)
-        known = calls.own.get(asked + own) if own else None
-        if known is not None:
-            return known
+        mark = hashlib.sha256(asked + own).hexdigest()[:MARK_CHARS] if own else ""
+        known = calls.own.get(mark) or calls.take_earlier(mark)
+        if known:
+            return GivenKey(known, mark)
         calls.total += 1
         is_kept = calls.total <= MAX_CALLS
         time = calls.counts.get(asked, 0) if is_kept else _BEYOND + calls.total
-        while (key := derive_key(task_id, asked, time)) in calls.over:
+        while (key := derive_key(task_id, asked, time)) in calls.over or key in calls.given:
             time += 1
         if is_kept:
             calls.counts[asked] = time + 1
+            calls.given.add(key)
             if own:
-                calls.own[asked + own] = key
-        return key
+                calls.own[mark] = key
+        return GivenKey(key, mark)
 
     def knows(self, attempt_id: AttemptId) -> bool:
         """Whether it is known what is over for the attempt."""
         return attempt_id in self._attempts
 
-    def take_up(self, attempt_id: AttemptId, over: Iterable[str]) -> None:
-        """Begin to count an attempt's calls. `over`: see `keys_over`."""
-        self._calls_of(attempt_id).over = frozenset(over)
+    def take_up(self, attempt_id: AttemptId, over: Iterable[str], sent: Iterable[SentKey] = ()) -> None:
+        """Begin to count an attempt's calls. `over`: see `keys_over`; `sent`: what its task has called before."""
+        calls = self._calls_of(attempt_id)
+        calls.over = frozenset(over)
+        calls.earlier = {each.mark: each.key for each in sent if each.mark}
 
     def forget(self, attempt_id: AttemptId) -> None:
         """An attempt has ended."""

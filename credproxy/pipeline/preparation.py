@@ -213,13 +213,13 @@ async def _with_idempotency_key(call: Call, headers: Headers, name: str, body: b
     if not keys.knows(lease.attempt_id):
         sent = [SentKey(*each) for each in await call.proxy.audit.keys(lease.task_id)]
         if not keys.knows(lease.attempt_id):
-            keys.take_up(lease.attempt_id, keys_over(sent, lease))
+            keys.take_up(lease.attempt_id, keys_over(sent, lease), sent)
     target = call.ask.target
     wire = f"{target.scheme}://{target.authority}{target.wire}"
     own = find_header(headers, name.encode("ascii")) or b""
-    key = keys.key_for(lease.task_id, lease.attempt_id, call.ask.method, wire, body, own=own)
-    call.note(notes.idempotency(key))
-    return with_header(headers, name, key)
+    given = keys.key_for(lease.task_id, lease.attempt_id, call.ask.method, wire, body, own=own)
+    call.note(notes.idempotency(*given))
+    return with_header(headers, name, given.key)
 
 
 async def _ask_person(call: Call, held: HeldRequest, approval: Approval) -> Approved:

@@ -25,7 +25,7 @@ def key(
     url: str = URL,
     own: bytes = b"",
 ) -> str:
-    return keys.key_for(TaskId(task), AttemptId(attempt), "POST", url, body, own=own)
+    return keys.key_for(TaskId(task), AttemptId(attempt), "POST", url, body, own=own).key
 
 
 def test_a_later_attempt_makes_the_same_keys() -> None:
@@ -77,6 +77,26 @@ def test_a_proxy_that_started_later_takes_no_second_call_for_the_first() -> None
     after.take_up(AttemptId("a1"), made)
     assert after.knows(AttemptId("a1"))
     assert key(after) not in made
+
+
+def test_the_agents_own_key_is_known_again_after_a_start_and_by_a_later_attempt() -> None:
+    """A client that was cut off with the proxy tries again and means the same call, though its first time is over; what
+    it asks with another key never has that key, in whichever order they come."""
+    before = IdempotencyKeys()
+    made = before.key_for(TASK, AttemptId("a1"), "POST", URL, b"x", own=b"k1")
+    rows = [SentKey(AttemptId("a1"), "2026-01-31T09:00:01+00:00", *made)]
+    for attempt in ("a1", "a2"):
+        for over in ((made.key,), ()):
+            after = IdempotencyKeys()
+            after.take_up(AttemptId(attempt), over, rows)
+            assert key(after, attempt, own=b"k1") == made.key
+            assert key(after, attempt, own=b"k1") == made.key
+            assert key(after, attempt, own=b"k2") != made.key
+            assert key(after, attempt) != made.key
+    after = IdempotencyKeys()
+    after.take_up(AttemptId("a2"), (), rows)
+    assert key(after, "a2", own=b"fresh") == made.key
+    assert key(after, "a2", own=b"k1") != made.key
 
 
 def sent(attempt: str, at: str, name: str) -> SentKey:

@@ -304,6 +304,17 @@ async def test_the_same_call_in_a_later_step_has_another_key(tmp_path: Path) -> 
         assert [each.key for each in await sent_keys(place.street)] == keys
 
 
+async def test_a_call_that_is_tried_again_after_the_proxys_start_has_its_key(tmp_path: Path) -> None:
+    """The client says by its own key that it means the same: the service must not do it twice."""
+    async with house(tmp_path, "", host="api.resend.com") as place:
+        await place.street.lease()
+        for own in ("mine", "mine", "other"):
+            await place.ask("/emails", method="POST", headers=[("idempotency-key", own)], body=b"a")
+            place.street.proxy.idempotency.forget(AttemptId("attempt_1"))
+        keys = [arrived.header("idempotency-key") for arrived in place.upstream.inbox]
+        assert keys[0] == keys[1] != keys[2]
+
+
 async def sent_keys(street: Street) -> list[SentKey]:
     """What the audit knows of the task's keys."""
     return [SentKey(*each) for each in await street.proxy.audit.keys(TaskId("task_1"))]
