@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from protocol.ids import ChatKey, TaskId
 from protocol.transcript import Step, ToolCall
 from runtime.progress.book import ProgressBook
-from runtime.progress.line import build_line, tool_call
+from runtime.progress.line import build_line, note_line, output_lines, tool_call, tool_name
 from tests.runtime.host_bench import CHANNEL, ScriptedAgent, open_bench
 
 TASK, CHAT = TaskId("task_1"), ChatKey("stage:1")
@@ -34,6 +35,17 @@ def test_arguments_are_shown_only_where_they_are_wanted_and_made_visible() -> No
     assert shown == {"off": ("", ""), "line": ("", "shell"), "full": (tool_call(CALL), tool_call(CALL))}
     assert tool_call(CALL) == "shell ls -la⟨U+202E⟩ /tmp"
     assert len(tool_call(ToolCall(call_id="c", name="x" * 500, arguments={"a": "y" * 5_000}))) < 250
+
+
+def test_a_flood_of_hostile_signs_is_cut_before_it_is_made_visible() -> None:
+    """Whatever an agent sends, its beginning is shown, of an output its end; the rest is not even looked at."""
+    flood = "é\u202e" * 200_000
+    call = ToolCall(call_id="c", name=flood, arguments={"command": f"first {flood}"})
+    began = time.process_time()
+    shown = [tool_call(call), note_line(f"first {flood}"), output_lines(f"{flood}\nlast"), tool_name(flood)]
+    assert time.process_time() - began < 0.5  # was four seconds
+    assert all(len(line) <= 3 * 160 + 2 for line in shown)
+    assert "first" in shown[0] and shown[1].startswith("first") and shown[2].endswith("\nlast")
 
 
 async def test_the_clock_goes_on_while_nothing_else_happens() -> None:
