@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cli.place import ask, find_fork
 from cli.problem import NOT_RUNNING, NOT_UNDERSTOOD, CliProblem
 from cli.rehearsal_note import is_rehearsal, tell_rehearsal
 from cli.screen import clean_line, cut, table
+from cli.status_text import LABEL_COLUMNS, rows_of
 from protocol.ids import is_group_id
 
 
@@ -67,13 +69,15 @@ def show(name: str, as_json: bool) -> None:
         return
     rows = [["agent", answer["group"]], ["state", answer["state"]]]
     rows += [["problem", problem] for problem in answer.get("problems", [])]
-    rows += [["paused", reason] for reason in answer.get("paused", [])]
+    rows += [["held back", reason] for reason in answer.get("paused", [])]
     if answer["state"] == "ready":
-        limits = ", ".join(f"{key} {value}" for key, value in answer["limits"].items() if value is not None)
+        limits = ", ".join(f"{key} {value:.10g}" for key, value in answer["limits"].items() if value is not None)
         rows += [
             ["about", answer["description"] or "–"],
             ["model", answer["model"]],
+            ["image", answer["image"] or "the agent image, with nothing extra"],
             ["skills", ", ".join(answer["skills"]) or "none"],
+            ["mcp", ", ".join(answer["mcp"]) or "none"],
             ["spaces", ", ".join(f"{name} {access}" for name, access in answer["spaces"].items()) or "none"],
             ["limits", limits],
             ["today", f"{answer['calls_today']} model calls of {answer['limits']['calls_per_day']}"],
@@ -82,7 +86,12 @@ def show(name: str, as_json: bool) -> None:
         rows += [["warning", warning]] if warning else []
     rows += [["chat", f"{chat['chat']} ({chat['kind']}, answers {chat['when']})"] for chat in answer["chats"]]
     rows.append(["files", str(find_fork() / "groups" / answer["group"])])
-    click.echo(table(rows))
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for label, text in rows:
+        first, *more = rows_of(clean_line(text), columns)
+        click.echo(f"  {label:<{LABEL_COLUMNS - 2}}{first}")
+        for row in more:
+            click.echo(f"{'':<{LABEL_COLUMNS}}{row}")
     if is_rehearsal(answer.get("model", "")):
         tell_rehearsal([answer["group"]])
 

@@ -57,7 +57,7 @@ def _channel_line(channel: dict[str, Any]) -> Line:
 
 def _group_line(group: dict[str, Any]) -> Line:
     if group["state"] == "ready" and group["paused"]:
-        return ("agent", f"{group['group']} is paused: {', '.join(group['paused'])}", "bad")
+        return ("agent", f"{group['group']} is held back: {', '.join(group['paused'])}", "warn")
     if group["state"] == "ready":
         return ("agent", f"{group['group']}: {group['model']}", "ok")
     return ("agent", f"{group['group']} is suspended: {'; '.join(group['problems'])}", "bad")

@@ -20,7 +20,7 @@ def tasks(group: str, as_json: bool) -> None:
         click.echo(json.dumps(answer, indent=2))
         return
     for reason in answer["paused"]:
-        click.echo(f"{clean_line(group)} is paused: {clean_line(reason)}")
+        click.echo(f"{clean_line(group)} is held back: {clean_line(reason)}")
     rows = [["waits", each["work"], each["chat"], each["since"]] for each in answer["waiting"]]
     rows += [
         [

@@ -13,6 +13,7 @@ from protocol.ids import GroupId
 from runtime.config import LimitSettings
 from runtime.containers import ContainerStatistics
 from runtime.group import Group, Groups
+from runtime.images.recipe import recipe_of
 from runtime.store.records import AttemptRow, Binding, OutboxRow, StoredMessage, StoreStatus, TaskRow, Trace
 from runtime.yaml_record import ConfigProblem
 
@@ -86,6 +87,8 @@ def view_group(
     return {
         **view_group_line(group, held_back),
         "skills": list(group.skills),
+        "image": recipe_of(group, "").summary,
+        "mcp": [server.name for server in group.mcp],
         "spaces": {space.name: space.access for space in group.spaces},
         "parallel": group.parallel,
         "limits": _view_limits(group.limits),

@@ -45,7 +45,7 @@ class Pauses:
 
     def reasons(self, group_id: GroupId) -> tuple[str, ...]:
         """Return in words what holds a group back; empty: nothing does."""
-        return tuple(each.reason or f"by {each.set_by}" for each in self.of(group_id))
+        return tuple(each.reason or f"paused by {each.set_by}" for each in self.of(group_id))
 
     def all(self) -> tuple[Pause, ...]:
         """Return what holds any group back."""

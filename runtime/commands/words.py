@@ -19,7 +19,7 @@ class ChatStatus:
     is_rehearsal: bool
     is_frozen: bool
     held_back: tuple[str, ...] = ()
-    """Why the agent is paused, cause by cause; empty: it is not."""
+    """Why the agent is held back, cause by cause; empty: it is not."""
     is_working: bool
     """In this chat."""
     waiting_here: int
@@ -74,7 +74,7 @@ def build_status_answer(status: ChatStatus) -> str:
     if status.is_frozen:
         lines.append("Everything is frozen until an owner says /unfreeze: messages wait.")
     if status.held_back:
-        lines.append(f"{status.group} is paused ({', '.join(status.held_back)}): messages wait.")
+        lines.append(f"{status.group} is held back ({', '.join(status.held_back)}): messages wait.")
     lines += [f"Not well: {problem}" for problem in status.problems]
     if status.is_working:
         lines.append(f"Working here now{_more(status.waiting_here)}.")

@@ -80,7 +80,7 @@ def build_tasks(
     waits = [f"- waits {_age(each.since, now)} · `{each.work}`" for each in waiting[:MAX_WAITING]]
     if len(waiting) > MAX_WAITING:
         waits.append(f"- … and {len(waiting) - MAX_WAITING} more that wait")
-    held = [f"⏸ Paused: {reason}." for reason in held_back]
+    held = [f"⏸ Held back: {reason}." for reason in held_back]
     return "\n".join([*held, *waits, *lines]) or "Nothing runs or waits here, and nothing has."
 
 

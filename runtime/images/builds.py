@@ -78,7 +78,8 @@ def waiting_text(group_id: str, summary: str, failure: Failure | None) -> str:
 def status_text(summary: str, failure: Failure | None, progress: str | None) -> str:
     """Return the same for a line of the status. `progress`: of its build, None while it is not its turn."""
     if progress is not None:
-        return f"its image with {summary} is being built{f': {progress}' if progress else ''}"
+        how_far = progress.strip().removeprefix(f"an image with {summary}").strip(" :…")
+        return f"its image with {summary} is being built{f': {how_far}' if how_far else ''}"
     if failure is None:
         return f"its image with {summary} is built as soon as it is its turn"
     return f"its image with {summary} could not be built: {failure.why[:MAX_REASON_CHARS]}; mend: {failure.mend}"

@@ -113,6 +113,17 @@ async def test_suspended_group_is_shown_with_its_problem(nightyard: Run, house: 
     assert (await nightyard("config", "check")).code == 1
 
 
+async def test_an_agent_is_shown_with_all_that_it_has(nightyard: Run, house: House) -> None:
+    """What its image holds beside the usual, and its MCP servers; numbers as people write them."""
+    settings = "packages: {pip: [toolz]}\nbrowser: true\nmcp: {notes: {command: python3}}\n"
+    (house.fork / "groups" / "side" / "group.yaml").write_text(settings, "utf-8")
+    await nightyard("config", "reload")
+    shown = (await nightyard("group", "show", "side")).out
+    assert "image       browser, pip: toolz\n" in shown and "mcp         notes\n" in shown
+    assert "wall_s 1800," in shown
+    assert "image       the agent image, with nothing extra\n" in (await nightyard("group", "show", "main")).out
+
+
 async def test_config_check_needs_no_host(nightyard: Run, tmp_path: Path) -> None:
     """Settings are checked from their files; fine ones end with 0."""
     folder = tmp_path / "fork" / "groups" / "main"

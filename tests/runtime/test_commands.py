@@ -89,9 +89,9 @@ def test_status_tells_the_worst_first() -> None:
 
 def test_status_tells_that_the_agent_is_paused() -> None:
     """With each cause; where nothing holds it back nothing is said."""
-    status = replace(QUIET, held_back=("by telegram:1", "its budget is spent"))
+    status = replace(QUIET, held_back=("paused by telegram:1", "its budget is spent"))
     first = build_status_answer(status).splitlines()[0]
-    assert first == "main is paused (by telegram:1, its budget is spent): messages wait."
+    assert first == "main is held back (paused by telegram:1, its budget is spent): messages wait."
     assert "paused" not in build_status_answer(QUIET)
 
 

@@ -155,7 +155,7 @@ async def test_the_verbs_do_what_the_commands_do(house: House) -> None:
     held = await client.request("tasks", {"group": "main"})
     assert isinstance(held, dict)
     assert held["paused"] == ["it is being mended"]
-    assert "⏸ Paused: it is being mended." in await answer_to(house, "/tasks")
+    assert "⏸ Held back: it is being mended." in await answer_to(house, "/tasks")
     assert await client.request("resume", {"group": "main"}) == {"is_lifted": True, "left": []}
     tasks = await client.request("tasks", {"group": "main"})
     assert isinstance(tasks, dict)

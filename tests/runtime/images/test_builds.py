@@ -85,4 +85,6 @@ def test_the_status_shows_how_far_it_is() -> None:
     """Waiting its turn, being built, failed."""
     assert status_text("codex", None, None).endswith("as soon as it is its turn")
     assert status_text("codex", None, "fetching").endswith("is being built: fetching")
+    assert status_text("codex", None, "an image with codex: fetching").endswith("is being built: fetching")
+    assert status_text("codex", None, "an image with codex …").endswith("is being built")
     assert "could not be built: no such thing; mend: " in status_text("codex", failure(), None)
