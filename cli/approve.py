@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 INDENT = "    "
 SCOPES = ("exact", "command", "folder", "host", "tool", "chat")
+FOR_GOOD = "9999-"
+"""How the time begins at which a decision for good ends (`runtime/approvals/scopes.py`)."""
 TIMES = ("once", "hour", "day", "tonight", "week", "always")
 
 
@@ -170,7 +172,7 @@ def _show(one: dict[str, Any]) -> None:
         votes = sum(bool(vote["yes"]) for vote in one["votes"])
         about += f", {votes} of {one['quorum']} agree" if one["quorum"] > 1 else ""
     click.echo(f"{paint(name, BOLD)}  {clean_line(about)}")
-    click.echo(INDENT + clean_line(str(one["summary"])))
+    click.echo(INDENT + _plain(one["summary"]))
     for line in one["lines"]:
         click.echo(INDENT + clean(str(line)))
     if one["left_out"]:
@@ -184,16 +186,29 @@ def _show(one: dict[str, Any]) -> None:
 def _ended_line(one: dict[str, Any]) -> str:
     by = f" by {one['decided_by']}" if one["decided_by"] else ""
     because = f": {one['because']}" if one["because"] else ""
-    return clean_line(f"{one['approval']}  {one['state']}{by} at {one['ended_at']}{because}")
+    return clean_line(f"{one['approval']}  {one['state']}{by} at {_when(one['ended_at'])}{because}")
 
 
 def _remembered_line(one: dict[str, Any]) -> str:
     word = "yes" if one["yes"] else "no"
-    asked = f"{one['approval']}: {one['summary']} ./nightyard approvals --forget {one['decision']}"
-    return clean_line(
-        f"{one['decision']}  {one['group'] or 'house'} {one['kind']}, {one['scope']}: {word} by {one['by']} until "
-        f"{one['expires_at'][:16]} ({asked})"
+    until = "for good" if one["expires_at"].startswith(FOR_GOOD) else f"until {_when(one['expires_at'])}"
+    about = f"{one['group'] or 'house'}, {one['kind']}, {one['scope']}: {word} by {one['by']}, {until}"
+    return "\n".join(
+        (
+            clean_line(f"{one['decision']}  {about} ({one['approval']})"),
+            INDENT + _plain(one["summary"]),
+            paint(f"{INDENT}./nightyard approvals --forget {one['decision']}   takes it back", DIM),
+        )
     )
+
+
+def _when(instant: str) -> str:
+    return f"{instant[:16].replace('T', ' ')} UTC"
+
+
+def _plain(summary: str) -> str:
+    """Return what a card says in Markdown as a terminal shows it."""
+    return clean_line(summary.replace("`", ""))
 
 
 def _forget(decision: int) -> None:

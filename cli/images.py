@@ -95,9 +95,9 @@ def _read_packages(given: Sequence[str]) -> PackageSettings:
     named: dict[str, tuple[str, ...]] = {}
     for word in given:
         manager, _, name = word.partition(":")
-        wrong = why_wrong_package(manager, name) if manager in SHAPES else "begins with apt:, pip: or npm:"
+        wrong = why_wrong_package(manager, name) if manager in SHAPES else "should begin with apt:, pip: or npm:"
         if wrong:
-            raise CliProblem(f"{clean_line(word)[:80]!r}: a package {wrong}", "--package pip:pandas", NOT_UNDERSTOOD)
+            raise CliProblem(f"--package {clean_line(word)[:80]!r} {wrong}", "--package pip:pandas", NOT_UNDERSTOOD)
         named[manager] = (*named.get(manager, ()), name)
     return PackageSettings(**named)
 

@@ -66,8 +66,9 @@ def mcp_question(
     _check("arguments", (command or url, *arguments), MAX_ARGUMENTS + 1)
     _check("variables", ("PATH", *environment), MAX_ARGUMENTS + 1)
     payload: dict[str, Json] = {"server": name}
-    payload |= {"url": url} if url else {"command": command, "arguments": list(arguments)}
-    payload["environment"] = sorted(environment)
+    payload |= {"url": url} if url else {"command": command}
+    payload |= {"arguments": list(arguments)} if arguments else {}
+    payload |= {"environment": sorted(environment)} if environment else {}
     summary = f"The agents of {group_id} would use the MCP server {inline(name)}, {inline(url or command)}."
     return NewApproval(kind="mcp", group_id=group_id, payload=payload, summary=summary, deadline_s=DEADLINE_S, key=key)
 

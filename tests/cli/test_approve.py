@@ -46,11 +46,14 @@ async def test_remember_and_forget(nightyard: Run, house: House) -> None:
     one = await asked(house)
     assert (await nightyard("approve", one.approval_id, "--scope", "command", "--until", "week")).code == 0
     ended = await nightyard("approvals", "--ended")
-    assert "command: yes by cli" in ended.out
+    assert "command: yes by cli, until 2" in ended.out and "It would call shell." in ended.out
     number = json.loads((await nightyard("approvals", "--ended", "--json")).out)["remembered"][0]["decision"]
     assert "does not hold any more" in (await nightyard("approvals", "--forget", str(number))).out
     again = await nightyard("approvals", "--forget", str(number))
     assert (again.code, "no decision" in again.err) == (1, True)
+    other = await asked(house, 2)
+    assert (await nightyard("approve", other.approval_id, "--scope", "command", "--until", "always")).code == 0
+    assert "command: yes by cli, for good" in (await nightyard("approvals", "--ended")).out
 
 
 async def test_what_is_not_there_is_said(nightyard: Run, house: House) -> None:

@@ -11,7 +11,8 @@ from cli.verb_group import run
     ("words", "told"),
     [
         (["build", "--package", "pip:pandas"], "packages are an agent's"),
-        (["build", "main", "--package", "pandas"], "begins with apt:, pip: or npm:"),
+        (["build", "main", "--package", "pandas"], "should begin with apt:, pip: or npm:"),
+        (["build", "main", "--package", "pip:tiny;rm"], "--package 'pip:tiny;rm' should be a package as pip names it"),
         (["build", "main", "--package", "pip:--index-url=x"], "should be a package as pip names it"),
         (["build", "--with", "emacs"], "emacs"),
         (["refresh", "--every", "9999"], "9999"),

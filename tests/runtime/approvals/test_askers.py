@@ -44,7 +44,7 @@ SERVER = mcp_question(MAIN, "files", command="npx", arguments=("-y", "@x/files\u
         (
             "mcp",
             mcp_question(MAIN, "mail", url="https://mcp.example.org"),
-            ("| server: mail", "| url: https://mcp.example.org", "| environment: []"),
+            ("| server: mail", "| url: https://mcp.example.org"),
         ),
     ],
 )
