@@ -13,7 +13,7 @@ from bench.installation import Installation, installation
 from tests.faults.house import LOOK_EVERY_S, WAIT_S, engine, talk, write_group
 
 HARNESS = "harness: claude-code\n"
-BUILD_S = 300.0
+BUILD_S = 600.0
 """The image is fetched and built where it is missing."""
 TOOL = "tail -f /etc/hostname"
 CHILD = "tail -f /etc/passwd"
