@@ -23,6 +23,8 @@ from agents.tools.tool import MAX_OUTPUT_CHARS, ToolContext, ToolError, cut_in_t
 
 MAX_RUNNING = 8
 """At once: more is a loop that starts without end."""
+MAX_KEPT_JOBS = 50
+"""Each holds a file open, and a process may have a thousand: the oldest that is all over is forgotten."""
 FIRST_LOOK_S = 0.3
 """A command that cannot run at all has ended by then."""
 LAST_READ_S = 0.5
@@ -103,6 +105,13 @@ class Job:
         gap = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{gap}[{self._state(code)}; {self._where(first)}]"
 
+    def maybe_close(self) -> bool:
+        """Give its file back if it is all over; return whether it was."""
+        if self.exit_code() is None or self._reader.is_alive() or living_in_session(self.session):
+            return False
+        os.close(self._file)
+        return True
+
     def _state(self, code: int | None) -> str:
         if code is None:
             return f"job {self.number} runs, since {time.monotonic() - self._began:.0f} s"
@@ -133,8 +142,10 @@ class Job:
 class Jobs:
     """Those of one task."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_kept: int = MAX_KEPT_JOBS) -> None:
         self._jobs: dict[int, Job] = {}
+        self._count = 0
+        self._most_kept = most_kept
 
     @property
     def pids(self) -> frozenset[int]:
@@ -147,10 +158,12 @@ class Jobs:
         if len(running) >= MAX_RUNNING:
             raise ToolError(f"{MAX_RUNNING} jobs run already ({_named(running)}): end one")
         try:
-            job = Job(len(self._jobs) + 1, command, context)
+            job = Job(self._count + 1, command, context)
         except OSError as error:
             raise ToolError(f"the command could not be started: {error.strerror}") from error
+        self._count = job.number
         self._jobs[job.number] = job
+        self._forget_oldest()
         job.wait(FIRST_LOOK_S, context)
         return f"{job.look()}\n[shell with `job`: {job.number} and the command `output`, `wait` or `end` tells more]"
 
@@ -160,7 +173,8 @@ class Jobs:
         job = self._jobs.get(number)
         if job is None:
             known = _named(self._jobs) or "none"
-            raise ToolError(f"there is no job {number} (there is: {known}); jobs end with the container they ran in")
+            why = "it ended long ago" if 0 < number <= self._count else "jobs end with the container they ran in"
+            raise ToolError(f"there is no job {number} (there is: {known}); {why}")
         if word == "end":
             job.end()
             reap_orphans(self.pids)
@@ -171,6 +185,14 @@ class Jobs:
             shown = cut_in_the_middle(word, 60)
             raise ToolError(f"with `job`, the command is `output`, `wait` or `end`, and not {shown!r}")
         return job.look()
+
+    def _forget_oldest(self) -> None:
+        surplus = len(self._jobs) - self._most_kept
+        if surplus > 0:
+            for job in list(self._jobs.values()):
+                if surplus > 0 and job.maybe_close():
+                    del self._jobs[job.number]
+                    surplus -= 1
 
 
 def _start(command: str, context: ToolContext) -> subprocess.Popen[bytes]:

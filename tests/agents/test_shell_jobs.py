@@ -17,7 +17,8 @@ from agents.interrupt import Interrupt, Interrupted
 from agents.places import Places
 from agents.refusals import Refusals
 from agents.tools.last_lines import EVERY_S, FIRST_AFTER_S, LastLines
-from agents.tools.shell_jobs import MAX_RUNNING
+from agents.tools.shell_jobs import MAX_RUNNING, Jobs
+from agents.tools.tool import ToolError
 from agents.tools.toolbox import Toolbox
 from protocol.link import Progress
 from protocol.transcript import ToolCall, ToolOutput
@@ -149,6 +150,27 @@ def test_what_there_is_not_is_said(toolbox: Toolbox) -> None:
     assert "the command is `output`, `wait` or `end`, and not 'ls'" in shell(toolbox, "ls", job=1).text
     assert "must be a number" in shell(toolbox, "output", job="one").text
     assert "zero byte" in shell(toolbox, "a\0b", background=True).text
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_jobs_without_number_hold_no_files_without_number(toolbox: Toolbox) -> None:
+    """The oldest that is all over is forgotten, and said to be; one that runs is kept however old it is."""
+    jobs, context = Jobs(most_kept=3), toolbox.context("c")
+    jobs.start("sleep 300", context)
+    before = open_files()
+    for number in range(2, 8):
+        jobs.start("true", context)
+        assert "exit code 0" in jobs.act(number, "wait", 10, context)
+        until(lambda: sum(thread.name.startswith("job") for thread in threading.enumerate()) == 1)
+    assert open_files() <= before + 3
+    assert "job 1 runs" in jobs.act(1, "output", 1, context)
+    with pytest.raises(ToolError, match=r"there is no job 2 .* it ended long ago"):
+        jobs.act(2, "output", 1, context)
+    with pytest.raises(ToolError, match=r"there is no job 9 .* jobs end with the container"):
+        jobs.act(9, "output", 1, context)
 
 
 def test_a_stop_ends_a_wait(toolbox: Toolbox, interrupt: Interrupt) -> None:
