@@ -172,10 +172,10 @@ def test_a_refusal_is_an_error_that_the_model_reads(place: Place, line: McpLine)
 
 
 def test_each_call_has_an_id_of_its_own(place: Place) -> None:
-    """Also where the harness gives the same twice, none, one that is no id, or the one that we would have taken next."""
+    """Also where the harness gives the same twice, none, one that is no id, or the one that we would take next."""
     tools = place.begin(assignment("go"))
-    for given in ("mcp_1_1", "", "mcp_1_1", "../x", "a"):
-        tools.run(ToolCall(call_id=given, name="ask_user", arguments={"question": ""}))
+    for call_id in ("mcp_1_1", "", "mcp_1_1", "../x", "a"):
+        tools.run(ToolCall(call_id=call_id, name="ask_user", arguments={"question": ""}))
     ids = [step.call.call_id for step in place.host.steps() if step.call is not None]
     assert ids == ["mcp_1_1", "mcp_1_2", "mcp_1_3", "mcp_1_4", "a"]
 
