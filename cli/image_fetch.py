@@ -156,8 +156,9 @@ def _pip(what: str, options: list[str], markers: dict[str, str], progress: Progr
 
 
 def _npm(what: str, arguments: list[str], tools: Path, folder: Path, progress: Progress) -> None:
-    """Run npm in a folder of its own, so that no project's settings are read; the user's are."""
-    npm = [str(tools / "bin/node"), str(tools / "lib/node_modules/npm/bin/npm-cli.js")]
+    """Run npm in a folder of its own, so that no project's settings are read; the user's are. It trusts whom the
+    machine trusts, not only Node's own list: a network with an authority of its own is the machine's to know."""
+    npm = [str(tools / "bin/node"), "--use-system-ca", str(tools / "lib/node_modules/npm/bin/npm-cli.js")]
     command = [*npm, *arguments, "--ignore-scripts", "--no-update-notifier", "--prefix", str(folder)]
     _run(what, ["env", "-C", str(folder), *command], progress)
 
