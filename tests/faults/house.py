@@ -30,16 +30,18 @@ _PIDFD_GETFD = 438
 class Talk:
     """One terminal chat, read as it comes."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, wait_s: float = WAIT_S) -> None:
         self._conversation = conversation
+        self._wait_s = wait_s
         self._shown = conversation.shown()
         self.seen: list[Shown] = []
 
     async def say(self, text: str, *files: Path) -> None:
         await self._conversation.say(Say(text=text, files=tuple(str(file) for file in files)))
 
-    async def until(self, kind: str, text: str = "", timeout_s: float = WAIT_S) -> Shown:
+    async def until(self, kind: str, text: str = "", timeout_s: float | None = None) -> Shown:
         """Return the next thing of a kind that has the text in it."""
+        timeout_s = self._wait_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 async for shown in self._shown:
@@ -65,9 +67,10 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(home: Installation, group: str = "main", name: str = "") -> AsyncIterator[Talk]:
+async def talk(home: Installation, group: str = "main", name: str = "", wait_s: float = WAIT_S) -> AsyncIterator[Talk]:
+    """Open a chat; `wait_s`: how long each answer may take."""
     async with home.control.chat(group, name) as conversation:
-        yield Talk(conversation)
+        yield Talk(conversation, wait_s)
 
 
 async def until_true(holds: Callable[[], bool], timeout_s: float = WAIT_S) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,8 @@ APIS = {"codex": ("responses",), "opencode": ("openai", "anthropic", "responses"
 RECALL = r"marker(?!s\b)[a-z]+"
 """Codex has a word of its own that begins so."""
 KEY = "sk-canary-000111222"
+patient_talk = functools.partial(talk, wait_s=120.0)
+"""OpenCode takes six seconds to start, and half a minute on a machine that is busy with others."""
 LONG_MS = 600_000
 """Codex lets a command go on behind its model's back after ten seconds, unless it is told how long to wait."""
 

@@ -110,6 +110,7 @@ async def test_a_killed_container_is_followed_by_another(home: Installation) -> 
         await chat.ask("hello markerbefore")
         shutil.rmtree(workspace(home) / "began", ignore_errors=True)
         await chat.say("hang again")
+        await until_true((workspace(home) / "began").is_dir)  # the shell's own line names the tool, too
         agent = await find_agent(home, TOOL)
         os.kill(agent, signal.SIGKILL)
         await chat.until("message", "after", 90)

@@ -14,9 +14,9 @@ import pytest_asyncio
 from bench.installation import Installation
 from client.tasks import TaskClient
 from protocol.task import TaskStatus
-from tests.faults.house import find_agent, talk, tool_processes, until_true, workspace
+from tests.faults.house import find_agent, tool_processes, until_true, workspace
 from tests.harness.claude_house import CHILD, TOOL, rows, spare_waits, steps
-from tests.harness.programs_house import KEY, programs_house
+from tests.harness.programs_house import KEY, patient_talk, programs_house
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
@@ -38,7 +38,7 @@ async def home(request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
 async def test_a_person_talks_with_it(home: Installation) -> None:
     """It answers, uses its tools as the agent's user, and knows in the next task, from a waiting container, what was
     said before; a new conversation knows nothing of it."""
-    async with talk(home, name="whole") as chat:
+    async with patient_talk(home, name="whole") as chat:
         assert await chat.ask("hello, I am markerada") == "hi from the script"
         assert chat.read("delta") and "".join(chat.read("delta")) == "hi from the script"
         said = await chat.ask("make a file")
@@ -56,7 +56,7 @@ async def test_a_person_talks_with_it(home: Installation) -> None:
 
 async def test_a_key_is_nowhere_in_the_container(home: Installation) -> None:
     """The twin is shown the key, which nothing inside holds: not an environment, not a file, not a process."""
-    async with talk(home, name="keys") as chat:
+    async with patient_talk(home, name="keys") as chat:
         await chat.ask("look for keys")
         outputs = rows(home, "SELECT p.body FROM steps AS s JOIN payloads AS p USING (payload_id)")
         text = "".join(row[0] for row in outputs)
@@ -66,7 +66,7 @@ async def test_a_key_is_nowhere_in_the_container(home: Installation) -> None:
 
 async def test_what_is_said_meanwhile_is_heard(home: Installation) -> None:
     """Two messages during a tool reach the model before its answer, in order, and count as its task's then."""
-    async with talk(home, name="steer") as chat:
+    async with patient_talk(home, name="steer") as chat:
         (workspace(home) / "gate").unlink(missing_ok=True)
         await chat.say("work gate")
         await chat.until("progress", "shell")
@@ -84,7 +84,7 @@ async def test_what_is_said_meanwhile_is_heard(home: Installation) -> None:
 
 async def test_a_stop_ends_program_and_tools_and_keeps_the_session(home: Installation) -> None:
     """/stop is confirmed, no process is left, and the next task knows what was said."""
-    async with talk(home, name="stop") as chat:
+    async with patient_talk(home, name="stop") as chat:
         await chat.ask("hello markerstay")
         shutil.rmtree(workspace(home) / "began", ignore_errors=True)
         await chat.say("hang on")
@@ -97,10 +97,11 @@ async def test_a_stop_ends_program_and_tools_and_keeps_the_session(home: Install
 
 async def test_a_killed_container_is_followed_by_another(home: Installation) -> None:
     """The second attempt goes on in the session, and its model is told what was under way."""
-    async with talk(home, name="kill") as chat:
+    async with patient_talk(home, name="kill") as chat:
         await chat.ask("hello markerbefore")
         shutil.rmtree(workspace(home) / "began", ignore_errors=True)
         await chat.say("hang again")
+        await until_true((workspace(home) / "began").is_dir)  # the shell's own line names the tool, too
         agent = await find_agent(home, TOOL)
         os.kill(agent, signal.SIGKILL)
         assert (await chat.answer()).startswith("after")
@@ -111,7 +112,7 @@ async def test_a_killed_container_is_followed_by_another(home: Installation) -> 
 
 async def test_a_file_is_sent_and_a_question_answered(home: Installation) -> None:
     """Our tools reach the program: a file arrives, and the answer to a question is the model's."""
-    async with talk(home, name="tools") as chat:
+    async with patient_talk(home, name="tools") as chat:
         await chat.say("send it")
         await chat.until("file", "sent.txt")
         assert "sent: " in (await chat.until("message", "sent: ")).text
@@ -122,7 +123,7 @@ async def test_a_file_is_sent_and_a_question_answered(home: Installation) -> Non
 
 async def test_calls_of_one_turn_are_stored_once_each(home: Installation) -> None:
     """Two calls at once: each is part of a turn, and begins and ends."""
-    async with talk(home, name="calls") as chat:
+    async with patient_talk(home, name="calls") as chat:
         said = await chat.ask("two things")
         assert "one" in said and "two" in said
         assert sorted(steps(home, "two things")) == [*["model_turn"] * 3, *["tool_finished"] * 2, *["tool_started"] * 2]
@@ -130,13 +131,13 @@ async def test_calls_of_one_turn_are_stored_once_each(home: Installation) -> Non
 
 async def test_rounds_have_an_end(home: Installation) -> None:
     """A model that goes on and on is ended in plain words."""
-    async with talk(home, "limited", name="rounds") as chat:
+    async with patient_talk(home, "limited", name="rounds") as chat:
         assert "3 rounds" in await chat.ask("never ends")
 
 
 async def test_a_constraint_holds_for_its_own_tools(home: Installation) -> None:
     """A command that an owner wants to be asked about waits for a yes; after a no it is not made."""
-    async with talk(home, "watched", name="asked") as chat:
+    async with patient_talk(home, "watched", name="asked") as chat:
         precious = workspace(home, "watched") / "precious"
         precious.parent.mkdir(parents=True, exist_ok=True)
         precious.write_text("x")
@@ -154,7 +155,7 @@ async def test_a_structured_task_ends_with_its_result(home: Installation) -> Non
     client = TaskClient(home.home / "run" / "task.sock", program="counter")
     for given, status in (("decide", TaskStatus.STRUCTURED), ("hello", TaskStatus.FAILED)):
         submitted = await client.submit("analyst", given, result_schema=SCHEMA)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             envelope = await client.wait(submitted.submission)
         assert envelope.result is not None and envelope.result.status is status, envelope
 
@@ -170,7 +171,7 @@ async def test_a_service_that_refuses_is_told_in_plain_words(
     home: Installation, fault: dict[str, object], words: str
 ) -> None:
     """The same words as for our own loop."""
-    async with talk(home, name=f"fault-{fault['status']}") as chat:
+    async with patient_talk(home, name=f"fault-{fault['status']}") as chat:
         home.twin("POST", "/twin/fault", fault)
         try:
             assert words in await chat.ask("hello")
