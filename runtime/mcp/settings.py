@@ -18,11 +18,14 @@ from runtime.approvals.askers import MAX_ARGUMENTS, MAX_WORD_CHARS, mcp_question
 from runtime.approvals.records import NewApproval
 from runtime.yaml_record import key
 
+MAX_SHOWN_CHARS = 80
 MAX_SERVERS = 16
 """Of a group."""
 OURS = "nightyard"
 """The name under which harnesses have our own tools."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")
+WORDS = re.compile(r"[^\s/]+(?: +[^\s]+)+")
+"""A program with its arguments, as a shell would take it; a path may hold a space."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _RESERVED = frozenset(
@@ -92,7 +95,11 @@ def server_problems(servers: Mapping[str, McpSettings]) -> Iterator[tuple[str, s
     for name, server in servers.items():
         path = f"mcp.{name}"
         if bool(server.command) == bool(server.url):
-            yield path, "should have either a `command` or a `url`"
+            has = "both" if server.url else "neither, or one that is wrong"
+            yield path, f"should have either a `command` or a `url`, but it has {has}"
+        if WORDS.fullmatch(server.command):
+            program, *more = server.command[:MAX_SHOWN_CHARS].split()
+            yield f"{path}.command", f"should be a program alone: `command: {program}`, `args: [{', '.join(more)}]`"
         if server.url and (server.args or server.env):
             yield path, "has a `url`: `args` and `env` go with a `command`"
         if server.command and server.headers:

@@ -45,8 +45,9 @@ def test_commands_and_addresses_are_read() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("a: {}", "mcp.a", "either a `command` or a `url`"),
-        ("a: {command: x, url: 'https://x.example'}", "mcp.a", "either a `command` or a `url`"),
+        ("a: {}", "mcp.a", "either a `command` or a `url`, but it has neither"),
+        ("a: {command: x, url: 'https://x.example'}", "mcp.a", "either a `command` or a `url`, but it has both"),
+        ("a: {command: python3 -u s.py}", "mcp.a.command", "alone: `command: python3`, `args: [-u, s.py]`"),
         ("a: {url: 'https://x.example', args: [x]}", "mcp.a", "`args` and `env` go with a `command`"),
         ("a: {command: x, headers: {A: b}}", "mcp.a.headers", "goes with a `url`"),
         ("a: {url: 'ftp://x.example'}", "mcp.a.url", "begins with https:// or http://"),
