@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agents.model_call import ModelCall
+from agents.model_call import ModelCall, ModelFailed
 from agents.providers.provider import NO_FILES, Question, ToolCard, Turn
 from agents.skillbook import system_prompt
 from agents.tools.sub_agent import SUB_AGENT
 from agents.tools.toolbox import Toolbox
 from agents.window import is_full, text_tokens, tokens_of
 from protocol.link import Assignment
+from protocol.record import replace
 from protocol.transcript import Entry, Step
 
 
@@ -26,16 +27,29 @@ class Asker:
         self._instructions = system_prompt(assignment)
         self._known_tokens = 0
         self._known_entries = 0
+        self._shows_files = True
 
     def ask(self, entries: Sequence[Entry], *, is_shown: bool = True) -> Turn:
         """Return the model's next turn; raise ModelFailed, Interrupted. `is_shown`: to people, as it grows."""
         tools, notes = self._tools(), self._toolbox.notes()
         instructions = f"{self._instructions}\n\n{notes}" if notes else self._instructions
         question = Question(instructions=instructions, entries=entries, tools=tools, files=self._files(entries))
-        turn = self._model.ask(question, is_shown=is_shown)
+        turn = self._ask(question, is_shown=is_shown)
         self._known_tokens = turn.usage.input_tokens + turn.usage.output_tokens
         self._known_entries = len(entries) + 1 if turn.usage.input_tokens else 0
         return turn
+
+    def _ask(self, question: Question, *, is_shown: bool) -> Turn:
+        """Ask; once more without images where the service rejects the request: one that it cannot read would end this
+        task, and every later one of the conversation."""
+        try:
+            return self._model.ask(question, is_shown=is_shown)
+        except ModelFailed as failed:
+            if failed.failure.code != "model_rejected_request" or not question.files:
+                raise
+            turn = self._model.ask(replace(question, files=NO_FILES), is_shown=is_shown)
+            self._shows_files = False
+            return turn
 
     def is_full(self, entries: Sequence[Entry]) -> bool:
         """Return whether the next question may not fit. What the service has counted is not guessed."""
@@ -61,7 +75,9 @@ class Asker:
 
     def _files(self, entries: Sequence[Entry]) -> Mapping[str, str]:
         """Return the images and documents of the conversation."""
-        if not any(entry.files or any(output.files for output in entry.outputs) for entry in entries):
+        if not self._shows_files or not any(
+            entry.files or any(output.files for output in entry.outputs) for entry in entries
+        ):
             return NO_FILES
         from agents.seen_files import load_files  # late: few conversations have any
 

@@ -27,5 +27,9 @@ def can_see(file: SeenFile, route: ModelRoute) -> bool:
 def not_shown(file: SeenFile, route: ModelRoute) -> str:
     """Return what the model reads in place of a file."""
     kind = "image" if file.is_image else "PDF"
-    why = "it has changed or is gone" if can_see(file, route) else f"model {route.model} cannot see it"
+    why = (
+        "it has changed or is gone, or the service rejected it"
+        if can_see(file, route)
+        else f"model {route.model} cannot see it"
+    )
     return f"[{kind} {file.path} is not shown: {why}]"

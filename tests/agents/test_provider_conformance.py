@@ -209,6 +209,22 @@ def test_an_image_is_looked_at(agent: Agent, host: ScriptedHost, twin: TwinAtSoc
     assert data not in str(host.steps())
 
 
+def test_an_image_that_the_service_cannot_read_ends_nothing(
+    agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path
+) -> None:
+    """It is asked once more without any, for the rest of the task: one picture would end every task of the chat."""
+    (root / "inbox/f1.png").write_bytes(PNG)
+    twin.script({"calls": [{"tool": "shell", "arguments": {"command": "true"}}]}, {"text": "I cannot see it."})
+    twin.fail(kind="status", status=400, message="Could not process image")
+    given = assignment("look")
+    task = replace(given.task, files=("/inbox/f1.png",))
+    agent.start(replace(given, task=task, model=route(api, sees=("image",))))
+    assert host.result().text == "I cannot see it."
+    data = base64.b64encode(PNG).decode()
+    assert [data in str(body) for body in twin.bodies] == [True, False, False]
+    assert "the service rejected it" in str(twin.bodies[-1])
+
+
 def test_a_pdf_is_read(agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path) -> None:
     """As a document of the API's, with its name; a model that reads none is told so instead."""
     (root / "workspace/a.pdf").write_bytes(PDF)
