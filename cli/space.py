@@ -132,7 +132,9 @@ def grant(name: str, group: str, access: str) -> None:
 @click.argument("group")
 def revoke(name: str, group: str) -> None:
     """Take a space from the agent GROUP; a task that runs has it to its end."""
-    _edit_group(group, name, None)
+    if not _edit_group(group, name, None):
+        click.echo(f"{group} did not have the space {name}.")
+        return
     click.echo(f"{group} has no /spaces/{name} any more, from its next task on.")
     tell_host()
 
@@ -146,7 +148,7 @@ def remove(name: str, files: bool, yes: bool) -> None:
     path = _file(name)
     having = [group for group, text in _groups() if _has(text, name)]
     if having:
-        text = f"{', '.join(having)} has the space {name}"
+        text = f"{', '.join(having)} {'has' if len(having) == 1 else 'have'} the space {name}"
         raise CliProblem(text, f"./nightyard space revoke {name} {having[0]}")
     if files:
         held = ask("space_show", {"space": name})
@@ -215,24 +217,31 @@ def _has(text: str, name: str) -> bool:
         return False
 
 
-def _edit_group(group: str, name: str, access: str | None) -> None:
+def _edit_group(group: str, name: str, access: str | None) -> bool:
+    """Write it into the agent's group.yaml; return whether that has changed it."""
     folder = find_fork() / "groups" / group
     path = folder / "group.yaml"
     if group == "example" or not folder.is_dir():
         known = ", ".join(each for each, _ in _groups()) or "none"
-        raise CliProblem(f"there is no agent {clean_line(group)!r} (known: {known})", "./nightyard group list")
+        raise CliProblem(
+            f"there is no agent {clean_line(group)!r} (known: {known})", f"./nightyard group new {clean_line(group)}"
+        )
     text = path.read_text("utf-8") if path.exists() else ""
     try:
-        _write(path, with_space(text, name, access))
+        edited = with_space(text, name, access)
     except CannotEdit:
         what = f"write {name}: {access} under spaces in {path}" if access else f"take {name} out of spaces in {path}"
         raise CliProblem(f"{path} is written in a way that this command does not change", what) from None
+    _write(path, edited)
+    return edited != text
 
 
 def _write_settings(name: str, text: str) -> None:
     problems = parse_space(name, text).problems
     if problems:
-        raise CliProblem(str(problems[0]), "./nightyard space --help", NOT_UNDERSTOOD)
+        wrong = problems[0]
+        mend = f"correct {_file(name)}, or the value that you gave" if _file(name).exists() else "give another value"
+        raise CliProblem(f"space {name}: {wrong.key}: {wrong.message}", mend, NOT_UNDERSTOOD)
     path = _file(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, text)

@@ -60,6 +60,7 @@ async def test_a_space_from_its_making_to_its_end(nightyard: Run, house: House, 
     assert "may hold 7 MB" in (await nightyard("space", "quota", "notes", "7")).out
     assert "main has the space notes" in (await nightyard("space", "remove", "notes", "--files", "--yes")).err
     assert (await nightyard("space", "revoke", "notes", "main")).code == 0
+    assert (await nightyard("space", "revoke", "notes", "main")).out == "main did not have the space notes.\n"
     removed = await nightyard("space", "remove", "notes", "--files", "--yes")
     assert removed.out.startswith("Removed notes and its files.\n"), removed.err
     assert not folder.exists()
@@ -71,6 +72,8 @@ async def test_what_is_wrong_is_said(nightyard: Run, house: House) -> None:
     assert "a space's name should be 1-32" in (await nightyard("space", "add", "../x")).err
     assert "there is no space 'nots' (known: none)" in (await nightyard("space", "show", "nots")).err
     await nightyard("space", "add", "notes")
+    wrong = await nightyard("space", "add", "big", "--max-files", "999999")
+    assert wrong.err.startswith("nightyard: space big: max_files: should be at most 100000"), wrong.err
     assert "there is no agent 'nobody' (known: " in (await nightyard("space", "grant", "notes", "nobody", "ro")).err
     assert "quota_mb: should be at least 1" in (await nightyard("space", "quota", "notes", "0")).err
     assert house.home.path.is_dir()
