@@ -49,9 +49,10 @@ class ShelfImage:
     def row(self) -> list[str]:
         """Return it as a row of a table."""
         days = (datetime.now(UTC) - self.made_at).days
-        use = ", ".join(self.groups) or ("agent image" if self.is_current else "unused" if self.is_unused else "")
-        running = f"{self.containers} containers" if self.containers else ""
-        return [self.reference, f"{self.size_mb} MB", f"{days} d old", use, running, self.summary]
+        use = ", ".join(self.groups) or ("current" if self.is_current else "unused" if self.is_unused else "")
+        running = f"{self.containers} container{'' if self.containers == 1 else 's'}" if self.containers else ""
+        age = f"{days} d old" if days else "new"
+        return [self.reference, f"{self.size_mb} MB", age, use, running, self.summary or "agent image"]
 
     def as_json(self) -> dict[str, object]:
         return {

@@ -49,7 +49,7 @@ def image() -> None:
     """Build, list, refresh and remove the images that agents run in."""
 
 
-@image.command()
+@image.command(short_help="Build an agent's image, one with a harness, or all that are missing.")
 @click.argument("group", required=False)
 @click.option("--with", "harness", type=click.Choice(HARNESSES), help="With this program as the agent.")
 @click.option("--package", "packages", multiple=True, metavar="MANAGER:NAME", help="As if group.yaml named this, too.")
@@ -129,7 +129,7 @@ def _recipes(base: str) -> dict[str, ImageRecipe]:
     return {str(group_id): recipe_of(group, base) for group_id, group in groups.items()}
 
 
-@image.command()
+@image.command(short_help="Make all images anew, for security updates.")
 @click.option("--every", type=click.IntRange(0, 365), metavar="DAYS", help="By itself so often from now on; 0: never.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--base", help="The agent image that the host runs on.")
@@ -157,7 +157,7 @@ def refresh(every: int | None, as_json: bool, base: str | None) -> None:
     _tell_host(is_refreshed=True)
 
 
-@image.command("list")
+@image.command("list", short_help="Show the images: size, age, content, whose they are.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_images(as_json: bool) -> None:
     """Show the images that there are, how large, what is in them, and whose they are."""
@@ -171,7 +171,7 @@ def list_images(as_json: bool) -> None:
     click.echo(table([one.row() for one in found]) if found else "There are no images yet: ./nightyard up")
 
 
-@image.command()
+@image.command(short_help="Remove an image, or all that nobody uses.")
 @click.argument("reference", required=False)
 def remove(reference: str | None) -> None:
     """Remove an image; without a name, all derived ones that no agent of yours wants and no container uses."""
