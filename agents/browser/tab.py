@@ -29,6 +29,11 @@ MAX_FRAME_DEPTH = 2
 MAX_PICTURE_HEIGHT = 5_000
 MAX_DIALOGS = 10
 """That one page is answered between two calls of the model."""
+NOBODY_LISTENS = (
+    "nothing listens on that port of this container (localhost is the container; what runs on the machine outside is "
+    "reached by a name that is granted)"
+)
+"""Why Chromium itself was refused: of all that is not the container's own the proxy answers."""
 _UNCOUNTED = frozenset(("Document", "EventSource", "Ping"))
 _TRIES = 3
 """A page that goes elsewhere while it is read is read again."""
@@ -137,7 +142,8 @@ class Tab:
         if went.get("isDownload") is True:
             return True
         if problem := text_in(went, "errorText"):
-            raise ToolError(f"{clean(url)[:300]} could not be opened: {clean(problem)}")
+            why = NOBODY_LISTENS if problem.endswith("ERR_CONNECTION_REFUSED") else clean(problem)
+            raise ToolError(f"{clean(url)[:300]} could not be opened: {why}")
         self.wait_loaded()
         return False
 

@@ -75,6 +75,18 @@ def test_nothing_is_started_before_the_first_page(house: House) -> None:
     assert len(house.started) == 1
 
 
+def test_a_port_on_which_nothing_listens_is_said_to_be_the_containers(house: House) -> None:
+    """Only the container's own ports refuse Chromium itself; other failures are told in its words."""
+    for words, told in (
+        ("net::ERR_CONNECTION_REFUSED", "port of this container"),
+        ("net::ERR_X", "opened: net::ERR_X"),
+    ):
+        house.next.answers["Page.navigate"] = lambda _, __, words=words: {"errorText": words}
+        with pytest.raises(ToolError, match=told):
+            house.open()
+        house.browser.end()
+
+
 def test_a_page_that_does_not_answer_loses_its_window(house: House) -> None:
     """With its process, which might stand in the way of other windows; the next page gets another window."""
     house.open()
