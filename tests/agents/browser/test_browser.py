@@ -77,14 +77,12 @@ def test_nothing_is_started_before_the_first_page(house: House) -> None:
 
 def test_a_port_on_which_nothing_listens_is_said_to_be_the_containers(house: House) -> None:
     """Only the container's own ports refuse Chromium itself; other failures are told in its words."""
-    for words, told in (
-        ("net::ERR_CONNECTION_REFUSED", "port of this container"),
-        ("net::ERR_X", "opened: net::ERR_X"),
-    ):
-        house.next.answers["Page.navigate"] = lambda _, __, words=words: {"errorText": words}
-        with pytest.raises(ToolError, match=told):
-            house.open()
-        house.browser.end()
+    house.next.answers["Page.navigate"] = lambda _, __: {"errorText": "net::ERR_CONNECTION_REFUSED"}
+    with pytest.raises(ToolError, match="port of this container"):
+        house.open()
+    house.chromium.answers["Page.navigate"] = lambda _, __: {"errorText": "net::ERR_X"}
+    with pytest.raises(ToolError, match="opened: net::ERR_X"):
+        house.open()
 
 
 def test_a_page_that_does_not_answer_loses_its_window(house: House) -> None:
