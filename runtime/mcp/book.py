@@ -90,6 +90,7 @@ class McpBook:
             self._changed.clear()
             for group_id, server in self._servers():
                 await self._look(group_id, server)
+            await self._withdraw()
             if any(True for _ in self._servers()):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(SLOW_REREAD_S):
@@ -144,6 +145,14 @@ class McpBook:
             return
         if asked.is_open:
             self._standings[digest] = replace(standing, code=asked.approval_id)
+
+    async def _withdraw(self) -> None:
+        """End the questions about servers that their group names no more; one with a fault may name them again."""
+        ready = frozenset(self._groups().ready)
+        wanted = {_digest(group_id, server) for group_id, server in self._servers()}
+        for each in await self._approvals.waiting():
+            if each.kind == "mcp" and each.group_id in ready and each.digest not in wanted:
+                await self._approvals.withdraw(each.approval_id, "group.yaml does not name this server any more")
 
     async def _look_up(self, group_id: GroupId, server: McpServer) -> Standing:
         """Return what is remembered of a server, and know it."""

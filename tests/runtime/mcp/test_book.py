@@ -153,6 +153,18 @@ async def test_a_changed_definition_asks_again(tmp_path: Path) -> None:
         assert made.names() == ["files"]
 
 
+async def test_a_question_about_what_is_wanted_no_more_ends(tmp_path: Path) -> None:
+    """Nobody says yes to what group.yaml does not name; put back, it is asked about when a task would use it."""
+    async with house(tmp_path) as made:
+        (asked,) = await made.waits()
+        made.say("mcp: {}")
+        await made.waits(0)
+        assert (await made.approvals.find(asked.approval_id)).state == "withdrawn"
+        made.say(ONE)
+        made.plan()
+        await made.waits()
+
+
 async def test_a_yes_that_is_taken_back_counts_no_more(tmp_path: Path) -> None:
     """The next task does not get the server, and somebody is asked."""
     async with house(tmp_path) as made:
