@@ -29,6 +29,9 @@ def build_status(status: dict[str, Any], now: datetime) -> list[Line]:
         lines.append(("rehearsal", f"no real model answers for {groups}: set `model` in nightyard.yaml", "warn"))
     lines += [("settings", problem, "bad") for problem in status["problems"]]
     lines += _proxy_lines(status["proxy"])
+    # What the proxy holds is asked about by the host too, once it has heard of it.
+    if waiting := max(status.get("approvals", 0), status["proxy"].get("approvals", 0)):
+        lines.append(("approvals", f"{waiting} waiting for your word: `nightyard approvals` shows them", "warn"))
     lines += [_channel_line(channel) for channel in status["channels"]]
     lines += [_group_line(group) for group in status["groups"]]
     lines += _image_lines(status.get("images") or {})
@@ -39,10 +42,7 @@ def build_status(status: dict[str, Any], now: datetime) -> list[Line]:
 
 def _proxy_lines(proxy: dict[str, Any]) -> list[Line]:
     mood = "ok" if proxy["state"] == "ok" else "bad"
-    lines = [("proxy", proxy["state"], mood), *(("", problem, "bad") for problem in proxy["problems"])]
-    if waiting := proxy.get("approvals", 0):
-        lines.append(("approvals", f"{waiting} waiting for your word: `nightyard approvals` shows them", "warn"))
-    return lines
+    return [("proxy", proxy["state"], mood), *(("", problem, "bad") for problem in proxy["problems"])]
 
 
 def _channel_line(channel: dict[str, Any]) -> Line:

@@ -177,6 +177,7 @@ class Operations:
             "channels": self._channel_states(),
             "agents": view_agents(self._containers.statistics(), desk.settings.settings.containers.max_running),
             "running": [view_running(task) for task in running[:MAX_LISTED]],
+            "approvals": stored.approvals,
             "queue": view_queue(stored),
             "delivery": view_delivery(stored),
             "today": view_today(today, await self._store.model_calls(today), await self._usage(today)),

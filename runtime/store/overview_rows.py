@@ -107,6 +107,7 @@ def status(transaction: Transaction) -> StoreStatus:
         outbox_waiting=row["outbox_waiting"],
         outbox_dead=row["outbox_dead"],
         dead_letters=row["dead_letters"],
+        approvals=row["approvals"],
         oldest_queued_at=row["oldest_queued_at"],
         frozen=bool(row["frozen"]),
         file_bytes=_file_bytes(transaction),

@@ -470,6 +470,8 @@ class StoreStatus:
     outbox_waiting: int
     outbox_dead: int
     dead_letters: int
+    approvals: int
+    """What waits for a person's word."""
     oldest_queued_at: str | None
     frozen: bool
     file_bytes: int

@@ -23,7 +23,9 @@ async def asked(house: House, number: int = 1, **more: object) -> Approval:
 
 async def test_list_show_and_decide(nightyard: Run, house: House) -> None:
     """What waits with all of it, made visible; yes and no; then how it was decided."""
+    assert "for your word" not in (await nightyard("status")).out
     one, other = await asked(house), await asked(house, 2)
+    assert "2 waiting for your word: `nightyard approvals`" in (await nightyard("status")).out
     listed = await nightyard("approvals")
     assert one.approval_id in listed.out
     assert "command: push 1⟨U+202E⟩" in listed.out

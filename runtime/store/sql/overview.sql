@@ -18,5 +18,6 @@ SELECT
     (SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')) AS outbox_waiting,
     (SELECT count(*) FROM outbox WHERE state = 'dead') AS outbox_dead,
     (SELECT count(*) FROM raw_updates WHERE state = 'dead') AS dead_letters,
+    (SELECT count(*) FROM approvals WHERE state = 'waiting') AS approvals,
     (SELECT received_at FROM messages WHERE state = 'queued' ORDER BY seq LIMIT 1) AS oldest_queued_at,
     (SELECT value FROM flags WHERE name = 'frozen') AS frozen;
