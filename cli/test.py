@@ -18,7 +18,7 @@ from cli.test_report import RunCounts, Stage, report_lines, together
 from cli.up_progress import SetupFailed, step
 
 LONG = "long"
-WHOLE_HOUSE = ("chaos", "clients", "doors", "faults", "machines", "services", "stories")
+WHOLE_HOUSE = ("chaos", "clients", "doors", "faults", "harness", "machines", "security", "services", "stories")
 """The folders of tests that start everything and mostly wait: they run beside the others."""
 
 
