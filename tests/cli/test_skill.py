@@ -153,6 +153,12 @@ async def test_a_repository_is_read_without_a_checkout(fork: Path, nightyard: Ru
     assert (await nightyard("skill", "add", "--yes", "ext::sh -c id")).code == 1
 
 
+def commit_all(repository: Path) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", "-C", str(repository), *command], check=True)
+
+
 @pytest.mark.parametrize(
     ("kind", "words"), [("link", "is a link"), ("linked folder", "is a link"), ("bomb", "holds more than")]
 )
@@ -170,9 +176,7 @@ async def test_a_repository_with_what_no_skill_may_hold_is_refused_whole(
         case _:
             with (folder / "zeros").open("wb") as file:
                 file.truncate(MAX_TAR_BYTES + 1)
-    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "first"]):
-        subprocess.run(["git", "-C", str(repository), *command], check=True)
+    commit_all(repository)
     refused = await nightyard("skill", "add", f"file://{repository}", "--path", "notes", "--yes")
     assert (refused.code, "refused whole" in refused.err, words in refused.err) == (1, True, True), refused.err
     assert not (fork / "skills/notes").exists()
