@@ -147,6 +147,9 @@ def _requests(street: Street, targets: Sequence[Target]) -> list[Metric]:
             metrics.append(figure(f"p99_{key}", _median(taken[target.name], lambda one: one.sample.p99_ms), "ms"))
             if target.pid:
                 metrics.append(figure(f"cpu_{key}", _median(taken[target.name], lambda one: one.cpu_ms), "ms"))
+    (ours,) = (target for target in targets if target.name == "nightyard")
+    same = _interleaved(street, "same", [ours], 1, SMALL)[ours.name]
+    metrics.append(figure("requests_c1_same_head_nightyard", _median(same, lambda one: one.sample.per_s), "/s"))
 
     def found(key: str) -> float:
         return _find(metrics, key)

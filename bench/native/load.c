@@ -2,7 +2,8 @@
 
    load MODE DOOR TUNNEL NAME CA HEADER THREADS SECONDS PATH [AMOUNT]
 
-     MODE    requests   one connection per thread, one request after another, for SECONDS
+     MODE    requests   one connection per thread, one request after another, for SECONDS; no two have the same head
+             same       the same, but all have the same bytes
              tunnels    a new connection for each request, for SECONDS, or AMOUNT of them where that is given
              literals   AMOUNT tunnels, each to another host: 127.1.0.1, 127.1.0.2, … 127.1.1.1, …
              events     AMOUNT streams of events from PATH, one after another, each event's delay taken
@@ -27,6 +28,9 @@ static char method[16], path[512];
 static uint64_t began, until;
 static pthread_barrier_t all_connected; /* what connecting costs is no part of what a request costs */
 static uint64_t next_number; /* of the tunnel that is made next, over all threads */
+
+#define NUMBER "X-Number: "
+enum { NUMBER_DIGITS = 9 };
 
 static const char small_body[] =
     "{\"model\":\"bench-model\",\"max_tokens\":64,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
@@ -104,6 +108,8 @@ static size_t build_request(char *into, size_t room, const char *host, const cha
     int length = snprintf(into, room, "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s", method, path, host,
                           strcmp(header, "-") ? header : "", strcmp(header, "-") ? "\r\n" : "");
     length += snprintf(into + length, room - (size_t)length, "%s", more);
+    if (!strcmp(mode, "requests"))
+        length += snprintf(into + length, room - (size_t)length, NUMBER "%0*d\r\n", NUMBER_DIGITS, 0);
     if (has_body)
         length += snprintf(into + length, room - (size_t)length,
                            "Content-Type: application/json\r\nContent-Length: %zu\r\n", sizeof small_body - 1);
@@ -139,9 +145,15 @@ static int ask(struct worker *worker, struct peer *peer, const char *request, si
 static const char *host_header(void) { return strcmp(tunnel, "-") ? tunnel : strcmp(name, "-") ? name : "proxy"; }
 static const char *none_or(const char *word) { return strcmp(word, "-") ? word : NULL; }
 
+/* Count up a number in a request's head, so that no program can know the request from the one before. */
+static void count_up(char *last_digit) {
+    for (char *at = last_digit; (*at)++ == '9'; at--) *at = '0';
+}
+
 static void run_requests(struct worker *worker, struct peer *peer) {
     char request[2048];
     size_t length = build_request(request, sizeof request, host_header(), "");
+    char *number = strstr(request, NUMBER), *last_digit = number ? number + strlen(NUMBER) + NUMBER_DIGITS - 1 : NULL;
     int is_bad = open_peer(worker, peer, none_or(tunnel), none_or(name)) ||
                  ask(worker, peer, request, length); /* the first is not counted: it dials */
     if (pthread_barrier_wait(&all_connected) == PTHREAD_BARRIER_SERIAL_THREAD) began = now_ns();
@@ -150,6 +162,7 @@ static void run_requests(struct worker *worker, struct peer *peer) {
     uint64_t before = began, until = began + (uint64_t)(seconds * 1e9);
     int is_watching = !strcmp(mode, "until-refused");
     while (before < until) {
+        if (last_digit) count_up(last_digit);
         if (ask(worker, peer, request, length)) return;
         uint64_t now = now_ns();
         if (!is_watching) keep(worker, now - before);
@@ -279,7 +292,7 @@ static void *work(void *given) {
     struct peer *peer = calloc(1, sizeof *peer);
     if (!peer) die("no memory");
     peer->fd = -1;
-    if (!strcmp(mode, "requests") || !strcmp(mode, "until-refused")) run_requests(worker, peer);
+    if (!strcmp(mode, "requests") || !strcmp(mode, "same") || !strcmp(mode, "until-refused")) run_requests(worker, peer);
     else if (!strcmp(mode, "tunnels") || !strcmp(mode, "literals")) run_tunnels(worker, peer);
     else if (!strcmp(mode, "events")) run_events(worker, peer);
     else if (!strcmp(mode, "download")) run_download(worker, peer);
