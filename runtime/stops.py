@@ -15,7 +15,7 @@ from runtime.task_desk import TaskDesk
 from runtime.task_run import TaskRun
 from runtime.waiting_notices import WaitingNotices
 from runtime.waiting_work import lane_of
-from runtime.work import Works
+from runtime.work import Work, Works
 
 
 class Stops:
@@ -45,7 +45,7 @@ class Stops:
 
     async def stop_task(self, task_id: TaskId, reason: str) -> Stopped:
         """Stop one task that runs or waits for a person; its chat is told."""
-        tasks = self._works.stop(self._works.of_task(task_id), reason, tell=True)
+        tasks = self._works.stop(await self._works_of(task_id), reason, tell=True)
         suspended = await self._end_suspended(lambda row: row.task_id == task_id, reason, tell=True)
         return Stopped(tasks=(*tasks, *suspended), messages=0)
 
@@ -62,9 +62,17 @@ class Stops:
         task = await self._desk.store.read(submission_rows.task_of, submission.submission_id)
         if task is None or task.ended_at is not None:
             return False
-        self._works.stop(self._works.of_task(task.task_id), reason, tell=False)
+        self._works.stop(await self._works_of(task.task_id), reason, tell=False)
         await self._end_suspended(lambda row: row.task_id == task.task_id, reason, tell=False)
         return True
+
+    async def _works_of(self, task_id: TaskId) -> list[Work]:
+        """Return the work on a task. What was claimed this moment does not know its task yet, and is waited for."""
+        if not self._works.of_task(task_id):
+            for work in self._works.all():
+                if work.task_id is None:
+                    await work.settled.wait()
+        return self._works.of_task(task_id)
 
     async def _end_waiting(self, chat: ChatKey, reason: str, keep_before: int) -> list[MessageId]:
         """End what waits for a chat; return the messages among it."""

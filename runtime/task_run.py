@@ -223,9 +223,9 @@ class TaskRun:
 
     async def _run_attempt(self, row: AttemptRow, task: Task, group: Group) -> AttemptOutcome:
         """Start a container for an attempt that the store knows, and follow it."""
-        if self._stopped.is_set():
-            return StoppedBy(reason=self._stop_reason)
         plan, self._plan = self._plan or await self._plan_attempt(row, task, group), None
+        if self._stopped.is_set():  # also while that was planned
+            return StoppedBy(reason=self._stop_reason)
         self._attempt = self._attempt or Attempt(self._desk, self._row, row, self.talk)
         return await self._attempt.start(plan)
 
