@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from bench.installation import Installation, installation
+from client.errors import ControlError
 from client.processes import read_state
 from runtime.images.inputs import load_inputs
 from runtime.images.recipe import ImageRecipe
@@ -187,7 +188,7 @@ async def test_a_killed_host_builds_on(running: Installation, agent_image: str) 
     await until_true(lambda: "host" in running.processes() and read_state(running.home) is not None)
     async with asyncio.timeout(WAIT_S):
         while True:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(ControlError, OSError):  # it is not up yet
                 await running.control.request("health")
                 break
             await asyncio.sleep(0.1)
