@@ -12,10 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from bench.report import percentile
-from channels.channel import DeliveryFailed, Inbox
+from channels.channel import DeliveryFailed, Inbox, ShownKind
 from protocol.codec import from_json, to_json
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
@@ -71,7 +70,7 @@ class Wire:
     async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
         raise DeliveryFailed(f"{file.name} is not here, for {into}, {max_bytes}", permanent=True)
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None:
         """Nobody looks."""
 
     def health(self) -> str:

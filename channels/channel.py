@@ -14,6 +14,11 @@ from typing import Literal, Protocol, runtime_checkable
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 
+ShownKind = Literal["accepted", "delta", "turn", "progress", "done"]
+"""What is shown of work: it has begun; the next piece of the answer (Markdown), which grows; that text is at its end
+and what grows next takes its place, after tools; a line on what is done now; it has ended. The answer itself comes as a
+message with `is_answer`, before or after `done`, or never."""
+
 
 class Undecodable(Exception):
     """A raw update that this channel does not understand; it becomes a dead letter, with the reason."""
@@ -35,6 +40,14 @@ class DeliveryFailed(Exception):
         self.reason = reason
         self.retry_after_s = retry_after_s
         self.permanent = permanent
+
+
+class NotYet(DeliveryFailed):
+    """Not sent, since the platform's pace does not allow it yet. It counts as no try: after `retry_after_s` it is due
+    again, and meanwhile other chats have their turn."""
+
+    def __init__(self, reason: str, *, retry_after_s: float) -> None:
+        super().__init__(reason, retry_after_s=retry_after_s)
 
 
 class Inbox(Protocol):
@@ -91,6 +104,14 @@ class HasEdits(Protocol):
 
 
 @runtime_checkable
+class HasDeletes(Protocol):
+    """A channel whose platform lets us take back what we have said."""
+
+    async def delete(self, chat: ChatKey, message: PlatformMessageId) -> None:
+        """Have a message of ours go; one that is gone already is well. Raise DeliveryFailed."""
+
+
+@runtime_checkable
 class HasButtons(Protocol):
     """A channel whose platform lets us take the buttons off what we have said."""
 
@@ -131,14 +152,14 @@ class Channel(Protocol):
         """Return what a stored raw update says, None if it says nothing to us; raise Undecodable. Pure."""
 
     async def send(self, message: OutboundMessage) -> Receipt:
-        """Deliver one message; raise DeliveryFailed. Never called twice at once for one chat."""
+        """Deliver one message; raise DeliveryFailed, or NotYet where the platform's pace asks for more than a second of
+        waiting. Never called twice at once for one chat."""
 
     async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
         """Stream a file that the platform holds into a new file; return its bytes; raise DeliveryFailed."""
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
-        """Show that work goes on: typing, the answer as it grows, a progress line. Best effort, never raises for the
-        platform's sake, returns at once; `done` ends it."""
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None:
+        """Show that work goes on. Best effort, never raises for the platform's sake, returns at once."""
 
     def health(self) -> str:
         """Return `ok`, or in a few words what is wrong, from transport facts."""

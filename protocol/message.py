@@ -42,13 +42,17 @@ class InboundMessage(Record):
     sent_at: str
     """ISO 8601 UTC."""
     platform_message_id: PlatformMessageId
-    kind: Literal["message", "press", "edit", "delete"] = "message"
+    kind: Literal["message", "press", "edit", "delete", "reaction", "joined", "left", "moved"] = "message"
     """`press`: a button; `text` is then its value. `edit`: `text` is in place of what the message of this id said.
     `delete`: that message was taken back; `text` is empty, `person` who wrote it, or took it away if only that is told.
-    """
+    `reaction`: `text` is the emoji that the person has now under the message `reply_to`, empty for none any more.
+    `joined`, `left`: somebody came into the chat or went; `text` is their names, `person` one of them or who did it.
+    `moved`: the platform gave the chat another key, which is `text`; `person` is the chat's."""
     mentions_me: bool = False
     reply_to: PlatformMessageId | None = None
     quote: str = ""
+    forwarded_from: str = ""
+    """Who said it first, as the platform names them, where the sender only passes it on. Display only."""
     attachments: tuple[Attachment, ...] = ()
     pending_files: tuple[PendingFile, ...] = ()
     """Files that the platform still holds; intake has the channel fetch them."""
@@ -65,6 +69,8 @@ class PendingFile(Record):
     name: str
     media_type: str
     size: int | None
+    is_voice: bool = False
+    """It is a voice note: spoken instead of typed."""
 
 
 class Button(Record):
@@ -74,6 +80,14 @@ class Button(Record):
 
     Made by the host alone: pressing a button whose value is a command gives that command, so no words of an agent may
     become one."""
+
+
+class OutboundFile(Record):
+    """A file that goes with others in one message."""
+
+    path: str
+    """A host path that the host wrote itself."""
+    name: str
 
 
 class OutboundMessage(Record):
@@ -86,12 +100,16 @@ class OutboundMessage(Record):
     file_path: str | None = None
     """A host path that the host wrote itself."""
     file_name: str = ""
+    more_files: tuple[OutboundFile, ...] = ()
+    """What goes along with the file; in several messages where a platform takes no more in one."""
+    is_answer: bool = False
+    """It is the text that the channel was shown growing (`Channel.show`): what is seen of it there may become this."""
     idempotency_key: str = ""
     """(task, step): platforms that take one get it."""
     labels: Mapping[str, str] | None = None
-    act: Literal["say", "edit", "react", "close"] = "say"
+    act: Literal["say", "edit", "react", "close", "delete"] = "say"
     """`edit`: `text` takes the place of what a message says; `react`: it is an emoji under one, or takes that away;
-    `close`: the buttons of one go, where its platform can do that."""
+    `close`: the buttons of one go, where its platform can do that; `delete`: the message goes."""
     about: PlatformMessageId | None = None
     """The message that an act is about; None: the host asks its platform's receipt for `about_key`."""
     about_key: str = ""

@@ -267,6 +267,8 @@ class Attempt:
             await self._desk.spaces.begin(self._row.task_id, self._spaces)
             self._may_use_tools = True
         await session.ack(stored_seq)
+        if event.step.kind == "model_turn":
+            await self._desk.show(self._row.chat, "turn", "")
         line = self._desk.progress.stored(self._row.task_id, event.step, asyncio.get_running_loop().time())
         await self._desk.show_progress(self._row.chat, line)
         await self._talk.stored(event.step)

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from channels.channel import Channel, HasEdits, HasReactions
+from channels.channel import Channel, HasEdits, HasReactions, ShownKind
 from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Answered, Assignment, Finished, Steer
@@ -34,8 +34,6 @@ from runtime.store.store import Store
 from runtime.task_ends import TaskEnds
 from runtime.task_listeners import TaskListeners
 from runtime.waiting_tasks import WaitingTasks
-
-ShownKind = Literal["accepted", "delta", "progress", "done"]
 
 
 class AgentSession(Protocol):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from protocol import pre_check
 from protocol.message import OutboundMessage
@@ -44,4 +45,5 @@ def _outbound(
         return ()
     many = any(message.inbound.chat_kind == "many" for message in messages)
     message = OutboundMessage(chat=row.chat, text=said, reply_to=row.reply_to if many else None)
+    message = replace(message, is_answer=status is TaskStatus.REPLY)
     return (NewOutbound(step=status.value, message=message),)

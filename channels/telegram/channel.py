@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from pathlib import Path
-from typing import Literal
 
-from channels.channel import DeliveryFailed, Inbox, Menus
+from channels.channel import DeliveryFailed, Inbox, Menus, ShownKind
 from channels.telegram.client import FetchSecret, TelegramClient
 from channels.telegram.decode import decode_update
 from channels.telegram.encode import SendText, build_calls, parse_place
@@ -81,7 +80,7 @@ class TelegramChannel:
     async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
         return await self._client.download(file.reference, into, max_bytes)
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None:
         place = parse_place(self._channel_id, chat)
         if kind == "done":
             self._presence.end(place)

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from os import getuid
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-from channels.channel import DeliveryFailed, Inbox
+from channels.channel import DeliveryFailed, Inbox, ShownKind
 from channels.terminal.decode import Saying, decode_saying, encode_saying
 from channels.terminal.encode import encode_message
 from channels.terminal.files import UnusableFile, copy_capped, look_at
@@ -175,7 +175,7 @@ class TerminalChannel:
         except OSError as error:
             raise DeliveryFailed(f"{file.name!r} could not be copied: {error.strerror}") from error
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None:
         """Pass on what goes on; `done` is a progress without text."""
         room = self._rooms.setdefault(chat, _Room())
         match kind:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from channels.channel import DeliveryFailed, Inbox
+from channels.channel import DeliveryFailed, Inbox, ShownKind
 from credproxy.admin_client.answers import UsageSum
 from credproxy.admin_client.link import ProxyUnavailable
 from protocol.codec import Json, from_json, to_json
@@ -503,7 +503,7 @@ class StageChannel:
     async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
         raise DeliveryFailed("there are no files here", permanent=True)
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None:
         self.shown.append((chat, kind, text))
         async with self.changed:
             self.changed.notify_all()

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from channels.channel import Channel, DeliveryFailed, Inbox
+from channels.channel import Channel, DeliveryFailed, Inbox, ShownKind
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime.delivery import Delivery, upload_s
@@ -51,7 +51,7 @@ class Platform:
     async def fetch(self, file: PendingFile, into: Path, max_bytes: int) -> int:
         return 0
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None: ...
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None: ...
 
     def health(self) -> str:
         return "ok"

@@ -7,11 +7,11 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from channels.channel import DeliveryFailed, Inbox, Undecodable
+from channels.channel import DeliveryFailed, Inbox, ShownKind, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime import access
@@ -85,7 +85,7 @@ class Wire:
         into.write_bytes(self.files[file.reference])
         return len(self.files[file.reference])
 
-    async def show(self, chat: ChatKey, kind: Literal["accepted", "delta", "progress", "done"], text: str) -> None:
+    async def show(self, chat: ChatKey, kind: ShownKind, text: str) -> None:
         raise NotImplementedError
 
     def health(self) -> str:
