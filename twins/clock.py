@@ -1,6 +1,6 @@
 """A twin's own time: real time at a chosen speed, and put forward at will: rules of days are tried in moments.
 
-Every twin asks this clock and no other. Waiting for what the person or the SDK does is no twin time: see `event_log.py`.
+Every twin asks this clock and no other. Waiting for what a person or an SDK does is real time: see `event_log.py`.
 """
 
 from __future__ import annotations
