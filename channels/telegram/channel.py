@@ -7,13 +7,14 @@ from collections import OrderedDict
 from pathlib import Path
 
 from channels.channel import DeliveryFailed, Inbox, Menus, ShownKind
+from channels.lines import Lines
+from channels.marks import Marks
+from channels.presence import Presence
+from channels.standing import Standing
 from channels.telegram.client import FetchSecret, TelegramClient
 from channels.telegram.decode import decode_update
-from channels.telegram.encode import SendText, build_calls, parse_place
-from channels.telegram.lines import Lines
-from channels.telegram.marks import Marks
+from channels.telegram.encode import SendText, build_calls, parse_place, place_key
 from channels.telegram.menus import MenuSetter
-from channels.telegram.presence import Presence
 from channels.telegram.reactions import REACTIONS, find_reaction
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId
@@ -21,6 +22,8 @@ from protocol.message import InboundMessage, OutboundMessage, PendingFile, Recei
 
 MAX_REMEMBERED = 200
 """Messages of several parts whose delivery broke off, remembered until they are tried again."""
+SLOWER_IN_GROUPS = 2
+"""Telegram takes 20 messages a minute in a group; answers come first."""
 
 
 class TelegramChannel:
@@ -38,9 +41,15 @@ class TelegramChannel:
         """`kept`: a file that is this channel's alone; None: lines of progress that a host leaves behind stay."""
         self._channel_id = channel_id
         self._client = TelegramClient(fetch_secret, url, timings)
-        self._presence = Presence(self._client.send_typing)
         known = timings or Timings()
-        self._lines = Lines(self._client, kept, first_after_s=known.first_line_s, every_s=known.line_every_s)
+        self._presence = Presence(self._client.send_typing, repeat_s=known.typing_every_s)
+        standing = Standing(kept, lambda place: place_key(channel_id, place), lambda key: parse_place(channel_id, key))
+        self._lines = Lines(
+            self._client,
+            standing,
+            first_after_s=known.first_line_s,
+            every_s=lambda place: known.line_every_s * (1 if place.is_private else SLOWER_IN_GROUPS),
+        )
         self._marks = Marks(self._client)
         self._menus = MenuSetter(channel_id, self._client)
         self._client.when_connected = self._menus.connected
@@ -108,11 +117,11 @@ class TelegramChannel:
         if reaction is None or not message.isdecimal():
             raise DeliveryFailed("Telegram has no such reaction", permanent=True)
         await self._client.set_reaction(parse_place(self._channel_id, chat), int(message), reaction)
-        self._marks.leave(parse_place(self._channel_id, chat), int(message))
+        self._marks.leave(parse_place(self._channel_id, chat), message)
 
     def mark(self, chat: ChatKey, message: PlatformMessageId, *, is_on: bool) -> None:
         if message.isdecimal():
-            self._marks.set(parse_place(self._channel_id, chat), int(message), is_on=is_on)
+            self._marks.set(parse_place(self._channel_id, chat), message, is_on=is_on)
 
     async def set_menu(self, menus: Menus) -> None:
         self._menus.want(menus)

@@ -48,6 +48,7 @@ from channels.telegram.menus import Scope
 from channels.telegram.poll_notes import PollNotes
 from channels.telegram.sdk_log import redact, tame_sdk_loggers
 from channels.telegram.timings import Timings
+from protocol.ids import PlatformMessageId
 from protocol.message import Button
 
 log = logging.getLogger(__name__)
@@ -318,7 +319,7 @@ class TelegramClient:
 
     # Showing
 
-    async def send_line(self, place: Place, text: str) -> int:
+    async def send_line(self, place: Place, text: str) -> PlatformMessageId:
         """Send a line that makes no phone ring; return its id."""
         async with self._connection(self._timings.show_s) as bot:
             message = await bot.send_message(
@@ -328,17 +329,20 @@ class TelegramClient:
                 disable_notification=True,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
             )
-        return message.message_id
+        return PlatformMessageId(str(message.message_id))
 
-    async def edit_line(self, place: Place, message_id: int, text: str) -> None:
+    async def edit_line(self, place: Place, message: PlatformMessageId, text: str) -> None:
         async with self._connection(self._timings.show_s) as bot:
             await bot.edit_message_text(
-                text, place.chat_id, message_id, link_preview_options=LinkPreviewOptions(is_disabled=True)
+                text, place.chat_id, int(message), link_preview_options=LinkPreviewOptions(is_disabled=True)
             )
 
-    async def delete_line(self, place: Place, message_id: int) -> None:
+    async def delete_line(self, place: Place, message: PlatformMessageId) -> None:
         async with self._connection(self._timings.show_s) as bot:
-            await bot.delete_message(place.chat_id, message_id)
+            await bot.delete_message(place.chat_id, int(message))
+
+    async def set_mark(self, place: Place, message: PlatformMessageId, emoji: str, *, is_on: bool) -> None:
+        await self.set_reaction(place, int(message), emoji if is_on else "")
 
     async def set_reaction(self, place: Place, message_id: int, emoji: str) -> None:
         reactions = [ReactionTypeEmoji(emoji)] if emoji else []

@@ -25,5 +25,7 @@ class Timings:
     first_line_s: float = 2.0
     """Work that is done sooner shows no line of progress."""
     line_every_s: float = 3.0
+    typing_every_s: float = 4.0
+    """Telegram shows it for 5 s, or until the bot's next message."""
     upload_s: float = 600.0
     close_s: float = 3.0

@@ -1,0 +1,93 @@
+"""What an account may send when: token buckets for each chat and for the account, and the platform's own word. Pure.
+
+Times are the caller's monotonic seconds. A call takes its tokens when it is decided on, so that those who wait stand in
+line: `took` may leave a bucket in debt, and who asks next is told a longer wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+MAX_KEPT = 1000
+"""Chats whose buckets are kept; beyond, those that are full again go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many calls in so much time."""
+
+    calls: float
+    """All of them may come at once; then they come back evenly."""
+    in_s: float
+    reserve: float = 0.0
+    """Of these, how many only what must be said may take: what merely shows work leaves them."""
+
+    def __post_init__(self) -> None:
+        if self.calls - self.reserve < 1:
+            raise ValueError(f"a rate of {self.calls} calls that keeps {self.reserve} lets nothing through")
+
+    @property
+    def per_s(self) -> float:
+        return self.calls / self.in_s
+
+
+@dataclass(slots=True)
+class _Bucket:
+    rate: Rate
+    left: float
+    at: float
+
+    def left_at(self, now: float) -> float:
+        return min(self.rate.calls, self.left + max(0.0, now - self.at) * self.rate.per_s)
+
+    def wait_s(self, now: float, *, is_courtesy: bool) -> float:
+        lacking = 1.0 + (self.rate.reserve if is_courtesy else 0.0) - self.left_at(now)
+        return max(0.0, lacking / self.rate.per_s)
+
+    def take(self, now: float) -> None:
+        self.left, self.at = self.left_at(now) - 1.0, max(now, self.at)
+
+
+class Pace(Generic[Key]):
+    """The pace of one account. A key is a chat, as the platform counts them."""
+
+    def __init__(self, account: tuple[Rate, ...], chat: Callable[[Key], tuple[Rate, ...]]) -> None:
+        self._rates = chat
+        self._account = [_Bucket(rate, rate.calls, 0.0) for rate in account]
+        self._chats: dict[Key, list[_Bucket]] = {}
+        self._closed_until: dict[Key | None, float] = {}
+        """What the platform said itself; None is the whole account."""
+
+    def wait_s(self, key: Key, now: float, *, is_courtesy: bool = False) -> float:
+        """Return the seconds after which one more call may be made; 0.0: now. `is_courtesy`: it only shows work."""
+        told = max(self._closed_until.get(key, 0.0), self._closed_until.get(None, 0.0)) - now
+        buckets = [*self._account, *self._chats.get(key, ())]
+        waits = [bucket.wait_s(now, is_courtesy=is_courtesy) for bucket in buckets]
+        return max([0.0, told, *waits])
+
+    def took(self, key: Key, now: float) -> None:
+        """Note a call that is made, or will be after the wait."""
+        if key not in self._chats:
+            self._forget_idle(now)
+            self._chats[key] = [_Bucket(rate, rate.calls, now) for rate in self._rates(key)]
+        for bucket in (*self._account, *self._chats[key]):
+            bucket.take(now)
+
+    def told_to_wait(self, key: Key | None, seconds: float, now: float) -> None:
+        """Note the platform's own word for a chat, or for the account (None): nothing goes there for so long."""
+        self._forget_idle(now)
+        self._closed_until[key] = max(self._closed_until.get(key, 0.0), now + seconds)
+
+    def _forget_idle(self, now: float) -> None:
+        if max(len(self._chats), len(self._closed_until)) < MAX_KEPT:
+            return
+        self._closed_until = {key: until for key, until in self._closed_until.items() if until > now}
+        self._chats = {
+            key: buckets
+            for key, buckets in self._chats.items()
+            if any(bucket.left_at(now) < bucket.rate.calls for bucket in buckets)
+        }
