@@ -64,7 +64,7 @@ class Pace(Generic[Key]):
 
     def wait_s(self, key: Key, now: float, *, is_courtesy: bool = False) -> float:
         """Return the seconds after which one more call may be made; 0.0: now. `is_courtesy`: it only shows work."""
-        told = max(self._closed_until.get(key, 0.0), self._closed_until.get(None, 0.0)) - now
+        told: float = max(self._closed_until.get(key, 0.0), self._closed_until.get(None, 0.0)) - now
         buckets = [*self._account, *self._chats.get(key, ())]
         waits = [bucket.wait_s(now, is_courtesy=is_courtesy) for bucket in buckets]
         return max([0.0, told, *waits])

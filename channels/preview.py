@@ -11,7 +11,8 @@ import re
 _FENCE = re.compile(r"(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)")
 _FENCE_IN_THE_MAKING = re.compile(r"[ \t>]*(?:`+|~+)\s*")
 _MARK_IN_THE_MAKING = re.compile(r"\s*(?:[-*+_=]+|\d{1,9}[.)]?|#{1,6}|>+|(?:[-*+]|\d+[.)])\s+\[[ xX]?\]?)\s*")
-_LINK_IN_THE_MAKING = re.compile(r"!?\[([^\[\]\n]*)(?:\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*)?)?\Z")
+_ADDRESS_IN_THE_MAKING = r"\((?:[^()\n]|\([^()\n]*\))*(?:\([^()\n]*)?"
+_LINK_IN_THE_MAKING = re.compile(rf"!?\[([^\[\]\n]*)(?:\](?:{_ADDRESS_IN_THE_MAKING})?)?\Z")
 _TABLE_ROW = re.compile(r"[ \t>]*\|")
 _TABLE_RULE = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)*\|?[ \t]*")
 _TOKEN = re.compile(r"\\.|`+|\*+|_+|~~?", re.DOTALL)
@@ -61,8 +62,9 @@ def _inside_fence(markdown: str, fence: re.Match[str]) -> str:
 def _without_last_mark(markdown: str) -> str:
     """Hold back a last line that is nothing but the beginning of a list's item, a heading, a rule, a fence."""
     before, newline, last = markdown.rpartition("\n")
-    is_mark = _MARK_IN_THE_MAKING.fullmatch(last) or _FENCE_IN_THE_MAKING.fullmatch(last)
-    return before + newline if last.strip() and is_mark else markdown
+    if _FENCE_IN_THE_MAKING.fullmatch(last):
+        return markdown if _open_fence(before) is not None else before + newline  # the first is a fence's end
+    return before + newline if last.strip() and _MARK_IN_THE_MAKING.fullmatch(last) else markdown
 
 
 def _last_block(markdown: str) -> tuple[str, str]:
