@@ -67,7 +67,7 @@ def _block(node: SyntaxTreeNode, depth: int) -> Styled:
         case "paragraph":
             return _inline_content(node)
         case "heading":
-            return _inline_content(node).without("bold").wrapped("bold")
+            return _inline_content(node).without("bold").wrapped("heading", node.tag.removeprefix("h"))
         case "fence" | "code_block":
             return _verbatim(node)
         case "blockquote":
@@ -115,17 +115,19 @@ def _list(node: SyntaxTreeNode, depth: int) -> Styled:
     bullet = BULLETS[min(depth, len(BULLETS) - 1)]
     items: list[Styled] = []
     for item in node.children:
-        mark = f"{bullet} " if number is None else f"{number}. "
+        mark = Styled(bullet).wrapped("bullet") if number is None else Styled(f"{number}.")
         number = None if number is None else number + 1
         inside = joined((_block(child, depth + 1) for child in item.children), "\n", cut=True)
         items.append(_list_item(inside, mark))
     return joined(items, "\n", cut=True)
 
 
-def _list_item(inside: Styled, mark: str) -> Styled:
+def _list_item(inside: Styled, mark: Styled) -> Styled:
+    if not inside.text:
+        return mark
     if any(span.kind == "pre" and span.start == 0 for span in inside.spans):
-        return joined([Styled(mark.rstrip()), inside], "\n")
-    return inside.indented(mark, " " * len(mark)) if inside.text else Styled(mark.rstrip())
+        return joined([mark, inside], "\n")
+    return joined([mark, inside.indented(" ", " " * (len(mark.text) + 1))])
 
 
 def _table(node: SyntaxTreeNode) -> Styled:

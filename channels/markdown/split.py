@@ -14,23 +14,38 @@ from channels.markdown.styled import Span, Styled
 LEAST_FILL = 0.3
 """A better kind of cut is preferred only if the message is then at least so full."""
 _ZERO_WIDTH_JOINER = "\u200d"
+_UNSEEN_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Zs")
+_BLANK_SIGNS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""Letters, signs and marks that are drawn as nothing."""
 _GLUE_CATEGORIES = ("Mn", "Me", "Mc", "Sk")
 _LONGEST_CLUSTER = 32
 """A drawn character of more code points than this is an attack on the renderer, and may be cut."""
 
 
-def split_styled(styled: Styled, limit: int, length: Callable[[str], int], max_spans: int) -> Iterator[Styled]:
-    """Yield the text in messages of at most `limit` units (as `length` counts them) and `max_spans` spans."""
+def split_styled(styled: Styled, limit: int, length: Callable[[Styled], int], max_spans: int) -> Iterator[Styled]:
+    """Yield the text in messages of at most `limit` units (as `length` counts them) and `max_spans` spans.
+
+    A unit is never more than one character of the text. A single character that is longer is yielded all the same.
+    """
     start, total = 0, len(styled.text)
     spans = sorted(styled.spans, key=lambda span: span.start)
     while (start := _skip_blank(styled, start)) < total:
-        furthest = _furthest(styled.text, start, limit, length)
+        furthest = start + _furthest(styled.part(start, start + limit), limit, length)
         furthest = _within_span_count(spans, start, furthest, max_spans)
         end = total if furthest >= total else _best_cut(styled, start, furthest)
         chunk = _trimmed(styled.part(start, end))
-        if chunk.text:
+        if is_seen(chunk.text):
             yield chunk
         start = end
+
+
+def is_seen(text: str) -> bool:
+    """Return whether anything of the text can be seen: platforms refuse a message of nothing but invisible signs."""
+    return any(_is_seen_sign(sign) for sign in text)
+
+
+def _is_seen_sign(sign: str) -> bool:
+    return sign not in _BLANK_SIGNS and unicodedata.category(sign) not in _UNSEEN_CATEGORIES
 
 
 def _skip_blank(styled: Styled, start: int) -> int:
@@ -49,11 +64,11 @@ def _trimmed(chunk: Styled) -> Styled:
     return chunk.part(0, len(chunk.text.rstrip()))
 
 
-def _furthest(text: str, start: int, limit: int, length: Callable[[str], int]) -> int:
-    end = min(len(text), start + limit)
-    while (excess := length(text[start:end]) - limit) > 0:
-        end -= max(1, excess // 2)
-    return max(end, start + 1)
+def _furthest(rest: Styled, limit: int, length: Callable[[Styled], int]) -> int:
+    end = len(rest.text)
+    while end > 1 and (excess := length(rest.part(0, end)) - limit) > 0:
+        end -= min(max(1, excess // 2), max(1, end // 2))
+    return max(end, 1)
 
 
 def _within_span_count(spans: list[Span], start: int, end: int, max_spans: int) -> int:

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-SpanKind = Literal["bold", "italic", "strikethrough", "code", "pre", "link", "quote"]
+SpanKind = Literal["bold", "italic", "strikethrough", "code", "pre", "link", "quote", "heading", "bullet"]
+"""`heading` is a line's style where a platform has headings, else bold; `bullet` the sign before an item of a list,
+for platforms that draw their own."""
 VERBATIM: tuple[SpanKind, ...] = ("code", "pre")
 """No other style may lie inside or around these, but a quote around them."""
 
@@ -22,7 +24,7 @@ class Span:
     end: int
     kind: SpanKind
     detail: str = ""
-    """The address of a link, the language of a pre."""
+    """The address of a link, the language of a pre, the level of a heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,15 @@ class Styled:
             at = match.end()
             if not any(start <= at < end for start, end in inside_pre):
                 inserts.append((at, rest))
-        return self._with_inserts(inserts)
+        return self.with_inserts(inserts)
 
-    def _with_inserts(self, inserts: list[tuple[int, str]]) -> Styled:
+    def with_headings_bold(self) -> Styled:
+        """Return the text for a platform without headings."""
+        spans = (replace(span, kind="bold", detail="") if span.kind == "heading" else span for span in self.spans)
+        return flattened(replace(self, spans=tuple(spans)))
+
+    def with_inserts(self, inserts: list[tuple[int, str]]) -> Styled:
+        """Return the text with more text at offsets, ascending: after what ends there, before what begins there."""
         pieces: list[str] = []
         shifts: list[tuple[int, int]] = []  # from this old offset on, add so much
         position, added = 0, 0
@@ -112,7 +120,7 @@ def flattened(styled: Styled) -> Styled:
         if span.start < seen.get(span.kind, 0):
             continue  # bold in bold, a quote in a quote: the outer one says it
         seen[span.kind] = span.end
-        if span.kind in VERBATIM or span.kind == "quote":
+        if span.kind in VERBATIM or span.kind in ("quote", "heading", "bullet"):
             kept.append(span)
         else:
             kept += _around(span, verbatim)

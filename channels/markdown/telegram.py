@@ -54,7 +54,8 @@ def utf16_units(text: str) -> int:
 
 def render_telegram(markdown: str, limit_units: int = CHUNK_UNITS) -> tuple[TelegramText, ...]:
     """Return the messages that say what the Markdown says; none for a text of white space alone."""
-    chunks = split_styled(render_markdown(markdown), limit_units, utf16_units, MAX_ENTITIES)
+    styled = render_markdown(markdown).with_headings_bold().without("bullet")
+    chunks = split_styled(styled, limit_units, lambda part: utf16_units(part.text), MAX_ENTITIES)
     return tuple(_telegram_text(chunk) for chunk in chunks)
 
 
