@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from channels.markdown.styled import SpanKind, Styled, flattened, joined
-from channels.markdown.table import aligned_rows
+from channels.markdown.table import table_text
 
 MAX_NESTING = 60
 """Levels of blocks (a list is two). Deeper than any answer; low enough for Python's stack."""
@@ -131,12 +131,8 @@ def _list_item(inside: Styled, mark: Styled) -> Styled:
 
 
 def _table(node: SyntaxTreeNode) -> Styled:
-    rows = [
-        [_with_addresses(_inline_content(cell)).replace("\n", " ") for cell in row.children]
-        for section in node.children
-        for row in section.children
-    ]
-    return Styled(aligned_rows(rows)).wrapped("pre")
+    rows = [[_inline_content(cell) for cell in row.children] for section in node.children for row in section.children]
+    return table_text(rows, [[_with_addresses(cell).replace("\n", " ") for cell in row] for row in rows])
 
 
 def _with_addresses(styled: Styled) -> str:
