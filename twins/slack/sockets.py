@@ -1,0 +1,285 @@
+"""Socket Mode: tickets, the sockets that share the traffic, envelopes that come again until they are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from twins.faults import Faults
+from twins.slack.world import APP_ID, World
+
+Json = dict[str, Any]
+
+MAX_SOCKETS = 10
+CONNECTION_S = 18_060
+"""How long a socket is kept; the platform says so in `hello`."""
+WARNING_S = 10
+ACK_S = 3.0
+REDELIVERY_S = (0.0, 60.0, 300.0)
+TICKET_S = 60.0
+PING_S = 15.0
+"""Real seconds between the server's own pings."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Socket:
+    channel: web.WebSocketResponse
+    number: int
+    is_silent: bool = False
+    """It stays open and says nothing any more, to pings neither."""
+    is_leaving: bool = False
+    """It was told to go: nothing new is given to it."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Delivery:
+    kind: str
+    """`events_api`, `interactive` or `slash_commands`."""
+    name: str
+    """What faults know it by: the event's type, else the kind."""
+    payload: Json
+    takes_answer: bool = False
+    answered: asyncio.Future[Json | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """What the acknowledgement brought; None when nobody acknowledged in time."""
+
+
+class Sockets:
+    def __init__(self, world: World, faults: Faults) -> None:
+        self._world = world
+        self._faults = faults
+        self._tickets: dict[str, float] = {}
+        self._sockets: list[Socket] = []
+        self._unacknowledged: dict[str, asyncio.Future[Json | None]] = {}
+        self._waiting_for_socket: list[asyncio.Future[Json | None]] = []
+        self._held: list[Delivery] = []
+        self._late: list[Delivery] = []
+        self._turns = itertools.count()
+        self._numbers = itertools.count(1)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Deliver until the block is left."""
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                yield
+            finally:
+                for task in list(self._running):
+                    task.cancel()
+                for socket in list(self._sockets):
+                    await socket.channel.close(code=WSCloseCode.GOING_AWAY)
+
+    def open_ticket(self) -> str:
+        """Return the address of a new socket; it is good once, and for a minute."""
+        ticket = uuid.uuid4().hex
+        self._tickets[ticket] = self._world.clock.now() + TICKET_S
+        return f"{self._world.address.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP_ID}"
+
+    def deliver(self, delivery: Delivery) -> Delivery:
+        """Send this to one of the app's sockets, now or when a fault lets it."""
+        fault = self._faults.take(delivery.name, ("hold", "reorder", "duplicate"))
+        match fault.kind if fault else "":
+            case "hold":
+                self._held.append(delivery)
+                return delivery
+            case "reorder":
+                self._late.append(delivery)
+                return delivery
+            case "duplicate":
+                self._start(delivery)
+                self._start(Delivery(kind=delivery.kind, name=delivery.name, payload=delivery.payload))
+            case _:
+                self._start(delivery)
+        late, self._late = self._late, []
+        for behind in late:
+            self._start(behind)
+        return delivery
+
+    def release(self) -> None:
+        """Send what faults kept back."""
+        kept, self._held, self._late = [*self._held, *self._late], [], []
+        for delivery in kept:
+            self._start(delivery)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one socket from its ticket to its end."""
+        until = self._tickets.pop(request.query.get("ticket", ""), 0.0)  # burned, whatever comes of it
+        refused = self._faults.take("socket", ("refuse_socket",))
+        if refused is not None or until < self._world.clock.now():
+            self._world.log.note("socket_refused", burned=refused is not None)
+            return web.Response(status=408, text="ticket expired or used")
+        channel = web.WebSocketResponse(autoping=False, max_msg_size=16 << 20)
+        await channel.prepare(request)
+        socket = Socket(channel=channel, number=next(self._numbers))
+        if len(self._sockets) >= MAX_SOCKETS:
+            await self._disconnect(socket, "too_many_websockets")
+            await channel.close()
+            return channel
+        self._sockets.append(socket)
+        self._world.log.note("socket_opened", socket=socket.number, open=len(self._sockets))
+        try:
+            await channel.send_json(self._hello(request.host))
+            waiting, self._waiting_for_socket = self._waiting_for_socket, []
+            for arrival in waiting:
+                if not arrival.done():
+                    arrival.set_result({})
+            async with asyncio.TaskGroup() as tasks:
+                aging, pinging = tasks.create_task(self._age(socket)), tasks.create_task(self._ping(socket))
+                self.strike()
+                await self._read(socket)
+                aging.cancel()
+                pinging.cancel()
+        except ConnectionError:
+            pass
+        finally:
+            self._sockets.remove(socket)
+            self._world.log.note("socket_closed", socket=socket.number, code=channel.close_code)
+        return channel
+
+    def strike(self) -> None:
+        """Let the faults of sockets hit those that are open."""
+        for socket in [socket for socket in self._sockets if not socket.is_silent]:
+            if self._faults.take("socket", ("silent_socket",)):
+                socket.is_silent = True
+            elif fault := self._faults.take("socket", ("close_socket",)):
+                socket.is_leaving = True
+                self._spawn(socket.channel.close(code=fault.code))
+
+    async def disconnect_all(self, reason: str) -> None:
+        """Tell every socket to go, for that reason; link_disabled and too many also end it."""
+        for socket in list(self._sockets):
+            await self._disconnect(socket, reason)
+
+    def _hello(self, host: str) -> Json:
+        debug = {"host": host, "build_number": 1, "approximate_connection_time": CONNECTION_S}
+        count = sum(1 for socket in self._sockets if not socket.is_leaving)
+        return {"type": "hello", "num_connections": count, "debug_info": debug, "connection_info": {"app_id": APP_ID}}
+
+    async def _disconnect(self, socket: Socket, reason: str) -> None:
+        socket.is_leaving = reason != "warning"
+        self._world.log.note("socket_disconnect", socket=socket.number, reason=reason)
+        if not socket.is_silent and not socket.channel.closed:
+            await socket.channel.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "twin"}})
+
+    async def _age(self, socket: Socket) -> None:
+        """A socket is warned, then told to go, then ended: a client that heeds the first has no gap."""
+        await self._world.clock.sleep(CONNECTION_S - WARNING_S)
+        await self._disconnect(socket, "warning")
+        await self._world.clock.sleep(WARNING_S)
+        await self._disconnect(socket, "refresh_requested")
+        await self._world.clock.sleep(WARNING_S)
+        await socket.channel.close()
+
+    async def _ping(self, socket: Socket) -> None:
+        while True:
+            await asyncio.sleep(PING_S)
+            if not socket.is_silent and not socket.channel.closed:
+                await socket.channel.ping(b"Ping from the twin")
+
+    async def _read(self, socket: Socket) -> None:
+        async for message in socket.channel:
+            if message.type is WSMsgType.PING:
+                if not socket.is_silent:
+                    await socket.channel.pong(message.data)
+            elif message.type is WSMsgType.TEXT and not socket.is_silent:
+                self._acknowledge(message.data)
+
+    def _acknowledge(self, text: str) -> None:
+        try:
+            answer = json.loads(text)
+            envelope_id = str(answer["envelope_id"])
+        except (ValueError, KeyError, TypeError):
+            self._world.log.note("ack_unreadable", text=text[:200])
+            return
+        waiting = self._unacknowledged.pop(envelope_id, None)
+        self._world.log.note("ack", envelope_id=envelope_id, known=waiting is not None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer.get("payload") or {})
+
+    def _start(self, delivery: Delivery) -> None:
+        self._spawn(self._deliver(delivery))
+
+    def _spawn(self, work: Any) -> None:
+        assert self._tasks is not None, "the twin serves"
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Send until acknowledged: events four times in all, a press or a command once."""
+        reason = ""
+        retries = REDELIVERY_S if delivery.kind == "events_api" else ()
+        for attempt, wait_s in enumerate((0.0, *retries)):
+            if wait_s:
+                await self._world.clock.sleep(wait_s)
+            answer, reason = await self._attempt(delivery, attempt, reason)
+            if answer is None:
+                continue
+            if self._faults.take(delivery.name, ("redeliver",)) is None:
+                _settle(delivery, answer)
+                return
+            reason = "timeout"
+        self._world.log.note("undelivered", kind=delivery.kind, name=delivery.name, reason=reason)
+        _settle(delivery, None)
+
+    async def _attempt(self, delivery: Delivery, attempt: int, reason: str) -> tuple[Json | None, str]:
+        socket = self._next_socket() or await self._socket_within()
+        if socket is None:
+            return None, "no_connection"
+        envelope_id = str(uuid.uuid4())
+        envelope: Json = {"envelope_id": envelope_id, "type": delivery.kind, "payload": delivery.payload}
+        envelope["accepts_response_payload"] = delivery.takes_answer
+        if delivery.kind == "events_api":
+            envelope |= {"retry_attempt": attempt, "retry_reason": reason}
+        waiting: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
+        self._unacknowledged[envelope_id] = waiting
+        self._world.log.note(
+            "envelope", envelope_id=envelope_id, name=delivery.name, attempt=attempt, socket=socket.number
+        )
+        try:
+            if not socket.is_silent:
+                await socket.channel.send_json(envelope)
+            answer = await self._answer_within(waiting)
+        except ConnectionError:
+            return None, "connection_lost"
+        finally:
+            self._unacknowledged.pop(envelope_id, None)
+        return answer, "timeout"
+
+    async def _answer_within(self, waiting: asyncio.Future[Json | None]) -> Json | None:
+        """Wait for an acknowledgement: three seconds of the twin, but real ones where its clock runs fast."""
+        clock = self._world.clock
+        async with asyncio.TaskGroup() as tasks:
+            deadline = tasks.create_task(clock.sleep(ACK_S * max(1.0, clock.scale)))
+            await asyncio.wait((waiting, deadline), return_when=asyncio.FIRST_COMPLETED)
+            deadline.cancel()
+        return waiting.result() if waiting.done() else None
+
+    async def _socket_within(self) -> Socket | None:
+        """Wait as long as for an acknowledgement for a socket to open; who waits longest is served first."""
+        arrival: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
+        self._waiting_for_socket.append(arrival)
+        try:
+            await self._answer_within(arrival)
+        finally:
+            if arrival in self._waiting_for_socket:
+                self._waiting_for_socket.remove(arrival)
+        return self._next_socket()
+
+    def _next_socket(self) -> Socket | None:
+        ready = [socket for socket in self._sockets if not socket.is_leaving and not socket.channel.closed]
+        return ready[next(self._turns) % len(ready)] if ready else None
+
+
+def _settle(delivery: Delivery, answer: Json | None) -> None:
+    if not delivery.answered.done():
+        delivery.answered.set_result(answer)
