@@ -4,7 +4,7 @@ Slack has three ways of taking text. mrkdwn has no escape for `*`, `_`, `~` and 
 tables and no rules, and its escapes are nowhere described; in `rich_text` every character is what it is and styles are
 fields, as Telegram's entities are. So that is what a message is made of, and mrkdwn is what Slack shows where there are
 no blocks: in notifications, in search, to screen readers. `chat.startStream` takes nothing but Markdown: see
-`preview.py`.
+`stream.py`.
 
 Nobody is rung: mentions are elements of their own, which are never made here; in mrkdwn `<` is always escaped, and
 after the `@` of `@here`, `@channel` and `@everyone` stands a space of no width.
