@@ -18,7 +18,8 @@ from channels.channel import DeliveryFailed, Inbox, ShownKind
 from protocol.codec import from_json, to_json
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
-from runtime.intake import Intake, IntakeEnds
+from runtime.intake import Intake
+from runtime.intake_ends import IntakeEnds
 from runtime.store import inbound_rows
 from runtime.store.database import Transaction
 from runtime.store.records import Binding, MessageState, PersonLimits, StoredMessage

@@ -41,6 +41,8 @@ MAX_WRONG_PER_PERSON = 5
 MAX_WRONG_IN_ALL = 20
 LOCK_OUT = timedelta(hours=1)
 """Wrong codes are counted for so long."""
+ASIDES = frozenset({"reaction", "joined", "left"})
+"""What happens in a chat beside what is said there."""
 REFUSAL_EVERY = timedelta(hours=1)
 """A stranger is told no at most so often: a bot that answers everything can be used to flood."""
 
@@ -118,6 +120,8 @@ def decide_access(
         changed = _decide_change(inbound, facts, facts.original)
         if changed is not None:
             return changed
+    if inbound.kind in ASIDES:
+        return _decide_aside(inbound, facts, now, groups)
     code = normalize_code(inbound.text)
     if code is not None and facts.pairing_pending and inbound.chat_kind == "direct":
         return TryCode(code=code)
@@ -329,6 +333,28 @@ def _decide_change(inbound: InboundMessage, facts: SenderFacts, original: Origin
         case _:
             reason = f"it is about a message that was {original.state}"
             return Admission(state=MessageState.REFUSED, group_id=original.group_id, reason=reason)
+
+
+def _decide_aside(
+    inbound: InboundMessage, facts: SenderFacts, now: datetime, groups: Mapping[GroupId, PersonLimits]
+) -> Admission:
+    """Return what becomes of a reaction, or of word that somebody came or went. It decides nothing and starts nothing:
+    it is kept for an agent that hears the rest of the chat, or whose own message it is about. Nobody is told."""
+    chosen = choose_binding(inbound, facts.bindings, facts.followed, now)
+    binding = chosen.binding if chosen else None
+    if (about := facts.about) is not None:
+        binding = next((each for each in facts.bindings if each.group_id == about.by), binding)
+    group_id = binding.group_id if binding else None
+    is_kept = binding is not None and (binding.rest == "context" or binding.when == "always")
+    if role_of(inbound, facts.person, facts.roles.get(group_id) if group_id else None) is None:
+        reason = "not a known person"
+    elif group_id not in groups:
+        reason = "the chat has no agent that is there"
+    elif is_kept or (about is not None and about.by == group_id):
+        return Admission(state=MessageState.CONTEXT, group_id=group_id, reason="kept as context")
+    else:
+        reason = "not meant for the agent"
+    return Admission(state=MessageState.REFUSED, group_id=group_id, reason=reason)
 
 
 def _changed(original: Original, *, is_edit: bool) -> str:

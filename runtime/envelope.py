@@ -26,6 +26,7 @@ SHOWN_CHARS = 2_000
 """What is shown of a text that goes to a file."""
 MAX_NAME_CHARS = 60
 MAX_QUOTE_CHARS = 1_000
+NO_REACTION = "(none any more)"
 
 _OWN_NAMES = re.compile(r"<(?=\s*/?\s*(?:message|quote|attachment|notes?|context)\b)", re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -121,11 +122,13 @@ def _element(element: str, message: StoredMessage, text: str, role: Role | None,
         facts.append('chat="many people"')
     if inbound.kind != "message":
         facts.append(f'kind="{inbound.kind}"')
+    if inbound.forwarded_from:
+        facts.append(f'forwarded_from="{clean_name(inbound.forwarded_from)}"')
     lines = [f"<{element} {' '.join(facts)}>"]
     if inbound.quote:
         lines.append(f"<quote>{guarded(clean_text(inbound.quote)[:MAX_QUOTE_CHARS])}</quote>")
-    if text:
-        lines.append(guarded(text))
+    if text or inbound.kind == "reaction":
+        lines.append(guarded(text) or NO_REACTION)
     lines += [_attachment(attachment) for attachment in inbound.attachments]
     if message.note:
         lines.append(f"<note>{guarded(clean_text(message.note))}</note>")

@@ -37,7 +37,7 @@ from runtime.store.store import Store
 log = logging.getLogger(__name__)
 
 QUOTED_CHARS = 300
-"""What an edit or a deletion shows the agent of the message that it is about."""
+"""What an edit, a deletion or a reaction shows the agent of the message that it is about."""
 
 Fetching = Callable[[], Awaitable[Fetched]]
 Patience = Callable[[Fetching], Awaitable[Fetched | None]]
@@ -122,6 +122,9 @@ class Filing:
         facts = await self._desk.store.sender_facts(inbound.person, inbound.chat)
         if inbound.kind in ("edit", "delete"):
             facts = replace(facts, original=await self._desk.store.read(inbound_rows.original_of, inbound))
+        if inbound.kind == "reaction" and inbound.reply_to is not None and facts.person is not None:
+            about = await self._desk.store.read(inbound_rows.said_there, inbound.chat, inbound.reply_to)
+            facts = replace(facts, about=about)
         if facts.person is not None and wants_spent(inbound, facts, self._desk.groups()):
             spent = await self._desk.store.read(usage_rows.payer_day, facts.person.person)
             facts = replace(facts, spent=spent)
@@ -154,6 +157,8 @@ class Filing:
             return await self._ask(update, inbound, decision)
         if decision.change:
             return await self._change(update, inbound, facts, decision)
+        if facts.about is not None and not inbound.quote:
+            inbound = replace(inbound, quote=shorten(replace(inbound, text=facts.about.text), QUOTED_CHARS).text)
         note = ""
         if inbound.pending_files:
             inbound, note = await self._with_files(update.raw_id, inbound, decision, patience)

@@ -24,7 +24,17 @@ def fault_of(inbound: InboundMessage) -> str | None:
             return f"an id in it is empty, too long or not text: {each[:40]!r}"
     if not inbound.chat.startswith(f"{inbound.channel_id}:") or not inbound.person.startswith(f"{inbound.channel_id}:"):
         return f"its chat or person is not of the channel {inbound.channel_id}"
-    return None
+    return _fault_of_key(inbound) if inbound.kind == "moved" else None
+
+
+def _fault_of_key(inbound: InboundMessage) -> str | None:
+    key = inbound.text
+    is_key = key.startswith(f"{inbound.channel_id}:") and len(key) <= MAX_ID_CHARS and clean(key) == key
+    return (
+        None
+        if is_key and key != inbound.chat
+        else f"the key that its chat is to have is no other one of the channel: {key[:40]!r}"
+    )
 
 
 def clean_inbound(inbound: InboundMessage) -> InboundMessage:
@@ -34,6 +44,7 @@ def clean_inbound(inbound: InboundMessage) -> InboundMessage:
         text=clean(cut(inbound.text, MAX_TEXT_CHARS)),
         sender_name=clean(inbound.sender_name[:MAX_NAME_CHARS]),
         quote=clean(cut(inbound.quote, MAX_QUOTE_CHARS)),
+        forwarded_from=clean(inbound.forwarded_from[:MAX_NAME_CHARS]),
         attachments=tuple(_clean_attachment(each) for each in inbound.attachments),
         pending_files=tuple(_clean_file(each) for each in inbound.pending_files),
     )

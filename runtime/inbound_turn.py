@@ -24,4 +24,4 @@ def has_turn(inbound: InboundMessage) -> bool:
 
 
 def _command_of(inbound: InboundMessage) -> Command | None:
-    return parse_command(inbound.text) if inbound.kind != "edit" else None
+    return parse_command(inbound.text) if inbound.kind in ("message", "press") else None

@@ -11,12 +11,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel, Undecodable
-from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
+from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
 from runtime.head_start import HeadStart, HeadStartDesk
@@ -24,12 +23,13 @@ from runtime.inbound_filing import AnswerDesk, Filing, FilingDesk
 from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
 from runtime.insist import STORE_WAITS, insist
+from runtime.intake_ends import IntakeEnds
+from runtime.moved_chats import MovedChats
 from runtime.people.records import AccessRequest
 from runtime.store.access_rows import granted_requests
 from runtime.store.records import (
     Filed,
     MessageState,
-    Original,
     PersonLimits,
     RawUpdate,
     SenderFacts,
@@ -48,27 +48,6 @@ STOP_PATIENCE_S = 0.5
 that in its turn."""
 SLOW_REREAD_S = 60.0
 """The store is asked for unfiled updates at least so often, in case one was missed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeEnds:
-    """Where intake's results go."""
-
-    queued: Callable[[StoredMessage], None]
-    """A message waits for a task. Returns at once."""
-    command: Callable[[StoredMessage], Awaitable[None]]
-    """A command is to be carried out and marked as done. Again after a crash in the middle."""
-    outbox: Callable[[], None]
-    """Something was put into the outbox. Returns at once."""
-    changed: Callable[[TaskId, StoredMessage], None] = lambda _task, _message: None
-    """A message that a running task works on was edited or taken back. The one given says so; it is kept as context, so
-    that who cannot tell the agent now may leave it at that. Returns at once."""
-    replaced: Callable[[Original], None] = lambda _: None
-    """A waiting message says something else now. Returns at once."""
-    withdrawn: Callable[[Original], None] = lambda _: None
-    """A waiting message was taken back: the store has ended it. Returns at once."""
-    head_starts: HeadStartDesk | None = None
-    """Who may have a container for a message before it is filed; None: nobody."""
 
 
 class Intake:
@@ -93,6 +72,7 @@ class Intake:
         self._store = store
         self._channels = channels
         self._ends = ends
+        self._moved = MovedChats(store)
         self._filing = Filing(
             FilingDesk(
                 store=store,
@@ -185,11 +165,13 @@ class Intake:
         channel = self._channels().get(channel_id)
         try:
             inbound = channel.decode(raw) if channel is not None else None
-            is_plain = inbound is not None and not inbound.pending_files and fault_of(inbound) is None
+            is_plain = inbound is not None and not (
+                inbound.pending_files or inbound.kind == "moved" or fault_of(inbound)
+            )
         except Exception as error:  # noqa: BLE001 - a decoder's bug: it is told of when the update is decoded again
             log.debug("an update was not decoded at once: %s", error)
             return None
-        return clean_inbound(inbound) if inbound is not None and is_plain else None
+        return self._moved.place(clean_inbound(inbound)) if inbound is not None and is_plain else None
 
     async def _begin(
         self,
@@ -251,6 +233,7 @@ class Intake:
         turn.over.set()
 
     async def _file_all(self, work: asyncio.TaskGroup) -> None:
+        await self._moved.load()
         for request in await self._store.read(granted_requests):
             self.take_up(request)
         for command in await self._store.open_commands():
@@ -301,6 +284,9 @@ class Intake:
         inbound = await self._decode(update)
         if inbound is None:
             self._done(update)
+        elif inbound.kind == "moved":
+            turn = self._lane(ChatKey(inbound.text), work).hold_turn()
+            self._lane(inbound.chat, work).jobs.append(partial(self._move, update, inbound, turn))
         elif is_stop(inbound):
             lane = self._lane(inbound.chat, work)
             work.create_task(self._file_stop(update, inbound, lane, lane.hold_turn()))
@@ -341,7 +327,19 @@ class Intake:
         if inbound is None:
             await insist(lambda: self._store.file_nothing(update.raw_id), "an update")
             return None
-        return clean_inbound(inbound)
+        return self._moved.place(clean_inbound(inbound))
+
+    async def _move(self, update: RawUpdate, inbound: InboundMessage, turn: Turn) -> None:
+        """Give a chat its new key once what was said before is filed; what is said under the new one waits for that."""
+        await turn.come.wait()
+        if await self._moved.move(update, inbound):
+            extra = {"action": "chat_moved", "channel_id": inbound.channel_id}
+            log.info("%s is %s now", inbound.chat, inbound.text, extra=extra)
+            if self._ends.moved is not None:
+                await self._ends.moved()
+            self._ends.outbox()
+        self._done(update)
+        turn.over.set()
 
     async def _file_alone(self, update: RawUpdate, inbound: InboundMessage) -> None:
         await self._file(update, inbound)
@@ -381,7 +379,8 @@ class Intake:
 
     async def _filed(self, update: RawUpdate, inbound: InboundMessage) -> Filed:
         lane = self._lanes.get(inbound.chat)
-        return await self._filing.file(update, inbound, None if lane is None else lane.patiently)
+        patience = None if lane is None else lane.patiently
+        return await self._filing.file(update, self._moved.place(inbound), patience)
 
     def _tell(self, filed: Filed) -> None:
         if filed.first and filed.message.state is MessageState.QUEUED:

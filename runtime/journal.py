@@ -58,6 +58,7 @@ class JournalKind(enum.StrEnum):
     PERSON_REMOVED = "person_removed"
     CHAT_BOUND = "chat_bound"
     CHAT_UNBOUND = "chat_unbound"
+    CHAT_MOVED = "chat_moved"
     PAIRING_CODE_ADDED = "pairing_code_added"
     PAIRING_CODE_USED = "pairing_code_used"
     PAIRING_REFUSED = "pairing_refused"

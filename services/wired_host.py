@@ -36,7 +36,8 @@ from runtime.dispatcher import Dispatcher
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.host_state import HostState
-from runtime.intake import Intake, IntakeEnds
+from runtime.intake import Intake
+from runtime.intake_ends import IntakeEnds
 from runtime.kept_files import FileSweeper
 from runtime.model_book import ModelBook
 from runtime.money.house import MoneyHouse
@@ -289,6 +290,7 @@ class Host:
                 changed=self._dispatcher.changed,
                 replaced=self._dispatcher.replaced,
                 withdrawn=self._dispatcher.withdrawn,
+                moved=self._chat_moved,
                 head_starts=self._dispatcher,
             ),
             inbox=home.inbox,
@@ -398,6 +400,11 @@ class Host:
         await self._commands.perform(message)
         self._delivery.wake()
         self._marks.look(message.inbound.chat)  # a stop ends what has not become a task
+
+    async def _chat_moved(self) -> None:
+        await self._destinations.load()
+        await self._questions.load()
+        self._time.wake()
 
     async def _known_doors(self) -> frozenset[DoorId]:
         return frozenset(row.door_id for row in await self._store.open_attempts() if row.door_id is not None)

@@ -35,7 +35,8 @@ from runtime.delivery import Delivery
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.host_state import HostState
-from runtime.intake import Intake, IntakeEnds
+from runtime.intake import Intake
+from runtime.intake_ends import IntakeEnds
 from runtime.model_book import ModelBook
 from runtime.money.house import MoneyHouse
 from runtime.operations import Operations, Stopped

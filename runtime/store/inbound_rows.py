@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from protocol.codec import from_json
-from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, SessionId, TaskId, mint
+from protocol.ids import ChannelId, ChatKey, GroupId, MessageId, PlatformMessageId, SessionId, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.journal import JournalKind
 from runtime.store import access_rows, outbox_rows
@@ -19,7 +19,7 @@ from runtime.store.database import Transaction
 from runtime.store.errors import UnknownRow
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import to_text
-from runtime.store.records import Filed, MessageState, Original, QueueMode, RawUpdate, StoredMessage
+from runtime.store.records import Filed, MessageState, Original, QueueMode, RawUpdate, Said, StoredMessage
 
 SHARED_CHAT = ChatKey("")
 """The chat of the session that all direct chats with a `shared` binding have in common."""
@@ -29,6 +29,8 @@ FRESH_NOTICE = "🌱 A fresh conversation: the last one was long ago. /sessions 
 """Said where a conversation has begun by itself, to whoever speaks first in it."""
 BEHIND_ALL = (1 << 63) - 1
 """The `seq` of a message that is not stored yet."""
+REACTED_WITHIN = 2_000
+"""A reaction finds our own message among so many of the newest: what the platform calls them is in no index."""
 _NOWHERE: tuple[None, QueueMode, bool] = (None, "steer", False)
 
 
@@ -223,6 +225,13 @@ def original_of(transaction: Transaction, inbound: InboundMessage) -> Original |
     )
 
 
+def said_there(transaction: Transaction, chat: ChatKey, platform_message_id: PlatformMessageId) -> Said | None:
+    """Return what a message says that somebody reacted to; None for one that is not known, or long past."""
+    where = {"chat": chat, "platform_message_id": platform_message_id}
+    row = transaction.one("said_by_us", **where, newest=REACTED_WITHIN) or transaction.one("said_to_us", **where)
+    return Said(text=row["text"] or "", by=GroupId(row["by"]) if row["by"] else None) if row else None
+
+
 def replace_waiting(transaction: Transaction, message_id: MessageId, text: str) -> bool:
     """Have a message that waits for a task say something else; False if it does not wait any more."""
     return _rewrite_waiting(transaction, message_id, lambda inbound: replace(inbound, text=text))
@@ -343,7 +352,7 @@ def read_message(row: sqlite3.Row) -> StoredMessage:
         state=MessageState(row["state"]),
         group_id=GroupId(row["group_id"]) if row["group_id"] is not None else None,
         session_id=SessionId(row["session_id"]) if row["session_id"] is not None else None,
-        inbound=_read_inbound(body),
+        inbound=_spoken_in(_read_inbound(body), ChatKey(row["chat"])),
         received_at=row["received_at"],
         note=body["note"],
         task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
@@ -354,6 +363,11 @@ def read_message(row: sqlite3.Row) -> StoredMessage:
 
 def _read_inbound(body: dict[str, object]) -> InboundMessage:
     return from_json(InboundMessage, body["inbound"])
+
+
+def _spoken_in(inbound: InboundMessage, chat: ChatKey) -> InboundMessage:
+    """Return a message with its row's chat, which goes before its payload's: the chat may have another key since."""
+    return inbound if inbound.chat == chat else replace(inbound, chat=chat)
 
 
 def _raw(row: sqlite3.Row) -> RawUpdate:

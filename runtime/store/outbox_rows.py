@@ -37,6 +37,7 @@ def put_outbound(
     asked for; None: as far as the store knows."""
     if transaction.one("outbox_key", idempotency_key=idempotency_key) is not None:
         return False
+    message = _placed(transaction, message)
     if task_id is not None and not idempotency_key.startswith(NOTICE):
         review = transaction.one("review_of_output", task_id=task_id, chat=message.chat)
         if review is not None:
@@ -44,7 +45,7 @@ def put_outbound(
 
             if review_output(transaction, review, idempotency_key, message, subject or message.chat, taint):
                 return True
-    insert_outbound(transaction, idempotency_key, message, task_id, subject)
+    _insert(transaction, idempotency_key, message, task_id, subject)
     return True
 
 
@@ -61,6 +62,28 @@ def insert_outbound(
     subject: str | None = None,
 ) -> None:
     """Put a message in the outbox that nobody need look at any more."""
+    _insert(transaction, idempotency_key, _placed(transaction, message), task_id, subject)
+
+
+def _placed(transaction: Transaction, message: OutboundMessage) -> OutboundMessage:
+    """Return a message for the chat's key as it is now: a task may have begun before its chat had another."""
+    chat = chat_now(transaction, message.chat)
+    return message if chat == message.chat else dataclasses.replace(message, chat=chat)
+
+
+def chat_now(transaction: Transaction, chat: ChatKey) -> ChatKey:
+    """Return the key that a chat has now."""
+    moved = transaction.one("chat_now", chat=chat, parent=":".join(chat.split(":")[:2]))
+    return ChatKey(f"{moved['chat']}{chat[len(moved['former']) :]}") if moved else chat
+
+
+def _insert(
+    transaction: Transaction,
+    idempotency_key: str,
+    message: OutboundMessage,
+    task_id: TaskId | None,
+    subject: str | None,
+) -> None:
     payload = to_text(dataclasses.replace(message, idempotency_key=idempotency_key))
     outbox_id = transaction.insert(
         "insert_outbox",
@@ -171,7 +194,7 @@ def read_outbox(row: sqlite3.Row) -> OutboxRow:
         outbox_id=row["outbox_id"],
         idempotency_key=row["idempotency_key"],
         task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
-        message=from_text(OutboundMessage, row["body"]),
+        message=_addressed(from_text(OutboundMessage, row["body"]), ChatKey(row["chat"])),
         channel_id=ChannelId(row["channel_id"]),
         state=row["state"],
         attempts=row["attempts"],
@@ -182,3 +205,8 @@ def read_outbox(row: sqlite3.Row) -> OutboxRow:
         ended_at=row["ended_at"],
         receipt=receipt,
     )
+
+
+def _addressed(message: OutboundMessage, chat: ChatKey) -> OutboundMessage:
+    """Return a message with its row's chat, which goes before its payload's."""
+    return message if message.chat == chat else dataclasses.replace(message, chat=chat)

@@ -379,6 +379,15 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message that somebody reacted to."""
+
+    text: str
+    by: GroupId | None = None
+    """The agent whose words it is; None: a person's, or the host's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SenderFacts:
     """What the store knows of who speaks, where: the ground on which access.py decides."""
 
@@ -403,6 +412,8 @@ class SenderFacts:
     """None: not looked up; `access.wants_spent` says when it must be."""
     original: Original | None = None
     """For an edit or a deletion; None: the chat has no such message."""
+    about: Said | None = None
+    """For a reaction; None: the chat has no such message."""
 
     @property
     def binding(self) -> Binding | None:

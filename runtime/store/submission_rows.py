@@ -6,10 +6,10 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from protocol.ids import AttemptId, PersonKey, SessionId, SubmissionId, TaskId, mint
+from protocol.ids import AttemptId, ChatKey, PersonKey, SessionId, SubmissionId, TaskId, mint
 from protocol.task import TaskResult, TaskStatus
 from runtime.journal import JournalKind, payload_digest
 from runtime.store import archive_rows, task_rows
@@ -231,7 +231,9 @@ def _submission(row: sqlite3.Row) -> StoredSubmission:
         after_message=row["after_message"],
         session_id=SessionId(row["session_id"]) if row["session_id"] is not None else None,
         state=row["state"],
-        new=from_text(NewSubmission, row["body"]),
+        new=replace(
+            from_text(NewSubmission, row["body"]), chat=ChatKey(row["chat"]) if row["chat"] is not None else None
+        ),
         task_id=TaskId(row["task_id"]) if row["task_id"] is not None else None,
         task_state=row["task_state"],
     )

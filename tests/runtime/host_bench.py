@@ -73,7 +73,8 @@ from runtime.group_reading import load_groups
 from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.inbound_filing import AnswerDesk
-from runtime.intake import Intake, IntakeEnds
+from runtime.intake import Intake
+from runtime.intake_ends import IntakeEnds
 from runtime.money.payers import Payer
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations

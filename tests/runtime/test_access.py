@@ -46,6 +46,7 @@ from runtime.store.records import (
     Person,
     PersonLimits,
     Role,
+    Said,
     SenderFacts,
     Whom,
 )
@@ -146,6 +147,32 @@ def test_the_terminal_is_the_owner() -> None:
 def test_a_binding_says_what_is_meant_for_the_agent(binding: Binding, more: dict[str, Any], state: str) -> None:
     """What is meant for the agent is queued; the rest is kept or dropped as the binding says; emptiness is dropped."""
     assert state_of(said(**more), facts("member", binding)) == state
+
+
+@pytest.mark.parametrize("kind", ["reaction", "joined", "left"])
+@pytest.mark.parametrize(
+    ("binding", "about", "state"),
+    [
+        (DIRECT, None, "context"),
+        (WITH_CONTEXT, None, "context"),
+        (ON_MENTION, None, "refused"),
+        (ON_MENTION, Said(text="mine", by=MAIN), "context"),
+        (ON_MENTION, Said(text="somebody's"), "refused"),
+        (None, None, "refused"),
+    ],
+)
+def test_what_happens_beside_the_talk_decides_nothing(
+    kind: str, binding: Binding | None, about: Said | None, state: str
+) -> None:
+    """A reaction, a coming or going is kept where an agent hears the rest or is meant, and is never a task, a
+    command, a code or a request, whatever its text; nobody is answered."""
+    for role in ("owner", "guest"):
+        known = replace(facts(role, binding, code=True), about=about)
+        for text in ("👍", "/freeze", "ABCD-EFGH", "main: go"):
+            decision = decided(said(text, kind=kind, mentions_me=True), known)
+            assert isinstance(decision, Admission)
+            assert (decision.state, decision.notice, decision.asks, decision.refusal) == (state, "", None, "")
+    assert state_of(said("👍", kind=kind), replace(facts(None, binding), about=about)) == "refused"
 
 
 @pytest.mark.parametrize("text", ["/freeze", "/unfreeze"])

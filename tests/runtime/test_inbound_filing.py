@@ -36,9 +36,11 @@ class TalkingWire(Wire):
         if inbound is None:
             return None
         about = said.get("about", said["event"])
+        kind = said.get("kind", "message")
         return replace(
             inbound,
-            kind=said.get("kind", "message"),
+            kind=kind,
+            reply_to=PlatformMessageId(f"p-{about}") if kind == "reaction" else None,
             mentions_me=said.get("mentions_me", False),
             platform_message_id=PlatformMessageId(f"p-{about}"),
         )

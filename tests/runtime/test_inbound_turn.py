@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -28,6 +29,7 @@ def test_what_goes_past_what_waits(text: str, stops: bool, urgent: bool, turn: b
     assert (is_stop(inbound), is_urgent(inbound), has_turn(inbound)) == (stops, urgent, turn)
 
 
-def test_an_edited_message_is_no_command() -> None:
-    """It was carried out, or not, when it was first sent."""
-    assert not is_stop(replace(said("/stop"), kind="edit"))
+@pytest.mark.parametrize("kind", ["edit", "reaction", "joined", "moved"])
+def test_what_nobody_says_is_no_command(kind: Literal["edit", "reaction", "joined", "moved"]) -> None:
+    """An edited one was carried out, or not, when it was first sent; a reaction's text is an emoji or its name."""
+    assert not is_stop(replace(said("/stop"), kind=kind))

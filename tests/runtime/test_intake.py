@@ -15,7 +15,8 @@ from channels.channel import DeliveryFailed, Inbox, ShownKind, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime import access
-from runtime.intake import Intake, IntakeEnds
+from runtime.intake import Intake
+from runtime.intake_ends import IntakeEnds
 from runtime.store import access_rows
 from runtime.store.records import Binding, MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store

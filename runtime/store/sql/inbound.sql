@@ -49,6 +49,19 @@ SELECT m.*, p.body, EXISTS (SELECT 1 FROM access_waits AS w WHERE w.message_id =
 FROM messages AS m JOIN payloads AS p USING (payload_id)
 WHERE m.platform_message_id = :platform_message_id AND m.chat = :chat AND m.kind = 'message' ORDER BY m.seq DESC LIMIT 1;
 
+-- name: said_to_us
+-- What somebody said in a chat under the platform's own id.
+SELECT p.body ->> '$.inbound.text' AS text, NULL AS by FROM messages AS m JOIN payloads AS p USING (payload_id)
+WHERE m.platform_message_id = :platform_message_id AND m.chat = :chat AND m.kind = 'message' ORDER BY m.seq DESC LIMIT 1;
+
+-- name: said_by_us
+-- What we said in a chat under the platform's own id, among the newest so many, and for which group.
+SELECT p.body ->> '$.text' AS text, t.group_id AS by
+FROM outbox AS o JOIN receipts AS r USING (outbox_id) JOIN payloads AS p USING (payload_id) LEFT JOIN tasks AS t USING (task_id)
+WHERE o.outbox_id > (SELECT max(outbox_id) FROM outbox) - :newest AND o.chat = :chat
+    AND EXISTS (SELECT 1 FROM json_each(r.platform_message_ids) WHERE value = :platform_message_id)
+ORDER BY o.outbox_id DESC LIMIT 1;
+
 -- name: replace_payload
 -- What a waiting message says is replaced.
 UPDATE payloads SET body = :body WHERE payload_id = (SELECT payload_id FROM messages WHERE message_id = :message_id);

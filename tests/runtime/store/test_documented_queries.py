@@ -38,6 +38,7 @@ from runtime.store import (
     history_rows,
     hold_rows,
     model_rows,
+    move_rows,
     schedule_rows,
     send_rows,
     space_rows,
@@ -87,6 +88,9 @@ async def file(tmp_path: Path) -> Path:
         await store.write(forget_rows.forget, (BOB,))
         await store.write(model_rows.choose_model, MAIN, CHAT, "anthropic/some", "cli")
         await archived_conversation(store)
+        update = await store.store_raw(CHANNEL, "moved", b"?")
+        assert update is not None
+        await store.write(move_rows.move_chat, update.raw_id, ChatKey("telegram:-5"), ChatKey("telegram:-1005"))
     return tmp_path / "store.db"
 
 
