@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from protocol.ids import PlatformMessageId
 
-ANSWER_WITHIN_S = 10.0
-"""Work that has ended, and whose answer does not come in this time, has none: what is seen of it goes."""
 TAKEN_S = 600.0
 """What was taken over for an answer waits so long for it to be delivered."""
 LONGEST_TAKEN_OVER_S = 300.0
@@ -30,6 +28,8 @@ class GrowingPace:
     """Between two changes in one chat."""
     again_s: float | None = None
     """What is shown is no message, and fades unless it is shown again after so long. None: it is a message."""
+    answer_within_s: float = 10.0
+    """Work that has ended, and whose answer does not come in this time, has none: what is seen of it goes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Growth:
 
     def end(self, now: float) -> None:
         """Nothing grows any more; what stands goes soon, unless the answer takes it."""
-        self.is_over, self.next_at = True, now + ANSWER_WITHIN_S
+        self.is_over, self.next_at = True, now + self.pace.answer_within_s
 
     def take(self, now: float) -> None:
         """An answer is to take the place of what stands."""

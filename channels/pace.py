@@ -67,7 +67,7 @@ class Pace(Generic[Key]):
         told: float = max(self._closed_until.get(key, 0.0), self._closed_until.get(None, 0.0)) - now
         buckets = [*self._account, *self._chats.get(key, ())]
         waits = [bucket.wait_s(now, is_courtesy=is_courtesy) for bucket in buckets]
-        return max([0.0, told, *waits])
+        return max(0.0, told, max(waits, default=0.0))
 
     def took(self, key: Key, now: float) -> None:
         """Note a call that is made, or will be after the wait."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_FENCE = re.compile(r"(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)")
+_FENCE = re.compile(r"(?P<indent>[ \t>]*)(?P<item>(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)")
 _FENCE_IN_THE_MAKING = re.compile(r"[ \t>]*(?:`+|~+)\s*")
 _MARK_IN_THE_MAKING = re.compile(r"\s*(?:[-*+_=]+|\d{1,9}[.)]?|#{1,6}|>+|(?:[-*+]|\d+[.)])\s+\[[ xX]?\]?)\s*")
 _ADDRESS_IN_THE_MAKING = r"\((?:[^()\n]|\([^()\n]*\))*(?:\([^()\n]*)?"
@@ -45,7 +45,7 @@ def _open_fence(markdown: str) -> re.Match[str] | None:
 
 
 def _closes(found: re.Match[str], opened: re.Match[str]) -> bool:
-    return found["mark"].startswith(opened["mark"]) and not found["info"].strip()
+    return found["mark"].startswith(opened["mark"]) and not found["item"] and not found["info"].strip()
 
 
 def _inside_fence(markdown: str, fence: re.Match[str]) -> str:
@@ -55,7 +55,7 @@ def _inside_fence(markdown: str, fence: re.Match[str]) -> str:
         content = first
     if not content.strip():
         return markdown[: fence.start()].rstrip()
-    closing = f"{fence['indent']}{fence['mark']}"
+    closing = fence["indent"] + " " * len(fence["item"]) + fence["mark"]
     return f"{markdown[: fence.end()]}{content.rstrip()}\n{closing}"
 
 
