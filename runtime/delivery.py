@@ -15,15 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from channels.channel import Channel, DeliveryFailed
+from channels.channel import Channel, DeliveryFailed, NotYet
 from protocol.ids import ChannelId, ChatKey
 from protocol.message import OutboundMessage, Receipt
 from runtime.approvals.reviews import FILE_SHA256
 from runtime.insist import insist
 from runtime.message_changes import change_message
-from runtime.retry import DeliveryFailure, GiveUp, decide_delivery
+from runtime.outbound_files import files_of, label_of
+from runtime.retry import MAX_RETRY_AFTER_S, DeliveryFailure, GiveUp, decide_delivery
 from runtime.store.database import utc_now
-from runtime.store.outbox_rows import NOTICE, bring_forward
+from runtime.store.outbox_rows import NOTICE, bring_forward, put_off
 from runtime.store.records import OutboxRow
 from runtime.store.store import Store
 
@@ -39,6 +40,8 @@ SLOWEST_UPLOAD_BYTES_PER_S = 32 << 10
 
 LONGEST_WAIT_S = 300.0
 """Between two tries; a platform that names a longer wait gets it."""
+SHORTEST_PAUSE_S = 0.05
+"""A channel whose pace does not allow a message yet is not asked sooner, whatever it says."""
 STEP_BACK_S = 2.0
 """A clock that lost more than this against the time that passed was set back."""
 
@@ -142,6 +145,8 @@ class Delivery:
             outcome = await self._send(row)
             if isinstance(outcome, Receipt):
                 await insist(lambda: self._store.outbox_sent(row.outbox_id, outcome), "a receipt")
+            elif isinstance(outcome, NotYet):
+                await insist(lambda: self._put_off(row, outcome), "a delivery's later time")
             else:
                 await insist(lambda: self._store_failure(row, outcome), "a failed delivery")
         finally:
@@ -169,6 +174,12 @@ class Delivery:
             extra = {"action": "channel_raised", "channel_id": row.channel_id, "outbox_id": row.outbox_id}
             log.exception("%s raised while sending; the message is tried again", row.channel_id, extra=extra)
             return DeliveryFailed(f"{row.channel_id} failed: {type(error).__name__}")
+
+    async def _put_off(self, row: OutboxRow, not_yet: NotYet) -> None:
+        """Have a message that was not tried be due when its platform's pace allows it."""
+        pause_s = min(max(not_yet.retry_after_s or 0.0, SHORTEST_PAUSE_S), MAX_RETRY_AFTER_S)
+        due_at = self._clock() + timedelta(seconds=pause_s)
+        await self._store.write(put_off, row.outbox_id, not_yet.reason, due_at)
 
     async def _store_failure(self, row: OutboxRow, failure: DeliveryFailed) -> None:
         decision = decide_delivery(
@@ -220,23 +231,31 @@ class Delivery:
 
 
 def is_same_file(message: OutboundMessage) -> bool:
-    """Return whether a message's file holds what an agent sent, and a reviewer may have said yes to; True without one,
-    or if it is gone (its channel says so)."""
-    wanted = (message.labels or {}).get(FILE_SHA256)
-    if wanted is None or message.file_path is None:
-        return True
+    """Return whether a message's files hold what an agent sent, and a reviewer may have said yes to; True without any,
+    and for one that is gone (its channel says so)."""
+    labels = message.labels or {}
+    for index, file in enumerate(files_of(message)):
+        wanted = labels.get(label_of(FILE_SHA256, index))
+        if wanted is not None and not _holds(file.path, wanted):
+            return False
+    return True
+
+
+def _holds(path: str, wanted: str) -> bool:
     try:
-        with Path(message.file_path).open("rb") as file:
+        with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == wanted
     except OSError:
         return True
 
 
 def upload_s(message: OutboundMessage) -> float:
-    """Return how long a message's file may take beyond what any message may; 0 without one, or if it is gone."""
-    if message.file_path is None:
-        return 0.0
+    """Return how long a message's files may take beyond what any message may; 0 without any, or if they are gone."""
+    return sum(_size_of(file.path) for file in files_of(message)) / SLOWEST_UPLOAD_BYTES_PER_S
+
+
+def _size_of(path: str) -> int:
     try:
-        return os.stat(message.file_path).st_size / SLOWEST_UPLOAD_BYTES_PER_S  # noqa: PTH116 - a text already
+        return os.stat(path).st_size  # noqa: PTH116 - a text already
     except OSError:
-        return 0.0
+        return 0

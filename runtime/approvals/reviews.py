@@ -20,6 +20,7 @@ from protocol.task import TaskResult, TaskStatus
 from runtime.approvals.effect_text import inline
 from runtime.approvals.records import OUTPUT_KINDS, Approval, NewApproval, Taint, Who
 from runtime.delegation.records import HandedFile
+from runtime.outbound_files import files_of, label_of
 
 FILE_BYTES, FILE_SHA256 = "file_bytes", "file_sha256"
 """What a message's labels say of its file: a reviewer's yes is to these bytes, and `delivery.py` sends no others."""
@@ -188,10 +189,20 @@ def output_of(message: OutboundMessage) -> dict[str, Json]:
         output |= {"act": message.act, "message": message.about or message.about_key}
     if message.file_path is not None:
         labels = message.labels or {}
-        output |= {
-            "file": message.file_name,
-            **{name: labels[name] for name in (FILE_BYTES, FILE_SHA256) if name in labels},
-        }
+        files: list[dict[str, Json]] = [
+            {
+                "file": file.name,
+                **{
+                    name: labels[label_of(name, index)]
+                    for name in (FILE_BYTES, FILE_SHA256)
+                    if label_of(name, index) in labels
+                },
+            }
+            for index, file in enumerate(files_of(message))
+        ]
+        output |= files[0]
+        if len(files) > 1:
+            output["more_files"] = [*files[1:]]
     if message.buttons:
         output["buttons"] = [button.label for button in message.buttons]
     return output

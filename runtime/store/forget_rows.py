@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.journal import JournalKind
+from runtime.outbound_files import files_of
 from runtime.store import archive_rows, space_rows
 from runtime.store.blank import blank_body
 from runtime.store.database import Transaction, time_text
@@ -219,8 +220,7 @@ def _files(transaction: Transaction, keys: Iterable[PersonKey], tasks: Iterable[
         group_id = GroupId(known["group_id"])
         for sent in transaction.all("outbox_of_task", task_id=task):
             message = from_text(OutboundMessage, sent["body"])
-            if message.file_path:
-                files.append(StoredFile(group_id=group_id, name=message.file_path))
+            files += [StoredFile(group_id=group_id, name=each.path) for each in files_of(message) if each.path]
         if known["submission_id"]:  # a long text of it is a file
             files.append(StoredFile(group_id=group_id, name=f"{known['submission_id']}.txt"))
         for handed in transaction.all("handed_files_of_task", task_id=task):

@@ -140,6 +140,11 @@ def outbox_failed(transaction: Transaction, outbox_id: int, reason: str, next_tr
         _note(transaction, JournalKind.OUTBOX_FAILED, outbox_id, reason)
 
 
+def put_off(transaction: Transaction, outbox_id: int, reason: str, due_at: datetime) -> None:
+    """Have a message be due later that was not tried: nothing went to its platform, so nothing is journaled."""
+    transaction.run("put_off_outbox", outbox_id=outbox_id, reason=reason, next_try_at=time_text(due_at))
+
+
 def bring_forward(transaction: Transaction, by: timedelta) -> None:
     """Have what waits for another try wait so much less: the clock was set back meanwhile."""
     for row in transaction.all("waiting_outbox", now=transaction.now_text()):

@@ -38,9 +38,9 @@ def needed_files(transaction: Transaction) -> frozenset[str]:
     # And so is a submission's.
     names |= {f"{row['submission_id']}.txt" for row in transaction.all("open_submissions")}
     for row in transaction.all("open_outbox"):
-        path = json.loads(row["body"]).get("file_path")
-        if path:
-            names.add(path.rpartition("/")[2])
+        message = json.loads(row["body"])
+        paths = [message.get("file_path"), *(file["path"] for file in message.get("more_files") or ())]
+        names.update(path.rpartition("/")[2] for path in paths if path)
     return frozenset(names)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from channels.channel import Channel, DeliveryFailed, Inbox, ShownKind
+from channels.channel import Channel, DeliveryFailed, Inbox, NotYet, ShownKind
 from protocol.ids import ChannelId, ChatKey, GroupId
-from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
-from runtime.delivery import Delivery, upload_s
+from protocol.message import InboundMessage, OutboundFile, OutboundMessage, PendingFile, Receipt
+from runtime.approvals.reviews import FILE_SHA256
+from runtime.delivery import SIDE_BY_SIDE, Delivery, is_same_file, upload_s
+from runtime.outbound_files import label_of
 from runtime.recovery import recover
 from runtime.store import letter_rows
 from runtime.store.records import Binding
@@ -118,6 +121,62 @@ async def test_a_failed_delivery_is_tried_again_before_the_next(store: Store) ->
         await running.put("one")
         await running.put("two")
         assert await platform.until(2) == ["one", "two"]
+
+
+async def test_a_pace_that_says_wait_is_no_try(store: Store) -> None:
+    """However often a channel says so, the message is not given up, and goes once it is let; its order holds."""
+    platform = Platform("p")
+    platform.faults = {"one": [NotYet("the chat's pace", retry_after_s=0.01) for _ in range(6)]}
+    async with Running(store, attempts=2) as running:
+        running.channels[platform.channel_id] = platform
+        await running.put("one")
+        await running.put("two")
+        assert await platform.until(2) == ["one", "two"]
+        await running.delivery.settled()
+    rows = await store.read(
+        lambda transaction: transaction.connection.execute("SELECT state, attempts, reason FROM outbox").fetchall()
+    )
+    assert [tuple(row) for row in rows] == [("sent", 1, "")] * 2
+
+
+async def test_chats_that_must_wait_hold_up_nobody(store: Store) -> None:
+    """Twice as many chats as are served at once are told to wait for an hour: the one behind them has its turn."""
+    platform = Platform("p")
+    texts = [f"slow {number}" for number in range(2 * SIDE_BY_SIDE)]
+    platform.faults = {text: [NotYet("429", retry_after_s=3600)] for text in texts}
+    async with Running(store) as running:
+        running.channels[platform.channel_id] = platform
+        for text in texts:
+            await running.put(text, f"p:{text}")
+        await running.put("quick", "p:quick")
+        assert await platform.until(1) == ["quick"]
+        await running.delivery.settled()
+    assert await store.claim_outbox(100) == ()
+    next_at = await store.next_outbox_at()
+    assert next_at is not None
+    assert next_at - datetime.now(UTC) > timedelta(minutes=50)
+
+
+async def test_no_file_of_several_is_another(store: Store, tmp_path: Path) -> None:
+    """Each is what the agent sent, or nothing goes out."""
+    files = []
+    labels = {}
+    for index, words in enumerate((b"first", b"second")):
+        (tmp_path / str(index)).write_bytes(words)
+        files.append(OutboundFile(path=str(tmp_path / str(index)), name=f"{index}.txt"))
+        labels[label_of(FILE_SHA256, index)] = hashlib.sha256(words).hexdigest()
+    first, second = files
+    message = OutboundMessage(
+        chat=ChatKey("p:1"), file_path=first.path, file_name=first.name, more_files=(second,), labels=labels
+    )
+    assert is_same_file(message)
+    (tmp_path / "1").write_bytes(b"another")
+    assert not is_same_file(message)
+    platform = Platform("p")
+    async with Running(store) as running:
+        running.channels[platform.channel_id] = platform
+        await store.put_outbound("files", message)
+        assert "not the one that was to go" in (await platform.until(1))[0]
 
 
 async def test_a_clock_that_is_set_back_puts_no_delivery_off(tmp_path: Path) -> None:

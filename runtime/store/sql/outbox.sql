@@ -46,6 +46,11 @@ WHERE outbox_id = :outbox_id AND state IN ('pending', 'sending');
 UPDATE outbox SET state = 'pending', reason = :reason, next_try_at = :next_try_at
 WHERE outbox_id = :outbox_id AND state = 'sending';
 
+-- name: put_off_outbox
+-- A delivery was not tried, since its platform's pace does not allow it yet.
+UPDATE outbox SET state = 'pending', attempts = attempts - 1, reason = :reason, next_try_at = :next_try_at
+WHERE outbox_id = :outbox_id AND state = 'sending';
+
 -- name: waiting_outbox
 -- What is tried again later.
 SELECT o.outbox_id, o.next_try_at FROM outbox AS o INDEXED BY outbox_open
