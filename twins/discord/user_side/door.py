@@ -1,0 +1,78 @@
+"""The user's side as HTTP: `/twin/<verb>`, JSON in and out, and the phone page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from aiohttp import web
+
+from twins.discord.gateway.hub import Hub
+from twins.discord.refusal import Refusal
+from twins.discord.user_side import controls, sight, verbs
+from twins.discord.world import Json, World
+from twins.phone.files import phone_file
+
+_VERBS: dict[str, Callable[[World, Json], Json]] = {
+    "type": verbs.type_text,
+    "upload": verbs.upload,
+    "edit": verbs.edit_text,
+    "delete": verbs.delete,
+    "react": verbs.react,
+    "forward": verbs.forward,
+    "archive": verbs.archive,
+}
+
+
+class Door:
+    def __init__(self, world: World, hub: Hub) -> None:
+        self._world = world
+        self._hub = hub
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request to anything that is not Discord's own."""
+        if (page := phone_file(request.path)) is not None:
+            media_type, content = page
+            return web.Response(body=content, headers={"Content-Type": media_type})
+        if request.path == "/twin/file":
+            return self._file(request.query.get("id", ""))
+        try:
+            raw = await request.read()
+            body = json.loads(raw) if raw else {}
+            answer = await self._act(request, body)
+        except Refusal as refusal:
+            return web.json_response({"error": refusal.body["message"]}, status=400)
+        except (KeyError, ValueError, TypeError) as error:
+            words = f"the request lacks something or has it wrong: {error}"
+            return web.json_response({"error": words}, status=400)
+        if answer is None:
+            return web.json_response({"error": f"the twin has no {request.method} {request.path}"}, status=404)
+        return web.json_response(answer)
+
+    async def _act(self, request: web.BaseRequest, body: Json) -> Json | None:
+        name = request.path.removeprefix("/twin/")
+        if request.method == "POST" and name in _VERBS:
+            return _VERBS[name](self._world, body)
+        match f"{request.method} {name}":
+            case "GET world":
+                return sight.show_world(self._world)
+            case "GET chat":
+                return await sight.show_chat(self._world, request.query)
+            case "GET log":
+                return await self._world.log.answer(request.query)
+            case "POST fault":
+                return controls.add_fault(self._hub, body)
+            case "DELETE fault":
+                return controls.clear_faults(self._hub)
+            case "POST token":
+                return controls.set_token(self._hub, body)
+            case "POST clock":
+                return controls.set_clock(self._world, body)
+            case _:
+                return None
+
+    def _file(self, file_id: str) -> web.Response:
+        upload = self._world.files.get(file_id)
+        if upload is None:
+            return web.Response(status=404, text="there is no such file in this twin")
+        return web.Response(body=upload.content, headers={"Content-Type": upload.media_type})
