@@ -51,13 +51,15 @@ class Growing(Generic[Place]):
         pace: Callable[[Place], GrowingPace],
         max_chars: int,
         per_s: float,
+        shape: Callable[[str], str] = preview,
     ) -> None:
         """`max_chars`: of Markdown; what is beyond is not shown before the answer itself. `per_s`: changes in a second,
-        of all chats together."""
+        of all chats together. `shape` makes what has come fit to be shown; the calls may do that themselves."""
         self._calls = calls
         self._standing = standing
         self._pace = pace
         self._max_chars = max_chars
+        self._shape = shape
         self._of: dict[Place, list[Growth]] = {}
         """Oldest first. All but the last are over, and wait for their answer or for going."""
         self._numbers = itertools.count(1)
@@ -141,7 +143,7 @@ class Growing(Generic[Place]):
             await (self._take_away(place, growth) if growth.is_over else self._show(place, growth))
 
     async def _show(self, place: Place, growth: Growth) -> None:
-        text = preview(growth.text)
+        text = self._shape(growth.text)
         growth.is_changed = False
         if not growth.needs_showing(text, _now()):
             return
