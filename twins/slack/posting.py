@@ -37,6 +37,8 @@ def post(
         if broadcast:
             message |= {"subtype": "thread_broadcast", "root": {**root}}
     conversation.messages[message["ts"]] = message
+    if "bot_id" in message:
+        conversation.statuses.pop(str(message.get("thread_ts", "")), None)
     world.log.note(
         "message", channel=conversation.id, ts=message["ts"], user=message.get("user"), bot="bot_id" in message
     )

@@ -16,7 +16,12 @@ DIRECT = {ANNA: "D0ANNA001", BEN: "D0BEN0001", MALLORY: "D0MALLO01"}
 
 
 def seeded_world(clock: Clock, log: EventLog) -> World:
-    people = [_person(ANNA, "Anna", is_owner=True), _person(BEN, "Ben"), _person(MALLORY, "Mallory"), _bot()]
+    people = [
+        person_info(ANNA, "Anna", is_owner=True),
+        person_info(BEN, "Ben"),
+        person_info(MALLORY, "Mallory"),
+        _bot(),
+    ]
     world = World(clock, log, people)
     everybody = [ANNA, BEN, MALLORY, BOT_USER_ID]
     world.add(
@@ -78,7 +83,7 @@ def direct_info(world: World, channel_id: str, user_id: str) -> Json:
     }
 
 
-def _person(user_id: str, name: str, *, is_owner: bool = False) -> Json:
+def person_info(user_id: str, name: str, *, is_owner: bool = False) -> Json:
     return {
         "id": user_id,
         "team_id": TEAM_ID,
@@ -114,7 +119,7 @@ def _person(user_id: str, name: str, *, is_owner: bool = False) -> Json:
 
 
 def _bot() -> Json:
-    bot = {**_person(BOT_USER_ID, BOT_NAME), "is_bot": True, "is_email_confirmed": False}
+    bot = {**person_info(BOT_USER_ID, BOT_NAME), "is_bot": True, "is_email_confirmed": False}
     bot["profile"] = {**bot["profile"], "api_app_id": "A0NIGHT01", "bot_id": BOT_ID, "always_active": True}
     del bot["profile"]["email"]
     return bot

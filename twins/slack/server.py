@@ -13,10 +13,15 @@ from twins.clock import Clock
 from twins.event_log import EventLog
 from twins.faults import Faults
 from twins.slack.arguments import read_arguments
+from twins.slack.background import Background
+from twins.slack.controls import Controls
 from twins.slack.events import Events
 from twins.slack.faulty import CALL_FAULTS, KINDS, break_connection, strike
+from twins.slack.file_transfer import FileTransfer
+from twins.slack.interactions import Interactions
 from twins.slack.methods.method import Call, Method
 from twins.slack.methods.table import METHODS
+from twins.slack.people_acts import PeopleActs
 from twins.slack.rate_limits import RateLimits
 from twins.slack.refusal import Refusal
 from twins.slack.seed import seeded_world
@@ -36,11 +41,16 @@ class SlackTwin:
         self.world = seeded_world(self.clock, self.log)
         self.faults = Faults(KINDS)
         self.rate_limits = RateLimits(self.clock, is_on=rate_limits)
-        self.sockets = Sockets(self.world, self.faults)
+        self._background = Background(self.clock)
+        self.sockets = Sockets(self.world, self.faults, self._background)
         self.events = Events(self.world, self.sockets)
         self.world.publish = self.events.publish
         self.world.open_socket = self.sockets.open_ticket
-        self._user_side = UserSide(self.world, self.faults, self.rate_limits, self.sockets)
+        self.world.later = self._background.later
+        interactions = Interactions(self.world, self.sockets)
+        controls = Controls(self.world, self.faults, self.rate_limits, self.sockets, self.events)
+        user_side = UserSide(self.world, PeopleActs(self.world, interactions), controls)
+        self._rooms = (user_side, interactions, FileTransfer(self.world, self.faults))
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -48,7 +58,8 @@ class SlackTwin:
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_route("*", "/api/{method}", self._api)
         application.router.add_get("/link/", self.sockets.handle)
-        self._user_side.add_routes(application)
+        for room in self._rooms:
+            room.add_routes(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_S, handle_signals=False)
         await runner.setup()
         try:
@@ -56,8 +67,9 @@ class SlackTwin:
             await site.start()
             bound = runner.addresses[0][1]
             self.world.address = f"http://{host}:{bound}"
-            async with self.sockets.serve():
+            async with self._background.serve():
                 yield self.world.address
+                await self.sockets.close()
         finally:
             await runner.cleanup()
 

@@ -6,14 +6,14 @@ import asyncio
 import itertools
 import json
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from twins.faults import Faults
+from twins.slack.background import Background
 from twins.slack.world import APP_ID, World
 
 Json = dict[str, Any]
@@ -47,14 +47,15 @@ class Delivery:
     """What faults know it by: the event's type, else the kind."""
     payload: Json
     takes_answer: bool = False
-    answered: asyncio.Future[Json | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """What the acknowledgement brought; None when nobody acknowledged in time."""
+    settled: Callable[[Json | None], None] | None = None
+    """Is told what the acknowledgement brought; None when nobody acknowledged in time."""
 
 
 class Sockets:
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: World, faults: Faults, background: Background) -> None:
         self._world = world
         self._faults = faults
+        self._background = background
         self._tickets: dict[str, float] = {}
         self._sockets: list[Socket] = []
         self._unacknowledged: dict[str, asyncio.Future[Json | None]] = {}
@@ -63,20 +64,11 @@ class Sockets:
         self._late: list[Delivery] = []
         self._turns = itertools.count()
         self._numbers = itertools.count(1)
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def serve(self) -> AsyncIterator[None]:
-        """Deliver until the block is left."""
-        async with asyncio.TaskGroup() as self._tasks:
-            try:
-                yield
-            finally:
-                for task in list(self._running):
-                    task.cancel()
-                for socket in list(self._sockets):
-                    await socket.channel.close(code=WSCloseCode.GOING_AWAY)
+    async def close(self) -> None:
+        """End every socket."""
+        for socket in list(self._sockets):
+            await socket.channel.close(code=WSCloseCode.GOING_AWAY)
 
     def open_ticket(self) -> str:
         """Return the address of a new socket; it is good once, and for a minute."""
@@ -152,7 +144,7 @@ class Sockets:
                 socket.is_silent = True
             elif fault := self._faults.take("socket", ("close_socket",)):
                 socket.is_leaving = True
-                self._spawn(socket.channel.close(code=fault.code))
+                self._background.spawn(socket.channel.close(code=fault.code))
 
     async def disconnect_all(self, reason: str) -> None:
         """Tell every socket to go, for that reason; link_disabled and too many also end it."""
@@ -206,13 +198,7 @@ class Sockets:
             waiting.set_result(answer.get("payload") or {})
 
     def _start(self, delivery: Delivery) -> None:
-        self._spawn(self._deliver(delivery))
-
-    def _spawn(self, work: Any) -> None:
-        assert self._tasks is not None, "the twin serves"
-        task = self._tasks.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._background.spawn(self._deliver(delivery))
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Send until acknowledged: events four times in all, a press or a command once."""
@@ -281,5 +267,5 @@ class Sockets:
 
 
 def _settle(delivery: Delivery, answer: Json | None) -> None:
-    if not delivery.answered.done():
-        delivery.answered.set_result(answer)
+    if delivery.settled is not None:
+        delivery.settled(answer)

@@ -82,10 +82,22 @@ class World:
         self.files: dict[str, File] = {}
         self.scheduled: list[Json] = []
         self.emoji: dict[str, str] = {}
+        self.streams: dict[tuple[str, str], str] = {}
+        """(Channel, ts) of what still grows → its Markdown so far."""
+        self.presence: dict[str, str] = {}
+        self.usergroups: dict[str, Json] = {}
+        self.views: dict[str, Json] = {}
+        """Open modals by id."""
+        self.homes: dict[str, Json] = {}
+        """Who → what the app's home shows them."""
+        self.triggers: dict[str, float] = {}
+        """trigger_id → until when it is good (twin seconds); 0 when it was used."""
         self.publish: Callable[[Json], None]
         """Takes each event that the app is to hear of; the server sets it."""
         self.open_socket: Callable[[], str]
         """Returns the address of a new socket; the server sets it."""
+        self.later: Callable[[float, Callable[[], None]], None]
+        """Does something after so many of the twin's seconds; the server sets it."""
         self._numbers = itertools.count(1)
         self._last_ts = 0
 

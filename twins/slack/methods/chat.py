@@ -6,8 +6,11 @@ from twins.slack.blocks import check_attachments, check_blocks, check_metadata
 from twins.slack.methods.method import Call, Json, Method
 from twins.slack.posting import author, change, post, public_view, remove
 from twins.slack.refusal import Refusal
-from twins.slack.texts import MAX_MARKDOWN_TEXT, stored_text
+from twins.slack.texts import MAX_MARKDOWN_TEXT, MAX_TEXT, stored_text
 from twins.slack.world import Conversation
+
+MAX_UPDATE_TEXT = 4_000
+"""chat.update refuses what chat.postMessage would still take."""
 
 
 def post_message(call: Call) -> Json:
@@ -22,7 +25,10 @@ def post_message(call: Call) -> Json:
         arguments.text("thread_ts"),
         broadcast=arguments.truth("reply_broadcast"),
     )
-    return {"channel": conversation.id, "ts": message["ts"], "message": public_view(message, with_metadata=True)}
+    answer: Json = {"channel": conversation.id, "ts": message["ts"]}
+    if len(arguments.text("text")) > MAX_TEXT:
+        answer |= {"warning": "message_truncated", "response_metadata": {"warnings": ["message_truncated"]}}
+    return {**answer, "message": public_view(message, with_metadata=True)}
 
 
 def me_message(call: Call) -> Json:
@@ -42,8 +48,10 @@ def update(call: Call) -> Json:
     edit_window_s = call.world.edit_window_s
     if edit_window_s is not None and call.world.clock.now() - float(message["ts"]) > edit_window_s:
         raise Refusal("edit_window_closed")
-    if message.get("streaming"):
+    if (conversation.id, message["ts"]) in call.world.streams:
         raise Refusal("streaming_state_conflict")
+    if len(call.arguments.text("text")) > MAX_UPDATE_TEXT:
+        raise Refusal("msg_too_long")
     fields = content(call)
     if "blocks" not in fields and call.arguments.values.get("text") is not None:
         fields["blocks"] = []  # a text alone takes the blocks away
@@ -127,7 +135,7 @@ def content(call: Call) -> Json:
     if markdown and (text or blocks):
         raise Refusal("markdown_text_conflict")
     if len(markdown) > MAX_MARKDOWN_TEXT:
-        raise Refusal("msg_too_long")
+        raise Refusal("msg_blocks_too_long")
     if not (text or markdown or blocks or attachments or metadata):
         raise Refusal("no_text")
     fields: Json = {"text": stored_text(text or markdown)}

@@ -51,7 +51,7 @@ def members(call: Call) -> Json:
 
 def history(call: Call) -> Json:
     """Return what was said, newest first, without what stands only in threads."""
-    conversation = call.joined()
+    conversation = call.readable()
     shown = [
         message
         for message in conversation.messages.values()
@@ -64,7 +64,7 @@ def history(call: Call) -> Json:
 
 def replies(call: Call) -> Json:
     """Return one thread, oldest first, its first message always in front."""
-    conversation = call.joined()
+    conversation = call.readable()
     root = conversation.message(call.arguments.needed("ts", "thread_not_found"), "thread_not_found")
     thread_ts = str(root.get("thread_ts", root["ts"]))
     root = conversation.message(thread_ts, "thread_not_found")

@@ -38,6 +38,11 @@ class Call:
             raise Refusal("channel_not_found")
         return found
 
+    def readable(self, name: str = "channel") -> Conversation:
+        """Return the conversation an argument names; a bot must be in it, a person may read any public one."""
+        found = self.conversation(name)
+        return found if found.kind == "channel" and self.token.kind == "user" else self.joined(name)
+
     def joined(self, name: str = "channel") -> Conversation:
         """Return the conversation an argument names, which the caller must be in."""
         found = self.conversation(name)
