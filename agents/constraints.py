@@ -37,8 +37,11 @@ def refusal_of(call: ToolCall, rules: Sequence[ToolRule], link: HostLink, places
     payload: dict[str, Json] = {"tool": call.name, "arguments": call.arguments}
     arguments = call.arguments if isinstance(call.arguments, dict) else {}
     if call.name == "send_file":
-        file = _file_at(arguments.get("path"), places)
-        payload |= {"file": file} if file else {}
+        from agents.tools.send_file import MAX_FILES as MOST_SENT  # late: few calls are asked about
+
+        paths = arguments.get("paths", [arguments.get("path")])
+        found = [_file_at(path, places) for path in paths[:MOST_SENT]] if isinstance(paths, list) else []
+        payload |= {"files": [*found]} if len(found) > 1 else {"file": found[0]} if found and found[0] else {}
     elif call.name == "delegate" and isinstance(paths := arguments.get("files"), list) and paths:
         from agents.tools.delegate import MAX_FILES  # late: few agents have it
 

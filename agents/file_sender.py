@@ -25,9 +25,20 @@ def send_file(
     caption: str = "",
     is_for_agent: bool = False,
     to: str = "",
+    place: int = 1,
+    of: int = 1,
 ) -> None:
     """Return when the host has stored the file; raise FileNotSent, Interrupted."""
-    offer = FileOffer(call_id=call_id, name=name, size=size, caption=caption, is_for_agent=is_for_agent, to=to)
+    offer = FileOffer(
+        call_id=call_id,
+        name=name,
+        size=size,
+        caption=caption,
+        is_for_agent=is_for_agent,
+        to=to,
+        place=place,
+        of=of,
+    )
     for _ in range(MAX_OFFERS):
         if _is_sent(link, descriptor, offer):
             return

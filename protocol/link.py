@@ -180,6 +180,10 @@ class FileOffer(Record):
     """It is for another agent, which is asked next, and not for the person."""
     to: str = ""
     """The name of a destination; empty: the chat that the task answers."""
+    place: int = 1
+    of: int = 1
+    """It is this one of so many that go in one message. The last one's call id is the call's; what goes before it has
+    that with a point and its place behind."""
 
 
 class FileAccepted(Record):

@@ -33,6 +33,9 @@ class FileArrived:
     """It is for another agent, and not for a person."""
     to: str = ""
     """The name of a destination; empty: the chat of the task."""
+    place: int = 1
+    of: int = 1
+    """It is this one of so many that go in one message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

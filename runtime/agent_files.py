@@ -95,6 +95,8 @@ class FileReceiver:
             caption=file.offer.caption[:MAX_CAPTION_CHARS],
             is_for_agent=file.offer.is_for_agent,
             to=file.offer.to[:MAX_NAME_CHARS],
+            place=file.offer.place,
+            of=file.offer.of,
         )
 
     def note_stored(self, file_id: FileId) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from channels.channel import Channel, HasEdits, HasReactions, ShownKind
+from channels.channel import Channel, HasDeletes, HasEdits, HasReactions, ShownKind
 from credproxy.admin_client.answers import UsageSum
 from protocol.ids import AttemptId, ChannelId, ChatKey, DoorId, FileId, GroupId, TaskId
 from protocol.link import Answered, Assignment, Finished, Steer
@@ -237,7 +237,7 @@ class TaskDesk:
     def absent_tools(self, group: Group, chat: ChatKey | None) -> tuple[str, ...]:
         """Return the tools that a group's agent does not have for a task of a chat."""
         channel: object = self.around.channels.get(channel_of(chat)) if chat else None
-        can = {"edit_message": isinstance(channel, HasEdits), "react": isinstance(channel, HasReactions)}
+        can = {"edit_message": isinstance(channel, HasEdits | HasDeletes), "react": isinstance(channel, HasReactions)}
         return absent_tools(
             group.without_tools,
             chat=chat,

@@ -28,4 +28,5 @@ def asks_room(
     waiting.answer_kind("react", checked("react", sending.react, groups))
     waiting.answer_kind(KIND, checked("ask_user", questions.asked, groups))
     ends.subscribe(questions.task_ended)
+    ends.subscribe(sending.task_ended)
     return Room(verbs=answer_verbs(questions), handlers=answer_handlers(questions))

@@ -50,7 +50,7 @@ def to_property(destinations: Sequence[str]) -> dict[str, str]:
 
 def edit_message() -> HostTool:
     schema = object_schema({"message": "string: ref", "text": "string"})
-    return HostTool("edit_message", "edit", "Change what send_message said.", schema)
+    return HostTool("edit_message", "edit", "Change what send_message said; no text: delete.", schema)
 
 
 def react() -> HostTool:

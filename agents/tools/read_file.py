@@ -20,9 +20,7 @@ class ReadFile:
     card = ToolCard(
         name="read_file",
         description="Read a text file.",
-        schema=object_schema(
-            {"path": "string"}, {"first_line": "integer: from 1", "lines": f"integer: at most {_MAX_LINES}"}
-        ),
+        schema=object_schema({"path": "string"}, {"first_line": "integer", "lines": "integer"}),
     )
 
     def run(self, arguments: Arguments, context: ToolContext) -> str:

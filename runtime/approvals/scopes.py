@@ -36,7 +36,7 @@ def keys_of(kind: str, group_id: str | None, payload: Json) -> dict[ScopeWord, s
     tool, host, method = payload.get("tool"), payload.get("host"), payload.get("method")
     if isinstance(command := named.get("command"), str) and command.strip():
         reaches["command"] = f"{tool} {command.strip()}"
-    if isinstance(path := named.get("path"), str) and path:
+    if isinstance(path := named.get("path"), str) and path and "paths" not in named:
         reaches["folder"] = f"{tool} {posixpath.dirname(posixpath.normpath(posixpath.join('/workspace', path)))}"
     if isinstance(host, str) and isinstance(method, str):
         reaches["host"] = f"{method} {host}"

@@ -128,7 +128,7 @@ def build_question(asked: Asked, payload: dict[str, Json], constraint: Constrain
     offers: list[ScopeWord] = []
     if isinstance(arguments, dict):
         offers += ["command"] if isinstance(arguments.get("command"), str) else []
-        offers += ["folder"] if isinstance(arguments.get("path"), str) else []
+        offers += ["folder"] if isinstance(arguments.get("path"), str) and "paths" not in arguments else []
     who, chat = constraint.who, asked.task.chat
     return NewApproval(
         kind="tool",

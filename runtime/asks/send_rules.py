@@ -8,7 +8,7 @@ from typing import Literal
 from protocol.record import Record
 from runtime.refusal import OperationRefused
 
-SendKind = Literal["text", "file", "edit", "react"]
+SendKind = Literal["text", "file", "edit", "react", "delete"]
 
 MAX_TEXT_CHARS = 20_000
 """Of one message; more goes as a file."""
@@ -16,7 +16,7 @@ MAX_EMOJI_CHARS = 16
 MAX_SENDS_PER_TASK = 30
 """Messages and files."""
 MAX_CHANGES_PER_TASK = 60
-"""Edits and reactions."""
+"""Edits, deletions and reactions."""
 MAX_PER_MINUTE = 20
 """All of it, of one group: more is no conversation any more, and platforms take no more either."""
 
@@ -33,6 +33,7 @@ class EditAsk(Record):
     message: str
     """As the agent was told: `s3`."""
     text: str
+    """Empty: it is taken back."""
 
 
 class ReactAsk(Record):

@@ -10,18 +10,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
-from channels.channel import Channel, HasEdits, HasReactions
+from channels.channel import Channel, HasDeletes, HasEdits, HasReactions
 from protocol.codec import ShapeError, from_json
 from protocol.ids import ChannelId, ChatKey, GroupId, PlatformMessageId, TaskId
 from protocol.link import approval_id
-from protocol.message import OutboundMessage
+from protocol.message import OutboundFile, OutboundMessage
 from runtime.agent_events import FileArrived
 from runtime.approvals.records import Taint
 from runtime.approvals.reviews import FILE_BYTES, FILE_SHA256
 from runtime.approvals.tools import file_of
+from runtime.asks.albums import Albums
 from runtime.asks.send_rules import (
     EditAsk,
     ReactAsk,
+    Ref,
     SendAsk,
     SendKind,
     checked_emoji,
@@ -32,6 +34,7 @@ from runtime.asks.send_rules import (
 from runtime.asks.tool_sets import check_given, check_live
 from runtime.group import Groups
 from runtime.insist import insist
+from runtime.outbound_files import label_of
 from runtime.refusal import OperationRefused
 from runtime.store import question_rows, send_rows
 from runtime.store.records import TaskRow
@@ -73,6 +76,7 @@ class Sending:
         self._addresses = addresses
         self._channels = channels
         self._wake_delivery = wake_delivery
+        self._albums = Albums()
 
     async def send(self, asked: Asked) -> str:
         """Say something; return what the agent is told. Raises OperationRefused."""
@@ -82,11 +86,14 @@ class Sending:
         return await self._put(asked, "text", OutboundMessage(chat=chat, text=text), wish.to)
 
     async def edit(self, asked: Asked) -> str:
-        """Have something that was said say something else."""
+        """Have something that was said say something else, or go: that is what no words say."""
         wish = _read(EditAsk, asked)
-        text, ref = checked_text(wish.text), read_ref(wish.message)
+        ref = read_ref(wish.message)
         if ref.whose == "m":
             raise OperationRefused("not_yours", f"{wish.message} is somebody else's message: you change your own only")
+        if not wish.text.strip():
+            return await self._take_back(asked, ref, wish.message)
+        text = checked_text(wish.text)
         sent = await self._sent(asked.task, ref.number, wish.message)
         if sent.kind != "text" or len(sent.platform_ids) > 1:
             what = "no text" if sent.kind != "text" else f"{len(sent.platform_ids)} messages there"
@@ -118,31 +125,54 @@ class Sending:
         reaction = OutboundMessage(chat=chat, text=emoji, act="react", about=target, about_key=key)
         return await self._put(asked, "react", reaction)
 
+    async def _take_back(self, asked: Asked, ref: Ref, shown: str) -> str:
+        """Have something that was said go, with all of its parts and files."""
+        sent = await self._sent(asked.task, ref.number, shown)
+        if not isinstance(self._channel(sent.chat), HasDeletes):
+            raise _not_there(sent.chat, "takes nothing back that was said")
+        deletion = OutboundMessage(chat=sent.chat, act="delete", about_key=sent.outbox_key)
+        return await self._put(asked, "delete", deletion)
+
     async def file_arrived(self, row: TaskRow, event: FileArrived) -> None:
-        """Send a file that has arrived whole; raise OperationRefused where it may not go where it is to. One for
-        another agent goes with its call, and one of delegated work back with the answer."""
+        """Send a file that has arrived whole, once those have that go with it; raise OperationRefused where it may not
+        go where it is to. One for another agent goes with its call, and one of delegated work back with the answer."""
         check_given("delegate" if event.is_for_agent else "send_file", row.group_id, self._groups())
         if row.spec is not None:
             check_live(row.spec.effects)
         await self._check_asked(row, event)
         if event.is_for_agent or (row.chat is None and row.submitter.startswith("group:") and not event.to):
             return
+        chat = await self._place(row, event.to)
+        gathered = self._albums.gather(row.task_id, event)
+        if gathered is None:
+            return
+        first, *others = gathered
         labels = {"file_id": event.file_id, "call_id": event.call_id}
+        for index, each in enumerate(gathered):
+            labels |= {label_of(FILE_BYTES, index): str(each.size), label_of(FILE_SHA256, index): each.sha256}
         message = OutboundMessage(
-            chat=await self._place(row, event.to),
+            chat=chat,
             text=event.caption[:MAX_CAPTION_CHARS],
-            file_path=str(event.path),
-            file_name=event.name,
-            labels={**labels, FILE_BYTES: str(event.size), FILE_SHA256: event.sha256},
+            file_path=str(first.path),
+            file_name=first.name,
+            more_files=tuple(OutboundFile(path=str(each.path), name=each.name) for each in others),
+            labels=labels,
         )
         key = f"{row.task_id}:file:{event.call_id}"
         await self._write(row, event.call_id, "file", message, key)
 
+    def task_ended(self, row: TaskRow) -> None:
+        """Forget what an ended task has sent only some of. Returns at once."""
+        self._albums.forget(row.task_id)
+
     async def _check_asked(self, row: TaskRow, event: FileArrived) -> None:
         """Refuse a file that is not the one that a person was asked about, if one was."""
-        call_id, _, number = event.call_id.rpartition(".") if event.is_for_agent else (event.call_id, "", "")
+        is_numbered = event.is_for_agent or event.place < event.of
+        call_id, _, number = event.call_id.rpartition(".") if is_numbered else (event.call_id, "", "")
         asked = await self._store.read(question_rows.question, row.task_id, approval_id(call_id))
-        index = int(number) if number.isdecimal() and len(number) < 4 else None
+        index = int(number) if event.is_for_agent and number.isdecimal() and len(number) < 4 else None
+        if not event.is_for_agent and event.of > 1:
+            index = event.place - 1
         if asked is not None and file_of(asked.ask.payload, index) != (event.size, event.sha256):
             changed = "the file is not what it was when a person was asked: it was not sent. Send it in a new call"
             raise OperationRefused("file_changed", changed)

@@ -77,6 +77,21 @@ def test_a_file_is_asked_about_with_its_size_and_its_digest(
     assert "b.txt" in host.outputs()[-1]
 
 
+def test_several_files_are_asked_about_by_their_bytes(agent: Agent, host: ScriptedHost, model: ScriptedModel) -> None:
+    """In the order in which they go."""
+    (agent.root / "workspace").mkdir(exist_ok=True)
+    (agent.root / "workspace/a.txt").write_bytes(b"hello")
+    rule = ToolRule(rule_id="group.yaml:1", then="ask", tool="send_file")
+    arguments: Json = {"paths": ["none.txt", "a.txt"]}
+    model.will(calls("send_file", arguments, "a"), says("ok"))
+    agent.start(replace(assignment("send them"), constraints=(rule,)))
+    asked = host.next(Ask)
+    file: Json = {"bytes": 5, "sha256": hashlib.sha256(b"hello").hexdigest()}
+    assert asked.payload == {"tool": "send_file", "arguments": arguments, "files": [{}, file]}
+    host.send(Answered(call_id=asked.call_id, answer="no", is_error=True))
+    assert host.result().status is TaskStatus.REPLY
+
+
 def test_files_for_another_agent_are_asked_about_by_their_bytes(
     agent: Agent, host: ScriptedHost, model: ScriptedModel
 ) -> None:

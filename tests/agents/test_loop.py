@@ -438,6 +438,34 @@ def test_files_and_skills(agent: Agent, host: ScriptedHost, model: ScriptedModel
     assert [(offer.name, offer.caption) for offer in host.all(FileOffer)] == [("big.bin", "here"), ("empty", "")]
 
 
+def test_several_files_are_offered_as_one_message(
+    agent: Agent, host: ScriptedHost, model: ScriptedModel, root: Path
+) -> None:
+    """One after the other under the call's id and their place; nothing is offered where one of them is not there."""
+    for name in ("a.txt", "b.txt"):
+        (root / "workspace" / name).write_text(name)
+    model.will(
+        calls("send_file", {"paths": ["a.txt", "b.txt"], "caption": "both"}, "a"),
+        calls("send_file", {"paths": ["a.txt", "gone.txt"]}, "b"),
+        calls("send_file", {"paths": "b.txt"}, "c"),
+        calls("send_file", {"paths": ["b.txt"] * 11}, "d"),
+        says("ok"),
+    )
+    agent.start(assignment())
+    assert host.result().text == "ok"
+    offers = host.all(FileOffer)
+    assert [(offer.name, offer.place, offer.of, offer.caption) for offer in offers] == [
+        ("a.txt", 1, 2, "both"),
+        ("b.txt", 2, 2, "both"),
+    ]
+    assert offers[0].call_id == f"{offers[1].call_id}.1"
+    outputs = host.outputs()
+    assert outputs[0] == "Sent a.txt (5 bytes), b.txt (5 bytes)."
+    assert "gone.txt" in outputs[1]
+    assert "must be a list of paths" in outputs[2]
+    assert "at most 10 files" in outputs[3]
+
+
 def steer(*texts: str) -> Steer:
     return Steer(messages=tuple(SteerMessage(message_id=f"msg_{text}", text=text) for text in texts))
 

@@ -204,10 +204,12 @@ class ScriptedAgent:
                 return frame
 
     async def send_file(
-        self, call_id: str, name: str, data: bytes, to: str = "", *, is_for_agent: bool = False
+        self, call_id: str, name: str, data: bytes, to: str = "", *, is_for_agent: bool = False, **more: int
     ) -> object:
         """Send a file; return the host's last word on it."""
-        offer = FileOffer(call_id=call_id, name=name, size=len(data), caption="here", to=to, is_for_agent=is_for_agent)
+        offer = FileOffer(
+            call_id=call_id, name=name, size=len(data), caption="here", to=to, is_for_agent=is_for_agent, **more
+        )
         await self.send(offer)
         accepted = await self.receive()
         await self.send(FileChunk(file_id=accepted.file_id, data=data, last=True))  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ SELECT * FROM sends WHERE send_id = :send_id AND group_id = :group_id;
 -- How much a task has sent, and its group of late.
 SELECT
     (SELECT count(*) FROM sends WHERE task_id = :task_id AND kind IN ('text', 'file')) AS sends_of_task,
-    (SELECT count(*) FROM sends WHERE task_id = :task_id AND kind IN ('edit', 'react')) AS changes_of_task,
+    (SELECT count(*) FROM sends WHERE task_id = :task_id AND kind IN ('edit', 'react', 'delete')) AS changes_of_task,
     (SELECT count(*) FROM sends WHERE group_id = :group_id AND sent_at > :since) AS last_minute;
 
 -- name: state_of_output

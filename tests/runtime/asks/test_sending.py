@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from runtime.approvals.tools import call_of
 from runtime.asks.send_rules import MAX_PER_MINUTE, MAX_TEXT_CHARS
 from runtime.asks.sending import Sending
 from runtime.asks.tool_sets import checked
+from runtime.delivery import is_same_file
+from runtime.outbound_files import files_of
 from runtime.people.records import Destination
 from runtime.store import delegation_rows, session_rows
 from runtime.submission import NewSubmission
@@ -48,6 +51,9 @@ class ChangingStage(StageChannel):
 
     def why_no_reaction(self, emoji: str) -> str:
         return "" if emoji in ("👍", "") else "only 👍"
+
+    async def delete(self, chat: ChatKey, message: PlatformMessageId) -> None:
+        await self._note("delete", chat, message, "")
 
     async def react(self, chat: ChatKey, message: PlatformMessageId, emoji: str) -> None:
         await self._note("react", chat, message, emoji)
@@ -204,6 +210,71 @@ async def test_what_was_said_can_be_changed(bench: HostBench) -> None:
         await stage.until(lambda: bool(stage.changes))
         sent = next(n for n, each in enumerate(stage.sent, 1) if each.chat == TEAM)
         assert stage.changes == [("edit", TEAM, PlatformMessageId(f"out{sent}"), "two")]
+
+
+async def test_what_was_said_can_be_taken_back(bench: HostBench) -> None:
+    """By an edit without words; nobody else's message, and nothing that this group has not said."""
+    stage = bench.channel
+    assert isinstance(stage, ChangingStage)
+    async with bench.host():
+        await add_team(bench)
+        told = await replies(
+            bench,
+            ("send", {"text": "one", "to": "team"}),
+            ("edit", {"message": "s1", "text": " "}),
+            ("edit", {"message": "m1", "text": ""}),
+            ("edit", {"message": "s9", "text": ""}),
+        )
+        assert told[1] == "Done."
+        assert "somebody else's message" in told[2]
+        assert "there is no message" in told[3]
+        await stage.until(lambda: bool(stage.changes))
+        sent = next(n for n, each in enumerate(stage.sent, 1) if each.chat == TEAM)
+        assert stage.changes == [("delete", TEAM, PlatformMessageId(f"out{sent}"), "")]
+
+
+async def test_several_files_go_in_one_message(bench: HostBench) -> None:
+    """In the order of the call; each with the digest that the host found, and nothing before all are there."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        for place, name in ((1, "a.txt"), (2, "b.txt")):
+            stored = await agent.send_file(f"call_f.{place}", name, name.encode(), "team", place=place, of=3)
+            assert isinstance(stored, FileStored)
+        assert bench.channel.sent == []
+        assert isinstance(await agent.send_file("call_f", "c.txt", b"c.txt", "team", place=3, of=3), FileStored)
+        await agent.reply("done")
+
+    async with bench.host():
+        await add_team(bench)
+        bench.room.scripts = [script]
+        await bench.say("do it")
+        await bench.channel.texts(2)
+        (album,) = [each for each in bench.channel.sent if each.file_path]
+        assert (album.chat, album.text) == (TEAM, "here")
+        assert [file.name for file in files_of(album)] == ["a.txt", "b.txt", "c.txt"]
+        assert [Path(file.path).read_bytes() for file in files_of(album)] == [b"a.txt", b"b.txt", b"c.txt"]
+        assert is_same_file(album)
+        digests = [hashlib.sha256(name.encode()).hexdigest() for name in ("a.txt", "b.txt", "c.txt")]
+        reviewed = json.dumps(output_of(album))
+        assert [digest in reviewed for digest in digests] == [True] * 3
+
+
+async def test_files_that_came_only_in_part_are_sent_again(bench: HostBench) -> None:
+    """The host was restarted between them, or the agent makes up what it sends: nothing goes out in part."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        refused = await agent.send_file("call_f", "c.txt", b"c", place=3, of=3)
+        assert isinstance(refused, FileRefused) and "2 of the 3 files were lost" in refused.reason
+        for place, of in ((0, 2), (3, 2), (1, 11)):
+            refused = await agent.send_file(f"call_{place}.{of}", "c.txt", b"c", place=place, of=of)
+            assert isinstance(refused, FileRefused) and "at most 10 files" in refused.reason
+        await agent.reply("done")
+
+    async with bench.host():
+        bench.room.scripts = [script]
+        await bench.say("do it")
+        assert await bench.channel.texts(1) == ["done"]
+        assert not any(each.file_path for each in bench.channel.sent)
 
 
 async def test_a_reaction_goes_to_what_reached_the_agent(bench: HostBench) -> None:
