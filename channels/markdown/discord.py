@@ -80,7 +80,8 @@ class _Discord:
             case "bold":
                 return f"**{inside}**" if _has_room(inside, "*") else inside
             case "italic":
-                mark = "*" if whole[span.end : span.end + 1].isalnum() or "_" in _addresses(inside) else "_"
+                beside = whole[max(span.start - 1, 0) : span.start] + whole[span.end : span.end + 1]
+                mark = "*" if re.search(r"\w", beside) or "_" in _addresses(inside) else "_"
                 return f"{mark}{inside}{mark}" if _has_room(inside, mark) else inside
             case "strikethrough":
                 return f"~~{inside}~~" if _has_room(inside, "~") else inside
