@@ -17,7 +17,7 @@ HOSTS = ("discord.com", "*.discord.com", "*.discord.gg", "cdn.discordapp.com", "
 _LIFE = timedelta(days=30)
 
 
-def write_certificates(directory: Path, address: str = "127.0.0.1") -> ssl.SSLContext:
+def write_certificates(directory: Path, address: str = "127.0.0.1", hosts: tuple[str, ...] = HOSTS) -> ssl.SSLContext:
     """Write `ca.pem`, `server.pem` and `server.key` there; return what a server presents."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -29,10 +29,10 @@ def write_certificates(directory: Path, address: str = "127.0.0.1") -> ssl.SSLCo
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOSTS]
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
     names += [x509.IPAddress(ipaddress.ip_address(one)) for one in sorted({"127.0.0.1", address})]
     server = (
-        _builder(_name("discord.com"), authority_name, server_key.public_key())
+        _builder(_name(hosts[0]), authority_name, server_key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)

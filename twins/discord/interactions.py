@@ -26,6 +26,9 @@ class Interaction:
     message_id: str | None = None
     """Of a component: the message under which it stands."""
     command_name: str | None = None
+    opened_by: str | None = None
+    """Of a form that was sent: the interaction that showed it."""
+    owners: Json = field(default_factory=dict)
     acknowledged_as: int | None = None
     """The callback type it was answered with."""
     original_id: str | None = None

@@ -39,7 +39,9 @@ def seeded_world(clock: Clock, log: EventLog, token: str = DEFAULT_TOKEN) -> Wor
     world.add_channel(guild_channel(GENERAL, TEXT, "general", 0, parent_id=ROOMS))
     hidden = {"id": GUILD, "type": 0, "allow": "0", "deny": str(1 << 10)}
     world.add_channel(guild_channel(BACKSTAGE, TEXT, "backstage", 1, parent_id=ROOMS, permission_overwrites=[hidden]))
-    world.add_channel(thread(THREAD, GENERAL, "planning", ANNA, clock.now()), people=[ANNA, BEN, MALLORY, BOT])
+    world.add_channel(
+        thread(THREAD, GENERAL, "planning", ANNA, clock.now()), people=[ANNA, BEN, MALLORY, BOT], opened_at=clock.now()
+    )
     for user_id, channel_id in DIRECT.items():
         info: Json = {"id": channel_id, "type": DM, "flags": 0}
         world.channels[channel_id] = Channel(info=info, people=[BOT, user_id])

@@ -32,6 +32,7 @@ class Message:
     """Who reacted, by the emoji as it stands in a path: `👍` or `name:id`."""
     only_for: str | None = None
     """Ephemeral: the one person who sees it."""
+    pinned_at: str = ""
 
     @property
     def id(self) -> str:
@@ -52,6 +53,8 @@ class Channel:
     typing_until: dict[str, float] = field(default_factory=dict)
     nonces: dict[str, tuple[float, str]] = field(default_factory=dict)
     """When a nonce was used, and for which message."""
+    opened_at: float = 0.0
+    """When a thread was begun or opened again."""
     said_at: dict[str, float] = field(default_factory=dict)
     """When a person last said something here: for slow mode."""
     old_edits: list[float] = field(default_factory=list)
@@ -139,9 +142,10 @@ class World:
         return self.channels[channel_id]
 
     def message(self, channel: Channel, message_id: str) -> Message:
-        if message_id not in channel.messages:
+        found = channel.messages.get(message_id)
+        if found is None or found.only_for is not None:
             raise Refusal(10008)
-        return channel.messages[message_id]
+        return found
 
     def user(self, user_id: str) -> Json:
         if user_id not in self.users:
@@ -188,9 +192,17 @@ class World:
         self.channels[channel.id] = channel
         return channel
 
-    def publish(self, name: str, data: Json, *, channel: Channel | None = None, message: Message | None = None) -> None:
-        """Tell whoever listens, and the log, what happened."""
-        seen = channel is None or self.sees(self.bot_id, channel)
+    def publish(
+        self,
+        name: str,
+        data: Json,
+        *,
+        channel: Channel | None = None,
+        message: Message | None = None,
+        always: bool = False,
+    ) -> None:
+        """Tell whoever listens, and the log, what happened; `always`: the bot too where it does not see the chat."""
+        seen = always or channel is None or self.sees(self.bot_id, channel)
         event = Event(name=name, data=data, channel=channel, message=message, to_bot=seen)
         self.log.note(name.lower(), data=data)
         for listener in self.listeners:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twins.discord.permissions import Permission
 from twins.discord.refusal import Refusal
 from twins.discord.rest.call import Call
-from twins.discord.saying import channel_view
+from twins.discord.threads import set_archived
 from twins.discord.world import CATEGORY, Channel, World
 
 
@@ -52,8 +52,3 @@ def open_thread(world: World, channel: Channel, *, opens: bool = False) -> None:
         raise Refusal(50083)
     if state["archived"]:
         set_archived(world, channel, False)
-
-
-def set_archived(world: World, channel: Channel, archived: bool) -> None:
-    channel.info["thread_metadata"] |= {"archived": archived, "archive_timestamp": world.timestamp()}
-    world.publish("THREAD_UPDATE", channel_view(world, channel), channel=channel)

@@ -13,13 +13,23 @@ from aiohttp import BodyPartReader, web
 from twins.discord.attachments import MAX_REQUEST_BYTES
 from twins.discord.gateway.hub import Hub
 from twins.discord.refusal import PlainRefusal, Refusal
-from twins.discord.rest import accounts, guilds, messages
+from twins.discord.rest import accounts, commands, guilds, interactions, messages, reactions, threads, webhooks
 from twins.discord.rest.call import Answer, Call, Route, check_ids
 from twins.discord.rest.limits import Limits, Verdict, refused
+from twins.discord.threads import archive_idle
 from twins.discord.world import Json, Upload, World
 from twins.faults import Fault
 
-ROUTES: tuple[Route, ...] = (*accounts.ROUTES, *messages.ROUTES, *guilds.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *accounts.ROUTES,
+    *reactions.ROUTES,  # before messages: `/messages/pins`
+    *messages.ROUTES,
+    *threads.ROUTES,
+    *guilds.ROUTES,
+    *commands.ROUTES,
+    *interactions.ROUTES,
+    *webhooks.ROUTES,
+)
 REST_FAULTS = ("error", "reset", "delay", "garbage", "lost_answer", "unauthorized", "flood")
 _PREFIX = re.compile(r"/api(?:/v(\d+))?(/.*)")
 _FILE_FIELD = re.compile(r"files\[(\d+)\]|file(\d*)")
@@ -105,6 +115,7 @@ class Front:
             address=self.address,
             identifies_left=self._hub.identifies_left,
         )
+        archive_idle(self._world)
         return route.handle(call), fault
 
 

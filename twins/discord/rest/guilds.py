@@ -6,12 +6,12 @@ from twins.discord.gateway.intents import Intent
 from twins.discord.gateway.ready import member_view
 from twins.discord.permissions import Permission
 from twins.discord.refusal import FormErrors, Refusal
-from twins.discord.rest.access import need, set_archived, visible
+from twins.discord.rest.access import need, visible
 from twins.discord.rest.call import Answer, Call, Route
+from twins.discord.rest.threads import AUTO_ARCHIVE_MIN
 from twins.discord.saying import channel_view
+from twins.discord.threads import set_archived
 from twins.discord.world import Json, World
-
-_AUTO_ARCHIVE = (60, 1440, 4320, 10080)
 
 
 def get_guild(call: Call) -> Answer:
@@ -63,7 +63,7 @@ def update_channel(call: Call) -> Answer:
         errors.missing("name", body["name"])
         errors.too_long("name", body["name"], 100)
     errors.too_long("topic", body.get("topic"), 1024)
-    if body.get("auto_archive_duration") not in (None, *_AUTO_ARCHIVE):
+    if body.get("auto_archive_duration") not in (None, *AUTO_ARCHIVE_MIN):
         words = "Value must be one of (60, 1440, 4320, 10080)."
         errors.add("auto_archive_duration", "BASE_TYPE_CHOICES", words)
     errors.settle()

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from twins.discord.gateway.hub import Hub
 from twins.discord.refusal import Refusal
-from twins.discord.user_side import controls, sight, verbs
+from twins.discord.threads import archive_idle
+from twins.discord.user_side import comings, controls, pressing, sight, verbs
 from twins.discord.world import Json, World
 from twins.phone.files import phone_file
 
@@ -20,7 +21,20 @@ _VERBS: dict[str, Callable[[World, Json], Json]] = {
     "delete": verbs.delete,
     "react": verbs.react,
     "forward": verbs.forward,
-    "archive": verbs.archive,
+    "press": pressing.press,
+    "command": pressing.command,
+    "autocomplete": pressing.autocomplete,
+    "submit": pressing.submit,
+    "join": comings.join,
+    "leave": comings.leave,
+    "thread": comings.thread,
+    "channel": comings.channel,
+    "archive": comings.archive,
+    "block": comings.block,
+    "permission": comings.permission,
+    "slow": comings.slow,
+    "intents": comings.intents,
+    "typing": comings.typing,
 }
 
 
@@ -50,6 +64,7 @@ class Door:
         return web.json_response(answer)
 
     async def _act(self, request: web.BaseRequest, body: Json) -> Json | None:
+        archive_idle(self._world)
         name = request.path.removeprefix("/twin/")
         if request.method == "POST" and name in _VERBS:
             return _VERBS[name](self._world, body)

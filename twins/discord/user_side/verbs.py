@@ -7,9 +7,9 @@ from typing import Any
 
 from twins.discord.attachments import attachment_json
 from twins.discord.reactions import add_reaction, take_reaction
-from twins.discord.rest.access import set_archived
 from twins.discord.saying import FORWARD_REFERENCE, REPLY, change, in_guild, remove, say
 from twins.discord.seed import ANNA
+from twins.discord.threads import add_member, set_archived
 from twins.discord.world import Channel, Json, Message, Upload, World
 
 MAX_TYPED = 2000
@@ -106,14 +106,6 @@ def react(world: World, body: Json) -> Json:
     return {}
 
 
-def archive(world: World, body: Json) -> Json:
-    """`{thread, archived?, locked?}`: a moderator archives or locks a thread."""
-    thread = chat_of(world, body, ANNA)
-    thread.info["thread_metadata"]["locked"] = bool(body.get("locked", False))
-    set_archived(world, thread, bool(body.get("archived", True)))
-    return {}
-
-
 def find_message(world: World, message_id: str) -> tuple[Channel, Message]:
     for channel in world.channels.values():
         if message_id in channel.messages:
@@ -124,6 +116,13 @@ def find_message(world: World, message_id: str) -> tuple[Channel, Message]:
 def _say(world: World, channel: Channel, person: str, body: Json, **more: Any) -> Message:
     if not world.sees(person, channel):
         raise ValueError(f"{world.users[person]['username']} is not in the chat {channel.id}")
+    if channel.is_thread:
+        state = channel.info["thread_metadata"]
+        if state["locked"]:
+            raise ValueError(f"the thread {channel.id} is locked")
+        if state["archived"]:
+            set_archived(world, channel, False)
+        add_member(world, channel, person)
     if body.get("reply_to"):
         reference = {"type": 0, "channel_id": channel.id, "message_id": str(body["reply_to"]), **in_guild(channel)}
         more |= {"kind": REPLY, "message_reference": reference}
