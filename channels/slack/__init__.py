@@ -1,0 +1,1 @@
+"""Slack, through slack_sdk; `client.py` alone imports it."""

@@ -1,0 +1,88 @@
+"""Which messages were begun to be said, so that none whose answer was lost is said twice.
+
+Slack takes no key that would tell; a message carries ours as metadata, and one that was begun before is looked for
+before it is said again. Kept in a file, written before each message: a host that died in between is the case for which
+it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+MAX_KEPT = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Begun:
+    """One message of the host's."""
+
+    after: str
+    """What time it was on the server, a ts: it cannot have been said before."""
+    is_unsure: bool
+    """Something of it may have been said without our knowing."""
+    said: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Part → the ids of what can be seen of it."""
+    file_ids: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Part → Slack's ids of the files that were to become its message."""
+
+
+class BegunMessages:
+    """The file of one account."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._begun: OrderedDict[str, Begun] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Take up what an earlier host had begun."""
+        for key, (after, files) in (await asyncio.to_thread(_read, self._path) if self._path else {}).items():
+            file_ids = {int(part): tuple(ids) for part, ids in files.items()}
+            self._begun[key] = Begun(after=after, is_unsure=True, file_ids=file_ids)
+
+    async def begin(self, key: str, after: str) -> Begun:
+        """Return what is known of a message, noted on the disk by then. One without a key is not remembered."""
+        known = self._begun.get(key)
+        if known is not None or not key:
+            return known or Begun(after=after, is_unsure=False)
+        begun = self._begun[key] = Begun(after=after, is_unsure=False)
+        if len(self._begun) > MAX_KEPT:
+            self._begun.popitem(last=False)
+        await self.keep()
+        return begun
+
+    def end(self, key: str) -> None:
+        """It was said whole. The file is told with the next one that begins: until then it would only be looked for."""
+        self._begun.pop(key, None)
+
+    async def keep(self) -> None:
+        if self._path is None:
+            return
+        async with self._lock:
+            noted = {key: [begun.after, begun.file_ids] for key, begun in self._begun.items()}
+            await asyncio.to_thread(_write, self._path, json.dumps(noted))
+
+
+def _read(path: Path) -> dict[str, tuple[str, dict[str, list[str]]]]:
+    try:
+        noted = json.loads(path.read_text("ascii"))
+        return {str(key): (str(after), dict(files)) for key, (after, files) in noted.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_suffix(f"{path.suffix}.part")
+        part.write_text(text, "ascii")
+        part.replace(path)
+    except OSError as error:
+        log.warning("what is being said is not noted: %s", error.strerror, extra={"action": "slack_begun_unkept"})

@@ -1,0 +1,133 @@
+"""Files to Slack and from it, streamed between the disk and the network."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from channels.channel import DeliveryFailed
+from channels.slack.client import SlackClient, proxy_for
+from channels.slack.encode import FileToSend
+from channels.slack.failures import Unanswered
+
+MAX_UPLOAD_BYTES = 1_000_000_000
+CHUNK_BYTES = 256 << 10
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+class Files:
+    """The files of one workspace."""
+
+    def __init__(self, client: SlackClient) -> None:
+        self._client = client
+
+    async def bring(self, files: Sequence[FileToSend]) -> tuple[str, ...]:
+        """Bring files to Slack, where nobody sees them yet; return their ids. Raise DeliveryFailed."""
+        return tuple([await self._bring(file) for file in files])
+
+    async def _bring(self, file: FileToSend) -> str:
+        with _opened(file) as source:
+            size = await asyncio.to_thread(_size, source)
+            if not 0 < size <= MAX_UPLOAD_BYTES:
+                what = f"{file.name} has {size / 1e6:.0f} MB; Slack takes 1 GB" if size else f"{file.name} is empty"
+                raise DeliveryFailed(f"{what}, which Slack does not take" if not size else what, permanent=True)
+            told = await self._client.call("files.getUploadURLExternal", filename=file.name, length=size)
+            await self._post(str(told["upload_url"]), source, size, file.name)
+            return str(told["file_id"])
+
+    async def _post(self, address: str, source: IO[bytes], size: int, name: str) -> None:
+        session = self._session()
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        timeout_s = self._client.timings.upload_s
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                session.post(address, data=source, headers=headers, proxy=proxy_for(address)) as answer,
+            ):
+                if answer.status != 200:
+                    raise DeliveryFailed(f"Slack did not take the file {name} (HTTP {answer.status})")
+        except TimeoutError:
+            raise DeliveryFailed(f"the file {name} was not taken in {timeout_s:.0f} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise DeliveryFailed(f"the upload of {name} broke off: {type(error).__name__}") from None
+
+    async def fetch(self, file_id: str, into: Path, max_bytes: int) -> int:
+        """Write a file of Slack's into a new one; return its bytes. Raise DeliveryFailed: then no file is left."""
+        told = (await self._client.call("files.info", file=file_id)).get("file") or {}
+        size = told.get("size")
+        if isinstance(size, int) and size > max_bytes:
+            raise _too_large(max_bytes)
+        address = str(told.get("url_private_download") or told.get("url_private") or "")
+        if not self._is_slacks(address):
+            # Nobody but Slack is shown the token.
+            raise DeliveryFailed("the file is not Slack's own and cannot be fetched", permanent=True)
+        is_complete = False
+        try:
+            with into.open("xb") as target:
+                fetched = await self._stream(address, str(told.get("mimetype") or ""), target, max_bytes)
+            is_complete = True
+        finally:
+            if not is_complete:
+                into.unlink(missing_ok=True)
+        return fetched
+
+    async def _stream(self, address: str, media_type: str, target: IO[bytes], max_bytes: int) -> int:
+        session, size = self._session(), 0
+        headers = {"Authorization": f"Bearer {self._client.bot_token}"}
+        timeout = aiohttp.ClientTimeout(total=self._client.timings.upload_s, sock_read=self._client.timings.send_s)
+        try:
+            async with session.get(
+                address, headers=headers, timeout=timeout, proxy=proxy_for(address), max_redirects=3
+            ) as answer:
+                if answer.status != 200:
+                    is_gone = answer.status in (403, 404, 410)
+                    raise DeliveryFailed(f"the file's download gave {answer.status}", permanent=is_gone)
+                if answer.content_type == "text/html" and not media_type.startswith("text/html"):
+                    reason = "Slack gave a web page in place of the file: the app lacks files:read, or may not see it"
+                    raise DeliveryFailed(reason, permanent=True)
+                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise _too_large(max_bytes)
+                    await asyncio.to_thread(target.write, chunk)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise DeliveryFailed(f"the file's download broke off: {type(error).__name__}") from None
+        return size
+
+    def _is_slacks(self, address: str) -> bool:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        if host == urlsplit(self._client.url).hostname and host in LOCAL:
+            return True
+        return parts.scheme == "https" and (host == "slack.com" or host.endswith(".slack.com"))
+
+    def _session(self) -> aiohttp.ClientSession:
+        session = self._client.session
+        if session is None:
+            raise Unanswered(f"Slack: {self._client.health()}")
+        return session
+
+
+def _opened(file: FileToSend) -> IO[bytes]:
+    if not file.path:
+        return io.BytesIO(file.content)
+    try:
+        return Path(file.path).open("rb")
+    except OSError as error:
+        raise DeliveryFailed(f"the file {file.name} cannot be read: {error.strerror}", permanent=True) from error
+
+
+def _size(source: IO[bytes]) -> int:
+    end = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    return end
+
+
+def _too_large(max_bytes: int) -> DeliveryFailed:
+    return DeliveryFailed(f"the file is larger than {max_bytes / (1 << 20):.3g} MiB", permanent=True)
