@@ -11,7 +11,7 @@ from pathlib import Path
 from channels.channel import Channel
 from protocol.ids import ChannelId
 
-PLATFORMS = ("telegram",)
+PLATFORMS = ("telegram", "discord")
 """What a channel in nightyard.yaml may be, besides the terminal."""
 
 
@@ -42,4 +42,8 @@ def build_channel(
         from channels.telegram.channel import TelegramChannel
 
         return TelegramChannel(channel_id, fetch_secret, url, kept=kept)
+    if platform == "discord":
+        from channels.discord.channel import DiscordChannel
+
+        return DiscordChannel(channel_id, fetch_secret, url, kept=kept)
     raise UnknownPlatform(platform)

@@ -1,0 +1,65 @@
+"""Stream a file of Discord's to the disk. The SDK itself would hold all of it in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from channels.channel import DeliveryFailed
+from channels.discord.redirect import Server, build_connector
+
+CHUNK_BYTES = 256 << 10
+HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
+EXPIRED = (403, 404, 410)
+
+
+class Expired(DeliveryFailed):
+    """The file's address is good no more: they live for a day. A new one is to be asked for."""
+
+
+async def download_file(address: str, into: Path, limit_bytes: int, timeout_s: float, server: Server | None) -> int:
+    """Write what is at the address into a new file; return its bytes. Raise DeliveryFailed: then no file is left.
+
+    `timeout_s` is for each piece of it.
+    """
+    parts = urlsplit(address)
+    if parts.scheme != "https" or parts.hostname not in HOSTS:
+        raise DeliveryFailed("the file is not at Discord", permanent=True)
+    complete = False
+    try:
+        with into.open("xb") as target:
+            size = await _stream(address, target, limit_bytes, timeout_s, server)
+        complete = True
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise DeliveryFailed(f"the file's download broke off: {type(error).__name__}") from None
+    finally:
+        if not complete:
+            into.unlink(missing_ok=True)
+    return size
+
+
+async def _stream(address: str, target: IO[bytes], limit_bytes: int, timeout_s: float, server: Server | None) -> int:
+    size = 0
+    timeout = aiohttp.ClientTimeout(total=None, connect=timeout_s, sock_read=timeout_s)
+    async with (
+        aiohttp.ClientSession(connector=build_connector(server), timeout=timeout) as http,
+        http.get(address, allow_redirects=False) as answer,
+    ):
+        if answer.status in EXPIRED:
+            raise Expired(f"the file's download gave {answer.status}", permanent=True)
+        if answer.status != 200:
+            raise DeliveryFailed(f"the file's download gave {answer.status}")
+        async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+            size += len(chunk)
+            if size > limit_bytes:
+                raise file_too_large(limit_bytes)
+            await asyncio.to_thread(target.write, chunk)
+    return size
+
+
+def file_too_large(limit_bytes: int) -> DeliveryFailed:
+    return DeliveryFailed(f"the file is larger than {limit_bytes / (1 << 20):.3g} MiB", permanent=True)

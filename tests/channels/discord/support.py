@@ -1,0 +1,40 @@
+"""What the tests of the Discord channel stand on."""
+
+from __future__ import annotations
+
+import re
+
+from channels.discord.timings import Timings
+from tests.channels.conformance_support import Json
+
+QUICK = Timings(
+    connect_s=5.0,
+    rebuild_after_s=0.5,
+    watch_every_s=0.05,
+    heartbeat_slack_s=0.3,
+    longest_backoff_s=0.2,
+    token_retry_s=0.1,
+    intents_check_s=0.2,
+    shut_out_s=0.5,
+    ready_s=3.0,
+    guilds_s=1.0,
+    send_s=5.0,
+    history_s=3.0,
+    hold_s=3.0,
+    gap_retry_s=0.3,
+    seen_every_s=0.2,
+    first_line_s=0.05,
+    line_every_s=0.05,
+    growing_after_s=0.05,
+    growing_every_s=0.1,
+    answer_within_s=0.5,
+)
+
+
+def reads(message: Json) -> str:
+    """Return the words that a person reads in a message of the twin's: without marks, and what escapes them."""
+    text = str(message["text"]).replace("\u200b", "")
+    text = re.sub(r"```\w*\n|\n```", "", text)
+    text = re.sub(r"(?<!\\)(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
+    text = re.sub(r"(?<!\\)`([^`]+)`", r"\1", text)
+    return re.sub(r"\\([^\w\s])", r"\1", text)
