@@ -87,6 +87,10 @@ class Tokens:
         found = [token for token in self._tokens.values() if token.kind == kind]
         return next((token for token in reversed(found) if not token.refused_with), found[-1])
 
+    def of_user(self, user_id: str) -> Token:
+        """Return a person's own token."""
+        return next(token for token in self._tokens.values() if token.kind == "user" and token.user_id == user_id)
+
     def known(self, value: str) -> Token:
         """Return a token that holds; refuse all others as the platform does."""
         if not value:
