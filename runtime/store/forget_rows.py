@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from protocol.ids import ChatKey, GroupId, PersonKey, TaskId, mint
 from protocol.message import InboundMessage, OutboundMessage
@@ -21,6 +22,7 @@ from runtime.outbound_files import files_of
 from runtime.store import archive_rows, space_rows
 from runtime.store.blank import blank_body
 from runtime.store.database import Transaction, time_text
+from runtime.store.inbound_rows import sealed_event
 from runtime.store.journal_rows import append
 from runtime.store.payload_text import from_text
 from runtime.store.people_rows import remove_person
@@ -137,6 +139,7 @@ def forget(transaction: Transaction, keys: Sequence[PersonKey]) -> Forgotten:
         told = (row["payload_id"] for row in transaction.all("told_in_chat", chat=chat))
         texts += _blank(transaction, told, names)
     texts += _blank(transaction, _cards(transaction, keys, tasks), names)
+    _seal_events(transaction, keys, names)
     for key in keys:
         remove_person(transaction, key)
     for chat in names:
@@ -292,6 +295,18 @@ def _rename(transaction: Transaction, names: Mapping[str, str]) -> int:
         changed += sum(schema.rename(table, column, names) for column in columns)
     schema.rename("payloads", "body", names)
     return changed
+
+
+def _seal_events(transaction: Transaction, keys: Iterable[PersonKey], names: Iterable[str]) -> None:
+    """Take what their platform called their updates, which may name them, out of the store; one that comes again is
+    still known."""
+    seal = partial(sealed_event, transaction.key)
+    connection = transaction.connection
+    connection.create_function("sealed", 2, seal, deterministic=True)
+    of_person = "raw_id IN (SELECT m.raw_id FROM messages AS m WHERE m.person = ?)"
+    for whose, values in ((of_person, keys), ("instr(event_id, ?) > 0", names)):
+        statement = f"UPDATE raw_updates SET event_id = sealed(channel_id, event_id) WHERE {whose}"
+        connection.executemany(f"{statement} AND event_id NOT LIKE 'forgotten:%'", [(each,) for each in values])
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ Each function is one job: it runs inside a transaction of the writer (or, where 
 
 from __future__ import annotations
 
+import hmac
 import json
 import sqlite3
 from collections.abc import Callable
@@ -36,9 +37,19 @@ _NOWHERE: tuple[None, QueueMode, bool] = (None, "steer", False)
 
 def store_raw(transaction: Transaction, channel_id: ChannelId, event_id: str, raw: bytes) -> RawUpdate | None:
     row = transaction.one(
-        "insert_raw", channel_id=channel_id, event_id=event_id, raw=raw, received_at=transaction.now_text()
+        "insert_raw",
+        channel_id=channel_id,
+        event_id=event_id,
+        sealed=sealed_event(transaction.key, channel_id, event_id),
+        raw=raw,
+        received_at=transaction.now_text(),
     )
     return _raw(row) if row else None
+
+
+def sealed_event(key: bytes, channel_id: str, event_id: str) -> str:
+    """Return what stands for an event of somebody forgotten: it is known again, and says nothing."""
+    return f"forgotten:{hmac.digest(key, f'event{chr(0)}{channel_id}{chr(0)}{event_id}'.encode(), 'sha256').hex()}"
 
 
 def pending_raws(transaction: Transaction, channels: tuple[ChannelId, ...], limit: int) -> tuple[RawUpdate, ...]:

@@ -1,8 +1,9 @@
 -- Updates, messages, sessions: what comes in.
 
 -- name: insert_raw
--- A platform's update as it came; an event that is stored already changes nothing.
-INSERT INTO raw_updates (channel_id, event_id, raw, received_at) VALUES (:channel_id, :event_id, :raw, :received_at)
+-- A platform's update as it came; an event that is stored already changes nothing, nor one of somebody forgotten.
+INSERT INTO raw_updates (channel_id, event_id, raw, received_at) SELECT :channel_id, :event_id, :raw, :received_at
+WHERE NOT EXISTS (SELECT 1 FROM raw_updates WHERE channel_id = :channel_id AND event_id = :sealed)
 ON CONFLICT (channel_id, event_id) DO NOTHING RETURNING *;
 
 -- name: pending_raws

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ids import ChatKey, GroupId, PersonKey
+from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
 from protocol.message import OutboundMessage
 from protocol.task import TaskResult, TaskStatus
 from protocol.transcript import ToolCall
@@ -102,6 +102,21 @@ async def test_nothing_of_them_is_left(bench: HostBench) -> None:
         assert [person.person for person in await bench.store.people()] == ["stage:bob"]
         check = await bench.store.verify_journal()
         assert check.broken_at is None
+
+
+@pytest.mark.parametrize("event_id", ["wire:1", "stage:anna-chat:1700.1", "D0-anna-1729:1700.1"])
+async def test_an_update_of_theirs_that_comes_again_is_still_known(bench: HostBench, event_id: str) -> None:
+    """Platforms send an event again for days; what it was called is not kept, and it is not filed anew."""
+    inbound = replace(said("hi", chat="stage:anna-chat", person=ANNA), event_id=event_id)
+    update = await bench.store.store_raw(inbound.channel_id, event_id, b"raw")
+    assert update is not None
+    await bench.store.save_person(ANNA, "Anna", "member", "cli")
+    await bench.store.file_message(update.raw_id, inbound, state=MessageState.CONTEXT, group_id=MAIN)
+    await forget_desk(bench).forget(ANNA)
+    assert found(bench.home.path, event_id) == set()
+    assert await bench.store.store_raw(inbound.channel_id, event_id, b"raw") is None
+    assert await bench.store.store_raw(inbound.channel_id, "another", b"raw") is not None
+    assert await bench.store.store_raw(ChannelId("other"), event_id, b"raw") is not None
 
 
 async def test_everything_can_still_be_read(bench: HostBench) -> None:

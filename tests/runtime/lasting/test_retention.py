@@ -97,3 +97,21 @@ async def test_many_are_done_in_pieces(tmp_path: Path) -> None:
             await filed(store, said(f"{number}"), MessageState.REFUSED, None)
         clock.now += timedelta(days=40)
         assert await retention_of(tmp_path, store).sweep(clock.now - timedelta(days=30)) == 450
+
+
+async def test_an_event_is_known_however_old_its_words_are(tmp_path: Path) -> None:
+    """Platforms send an event again for a day and more: it is filed once, also where retention has been there since,
+    or the host was started anew."""
+    clock = Clock()
+    async with open_store(tmp_path, clock=clock) as store:
+        first, second = said("one"), said("two")
+        await filed(store, first, MessageState.REFUSED, None)
+        nothing = await store.store_raw(second.channel_id, second.event_id, b"raw")
+        assert nothing is not None
+        await store.file_nothing(nothing.raw_id)
+        for days in (2, 40):
+            clock.now += timedelta(days=days)
+            await retention_of(tmp_path, store).sweep(clock.now - timedelta(days=1))
+    async with open_store(tmp_path, clock=clock) as store:
+        for inbound in (first, second):
+            assert await store.store_raw(inbound.channel_id, inbound.event_id, b"again") is None
