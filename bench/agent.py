@@ -21,8 +21,9 @@ from protocol.control import Say
 PARTS = ("native", "rounds", "claude")
 HARNESS = "claude-code"
 ROUNDS = 15
-AGENTS = {"native": 5, HARNESS: 3}
+AGENTS = {"native": 5, HARNESS: 4}
 """At once, of each kind, for memory: what they share counts for each in part."""
+NO_TOOL = "nothing runs that is called so"
 FIRST, LAST = 10, 100
 """After which rounds of tools the agent is weighed."""
 FLAT_MB = 2.0
@@ -124,8 +125,25 @@ async def _weigh(harness: str, tool: str, shell: str) -> tuple[float, float]:
     script = {"rules": [{"when": "^work", "turns": [work]}, *QUICK["rules"]]}
     async with installation(groups=names, script=script) as running:
         await _set_up(running, names, harness)
-        # A machine keeps fewer spares of large agents than it has groups.
-        return await agents_at_work(running, names, tool, spares=1, settle_s=SETTLE_S)
+        # A machine keeps fewer spares of large agents beside those that work: the ones that wait are weighed first.
+        waiting = await _weigh_waiting(running, names)
+        _, working = await agents_at_work(running, names, tool, spares=0, settle_s=SETTLE_S)
+        return waiting, working
+
+
+async def _weigh_waiting(running: Installation, names: Sequence[str]) -> float:
+    """Return what a spare holds when each group has one and nobody works."""
+    for name in names:
+        await _greet(running, name)
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            status: Any = await running.control.request("status")
+            if status["agents"]["waiting"] >= len(names) and status["agents"]["working"] == 0:
+                break
+            await asyncio.sleep(0.5)
+    await asyncio.sleep(SETTLE_S)
+    found = containers(running, NO_TOOL)[0]
+    return sum(map(pss_mb, found)) / len(found)
 
 
 async def _hundred_rounds(size: str, command: str) -> list[Metric]:
@@ -180,7 +198,12 @@ async def _set_up(running: Installation, names: Sequence[str], harness: str) -> 
         raise NoHarness(str(answer["problems"]))
     if harness == "native":
         return
-    async with running.control.chat(names[0], "first") as conversation:
+    await _greet(running, names[0])
+
+
+async def _greet(running: Installation, name: str) -> None:
+    """Have a group's agent answer once; raise NoHarness where it cannot."""
+    async with running.control.chat(name, "first") as conversation:
         await conversation.say(Say(text="hello"))
         async with asyncio.timeout(BUILD_S):
             async for shown in conversation.shown():

@@ -69,7 +69,7 @@ async def _agents(running: Installation, names: list[str]) -> list[Metric]:
 
 
 async def agents_at_work(
-    running: Installation, names: Sequence[str], tool: str, *, spares: int, settle_s: float = 0.0
+    running: Installation, names: Sequence[str], tool: str, *, spares: int = 1, settle_s: float = 0.0
 ) -> tuple[float, float]:
     """Have each group's agent say a word and begin with a tool; return what one container holds that waits, of which
     there are so many at least, and one that works (PSS in MB, the engine's shim included)."""

@@ -55,6 +55,13 @@ _QUIET = {
     # It refuses to go without asking for permissions as root, unless it is told that it sits in a sandbox.
     "IS_SANDBOX": "1",
 }
+_LEAN = {
+    # Its engine (Bun's JavaScriptCore) without compiled code, collecting garbage each 24 MB. Measured with 2.1.330 and
+    # forty calls of a tool: 184 MB where it held 243, 20 MB less while it waits, its first request no later, and a
+    # fifth more CPU (10 ms a call).
+    "BUN_JSC_useJIT": "0",
+    "BUN_JSC_gcMaxHeapSize": "24000000",
+}
 _SETTINGS = {"attribution": {"commit": "", "pr": ""}, "cleanupPeriodDays": 3650}
 """No line about itself in people's commits; and the sessions are the host's to forget, not its."""
 
@@ -90,6 +97,7 @@ class ClaudeCode:
         )
         environment = {
             **_QUIET,
+            **_LEAN,
             "CLAUDE_CONFIG_DIR": config,
             "ANTHROPIC_BASE_URL": model_address(places.forwarder_port, model),
             # One model for all that it asks, small questions too: the route names one.
