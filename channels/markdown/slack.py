@@ -148,7 +148,10 @@ class _Mrkdwn:
         pieces: list[str] = []
         position = start
         for address in BARE_ADDRESS.finditer(whole, start, end):
-            pieces += [_escaped(whole, position, address.start()), f"<{_address(address.group())}>"]
+            target = _address(address.group())
+            is_itself = target == _encoded(address.group())
+            link = f"<{target}>" if is_itself else f"<{target}|{_escaped(address.group(), 0, len(address.group()))}>"
+            pieces += [_escaped(whole, position, address.start()), link]
             position = address.end()
         return "".join([*pieces, _escaped(whole, position, end)])
 

@@ -12,6 +12,7 @@ from channels.markdown.discord import CHUNK_CHARS, render_discord
 from channels.markdown.render import cleaned
 from channels.markdown.slack import render_slack
 from channels.markdown.telegram import render_telegram
+from tests.channels.markdown.commonmark import commonmark_documents
 from tests.channels.markdown.corpus import documents
 from tests.channels.markdown.readers import (
     discord_refusals,
@@ -160,3 +161,12 @@ def test_slack_sees_styles_as_fields() -> None:
             ],
         },
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("back_end", BACK_ENDS, ids=lambda back_end: back_end.name)
+def test_commonmarks_examples_are_taken_and_lose_nothing(back_end: BackEnd) -> None:
+    """The same of each example in CommonMark's own specification."""
+    examples = commonmark_documents()
+    assert len(examples) > 600
+    assert complaints(back_end, examples) == []
