@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 
 from twins.slack.posting import change, post
 from twins.slack.refusal import Refusal
@@ -27,7 +28,8 @@ def new_file(world: World, user_id: str, name: str, size: int, *, title: str = "
     info |= {"pretty_type": "File", "user": user_id, "user_team": TEAM_ID, "editable": False, "size": size}
     info |= {"mode": "hosted", "is_external": False, "external_type": "", "is_public": False, "display_as_bot": False}
     info |= {"public_url_shared": False, "username": "", "file_access": "visible", "has_rich_preview": False}
-    info |= {"url_private": f"{place}/{name}", "url_private_download": f"{place}/download/{name}"}
+    plain = re.sub(r"[^a-z0-9.-]+", "_", name.lower()).lstrip(".") or "file"
+    info |= {"url_private": f"{place}/{plain}", "url_private_download": f"{place}/download/{plain}"}
     info |= {"permalink": permalink, "channels": [], "groups": [], "ims": [], "shares": {}, "comments_count": 0}
     file = world.files[file_id] = File(info=info, content=b"", is_complete=False)
     return file

@@ -34,6 +34,7 @@ class PeopleActs:
             "edit": self.edit,
             "delete": self.delete,
             "react": self.react,
+            "share": self.pass_on,
             "join": self.join,
             "leave": self.leave,
             "command": self.command,
@@ -115,6 +116,19 @@ class PeopleActs:
             self._world, conversation, message, person["id"], str(body["emoji"]).strip(":"), take=bool(body.get("take"))
         )
         return {}
+
+    def pass_on(self, body: Json) -> Json:
+        """`{message_id, chat, to, text?, person?}`: a message is shared into another conversation, with a word or none."""
+        person, conversation = self.place(body)
+        message, to = conversation.message(str(body["message_id"])), self._world.conversation(str(body["to"]))
+        if person["id"] not in to.members:
+            raise Refusal("not_in_channel")
+        by = self._world.people[str(message["user"])]
+        shared: Json = {"ts": message["ts"], "channel_id": conversation.id, "text": message["text"], "id": 1}
+        shared |= {"author_id": by["id"], "author_name": by["real_name"], "author_subname": by["name"]}
+        shared |= {"is_share": True, "is_msg_unfurl": True, "fallback": message["text"], "mrkdwn_in": ["text"]}
+        fields = {**author(self._world, person["id"]), **self._typed(str(body.get("text") or ""))}
+        return _said(to, post(self._world, to, {**fields, "attachments": [shared]}, _thread(body)))
 
     def join(self, body: Json) -> Json:
         """`{person, chat, inviter?}`: a person, or the bot, comes into a conversation."""

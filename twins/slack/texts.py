@@ -40,8 +40,10 @@ def stored_text(text: str) -> str:
 def typed_text(text: str, people: Mapping[str, str], channels: Mapping[str, str]) -> str:
     """Return what a person typed as it is stored; `people` and `channels` are lower-case names → ids.
 
-    `@name`, `#channel` and `@here` become control sequences, as the composer makes them.
+    `@name`, `#channel` and `@here` become control sequences, as the composer makes them; each `&` is escaped, one that
+    looks like the beginning of an escape too.
     """
+    text = text.replace("&", "&amp;")
 
     def mention(found: re.Match[str]) -> str:
         user_id = people.get(found[1].lower())
