@@ -118,7 +118,7 @@ class PeopleActs:
         return {}
 
     def pass_on(self, body: Json) -> Json:
-        """`{message_id, chat, to, text?, person?}`: a message is shared into another conversation, with a word or none."""
+        """`{message_id, chat, to, text?, person?}`: a message is shared into another conversation."""
         person, conversation = self.place(body)
         message, to = conversation.message(str(body["message_id"])), self._world.conversation(str(body["to"]))
         if person["id"] not in to.members:
