@@ -183,8 +183,6 @@ def _shown_reaction(emoji: str, who: list[str], viewer_id: str) -> Json:
         "count_details": {"burst": 0, "normal": len(who)},
         "burst_colors": [],
         "me_burst": False,
-        "burst_me": False,
-        "burst_count": 0,
         "me": viewer_id in who,
     }
 

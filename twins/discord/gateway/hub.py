@@ -18,7 +18,7 @@ from twins.discord.world import Event, Json, World
 from twins.faults import Faults
 
 _DAY_S = 86_400.0
-_REORDERED_AT_LATEST_S = 0.5
+_OVERTAKEN_AT_LATEST_S = 0.5
 """How long (real) an event waits for one that overtakes it."""
 EVENT_FAULTS = ("hold", "reorder", "duplicate")
 
@@ -29,8 +29,8 @@ class Hub:
         self.faults = faults
         self.sessions: dict[str, Session] = {}
         self.identified_at: deque[float] = deque()
-        self._waiting: list[Event] = []
-        """Held or to be overtaken, oldest first."""
+        self._held: list[Event] = []
+        self._overtaken: list[Event] = []
         world.listeners.append(self.publish)
 
     def publish(self, event: Event) -> None:
@@ -38,27 +38,28 @@ class Hub:
         if not event.to_bot:
             return
         fault = self.faults.take(event.name, EVENT_FAULTS)
-        if fault is not None and fault.kind == "hold":
-            self._waiting.append(event)
-        elif fault is not None and fault.kind == "reorder":
-            self._waiting.append(event)
-            asyncio.get_running_loop().call_later(_REORDERED_AT_LATEST_S, self.release)
-        elif any(_same_chat(event, one) for one in self._waiting):
-            self._waiting.append(event)
+        kind = fault.kind if fault is not None else ""
+        if kind == "hold" or any(_same_chat(event, one) for one in self._held):
+            self._held.append(event)
+        elif kind == "reorder" or any(_same_chat(event, one) for one in self._overtaken):
+            self._overtaken.append(event)
+            asyncio.get_running_loop().call_later(_OVERTAKEN_AT_LATEST_S, self._release_overtaken)
         else:
             self._send(event)
-            if fault is not None:
+            if kind == "duplicate":
                 self._send(event)
-            self.release()
+            self._release_overtaken()
 
     def release(self) -> None:
-        """Send what was kept back, unless it is held still."""
-        if self.faults.look("*", ("hold",)) is not None or any(
-            self.faults.look(event.name, ("hold",)) is not None for event in self._waiting
-        ):
-            return
-        waiting, self._waiting = self._waiting, []
-        for event in waiting:
+        """Send what was kept back."""
+        self._release_overtaken()
+        held, self._held = self._held, []
+        for event in held:
+            self._send(event)
+
+    def _release_overtaken(self) -> None:
+        overtaken, self._overtaken = self._overtaken, []
+        for event in overtaken:
             self._send(event)
 
     def _send(self, event: Event) -> None:

@@ -57,7 +57,7 @@ class Front:
         if self._limits is not None and self._limits.is_banned(now):
             return web.Response(status=429, text=_BAN_PAGE, content_type="text/html", headers={"Retry-After": "600"})
         headers = {"Via": "1.1 google"}
-        facts: Json = {"method": request.method, "path": request.path}
+        facts: Json = {"method": "", "verb": request.method, "path": request.path}
         try:
             answer, fault = await self._call(request, headers, facts)
             if fault is not None and fault.kind == "lost_answer":
@@ -85,7 +85,7 @@ class Front:
         self, request: web.BaseRequest, headers: dict[str, str], facts: Json
     ) -> tuple[Answer, Fault | None]:
         route, parameters = _find(request)
-        facts["operation"] = route.operation
+        facts["method"] = route.operation
         fault = self._hub.faults.take(route.operation, REST_FAULTS)
         if fault is not None:
             facts["fault"] = fault.kind

@@ -51,7 +51,7 @@ class Door:
         if request.path == "/twin/file":
             return self._file(request.query.get("id", ""))
         try:
-            raw = await request.read()
+            raw = b"".join([piece async for piece in request.content.iter_any()])
             body = json.loads(raw) if raw else {}
             answer = await self._act(request, body)
         except Refusal as refusal:
