@@ -8,6 +8,7 @@ from twins.faults import Fault, Faults
 from twins.slack.faulty import CALL_FAULTS, break_connection, strike
 from twins.slack.file_store import fill
 from twins.slack.refusal import Refusal
+from twins.slack.tokens import bearer
 from twins.slack.world import World
 
 SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in to Twin</body></html>"
@@ -47,7 +48,7 @@ class FileTransfer:
         self._world.log.note("download", path=request.path)
         file = self._world.files.get(request.match_info["place"].partition("-")[2])
         try:
-            token = self._world.tokens.known(request.headers.get("Authorization", "").removeprefix("Bearer ").strip())
+            token = self._world.tokens.known(bearer(request.headers.get("Authorization", "")))
             is_welcome = "files:read" in token.scopes
         except Refusal:
             is_welcome = False

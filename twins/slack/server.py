@@ -26,6 +26,7 @@ from twins.slack.rate_limits import RateLimits
 from twins.slack.refusal import Refusal
 from twins.slack.seed import seeded_world
 from twins.slack.sockets import Sockets
+from twins.slack.tokens import bearer
 from twins.slack.user_side import UserSide
 
 MAX_BODY_BYTES = 256 << 20
@@ -98,7 +99,7 @@ class SlackTwin:
         method = METHODS.get(name)
         if method is None:
             raise Refusal("unknown_method", req_method=name)
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip() or arguments.text("token")
+        given = bearer(request.headers.get("Authorization", "")) or arguments.text("token")
         if not method.needs_token:
             token = self.world.tokens.of_kind("bot")
         else:

@@ -209,6 +209,7 @@ class Sockets:
                 await self._world.clock.sleep(wait_s)
             answer, reason = await self._attempt(delivery, attempt, reason)
             if answer is None:
+                self._world.log.note("ack_missed", name=delivery.name, attempt=attempt, reason=reason)
                 continue
             if self._faults.take(delivery.name, ("redeliver",)) is None:
                 _settle(delivery, answer)
@@ -254,6 +255,7 @@ class Sockets:
         """Wait as long as for an acknowledgement for a socket to open; who waits longest is served first."""
         arrival: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting_for_socket.append(arrival)
+        self._world.log.note("waits_for_socket")
         try:
             await self._answer_within(arrival)
         finally:

@@ -60,6 +60,12 @@ BOT_SCOPES = [
 ]
 
 
+def bearer(header: str) -> str:
+    """Return the token of an Authorization header; empty where there is none."""
+    scheme, _, value = header.strip().partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Token:
     value: str
