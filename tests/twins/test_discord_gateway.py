@@ -301,7 +301,7 @@ async def test_a_silent_socket_keeps_its_session_for_a_resume(raw: Raw) -> None:
         async with raw.gateway() as second:
             await second.resume(session, sequence)
             assert (await second.until("MESSAGE_CREATE"))["content"] == "unheard"
-        gateway.socket._response.close()  # type: ignore[union-attr]  # as a cable is pulled
+        gateway.socket._response.close()  # as a cable is pulled
 
 
 async def test_a_refused_socket_and_a_session_that_cannot_resume(raw: Raw) -> None:

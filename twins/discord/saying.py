@@ -86,7 +86,7 @@ def view(world: World, message: Message, viewer_id: str) -> Json:
     if message.reactions:
         shown["reactions"] = [_shown_reaction(emoji, who, viewer_id) for emoji, who in message.reactions.items()]
     reference = shown.get("message_reference")
-    if reference is not None and reference.get("type", 0) != FORWARD_REFERENCE:
+    if reference is not None and "message_id" in reference and reference["type"] != FORWARD_REFERENCE:
         shown["referenced_message"] = _referenced(world, reference)
     if message.id in world.channels and message.id != shown["channel_id"]:
         shown["thread"] = channel_view(world, world.channels[message.id])
@@ -151,7 +151,7 @@ def emoji_json(emoji: str) -> Json:
 def _author_replied_to(world: World, reference: Json | None) -> str | None:
     if reference is None or reference["channel_id"] not in world.channels:
         return None
-    message = world.channels[reference["channel_id"]].messages.get(reference["message_id"])
+    message = world.channels[reference["channel_id"]].messages.get(reference.get("message_id", ""))
     return message.author_id if message else None
 
 
@@ -189,7 +189,7 @@ def _shown_reaction(emoji: str, who: list[str], viewer_id: str) -> Json:
 
 def _referenced(world: World, reference: Json) -> Json | None:
     channel = world.channels.get(reference["channel_id"])
-    message = channel.messages.get(reference["message_id"]) if channel else None
+    message = channel.messages.get(reference.get("message_id", "")) if channel else None
     if message is None:
         return None
     return {**message.body, "attachments": signed_attachments(message.body["attachments"], world.now)}

@@ -16,6 +16,7 @@ from twins.discord.certificate import write_certificates
 from twins.discord.gateway.hub import EVENT_FAULTS, Hub
 from twins.discord.gateway.socket import SOCKET_FAULTS, Socket
 from twins.discord.rest.front import REST_FAULTS, Front, Reset
+from twins.discord.rest.limits import Limits
 from twins.discord.seed import seeded_world
 from twins.discord.user_side.door import Door
 from twins.discord.world import DEFAULT_TOKEN
@@ -24,6 +25,8 @@ from twins.faults import Faults
 
 FAULTS = (*REST_FAULTS, *EVENT_FAULTS, *SOCKET_FAULTS, "refuse_socket", "no_resume")
 _SHUTDOWN_S = 1.0
+_MAX_BODY_BYTES = 128 * 1024 * 1024
+"""aiohttp's own cap; Discord's, below it, is the API's to refuse."""
 
 
 class DiscordTwin:
@@ -37,8 +40,8 @@ class DiscordTwin:
         self.hub = Hub(self.world, self.faults)
         self.address = ""
         self.ca_file = Path()
-        self._limits = limits
-        self._front = Front(self.world, self.hub, limits=limits)
+        self.limits = Limits() if limits else None
+        self._front = Front(self.world, self.hub, self.limits)
         self._door = Door(self.world, self.hub)
 
     @property
@@ -80,7 +83,8 @@ class DiscordTwin:
             if self.faults.take("gateway", ("refuse_socket",)) is not None:
                 self.log.note("gateway_refused")
                 return web.Response(status=503)
-            return await Socket(self.hub, self._front.address, limits=self._limits).serve(request)
+            return await Socket(self.hub, self._front.address, limits=self.limits is not None).serve(request)
+        request = request.clone(client_max_size=_MAX_BODY_BYTES)
         if request.path.startswith("/api"):
             return await self._front.handle(request)
         if request.path.startswith("/attachments/"):

@@ -45,10 +45,10 @@ class Reset(Exception):
 
 
 class Front:
-    def __init__(self, world: World, hub: Hub, *, limits: bool) -> None:
+    def __init__(self, world: World, hub: Hub, limits: Limits | None) -> None:
         self._world = world
         self._hub = hub
-        self._limits = Limits() if limits else None
+        self._limits = limits
         self.address = ""
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
