@@ -82,9 +82,9 @@ class Phone:
     def look(self, wait_s: float) -> tuple[list[dict[str, Any]], bool]:
         """Return what the bot said since the last look, and whether it is typing."""
         seen = self.ask("GET", f"/twin/chat?{urlencode({'after': self.last_seen, 'wait_s': wait_s})}")
-        messages = [message for message in seen["messages"] if message.get("from", {}).get("is_bot")]
+        messages = [message["raw"] for message in seen["messages"] if message["is_bot"]]
         if seen["messages"]:
-            self.last_seen = max(int(message["message_id"]) for message in seen["messages"])
+            self.last_seen = max(int(message["id"]) for message in seen["messages"])
         return messages, bool(seen["typing"])
 
 

@@ -184,7 +184,7 @@ async def test_the_menus_are_there(house: PhoneHouse) -> None:
 
 
 def calls(house: PhoneHouse) -> list[dict[str, Any]]:
-    return [each for each in house.telegram.world.log if each["event"] == "call"]
+    return house.telegram.world.log.read(event="call")
 
 
 def sent(house: PhoneHouse, text: str) -> list[bool]:

@@ -16,7 +16,7 @@ from telegram import Bot, TelegramObject, Update
 from telegram.request import HTTPXRequest
 
 from twins.telegram.server import TelegramTwin
-from twins.telegram.texts import units
+from twins.telegram.entities import units
 from twins.telegram.world import DEFAULT_TOKEN
 
 ADA = 1001
@@ -158,9 +158,12 @@ async def test_a_second_poll_ends_the_first_with_a_conflict(server: Server) -> N
 
 
 async def test_only_allowed_kinds_come(server: Server) -> None:
-    """Kinds of updates that a poll does not allow are not kept for it."""
+    """From a poll on only the kinds come that it allowed; what waited before it comes all the same."""
+    await server.person("type", text="before")
+    before = await server.updates(allowed_updates=["callback_query"])
+    assert [update["message"]["text"] for update in before] == ["before"]
     await server.person("type", text="x")
-    assert await server.updates(allowed_updates=["callback_query"]) == []
+    assert await server.updates(offset=before[0]["update_id"] + 1) == []
 
 
 @pytest.mark.parametrize("method", ["sendMessage", "SENDMESSAGE", "sendmessage"])
@@ -183,10 +186,10 @@ async def test_arguments_come_in_every_form(server: Server, method: str) -> None
         ({"text": "x", "chat_id": ""}, "chat_id is empty"),
         ({"text": "x", "chat_id": 4711}, "chat not found"),
         ({"text": ""}, "message text is empty"),
-        ({"text": " \n"}, "message text is empty"),
+        ({"text": " \n"}, "text must be non-empty"),
         ({"text": "x" * 4097}, "message is too long"),
         ({"text": "x" * 32769}, "text is too long"),
-        ({"text": "x", "parse_mode": "HTML"}, "unsupported parse_mode"),
+        ({"text": "x", "parse_mode": "BBCode"}, "unsupported parse_mode"),
         ({"text": "x", "message_thread_id": 99}, "message thread not found"),
         ({"text": "x", "reply_parameters": {"message_id": 1}}, "message to be replied not found"),
         (
@@ -195,11 +198,11 @@ async def test_arguments_come_in_every_form(server: Server, method: str) -> None
         ),
         (
             {"text": "ab", "entities": [{"type": "bold", "offset": 1, "length": 2}]},
-            "can't parse entities: entity ends after the end of the text",
+            "entity beginning at UTF-16 offset 1 ends after the end of the text at UTF-16 offset 3",
         ),
         (
             {"text": "😀", "entities": [{"type": "bold", "offset": 0, "length": 1}]},
-            "can't parse entities: entity begins or ends in a middle of a UTF-16 symbol",
+            "entity beginning at UTF-16 offset 0 ends in a middle of a UTF-16 symbol at byte offset 4",
         ),
     ],
 )

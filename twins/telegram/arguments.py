@@ -39,6 +39,29 @@ class Arguments:
         except (TypeError, ValueError):
             raise bad_request(f"{name} must be an integer") from None
 
+    def number(self, name: str, default: float = 0.0) -> float:
+        try:
+            return float(self.values.get(name, default))
+        except (TypeError, ValueError):
+            raise bad_request(f"{name} must be a number") from None
+
+    def boolean(self, name: str) -> bool:
+        value = self.values.get(name)
+        return value.lower() in ("true", "yes", "1") if isinstance(value, str) else bool(value)
+
+    def list_of(self, name: str) -> list[Any]:
+        """Return a list, empty if it was not sent; raise Refusal for anything else."""
+        value = self.structure(name)
+        if value in (None, ""):
+            return []
+        if not isinstance(value, list):
+            raise bad_request(f"can't parse {name}: expected an Array")
+        return value
+
+    def with_values(self, **values: Any) -> Arguments:
+        """Return the same call with other arguments: what a method that stands for several calls hands on."""
+        return Arguments(values={**self.values, **values}, uploads=self.uploads)
+
     def structure(self, name: str) -> Any:
         """Return a value that forms carry as JSON text; None if it was not sent."""
         value = self.values.get(name)
@@ -50,11 +73,14 @@ class Arguments:
             raise bad_request(f"can't parse {name} JSON object") from None
 
     def file(self, name: str) -> Upload | str | None:
-        """Return an uploaded file, the id of one known before, or None."""
-        value = self.values.get(name)
+        """Return an uploaded file, the id or address of one, or None."""
+        return self.uploads.get(name) or self.attached(self.values.get(name))
+
+    def attached(self, value: Any) -> Upload | str | None:
+        """Return the upload that `attach://name` stands for; any other text as it is."""
         if isinstance(value, str) and value.startswith("attach://"):
             return self.uploads.get(value.removeprefix("attach://"))
-        return self.uploads.get(name) or value
+        return value if isinstance(value, str) and value else None
 
 
 def parse_arguments(query: Mapping[str, str], content_type: str, body: bytes) -> Arguments:

@@ -1,15 +1,23 @@
-"""getUpdates: at least once, confirmed by the next offset, one poll at a time."""
+"""getUpdates: at least once, confirmed by the next offset, one poll at a time, too eager ones slowed down."""
 
 from __future__ import annotations
 
-import asyncio
-
 from twins.telegram.arguments import Arguments
+from twins.telegram.chats import Json
 from twins.telegram.refusal import Refusal
-from twins.telegram.world import Json, World
+from twins.telegram.world import World
 
 MAX_POLL_S = 50
-TAKEN_OVER = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+EAGER_S = 3.0
+"""The same offset again within this time waits at least so long; a conflict told within it is told as much later."""
+HASTY_S = 0.5
+"""The same offset again within this time gets one update."""
+_CONFLICT = "Conflict: terminated by"
+TAKEN_OVER = f"{_CONFLICT} other getUpdates request; make sure that only one bot instance is running"
+BY_WEBHOOK = f"{_CONFLICT} setWebhook request"
+WEBHOOK_ACTIVE = (
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+)
 
 
 class Polling:
@@ -19,46 +27,54 @@ class Polling:
         self._world = world
         self._newest = 0
         self._cut_short = 0
+        self._last_offset: int | None = None
+        self._last_at = 0.0
+        self._next_conflict_at = 0.0
 
     async def get_updates(self, arguments: Arguments) -> list[Json]:
         """Return the updates from the offset on, waiting for the first one; raise Refusal if a newer poll came."""
+        if self._world.webhook is not None:
+            raise await self._conflict(WEBHOOK_ACTIVE)
         self._newest += 1
-        mine = self._newest
-        cut_short = self._cut_short
+        mine, cut_short = self._newest, self._cut_short
         offset = arguments.integer("offset")
         limit = min(max(arguments.integer("limit", 100), 1), 100)
-        allowed = arguments.structure("allowed_updates") or ()
-        await self._world.note("poll", {"offset": offset})
-        self._drop_unwanted(allowed)
-        found = self._world.pending(offset, limit)
+        timeout_s = float(min(max(arguments.integer("timeout"), 0), MAX_POLL_S))
+        self._world.updates.allow(arguments.structure("allowed_updates"))
+        if offset == self._last_offset:
+            since_s = self._world.clock.now() - self._last_at
+            timeout_s = max(timeout_s, EAGER_S) if since_s < EAGER_S else timeout_s
+            limit = 1 if since_s < HASTY_S else limit
+        self._last_offset, self._last_at = offset, self._world.clock.now()
+        deadline = self._world.clock.now() + timeout_s
+        self._world.log.note("poll", offset=offset)
+        found = self._world.updates.pending(offset, limit)
 
         def is_over() -> bool:
             nonlocal found
-            self._drop_unwanted(allowed)
-            found = self._world.pending(offset, limit)
-            return bool(found) or self._newest != mine or self._cut_short != cut_short
+            ended = self._newest != mine or self._cut_short != cut_short or self._world.webhook is not None
+            found = found if ended else self._world.updates.pending(max(offset, 0), limit)
+            return bool(found) or ended or self._world.clock.now() >= deadline
 
-        try:
-            async with asyncio.timeout(min(max(arguments.integer("timeout"), 0), MAX_POLL_S)), self._world.changed:
-                await self._world.changed.wait_for(is_over)
-        except TimeoutError:
-            return []
+        while not is_over():
+            left_s = deadline - self._world.clock.now()
+            await self._world.log.until(is_over, max(left_s, 0.0) / self._world.clock.scale)
         if self._newest != mine:
-            raise Refusal(409, TAKEN_OVER)
+            raise await self._conflict(TAKEN_OVER)
+        if self._world.webhook is not None:
+            raise await self._conflict(BY_WEBHOOK)
         return found
 
-    async def cut_short(self) -> None:
+    async def _conflict(self, words: str) -> Refusal:
+        """Return the refusal, the first at once, further ones within three seconds after as long."""
+        now = self._world.clock.now()
+        if now >= self._next_conflict_at:
+            self._next_conflict_at = now + EAGER_S
+        else:
+            await self._world.clock.sleep(EAGER_S)
+        return Refusal(409, words)
+
+    def cut_short(self) -> None:
         """End the waiting poll with nothing: its client comes again at once, into whatever was prepared."""
         self._cut_short += 1
-        await self._world.note("poll_cut_short", {})
-
-    def _drop_unwanted(self, allowed: object) -> None:
-        if not isinstance(allowed, (list, tuple)) or not allowed:
-            return
-        for number, update in list(self._world.updates.items()):
-            kinds = [key for key in update if key != "update_id"]
-            if kinds and kinds[0] in _KINDS and kinds[0] not in allowed:
-                del self._world.updates[number]
-
-
-_KINDS = ("message", "edited_message", "channel_post", "edited_channel_post", "callback_query", "my_chat_member")
+        self._world.log.note("poll_cut_short")

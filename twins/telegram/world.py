@@ -1,59 +1,55 @@
-"""The twin's world: a bot, people, chats, their messages and files, and the updates the bot has not confirmed.
+"""The twin's world: a bot, people, chats and their messages, and the updates the bot has not confirmed.
 
 Messages, chats and people are JSON objects in the Bot API's own shape: that is what a twin of it is made of.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import itertools
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
-from twins.telegram.arguments import Upload
-from twins.telegram.refusal import Refusal, bad_request
+from twins.clock import Clock
+from twins.event_log import EventLog
+from twins.faults import Faults
+from twins.telegram.chats import Chat, Json, Topic
+from twins.telegram.files import Files
+from twins.telegram.limits import Limits
+from twins.telegram.refusal import bad_request
+from twins.telegram.updates import Updates
+from twins.telegram.webhook import Webhook
 
 DEFAULT_TOKEN = "7000000001:REHEARSAL-not-a-secret-0000000000000"
+FAULT_KINDS = (
+    "error",
+    "reset",
+    "unauthorized",
+    "conflict",
+    "flood",
+    "delay",
+    "garbage",
+    "lost_answer",
+    "redeliver",
+    "hold",
+)
 TYPING_S = 5.0
 DRAFT_S = 30.0
-MAX_LOG = 10_000
-
-Json = dict[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
-class StoredFile:
-    file_id: str
-    unique_id: str
-    path: str
-    name: str
-    media_type: str
-    content: bytes
-
-
-@dataclass(slots=True, kw_only=True)
-class Chat:
-    info: Json
-    members: list[int]
-    messages: dict[int, Json] = field(default_factory=dict)
-    topics: dict[int, str] = field(default_factory=dict)
-    reactions: dict[int, list[str]] = field(default_factory=dict)
-    """The bot's, by message."""
-    typing_until: float = 0.0
-    draft: str = ""
-    draft_until: float = 0.0
-    blocked: bool = False
-    moved_to: int | None = None
+YARD = -1001000000001
 
 
 class World:
     """All state of one twin."""
 
-    def __init__(self, token: str = DEFAULT_TOKEN, username: str = "rehearsal_bot") -> None:
+    def __init__(self, token: str = DEFAULT_TOKEN, username: str = "rehearsal_bot", clock: Clock | None = None) -> None:
         self.token = token
+        self.clock = clock or Clock()
+        self.log = EventLog(self.clock)
+        self.faults = Faults(FAULT_KINDS)
+        self.limits = Limits()
+        self.updates = Updates(self.clock, self.log, self.faults)
+        self.webhook: Webhook | None = None
+        self.next_set_webhook = 0.0
+        self.files = Files(self.clock)
         self.bot: Json = {
             "id": int(token.partition(":")[0]),
             "is_bot": True,
@@ -64,25 +60,28 @@ class World:
         """Privacy mode off: the bot sees every message of a group."""
         self.people: dict[int, Json] = {}
         self.chats: dict[int, Chat] = {}
-        self.files: dict[str, StoredFile] = {}
-        self.updates: dict[int, Json] = {}
         self.presses: dict[str, Json] = {}
         self.commands: dict[str, list[Json]] = {}
-        """By scope."""
-        self.log: list[Json] = []
-        self.changed = asyncio.Condition()
-        # From the clock, so that a twin that was started again is not taken for one whose updates were seen.
-        self._update_ids = itertools.count(int(time.time()) * 10)
-        self._message_ids = itertools.count(int(time.time()) % 100_000_000)
-        self._file_numbers = itertools.count(1)
-        self._log_numbers = itertools.count(1)
+        """By scope and language."""
+        self.profile: dict[str, Any] = {}
+        """The bot's names and descriptions by language, menu buttons and default rights."""
+        self.photos: dict[int, list[list[Json]]] = {}
+        """Profile photos by person."""
+        self.sticker_sets: dict[str, Json] = {}
+        self.web: dict[str, bytes] = {}
+        """The outside pages that the twin's server can fetch by address: whoever runs it puts them here."""
+        self._message_ids = itertools.count(int(self.clock.now()) % 100_000_000)
+        self._numbers = itertools.count(int(self.clock.now()) * 1000)
         self._seed()
 
     def _seed(self) -> None:
-        for number, first, last in ((1001, "Ada", "Newcomer"), (1002, "Ben", "Gardener")):
+        for number, first, last in ((1001, "Ada", "Newcomer"), (1002, "Ben", "Gardener"), (1003, "Mallory", "Meddler")):
             self.add_person(number, first, last)
-        group: Json = {"id": -1001000000001, "type": "supergroup", "title": "The Yard", "is_forum": True}
-        self.chats[group["id"]] = Chat(info=group, members=[1001, 1002], topics={7: "Compost"})
+        info: Json = {"id": YARD, "type": "supergroup", "title": "The Yard", "is_forum": True}
+        topics = {7: Topic(name="Compost")}
+        self.chats[YARD] = Chat(
+            info=info, members=[1001, 1002, 1003], topics=topics, roles={1001: {"status": "creator"}}
+        )
 
     def add_person(self, number: int, first: str, last: str = "") -> None:
         person: Json = {"id": number, "is_bot": False, "first_name": first, "language_code": "en"}
@@ -92,81 +91,53 @@ class World:
         self.people[number] = person
         self.chats[number] = Chat(info=named, members=[number])
 
-    def chat(self, chat_id: int) -> Chat:
-        chat = self.chats.get(chat_id)
-        if chat is None:
+    def chat(self, chat_id: int | str) -> Chat:
+        """Return a chat by its number or its @name; raise Refusal."""
+        if isinstance(chat_id, str) and chat_id.startswith("@"):
+            name = chat_id.removeprefix("@").lower()
+            found = [each for each in self.chats.values() if str(each.info.get("username", "")).lower() == name]
+        else:
+            try:
+                found = [self.chats[int(chat_id)]] if int(chat_id) in self.chats else []
+            except ValueError:
+                found = []
+        if not found:
             raise bad_request("chat not found")
-        return chat
+        return found[0]
 
-    def writable_chat(self, chat_id: int) -> Chat:
+    def writable_chat(self, chat_id: int | str) -> Chat:
         """Return the chat if the bot may write there; raise Refusal."""
         chat = self.chat(chat_id)
-        if chat.moved_to is not None:
-            words = "Bad Request: group chat was upgraded to a supergroup chat"
-            raise Refusal(400, words, migrate_to_chat_id=chat.moved_to)
-        if chat.blocked:
-            raise Refusal(403, "Forbidden: bot was blocked by the user")
+        chat.check_writable()
         return chat
 
+    def user(self, number: int) -> Json | None:
+        return self.bot if number == self.bot["id"] else self.people.get(number)
+
+    def next_number(self) -> int:
+        """Return a number that was not given before: for presses, polls, albums."""
+        return next(self._numbers)
+
+    def now(self) -> int:
+        return int(self.clock.now())
+
     def new_message(self, chat: Chat, sender: Json, topic: int | None, **content: Any) -> Json:
-        message: Json = {
-            "message_id": next(self._message_ids),
-            "from": sender,
-            "chat": chat.info,
-            "date": int(time.time()),
-            **content,
-        }
+        """Put a message into the chat and return it as the API shows it."""
+        message: Json = {"message_id": next(self._message_ids), "date": self.now(), "chat": chat.info}
+        if chat.kind == "channel":
+            message["sender_chat"] = chat.info
+        else:
+            message["from"] = sender
+        message |= content
         if topic is not None:
             message |= {"message_thread_id": topic, "is_topic_message": True}
         chat.messages[message["message_id"]] = message
+        self.log.note("message", chat=chat.info["id"], message_id=message["message_id"], by_bot=sender is self.bot)
         return message
 
-    def new_file(self, upload: Upload, folder: str) -> StoredFile:
-        number = next(self._file_numbers)
-        dot = upload.name.rfind(".")
-        suffix = upload.name[dot:] if dot > 0 else ""
-        file_id = base64.urlsafe_b64encode(f"twin-file-{number}-{folder}".encode()).decode().rstrip("=")
-        stored = StoredFile(
-            file_id=file_id,
-            unique_id=f"twinfile{number}",
-            path=f"{folder}/file_{number}{suffix if suffix.isascii() else ''}",
-            name=upload.name,
-            media_type=upload.media_type,
-            content=upload.content,
-        )
-        self.files[file_id] = stored
-        return stored
+    def messages_of_bot(self, chat: Chat, after: int) -> Iterator[Json]:
+        return (message for number, message in chat.messages.items() if number > after and self.is_bots(message))
 
-    async def push_update(self, **content: Any) -> int:
-        number = next(self._update_ids)
-        self.updates[number] = {"update_id": number, **content}
-        await self.note("update", {"update_id": number, "kind": next(iter(content))})
-        return number
-
-    async def push_raw_update(self, update: Json) -> int:
-        number = next(self._update_ids)
-        self.updates[number] = {**update, "update_id": number}
-        await self.note("update", {"update_id": number, "kind": "raw"})
-        return number
-
-    def pending(self, offset: int, limit: int) -> list[Json]:
-        """Confirm what lies below the offset, and return what is left; a negative one keeps only the last ones."""
-        if offset < 0:
-            offset = min(sorted(self.updates)[offset:], default=0)
-        for number in [number for number in self.updates if number < offset]:
-            del self.updates[number]
-        return [self.updates[number] for number in sorted(self.updates)[:limit]]
-
-    async def note(self, event: str, details: Json) -> None:
-        """Write down an event and wake whoever waits for news."""
-        self.log.append({"number": next(self._log_numbers), "at": time.time(), "event": event, **details})
-        del self.log[:-MAX_LOG]
-        async with self.changed:
-            self.changed.notify_all()
-
-    def messages_of_bot(self, chat: Chat, after: int) -> Iterable[Json]:
-        return (
-            message
-            for number, message in chat.messages.items()
-            if number > after and message["from"]["id"] == self.bot["id"]
-        )
+    def is_bots(self, message: Json) -> bool:
+        """Whether the bot sent it; what stands in a channel is its own."""
+        return bool(message.get("from", self.bot)["id"] == self.bot["id"])

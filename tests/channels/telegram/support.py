@@ -84,7 +84,7 @@ class Phone:
     async def sees(self, chat: int = 1001, after: int = 0) -> list[Any]:
         """Return the bot's messages in the chat, at once."""
         seen = await self.get("chat", chat=chat, after=after)
-        return [message for message in seen["messages"] if message["from"]["is_bot"]]
+        return [message["raw"] for message in seen["messages"] if message["is_bot"]]
 
     async def file(self, file_id: str) -> bytes:
         return (await self._http.get("/twin/file", params={"id": file_id})).content
