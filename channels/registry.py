@@ -11,7 +11,7 @@ from pathlib import Path
 from channels.channel import Channel
 from protocol.ids import ChannelId
 
-PLATFORMS = ("telegram", "discord")
+PLATFORMS = ("telegram", "discord", "slack")
 """What a channel in nightyard.yaml may be, besides the terminal."""
 
 
@@ -46,4 +46,8 @@ def build_channel(
         from channels.discord.channel import DiscordChannel
 
         return DiscordChannel(channel_id, fetch_secret, url, kept=kept)
+    if platform == "slack":
+        from channels.slack.channel import SlackChannel
+
+        return SlackChannel(channel_id, fetch_secret, url, kept=kept)
     raise UnknownPlatform(platform)
