@@ -37,7 +37,7 @@ def read_text(message: dict[str, Any]) -> str:
 def _block_text(block: dict[str, Any]) -> str:
     if block["type"] == "markdown":
         return str(block["text"])
-    return "\n".join("".join(_element_text(e) for e in part["elements"]) for part in block["elements"])
+    return "\n\n".join("".join(_element_text(e) for e in part["elements"]) for part in block["elements"])
 
 
 def _element_text(element: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from protocol.ids import ChannelId, ChatKey
 from tests.channels.conformance import Conformance
 from tests.channels.conformance_support import Facts, Json, Phone, Room, Served
 from tests.channels.slack.support import QUICK, SECRET, read_text
-from twins.slack.seed import ANNA, BEN, DIRECT, GENERAL
+from twins.slack.seed import ANNA, BEN, DIRECT, GENERAL, RANDOM
 from twins.slack.server import SlackTwin
 
 FACTS = Facts(
@@ -56,9 +56,9 @@ class SlackPlatform:
 
     async def replace_token(self, phone: Phone, secret: str) -> str:
         bot, app = secret.split()
-        fresh = f"{bot}-renewed"
+        fresh = f"{app}-renewed"
         await phone.post("token", token=fresh)
-        return f"{fresh} {app}"
+        return f"{bot} {fresh}"
 
     async def open_thread(self, phone: Phone) -> Room:
         chats = {chat["id"]: chat for chat in (await phone.get("world"))["chats"]}
@@ -66,8 +66,8 @@ class SlackPlatform:
         return Room(chat=GENERAL, thread=thread, key=ChatKey(f"slack:{GENERAL}:{thread}"))
 
     async def forward(self, phone: Phone, text: str) -> None:
-        said = await phone.post("type", person=BEN, chat=GENERAL, text=text)
-        await phone.post("share", message_id=said["message_id"], chat=GENERAL, to=DIRECT[ANNA])
+        said = await phone.post("type", person=BEN, chat=RANDOM, text=text)
+        await phone.post("share", message_id=said["message_id"], chat=RANDOM, to=DIRECT[ANNA])
 
 
 class TestSlack(Conformance):
