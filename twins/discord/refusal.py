@@ -75,15 +75,16 @@ class PlainRefusal(Refusal):
 
 
 class FormErrors:
-    """What is wrong with the fields of a body, in the nested form of code 50035."""
+    """What is wrong with the fields of a body, in the nested form of code 50035; `within`: of a part of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: str = "") -> None:
+        self._within = [within] if within else []
         self._tree: Json = {}
 
     def add(self, path: str, code: str, message: str) -> None:
         """Note an error at a path such as `embeds.0.title`."""
         node = self._tree
-        for part in path.split("."):
+        for part in (*self._within, *path.split(".")):
             node = node.setdefault(part, {})
         node.setdefault("_errors", []).append({"code": code, "message": message})
 

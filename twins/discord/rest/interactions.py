@@ -26,7 +26,7 @@ def create_interaction_response(call: Call) -> Answer:
         raise form_error("type", "BASE_TYPE_CHOICES", f"Value must be one of {{{choices}}}.")
     data: Json = body.get("data") or {}
     if kind in (SAY, UPDATE):
-        form = read_message(call, data)
+        form = read_message(call, data, "data")
         if kind == SAY and form.is_empty():
             raise Refusal(50006)
     elif kind == CHOICES:

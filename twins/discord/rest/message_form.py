@@ -37,9 +37,10 @@ class MessageForm:
         return not said and not self.uploads
 
 
-def read_message(call: Call, body: Json) -> MessageForm:
-    """Return a body as a form; raise Refusal for what Discord refuses."""
-    errors = FormErrors()
+def read_message(call: Call, body: Json, within: str = "") -> MessageForm:
+    """Return a body as a form; raise Refusal for what Discord refuses. `within`: which part of
+    the request's body it is."""
+    errors = FormErrors(within)
     given: Json = {key: body[key] for key in ("content", "embeds", "components", "flags", "tts") if key in body}
     content = given.get("content")
     if "content" in given:
