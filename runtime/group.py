@@ -38,6 +38,7 @@ class Group:
     limits: LimitSettings = field(default_factory=LimitSettings)
     spaces: tuple[GrantedSpace, ...] = ()
     embeddings: str = ""
+    transcription: str = ""
     delegates: tuple[str, ...] = ()
     parallel: int = 1
     budget: GroupBudget = field(default_factory=GroupBudget)

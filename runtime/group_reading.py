@@ -73,9 +73,10 @@ def build_group(
     if len({word.startswith("-") for word in own.tools}) > 1:
         line, message = reading.lines.get("tools", 1), "names tools with and without a `-`: it is one or the other"
         problems.append(ConfigProblem(file=file, line=line, key="tools", message=message))
-    if own.embeddings and (wrong := _why_no_embeddings(own.embeddings, settings)):
-        line = reading.lines.get("embeddings", 1)
-        problems.append(ConfigProblem(file=file, line=line, key="embeddings", message=wrong))
+    for key_name, model_name in (("embeddings", own.embeddings), ("transcription", own.transcription)):
+        if model_name and (wrong := _why_not_asked(model_name, settings, key_name)):
+            line = reading.lines.get(key_name, 1)
+            problems.append(ConfigProblem(file=file, line=line, key=key_name, message=wrong))
     if spaces is None:
         spaces = {name: Reading(value=SpaceSettings(), problems=(), lines={}) for name in own.spaces}
     granted, of_spaces = grant_spaces(own.spaces, spaces, file, reading.lines)
@@ -94,6 +95,7 @@ def build_group(
         limits=own.limits,
         spaces=granted,
         embeddings=own.embeddings,
+        transcription=own.transcription,
         delegates=own.delegates,
         parallel=own.parallel,
         budget=own.budget,
@@ -127,13 +129,11 @@ def _problems_at(found: Iterator[tuple[str, str]], file: str, lines: Mapping[str
     return tuple(ConfigProblem(file=file, line=lines.get(at, 1), key=at, message=message) for at, message in found)
 
 
-def _why_no_embeddings(model: str, settings: Settings) -> str:
+def _why_not_asked(model: str, settings: Settings, what: str) -> str:
     found = resolve_model(model, settings.routes)
     if found is None:
         return unknown_route(model, settings.routes)
-    return (
-        f"the route {found.route!r} has the api anthropic, which has no embeddings" if found.api == "anthropic" else ""
-    )
+    return f"the route {found.route!r} has the api anthropic, which has no {what}" if found.api == "anthropic" else ""
 
 
 def _build_constraints(given: Sequence[ConstraintSettings]) -> tuple[Constraint, ...]:

@@ -45,7 +45,7 @@ def _check_search(service: str) -> str | None:
     return f"should be {', '.join(SEARCH_SERVICES)}, or the address of a SearXNG, but it is {service[:60]!r}"
 
 
-def _check_embeddings(model: str) -> str | None:
+def _check_extra_model(model: str) -> str | None:
     return check_model(model) if model else None
 
 
@@ -82,8 +82,10 @@ class GroupSettings:
     """Over those of nightyard.yaml, key by key."""
     spaces: Mapping[str, Access] = field(default_factory=dict, metadata={"check": check_space_name})
     """The folders that it shares with other groups, and whether its agents may write there."""
-    embeddings: str = key("", check=_check_embeddings)
+    embeddings: str = key("", check=_check_extra_model)
     """What its memory and conversations are searched by meaning with, as `route/model-name`; empty: by words alone."""
+    transcription: str = key("", check=_check_extra_model)
+    """What voice notes of its people are transcribed with, as `route/model-name`; empty: they stay files."""
     delegates: tuple[str, ...] = key((), check=_check_delegate)
     """The groups whose agents this one may ask."""
     parallel: int = key(1, least=1, most=16)

@@ -22,6 +22,8 @@ MAX_FILES = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     attachments: tuple[Attachment, ...]
+    voices: tuple[Attachment, ...]
+    """Those of them that are voice notes."""
     note: str
     """What could not be fetched and why, a line each; empty if all is there."""
 
@@ -31,6 +33,7 @@ async def fetch_files(
 ) -> Fetched:
     """Fetch the files of one message, one after the other; each has `timeout_s`."""
     attachments: list[Attachment] = []
+    voices: list[Attachment] = []
     notes: list[str] = []
     inbox.mkdir(parents=True, exist_ok=True)
     for index, file in enumerate(files[:MAX_FILES]):
@@ -39,18 +42,18 @@ async def fetch_files(
         if isinstance(outcome, str):
             notes.append(f"The file {file.name!r} could not be fetched: {outcome}.")
             continue
-        attachments.append(
-            Attachment(
-                file_id=FileId(f"file_{raw_id}_{index}"),
-                name=file.name,
-                size=outcome,
-                media_type=file.media_type,
-                stored_name=path.name,
-            )
+        attachment = Attachment(
+            file_id=FileId(f"file_{raw_id}_{index}"),
+            name=file.name,
+            size=outcome,
+            media_type=file.media_type,
+            stored_name=path.name,
         )
+        attachments.append(attachment)
+        voices += [attachment] if file.is_voice else []
     if len(files) > MAX_FILES:
         notes.append(f"{len(files) - MAX_FILES} more files were not fetched: at most {MAX_FILES} come with a message.")
-    return Fetched(attachments=tuple(attachments), note="\n".join(notes))
+    return Fetched(attachments=tuple(attachments), voices=tuple(voices), note="\n".join(notes))
 
 
 async def _fetch(channel: Channel, file: PendingFile, path: Path, *, max_bytes: int, timeout_s: float) -> int | str:

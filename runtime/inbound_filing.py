@@ -7,16 +7,16 @@ too, and is decided on as if it were new.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from channels.channel import Channel
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId
-from protocol.message import InboundMessage, OutboundMessage
+from protocol.message import Attachment, InboundMessage, OutboundMessage
 from runtime.access import (
     STRANGER,
     Admission,
@@ -33,15 +33,20 @@ from runtime.people.records import AccessRequest, AskOwner, Waiting
 from runtime.store import access_rows, admit_rows, change_rows, inbound_rows, request_rows, usage_rows
 from runtime.store.records import Filed, MessageState, Original, PersonLimits, RawUpdate, SenderFacts, StoredMessage
 from runtime.store.store import Store
+from runtime.voice.heard import Heard
 
 log = logging.getLogger(__name__)
 
 QUOTED_CHARS = 300
 """What an edit, a deletion or a reaction shows the agent of the message that it is about."""
 
-Fetching = Callable[[], Awaitable[Fetched]]
-Patience = Callable[[Fetching], Awaitable[Fetched | None]]
-"""Waits for files; None: something more urgent came."""
+T = TypeVar("T")
+
+
+class Patience(Protocol):
+    """Waits for something; None: something more urgent came."""
+
+    async def __call__(self, work: Callable[[], Awaitable[T]], /) -> T | None: ...
 
 
 class AnswerDesk(Protocol):
@@ -52,6 +57,15 @@ class AnswerDesk(Protocol):
 
     async def file(self, raw_id: int, inbound: InboundMessage, group_id: GroupId, note: str) -> Filed | None:
         """File a message to an agent as the answer that it is; None for one that is none."""
+
+
+class VoiceDesk(Protocol):
+    """The part of `voice.transcriber.Transcriber` that voice notes come to."""
+
+    def listens(self, group_id: GroupId) -> bool: ...
+    async def hear(
+        self, group_id: GroupId, inbound: InboundMessage, inbox: Path, voices: Sequence[Attachment]
+    ) -> Heard: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +93,8 @@ class FilingDesk:
     """The agent that a channel's settings name."""
     answers: AnswerDesk | None = None
     """Who takes messages that answer an agent's question; None: nobody."""
+    voices: VoiceDesk | None = None
+    """Who has voice notes transcribed; None: nobody."""
     zone_name: Callable[[], str] = lambda: "UTC"
     """Of the times on owners' cards."""
     fetch_timeout_s: float = 120.0
@@ -322,4 +338,21 @@ class Filing:
         if fetched is None:
             return replace(inbound, pending_files=()), "Its files were not fetched: /stop came after it."
         attachments = (*inbound.attachments, *fetched.attachments)
-        return replace(inbound, attachments=attachments, pending_files=()), fetched.note
+        words, note = await self._words_of(fetched, inbound, decision, patience)
+        text = "\n\n".join(filter(None, (inbound.text, words)))
+        return replace(inbound, text=text, attachments=attachments, pending_files=()), note
+
+    async def _words_of(
+        self, fetched: Fetched, inbound: InboundMessage, decision: Admission, patience: Patience | None
+    ) -> tuple[str, str]:
+        """Return what voice notes say that are meant for an agent, and the note on its files. What is only overheard
+        is not sent to anybody."""
+        desk, group_id = self._desk.voices, decision.group_id
+        is_asked = decision.state is MessageState.QUEUED and group_id is not None
+        if not fetched.voices or desk is None or not is_asked or group_id is None or not desk.listens(group_id):
+            return "", fetched.note
+        hearing = partial(desk.hear, group_id, inbound, self._desk.inbox(group_id), fetched.voices)
+        heard = await (patience(hearing) if patience is not None else hearing())
+        if heard is None:
+            heard = Heard(words="", note="Its voice note was not transcribed: /stop came after it.")
+        return heard.words, "\n".join(filter(None, (fetched.note, heard.note)))

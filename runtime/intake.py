@@ -19,7 +19,7 @@ from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
 from runtime.head_start import HeadStart, HeadStartDesk
-from runtime.inbound_filing import AnswerDesk, Filing, FilingDesk
+from runtime.inbound_filing import AnswerDesk, Filing, FilingDesk, VoiceDesk
 from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
 from runtime.insist import STORE_WAITS, insist
@@ -65,6 +65,7 @@ class Intake:
         rehearsing: Callable[[], Collection[GroupId]],
         usual_group: Callable[[ChannelId], GroupId | None] = lambda _: None,
         answers: AnswerDesk | None = None,
+        voices: VoiceDesk | None = None,
         zone_name: Callable[[], str] = lambda: "UTC",
         fetch_timeout_s: float = 120.0,
         max_in_hand: int = MAX_IN_HAND,
@@ -88,6 +89,7 @@ class Intake:
                 queued=ends.queued,
                 usual_group=usual_group,
                 answers=answers,
+                voices=voices,
                 zone_name=zone_name,
                 fetch_timeout_s=fetch_timeout_s,
             )

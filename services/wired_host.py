@@ -35,6 +35,7 @@ from runtime.delivery import Delivery
 from runtime.dispatcher import Dispatcher
 from runtime.history.history import Histories
 from runtime.home import Home
+from runtime.hooks.desk import HookDesk
 from runtime.host_state import HostState
 from runtime.intake import Intake
 from runtime.intake_ends import IntakeEnds
@@ -59,9 +60,11 @@ from runtime.store.store import Store
 from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
 from runtime.task_listeners import TaskListeners
+from runtime.voice.transcriber import Transcriber
 from runtime.waiting_tasks import WaitingTasks
 from services.asks_room import asks_room
 from services.conversations_room import conversations_room
+from services.hooks_room import hooks_of
 from services.host_setup import MB, agent_image, containers_setup, make_channels
 from services.images_room import images_room
 from services.lasting_room import lasting_room
@@ -86,7 +89,7 @@ class Host:
         self._store = store
         self._proxy = ProxyAdmin(home.proxy_socket)
         self._terminal = TerminalChannel(ChannelId(TERMINAL), home.path / "terminal")
-        self._house = ChannelHouse(make_channels(self._terminal, self._proxy, home.path / "channels"))
+        self._house = ChannelHouse(make_channels(self._terminal, self._proxy, home.path / "channels", lambda: hooks_of(self.state.groups)))
         self.state = HostState(home, fork, self._house, self._proxy, platforms=PLATFORMS)
         settings = self.state.settings.settings
         self._containers = Containers(
@@ -291,6 +294,7 @@ class Host:
                 replaced=self._dispatcher.replaced,
                 withdrawn=self._dispatcher.withdrawn,
                 moved=self._chat_moved,
+                work=HookDesk(store, self._submissions, lambda: self.state.groups, fork / "groups").file,
                 head_starts=self._dispatcher,
             ),
             inbox=home.inbox,
@@ -298,6 +302,13 @@ class Host:
             rehearsing=lambda: self.state.groups.rehearsing,
             usual_group=self.state.usual_group,
             answers=self._questions,
+            voices=Transcriber(
+                home,
+                self._proxy,
+                self._money.spending,
+                groups=lambda: self.state.groups,
+                routes=lambda: self.state.settings.settings.routes,
+            ),
             zone_name=lambda: self.state.settings.settings.time_zone,
         )
         self._sweeper = FileSweeper(

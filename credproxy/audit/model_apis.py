@@ -6,12 +6,14 @@ nothing was something else.
 
 from __future__ import annotations
 
+TRANSCRIPTIONS = "/audio/transcriptions"
 _ENDINGS = (
     "/v1/messages",
     "/chat/completions",
     "/responses",
     "/completions",
     "/embeddings",
+    TRANSCRIPTIONS,
     ":generateContent",
     ":streamGenerateContent",
     ":embedContent",

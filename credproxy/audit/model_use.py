@@ -16,11 +16,18 @@ MAX_BODY_BYTES = 8 << 20
 MAX_MODEL_CHARS = 100
 REQUEST_BYTES_PER_TOKEN = 4
 BODY_BYTES_PER_TOKEN = 4
+AUDIO_BYTES_PER_TOKEN = 200
+"""Of a recording: a voice note has some 2 kB a second."""
+AUDIO_TOKENS_PER_S = 10
+"""As OpenAI counts what it hears."""
 STREAM_BYTES_PER_TOKEN = 32
 """An event's wrapping is 100 to 250 bytes for one to ten tokens."""
 
 _MOST_OUTPUT = re.compile(rb'"max_(?:completion_|output_)?tokens"\s*:\s*(\d{1,8})')
-_MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@-]{1,100})"')
+_MODEL = re.compile(
+    rb'"model"\s*:\s*"(?P<json>[A-Za-z0-9._:/@-]{1,100})"'
+    rb'|name="model"\r\n\r\n(?P<form>[A-Za-z0-9._:/@-]{1,100})\r\n'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +66,18 @@ class ModelUseReader:
         elif len(self._pending) + len(data) <= MAX_BODY_BYTES:
             self._pending += data
 
-    def use(self, *, status: int, request_bytes: int, asked_model: str) -> ModelUse:
-        """Return what was used; an error response used nothing."""
+    def use(self, *, status: int, request_bytes: int, asked_model: str, is_audio: bool = False) -> ModelUse:
+        """Return what was used; an error response used nothing. `is_audio`: the request was a recording."""
         if not self._is_event_stream:
             self._take_json(bytes(self._pending))
         if status >= 400:
             return ModelUse(model=self._model or asked_model, input_tokens=0, output_tokens=0)
         per_token = STREAM_BYTES_PER_TOKEN if self._is_event_stream else BODY_BYTES_PER_TOKEN
+        asked_per_token = AUDIO_BYTES_PER_TOKEN if is_audio else REQUEST_BYTES_PER_TOKEN
         guessed_output = self._seen_bytes // per_token
         return ModelUse(
             model=self._model or asked_model,
-            input_tokens=self._input if self._has_input else request_bytes // REQUEST_BYTES_PER_TOKEN,
+            input_tokens=self._input if self._has_input else request_bytes // asked_per_token,
             output_tokens=self._output if self._has_final_output else max(self._output, guessed_output),
             cache_read_tokens=self._cache_read,
             cache_write_tokens=self._cache_write,
@@ -132,6 +140,9 @@ class ModelUseReader:
             self._cache_read = read or _cached(usage)
             self._cache_write = written
             self._input = plain + read + written
+        elif usage.get("type") == "duration" and isinstance(seconds := usage.get("seconds"), int | float):
+            self._has_input = True
+            self._input = int(min(max(seconds, 0.0), 86_400.0) * AUDIO_TOKENS_PER_S) + 1
         output = _first_count(usage, "output_tokens", "completion_tokens")
         if output is not None:
             self._output = max(self._output, output)
@@ -143,7 +154,7 @@ class ModelUseReader:
 def asked_model(body: bytes) -> str:
     """Return the model that a request's first bytes name, empty if they do not."""
     found = _MODEL.search(body)
-    return found[1].decode("ascii") if found else ""
+    return (found["json"] or found["form"]).decode("ascii") if found else ""
 
 
 def asked_output(body: bytes) -> int | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from credproxy.audit import notes
 from credproxy.audit.entry import MODEL_CALL, AuditEntry, CallUse
-from credproxy.audit.model_apis import may_be_model_call
+from credproxy.audit.model_apis import TRANSCRIPTIONS, may_be_model_call
 from credproxy.audit.model_use import ModelUse, ModelUseReader
 from credproxy.audit.prices import cost_of
 from credproxy.pipeline.familiar import Familiar
@@ -222,7 +222,12 @@ class Call:
     def _model_use(self) -> ModelUse:
         if self.reader is None:
             return ModelUse(model=self.asked_model, input_tokens=0, output_tokens=0)
-        return self.reader.use(status=self.status or 0, request_bytes=self.request_bytes, asked_model=self.asked_model)
+        return self.reader.use(
+            status=self.status or 0,
+            request_bytes=self.request_bytes,
+            asked_model=self.asked_model,
+            is_audio=self.ask.target.path.endswith(TRANSCRIPTIONS),
+        )
 
     def _told_use(self) -> ModelUse | None:
         """Return what the answer of a granted host says it has used, None where it says nothing."""

@@ -21,7 +21,15 @@ _SCHEMES: tuple[Scheme, ...] = ("https", "http")
 
 _MODEL_CALLS = {
     "anthropic": frozenset(("/v1/messages",)),
-    "openai": frozenset(("/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/embeddings")),
+    "openai": frozenset(
+        (
+            "/v1/chat/completions",
+            "/v1/responses",
+            "/v1/completions",
+            "/v1/embeddings",
+            "/v1/audio/transcriptions",
+        )
+    ),
 }
 _FREE_CALLS = {
     "anthropic": frozenset((("POST", "/v1/messages/count_tokens"), ("GET", "/v1/models"))),

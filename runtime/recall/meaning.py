@@ -104,7 +104,7 @@ class Meaning:
                         await self._proxy.close_door(DOOR)
 
     async def _ask(self, lease: Lease, model: ModelRoute, body: bytes) -> bytes:
-        from runtime.recall.post import post  # late: few hosts ask for embeddings
+        from runtime.proxy_post import post  # late: few hosts ask for embeddings
 
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._proxy.open_door(DOOR, checked_socket(self._path), None, lease)

@@ -138,6 +138,27 @@ def test_google_tells_its_use_in_its_own_words() -> None:
     assert streamed.use(status=200, request_bytes=1, asked_model="") == expected
 
 
+@pytest.mark.parametrize(
+    ("usage", "heard"),
+    [
+        ({"type": "tokens", "input_tokens": 50, "output_tokens": 3, "total_tokens": 53}, 50),
+        ({"type": "duration", "seconds": 9.5}, 96),
+        ({"type": "duration", "seconds": -1}, 1),
+        ({"type": "duration", "seconds": "nine"}, 200),
+        (None, 200),
+    ],
+)
+def test_a_recording_is_counted_by_what_is_heard(usage: object, heard: int) -> None:
+    """In tokens, or by its seconds; where the answer tells neither, by its bytes, more of them a token than of text."""
+    reader = ModelUseReader(is_event_stream=False)
+    reader.feed(json.dumps({"text": "buy milk", "usage": usage}).encode())
+    use = reader.use(status=200, request_bytes=40_000, asked_model="whisper-1", is_audio=True)
+    assert (use.model, use.input_tokens) == ("whisper-1", heard)
+    assert 0 < use.output_tokens < 40
+    form = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ngpt-4o-transcribe\r\n--b'
+    assert asked_model(form) == "gpt-4o-transcribe"
+
+
 def test_a_models_name_can_be_written_and_shown() -> None:
     """JSON can spell what is no character, and what a terminal obeys: such a name would end the connection to the host
     and be lost with all that is summed beside it."""

@@ -15,6 +15,7 @@ from channels.channel import DeliveryFailed, Inbox, ShownKind, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 from runtime import access
+from runtime.inbound_filing import VoiceDesk
 from runtime.intake import Intake
 from runtime.intake_ends import IntakeEnds
 from runtime.store import access_rows
@@ -66,7 +67,14 @@ class Wire:
             sent_at="2026-01-31T09:00:00Z",
             platform_message_id=PlatformMessageId(f"p-{said['event']}"),
             pending_files=tuple(
-                PendingFile(reference=name, name=name, media_type="text/plain", size=said.get("size")) for name in names
+                PendingFile(
+                    reference=name,
+                    name=name,
+                    media_type="audio/ogg" if name.startswith("voice") else "text/plain",
+                    size=said.get("size"),
+                    is_voice=name.startswith("voice"),
+                )
+                for name in names
             ),
         )
 
@@ -104,6 +112,7 @@ class House:
         *,
         max_in_hand: int = 100,
         fetch_timeout_s: float = TIMEOUT_S / 2,
+        voices: VoiceDesk | None = None,
     ) -> None:
         self.home = home
         self.store = store
@@ -131,6 +140,7 @@ class House:
             rehearsing=lambda: [MAIN],
             fetch_timeout_s=fetch_timeout_s,
             max_in_hand=max_in_hand,
+            voices=voices,
         )
 
     def more_ends(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twins.http_server import Exchange, Request, serve_http
-from twins.models import anthropic, embeddings, openai, responses
+from twins.models import anthropic, embeddings, openai, responses, transcription
 from twins.models.script import Conversation, Rule, ScriptError, Turn, decide_turn, parse_script
 
 WALKTHROUGH = Path(__file__).parent / "walkthrough.json"
@@ -59,6 +59,8 @@ class ModelTwin:
             await exchange.answer_json(200, {"object": "list", "data": [{"id": name} for name in self.scripts]})
         elif request.path == "/v1/embeddings" and request.method == "POST":
             await self._handle_embeddings(request, exchange)
+        elif request.path == "/v1/audio/transcriptions" and request.method == "POST":
+            await self._handle_transcription(request, exchange)
         elif request.path in APIS and request.method == "POST":
             await self._handle_model_call(request, exchange)
         else:
@@ -97,21 +99,38 @@ class ModelTwin:
         await _stream(pieces, turn, fault, exchange)
 
     async def _handle_embeddings(self, request: Request, exchange: Exchange) -> None:
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
             model, texts = embeddings.read_texts(request.json())
         except (ValueError, KeyError, TypeError) as error:
             await exchange.answer_json(400, openai.error_body(400, f"not a valid request: {error!r}"))
             return
+        seen = {"model": model, "said": "\n".join(texts), "texts": len(texts)}
+        await self._answer_at_once(request, exchange, seen, embeddings.build_answer(model, texts))
+
+    async def _handle_transcription(self, request: Request, exchange: Exchange) -> None:
+        try:
+            content_type = request.headers.get("content-type", "")
+            model, file_name, recording = transcription.read_form(content_type, request.body)
+        except ValueError as error:
+            await exchange.answer_json(400, openai.error_body(400, str(error)))
+            return
+        answer = transcription.build_answer(model, recording)
+        await self._answer_at_once(request, exchange, {"model": model, "file": file_name, **answer}, answer)
+
+    async def _answer_at_once(
+        self, request: Request, exchange: Exchange, seen: dict[str, Any], answer: dict[str, Any]
+    ) -> None:
+        """Answer a call that is no conversation."""
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
         self.calls += 1
-        seen = {"path": request.path, "model": model, "key": key, "said": "\n".join(texts), "texts": len(texts)}
+        seen = {"path": request.path, "key": key, **seen}
         self.log.append({"number": self.calls, "arrived": request.arrived, "bytes": len(request.body), **seen})
         if self.required_key is not None and key != self.required_key:
             await exchange.answer_json(401, openai.error_body(401, "invalid api key"))
             return
         fault = self._next_fault()
         if fault is None or not await self._suffer(fault, openai.error_body, exchange):
-            await exchange.answer_json(200, embeddings.build_answer(model, texts))
+            await exchange.answer_json(200, answer)
 
     def _next_fault(self) -> Fault | None:
         if not self.faults:

@@ -1,0 +1,1 @@
+"""Voice notes: what somebody says instead of typing it, as words."""
