@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -28,20 +29,25 @@ from channels.discord.timings import Timings
 from channels.discord.traces import Paused, build_trace
 from protocol.ids import PlatformMessageId
 
+log = logging.getLogger(__name__)
+
 BAD_TOKEN = 4004
 """The gateway's close code."""
 LONGEST_SDK_PAUSE_S = 30.0
 """The least that the SDK may be told: a longer pause it raises instead of sleeping."""
+# We do without voice: the SDK need not warn that we do.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 NOBODY = discord.AllowedMentions.none()
 
 
 class _Sdk(discord.Client):
     """The SDK's client, which keeps nothing that we do not need."""
 
-    def __init__(self, server: Server | None, intents: discord.Intents) -> None:
+    def __init__(self, server: Server | None, intents: discord.Intents, identify_pause_s: float) -> None:
+        self.connector = build_connector(server)
         super().__init__(
             intents=intents,
-            connector=build_connector(server),
+            connector=self.connector,
             http_trace=build_trace(),
             enable_debug_events=True,
             max_messages=None,
@@ -51,8 +57,15 @@ class _Sdk(discord.Client):
             max_ratelimit_timeout=LONGEST_SDK_PAUSE_S,
         )
         self.commands = app_commands.CommandTree(self)
+        self._identify_pause_s = identify_pause_s
         self.heard: Callable[[str], None] = lambda _: None
         self.lost: Callable[[], None] = lambda: None
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Let Discord's pause between two new sessions go by."""
+        del shard_id
+        if not initial:
+            await asyncio.sleep(self._identify_pause_s)
 
     async def on_socket_raw_receive(self, message: str) -> None:
         self.heard(message)
@@ -72,11 +85,12 @@ class _Sdk(discord.Client):
 class Gateway:
     """One client of the SDK, with a gateway and the calls. Each call raises what `failure_of` makes of it."""
 
-    def __init__(self, url: str, facts: BotFacts | None = None) -> None:
+    def __init__(self, url: str, timings: Timings, facts: BotFacts | None = None) -> None:
         """`facts`: what is known of the bot, before the gateway is opened. Raise Unreachable for a url of none."""
         tame_sdk_loggers()
         self._facts = facts
-        self._sdk = _Sdk(parse_url(url), _intents(facts))
+        self._close_s = timings.close_s
+        self._sdk = _Sdk(parse_url(url), _intents(facts), timings.identify_pause_s)
 
     def listen(self, heard: Callable[[str], None], lost: Callable[[], None]) -> None:
         """Have each frame be told, and that the socket is gone."""
@@ -102,24 +116,35 @@ class Gateway:
         return facts_of(name=user.name, bot_id=user.id, application_id=application.id, flags=application.flags.value)
 
     async def receive(self) -> None:
-        """Receive until the gateway ends; raise TokenRefused, IntentsRefused or Died."""
+        """Receive until the gateway ends; raise TokenRefused, IntentsRefused or Died. Then, or cancelled, it is
+        closed."""
+        # Not in a TaskGroup: cancelled, the SDK would leave its heartbeat's thread behind; closed, it ends by itself.
+        connecting = asyncio.ensure_future(self._sdk.connect())
         try:
-            await self._sdk.connect()
+            await asyncio.shield(connecting)
         except discord.PrivilegedIntentsRequired:
-            facts = self._facts
-            wanted = " or ".join(facts.intents) if facts else "privileged"
-            page = intents_page(facts.application_id) if facts else "the Developer Portal"
-            raise IntentsRefused(f"Discord refuses the {wanted} intent: switch it on at {page}") from None
+            raise IntentsRefused(_refused_intents(self._facts)) from None
         except discord.ConnectionClosed as closed:
             if closed.code == BAD_TOKEN:
                 raise TokenRefused from None
             raise Died(f"the gateway was closed with {closed.code}") from None
         except Exception as error:  # the SDK ends at whatever it does not expect
             raise Died(redact(str(error)) or type(error).__name__) from error
+        finally:
+            await self.close()
+            await asyncio.wait((connecting,), timeout=self._close_s)
+            connecting.cancel()
         raise Died("the gateway ended")
 
     async def close(self) -> None:
-        await self._sdk.close()
+        """Say goodbye, if the other side listens; the sockets are closed in any case."""
+        try:
+            async with asyncio.timeout(self._close_s):
+                await self._sdk.close()
+        except (TimeoutError, OSError, RuntimeError) as error:
+            log.debug("a client was not closed well: %s", type(error).__name__)
+        finally:
+            await self._sdk.connector.close()
 
     async def post(self, call: SendMessage) -> None:
         """Send a message; with a nonce that was used before, nothing more is posted."""
@@ -183,16 +208,14 @@ class Gateway:
 async def check_token(token: str, url: str = "", timings: Timings | None = None) -> BotFacts:
     """Return what Discord says about the bot that the token belongs to. Raise TokenRefused, ShutOut or Unreachable."""
     timings = timings or Timings()
-    gateway = Gateway(url)
+    gateway = Gateway(url, timings)
     try:
         async with asyncio.timeout(timings.connect_s):
             return await gateway.login(token)
     except TimeoutError:
         raise Unreachable(f"no answer from {url or 'Discord'}") from None
     finally:
-        with suppress(TimeoutError, OSError):
-            async with asyncio.timeout(timings.close_s):
-                await gateway.close()
+        await gateway.close()
 
 
 def failure_of(error: Exception) -> Exception:
@@ -204,6 +227,13 @@ def failure_of(error: Exception) -> Exception:
     if isinstance(error, DeliveryFailed):
         return error
     return DeliveryFailed(f"Discord: {redact(str(error)) or type(error).__name__}")
+
+
+def _refused_intents(facts: BotFacts | None) -> str:
+    if facts is None:
+        return "Discord refuses an intent: see the Developer Portal"
+    wanted = " or ".join(facts.intents)
+    return f"Discord refuses the {wanted} intent: switch it on at {intents_page(facts.application_id)}"
 
 
 def _intents(facts: BotFacts | None) -> discord.Intents:

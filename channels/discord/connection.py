@@ -134,7 +134,7 @@ class DiscordClient:
         token = await self._token()
         facts = await check_token(token, self._url, self._timings)
         notes = GatewayNotes(self._timings.heartbeat_slack_s, _now())
-        gateway = Gateway(self._url, facts)
+        gateway = Gateway(self._url, self._timings, facts)
         gateway.listen(
             lambda frame: self._heard(frame, notes), lambda: notes.lost("the gateway's socket is gone", _now())
         )
@@ -160,7 +160,9 @@ class DiscordClient:
             calls.end()
             if receiving is not None:
                 receiving.cancel()
-            await self._close(gateway)
+                await asyncio.wait((receiving,))
+            else:
+                await gateway.close()
 
     async def _watch(self, connection: _Connection, token: str) -> None:
         """Return never: raise what ended the connection, or what is to end it."""
@@ -194,13 +196,6 @@ class DiscordClient:
                 return (await self._fetch_secret()).strip()
         except Exception as error:  # the vault is another process: whatever it says, a channel waits for it
             raise SecretMissing(f"the bot token could not be had: {str(error) or type(error).__name__}") from error
-
-    async def _close(self, gateway: Gateway) -> None:
-        try:
-            async with asyncio.timeout(self._timings.close_s):
-                await gateway.close()
-        except (TimeoutError, OSError, RuntimeError) as error:
-            log.debug("a client was not closed well: %s", type(error).__name__)
 
     def _failed(self, error: Exception, ended: asyncio.Future[None]) -> Exception:
         """Return what becomes of a call that failed, and of the connection."""

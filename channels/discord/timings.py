@@ -15,6 +15,8 @@ class Timings:
     watch_every_s: float = 5.0
     heartbeat_slack_s: float = 10.0
     """What a heartbeat's answer may take beyond its time."""
+    identify_pause_s: float = 5.0
+    """Between two new sessions: Discord's own limit."""
     longest_backoff_s: float = 120.0
     """Discord takes 1000 new sessions a day from a bot, then it changes the token: so often is 720."""
     token_retry_s: float = 60.0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from channels.discord.timings import Timings
 from tests.channels.conformance_support import Json
+from tests.channels.markdown.readers import read_discord
 
 QUICK = Timings(
     connect_s=5.0,
     rebuild_after_s=0.5,
     watch_every_s=0.05,
     heartbeat_slack_s=0.3,
+    identify_pause_s=0.05,
     longest_backoff_s=0.2,
     token_retry_s=0.1,
     intents_check_s=0.2,
@@ -28,13 +28,10 @@ QUICK = Timings(
     growing_after_s=0.05,
     growing_every_s=0.1,
     answer_within_s=0.5,
+    close_s=0.3,
 )
 
 
 def reads(message: Json) -> str:
-    """Return the words that a person reads in a message of the twin's: without marks, and what escapes them."""
-    text = str(message["text"]).replace("\u200b", "")
-    text = re.sub(r"```\w*\n|\n```", "", text)
-    text = re.sub(r"(?<!\\)(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
-    text = re.sub(r"(?<!\\)`([^`]+)`", r"\1", text)
-    return re.sub(r"\\([^\w\s])", r"\1", text)
+    """Return the words that a person reads in a message of the twin's."""
+    return read_discord(str(message["text"])).replace("\u200b", "")

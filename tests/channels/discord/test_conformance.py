@@ -13,10 +13,13 @@ from protocol.ids import ChannelId, ChatKey
 from tests.channels.conformance import Conformance
 from tests.channels.conformance_support import Facts, Json, Phone, Room, Served
 from tests.channels.discord.support import QUICK, reads
-from twins.discord.seed import ANNA, BEN, BOT, DIRECT, GENERAL, THREAD
+from twins.clock import Clock
+from twins.discord.seed import ANNA, BACKSTAGE, BEN, BOT, DIRECT, GENERAL, THREAD
 from twins.discord.server import DiscordTwin
 from twins.discord.world import DEFAULT_TOKEN
 
+HASTE = 20.0
+"""So much faster than ours goes the twin's clock: a heartbeat is due every two seconds."""
 FACTS = Facts(
     channel_id=ChannelId("discord"),
     anna=ANNA,
@@ -45,7 +48,7 @@ class DiscordPlatform:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Served]:
-        twin = DiscordTwin(limits=False)
+        twin = DiscordTwin(clock=Clock(scale=HASTE), limits=False)
         async with twin.serve() as address:
             yield Served(url=twin.url, api=address, secret=DEFAULT_TOKEN)
 
@@ -66,7 +69,7 @@ class DiscordPlatform:
         return Room(chat=GENERAL, thread=THREAD, key=ChatKey(f"discord:{GENERAL}:{THREAD}"))
 
     async def forward(self, phone: Phone, text: str) -> None:
-        said = await phone.post("type", text=text, chat=GENERAL, person=BEN)
+        said = await phone.post("type", text=text, chat=BACKSTAGE)
         await phone.post("forward", message_id=said["message_ids"][0], chat=DIRECT[ANNA])
 
 
