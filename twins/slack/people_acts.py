@@ -35,6 +35,7 @@ class PeopleActs:
             "delete": self.delete,
             "react": self.react,
             "share": self.pass_on,
+            "unfurl": self.unfurl,
             "join": self.join,
             "leave": self.leave,
             "command": self.command,
@@ -129,6 +130,18 @@ class PeopleActs:
         shared |= {"is_share": True, "is_msg_unfurl": True, "fallback": message["text"], "mrkdwn_in": ["text"]}
         fields = {**author(self._world, person["id"]), **self._typed(str(body.get("text") or ""))}
         return _said(to, post(self._world, to, {**fields, "attachments": [shared]}, _thread(body)))
+
+    def unfurl(self, body: Json) -> Json:
+        """`{message_id, url, title?, person?, chat?}`: the platform shows what a link leads to; nobody has edited."""
+        _, conversation = self.place(body)
+        shown = {
+            "id": 1,
+            "from_url": str(body["url"]),
+            "title": str(body.get("title", "")),
+            "original_url": body["url"],
+        }
+        change(self._world, conversation, conversation.message(str(body["message_id"])), {"attachments": [shown]})
+        return {}
 
     def join(self, body: Json) -> Json:
         """`{person, chat, inviter?}`: a person, or the bot, comes into a conversation."""

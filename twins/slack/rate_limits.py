@@ -22,6 +22,8 @@ class RateLimits:
         self.is_on = is_on
         self.history_a_minute: int | None = None
         """Of conversations.history and .replies; None: as their tier has it. 1 for apps that are sold elsewhere."""
+        self.leeway = 1.0
+        """How many times what is published is let through: the platform says "20+ per minute"."""
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, method: str, tier: int, channel: str) -> None:
@@ -38,6 +40,7 @@ class RateLimits:
             self._take(method, a_minute, a_minute / 60)
 
     def _take(self, bucket: str, capacity: float, a_second: float) -> None:
+        capacity, a_second = capacity * self.leeway, a_second * self.leeway
         now = self._clock.now()
         left, at = self._buckets.get(bucket, (capacity, now))
         left = min(capacity, left + (now - at) * a_second)

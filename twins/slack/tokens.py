@@ -50,6 +50,8 @@ BOT_SCOPES = [
     "remote_files:read",
     "remote_files:share",
     "remote_files:write",
+    "team.billing:read",
+    "team.preferences:read",
     "team:read",
     "usergroups:read",
     "usergroups:write",
@@ -86,7 +88,15 @@ class Tokens:
         ]
         self._tokens = {token.value: token for token in (bot, app, *users)}
         for user in users:
-            user.scopes = {*BOT_SCOPES, "admin", "chat:write:user", "search:read", "stars:read", "stars:write"}
+            user.scopes = {
+                *BOT_SCOPES,
+                "admin",
+                "chat:write:user",
+                "users.profile:write",
+                "search:read",
+                "stars:read",
+                "stars:write",
+            }
 
     def of_kind(self, kind: str) -> Token:
         """Return the newest token of that kind that holds, else the newest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from twins.slack.texts import shown_text
 from twins.slack.world import BOT_USER_ID, Conversation, Json, World
@@ -11,8 +12,8 @@ from twins.slack.world import BOT_USER_ID, Conversation, Json, World
 def shown_chat(world: World, conversation: Conversation, user_id: str, after: str = "0", thread: str = "") -> Json:
     """Return a conversation, or one thread of it, as that person sees it: what came after the message of that id."""
     names = _names(world)
-    messages = [*conversation.messages.values()]
-    messages += [message for to, message in conversation.ephemerals if to == user_id]
+    messages = list(takewhile(lambda message: message["ts"] > after, reversed(conversation.messages.values())))
+    messages += [shown for to, shown in conversation.ephemerals if to == user_id and shown["ts"] > after]
     if thread:
         messages = [message for message in messages if thread in (message["ts"], message.get("thread_ts"))]
     messages.sort(key=lambda message: str(message["ts"]))
@@ -20,7 +21,7 @@ def shown_chat(world: World, conversation: Conversation, user_id: str, after: st
     statuses = {thread: text for thread, (text, until) in conversation.statuses.items() if until > now and text}
     return {
         "chat": dict(conversation.info),
-        "messages": [_neutral(message, names) for message in messages if message["ts"] > after],
+        "messages": [_neutral(message, names) for message in messages],
         "typing": thread in statuses if thread else bool(statuses),
         "statuses": statuses,
         "draft": "",

@@ -84,6 +84,9 @@ class World:
         self.emoji: dict[str, str] = {}
         self.streams: dict[tuple[str, str], str] = {}
         """(Channel, ts) of what still grows → its Markdown so far."""
+        self.calls: dict[str, Json] = {}
+        self.canvases: dict[str, list[Json]] = {}
+        """Canvas → its sections in order."""
         self.presence: dict[str, str] = {}
         self.usergroups: dict[str, Json] = {}
         self.views: dict[str, Json] = {}

@@ -51,6 +51,18 @@ def team_profile_get(_: Call) -> Json:
     return {"profile": {"fields": [], "sections": []}}
 
 
+def team_billing_info(_: Call) -> Json:
+    return {"plan": "free"}
+
+
+def team_preferences_list(call: Call) -> Json:
+    """Return the workspace's rules as its own settings have them."""
+    window_s = call.world.edit_window_s
+    rules: Json = {"msg_edit_window_mins": -1 if window_s is None else int(window_s // 60)}
+    rules |= {"allow_message_deletion": True, "display_real_names": True, "disable_file_uploads": "allow_all"}
+    return {**rules, "who_can_post_general": "everyone"}
+
+
 def connections_open(call: Call) -> Json:
     """Give the app the address of a socket, good once."""
     return {"url": call.world.open_socket()}
@@ -64,5 +76,7 @@ METHODS = {
     "apps.connections.open": Method(function=connections_open, tier=0, scopes=("connections:write",), kinds=("app",)),
     "bots.info": Method(function=bots_info, scopes=("users:read",)),
     "team.info": Method(function=team_info, scopes=("team:read",)),
+    "team.billing.info": Method(function=team_billing_info, scopes=("team.billing:read",)),
+    "team.preferences.list": Method(function=team_preferences_list, scopes=("team.preferences:read",)),
     "team.profile.get": Method(function=team_profile_get, scopes=("users.profile:read",)),
 }

@@ -53,6 +53,15 @@ def profile_set(call: Call) -> Json:
     return {"profile": person["profile"]}
 
 
+def set_photo(call: Call) -> Json:
+    _, image = call.arguments.files.get("image", ("", b""))
+    if not image:
+        raise Refusal("no_image")
+    profile = call.world.people[call.user_id]["profile"]
+    profile |= {"is_custom_image": True, "avatar_hash": f"{len(image):012x}"}
+    return {"profile": profile}
+
+
 def usergroups_create(call: Call) -> Json:
     name = call.arguments.needed("name", "invalid_arguments")
     if any(group["name"] == name for group in call.world.usergroups.values()):
@@ -123,6 +132,7 @@ METHODS = {
     "users.getPresence": Method(function=get_presence, scopes=("users:read",)),
     "users.profile.get": Method(function=profile_get, tier=4, scopes=("users.profile:read",)),
     "users.profile.set": Method(function=profile_set, scopes=("users.profile:write",), kinds=("user",)),
+    "users.setPhoto": Method(function=set_photo, tier=2, scopes=("users.profile:write",), kinds=("user",)),
     "usergroups.create": Method(function=usergroups_create, tier=2, scopes=WRITES),
     "usergroups.list": Method(function=usergroups_list, tier=2, scopes=READS),
     "usergroups.update": Method(function=usergroups_update, tier=2, scopes=WRITES),
