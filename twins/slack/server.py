@@ -77,13 +77,14 @@ class SlackTwin:
     async def _api(self, request: web.Request) -> web.Response:
         name = request.match_info["method"]
         noted: dict[str, Any] = {"method": name}
+        headers: dict[str, str] = {}
         fault = self.faults.take(name, CALL_FAULTS)
         if fault is not None:
             noted["fault"] = fault.kind
         try:
             if fault is not None and (answered := await strike(fault, request)) is not None:
                 return answered
-            body = {"ok": True, **await self._call(name, request, noted)}
+            body = {"ok": True, **await self._call(name, request, noted, headers)}
         except Refusal as refusal:
             noted["error"] = refusal.error
             return _refused(refusal)
@@ -91,9 +92,11 @@ class SlackTwin:
             self.log.note("call", **noted)
         if fault is not None and fault.kind == "lost_answer":
             return break_connection(request)
-        return web.json_response(body)
+        return web.json_response(body, headers=headers)
 
-    async def _call(self, name: str, request: web.Request, noted: dict[str, Any]) -> dict[str, Any]:
+    async def _call(
+        self, name: str, request: web.Request, noted: dict[str, Any], headers: dict[str, str]
+    ) -> dict[str, Any]:
         arguments = await read_arguments(request)
         noted["arguments"] = {key: value for key, value in arguments.values.items() if key != "token"}
         method = METHODS.get(name)
@@ -106,6 +109,7 @@ class SlackTwin:
             token = self.world.tokens.known(given)
             if token.kind not in method.kinds:
                 raise Refusal("not_allowed_token_type")
+            headers["X-OAuth-Scopes"] = ",".join(sorted(token.scopes))
             _check_scopes(method, token.scopes)
         self.rate_limits.take(name, method.tier, arguments.text("channel"))
         return method.function(Call(world=self.world, token=token, arguments=arguments))
