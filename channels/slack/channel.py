@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from channels.channel import DeliveryFailed, Inbox, ShownKind
+from channels.channel import DeliveryFailed, Inbox, NotYet, ShownKind
 from channels.growing import Growing
 from channels.growth import GrowingPace
 from channels.lines import Lines
@@ -111,10 +111,12 @@ class SlackChannel:
             try:
                 await self._showing.become(place, stands, post, metadata)
                 return stands
-            except Refused as refused:
+            except NotYet:
+                pass  # Slack takes 50 changes a minute, and many more posts: what grew goes when there is room for that
+            except Refused as refused:  # it was taken away, or is too old to be changed
                 if not refused.permanent:
                     raise
-                return await self._sending.post(post, metadata=metadata)  # what grew was taken away, or is too old
+            return await self._sending.post(post, metadata=metadata)
 
         return over
 

@@ -192,6 +192,11 @@ class SlackClient:
             failed.__cause__ = error
             self._ended.set_exception(failed)
 
+    def doubt(self, reason: str) -> None:
+        """Something says that this client may be of no use any more: build the next one, which will tell."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(Lost(reason))
+
     async def _serve_until_lost(self, take: Take) -> float | None:
         """Return the seconds to wait before the next try, None for the usual backoff."""
         try:

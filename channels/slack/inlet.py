@@ -119,6 +119,8 @@ class Inlet:
         await self.accept(event_id(kind, payload, envelope_id), pack(self._client.bot, kind, payload, known))
         if is_said:
             self._note_said(conversation, event)
+        elif event.get("type") in ("tokens_revoked", "app_uninstalled"):
+            self._client.doubt("Slack says that a token was revoked")
         elif event.get("type") == "member_joined_channel" and event.get("user") == self._client.bot.user:
             self._seen.note(conversation, None, str(event.get("event_ts") or ""))
 

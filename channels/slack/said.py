@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,8 @@ from protocol.message import MAX_TEXT_CHARS, PendingFile
 CUT_MARK = "\n[cut here: the text was too long]"
 VOICE_SUBTYPE = "slack_audio"
 _ENTITY = re.compile(r"<([^<>\n]+)>")
+_ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
+_ESCAPE = re.compile("&(?:amp|lt|gt);")
 _NOT_HELD = {
     "tombstone": "[a file that was deleted]",
     "hidden_by_limit": "[a file that this workspace's plan no longer shows]",
@@ -25,10 +26,8 @@ Names = Mapping[str, str]
 
 def readable(text: str, names: Names) -> str:
     """Return Slack's escaped text as people see it."""
-    spelled = (
-        html.unescape(_ENTITY.sub(lambda found: _entity(found[1], names), text)) if "<" in text or "&" in text else text
-    )
-    return cut(whole(with_emoji(spelled)))
+    spelled = _ENTITY.sub(lambda found: _entity(found[1], names), text) if "<" in text else text
+    return cut(whole(with_emoji(_ESCAPE.sub(lambda found: _ESCAPES[found[0]], spelled))))
 
 
 def mentioned(text: str) -> Iterator[str]:
