@@ -131,9 +131,10 @@ def model_step(index: int, turn: Turn) -> Step:
     return Step(index=index, kind="model_turn", entry=turn.entry, usage=turn.usage)
 
 
-def told_step(index: int, message: SteerMessage) -> Step:
-    entry = Entry(role="user", text=message.text)
-    return Step(index=index, kind="steered", entry=entry, message_ids=(message.message_id,))
+def told_step(index: int, message: SteerMessage, entry: Entry | None = None) -> Step:
+    """`entry`: the message as the model was shown it; None: its text."""
+    shown = entry or Entry(role="user", text=message.text)
+    return Step(index=index, kind="steered", entry=shown, message_ids=(message.message_id,))
 
 
 def started_step(index: int, call: ToolCall) -> Step:

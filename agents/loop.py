@@ -88,12 +88,14 @@ class Loop:
 
     def _with_files(self, prompt: Entry) -> Entry:
         """Return the prompt with those of its files that the model sees."""
-        task, model = self._assignment.task, self._assignment.model
-        if not task.files or not model.sees:
-            return prompt
+        return self._showing(prompt, self._assignment.task.files)
+
+    def _showing(self, entry: Entry, paths: tuple[str, ...]) -> Entry:
+        if not paths or not self._assignment.model.sees:
+            return entry
         from agents.seen_files import find_seen  # late: few tasks come with files
 
-        return replace(prompt, files=find_seen(self._toolbox.places, task.files))
+        return replace(entry, files=find_seen(self._toolbox.places, paths))
 
     def _go_on(self) -> TaskResult | None:
         """Finish the turn that an earlier attempt left open."""
@@ -114,9 +116,10 @@ class Loop:
             if self._asker.is_full(self._entries):
                 self._make_room()
             told = self._link.take_told()
-            turn = self._ask([Entry(role="user", text=message.text) for message in told])
-            for message in told:  # not before: now the model has seen it
-                self._link.hold_step(told_step(self._take_index(), message))
+            shown = [self._showing(Entry(role="user", text=message.text), message.files) for message in told]
+            turn = self._ask(shown)
+            for message, entry in zip(told, shown, strict=True):  # not before: now the model has seen it
+                self._link.hold_step(told_step(self._take_index(), message, entry))
             step = model_step(self._take_index(), turn)
             result = find_end(turn, self._assignment.task.result_schema, self._model.fallback_note)
             if result is not None:

@@ -244,6 +244,8 @@ class SteerMessage(Record):
     message_id: str
     text: str
     """An envelope, as the task's prompt is one."""
+    files: tuple[str, ...] = ()
+    """The paths of what came with it, as a task's `files`."""
 
 
 class Steer(Record):

@@ -88,11 +88,11 @@ def plan_task(
     else:
         asked = [message for message in messages if message.state is not MessageState.CONTEXT]
         envelope = build_envelope(asked, context, roles, zone)
-    task = replace(build_task(row, envelope, limits, submission), files=_inbox_paths(messages))
+    task = replace(build_task(row, envelope, limits, submission), files=inbox_paths(messages))
     return PlannedTask(task=task, long_texts=envelope.long_texts)
 
 
-def _inbox_paths(messages: Sequence[StoredMessage]) -> tuple[str, ...]:
+def inbox_paths(messages: Sequence[StoredMessage]) -> tuple[str, ...]:
     """Return where in the container the files of messages are: context's too, which people may point at."""
     return tuple(f"/inbox/{each.stored_name}" for message in messages for each in message.inbound.attachments)
 

@@ -61,7 +61,7 @@ from runtime.store.records import (
     TaskRow,
 )
 from runtime.task_beginning import build_task, write_long_texts
-from runtime.task_builder import build_told, speakers
+from runtime.task_builder import build_told, inbox_paths, speakers
 from runtime.task_desk import AgentSession, TaskDesk
 from runtime.task_end import build_end
 from runtime.task_words import failure_text, suspended_text
@@ -153,8 +153,12 @@ class TaskRun:
         told = [build_told(message, people, self._desk.zone) for message in messages]
         for envelope in told:
             await self._write_long_texts(envelope.long_texts)
-        texts = zip(messages, told, strict=True)
-        await self.talk.tell([SteerMessage(message_id=each.message_id, text=text.text) for each, text in texts])
+        await self.talk.tell(
+            [
+                SteerMessage(message_id=message.message_id, text=envelope.text, files=inbox_paths([message]))
+                for message, envelope in zip(messages, told, strict=True)
+            ]
+        )
 
     async def tell_of_change(self, message: StoredMessage) -> None:
         """Have the agent hear of an edit or a deletion of what it works on; what it does not hear is context later."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from protocol.link import Delta, Progress
+from protocol.link import Delta, Progress, Steer, SteerMessage, StepTaken
 from protocol.record import replace
 from protocol.task import ModelRoute, TaskStatus
 from protocol.transcript import Entry, Thought
@@ -258,6 +259,26 @@ def test_a_sent_image_is_seen_at_once(
     agent.start(replace(given, task=task, model=route(api, sees=("image",))))
     assert host.result().text == "seen"
     assert str(twin.bodies[0]).count(base64.b64encode(PNG).decode()) == 1
+
+
+def test_an_image_that_is_sent_meanwhile_is_seen_too(
+    agent: Agent, host: ScriptedHost, twin: TwinAtSocket, api: Api, root: Path
+) -> None:
+    """It goes with the words that it came with, and is in their step: who goes on later sees it, too."""
+    (root / "inbox/f1.png").write_bytes(PNG)
+    os.mkfifo(root / "workspace/go")
+    command = "if [ -p go ]; then read line < go; rm go; fi"  # the twin begins its script anew with what is said
+    twin.script({"calls": [{"tool": "shell", "arguments": {"command": command}}]}, {"text": "seen"})
+    start(agent, route(api, sees=("image",)))
+    while host.next(StepTaken).step.kind != "tool_started":
+        pass
+    host.send(Steer(messages=(SteerMessage(message_id="msg_1", text="this one", files=("/inbox/f1.png",)),)))
+    (root / "workspace/go").write_text("go\n")
+    assert host.result().text == "seen"
+    assert str(twin.bodies[1]).count(base64.b64encode(PNG).decode()) == 1
+    (entry,) = [step.entry for step in host.steps() if step.kind == "steered"]
+    assert entry is not None
+    assert [file.path for file in entry.files] == ["/inbox/f1.png"]
 
 
 def test_an_image_that_changed_is_not_shown(
