@@ -102,9 +102,10 @@ class Growing(Generic[Place]):
         return None
 
     async def settle(self, place: Place, *, became_answer: bool) -> None:
-        """The answer stands: in the place of what stood, which is then ours no more, or as a message of its own."""
+        """The answer stands: in the place of what stood, which is then ours no more, or as a message of its own, and
+        what was taken over, if anything was, goes."""
         growth = self._to_answer(place)
-        if growth is None or not growth.is_over:
+        if growth is None or not growth.is_taken:
             return
         if became_answer:
             self._drop(place, growth)

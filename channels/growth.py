@@ -48,6 +48,7 @@ class Growth:
     is_turn_over: bool = False
     is_changed: bool = False
     is_over: bool = False
+    is_taken: bool = False
     is_given_up: bool = False
     is_left: bool = False
     """An earlier host's."""
@@ -67,7 +68,7 @@ class Growth:
 
     def take(self, now: float) -> None:
         """An answer is to take the place of what stands."""
-        self.is_over, self.next_at, self.tries = True, now + TAKEN_S, 0
+        self.is_over, self.is_taken, self.next_at, self.tries = True, True, now + TAKEN_S, 0
 
     def go(self, now: float) -> None:
         """What stands is to go."""

@@ -1,7 +1,6 @@
 """What an account may send when: token buckets for each chat and for the account, and the platform's own word. Pure.
 
-Times are the caller's monotonic seconds. A call takes its tokens when it is decided on, so that those who wait stand in
-line: `took` may leave a bucket in debt, and who asks next is told a longer wait.
+Times are the caller's monotonic seconds. Who has waited asks again: others may have taken what there was.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
+NOTHING = 1e-6
+"""Of a call: what is lost in the arithmetic of floats."""
 MAX_KEPT = 1000
 """Chats whose buckets are kept; beyond, those that are full again go."""
 
@@ -44,12 +45,14 @@ class _Bucket:
     def left_at(self, now: float) -> float:
         return min(self.rate.calls, self.left + max(0.0, now - self.at) * self.rate.per_s)
 
-    def wait_s(self, now: float, *, is_courtesy: bool) -> float:
-        lacking = 1.0 + (self.rate.reserve if is_courtesy else 0.0) - self.left_at(now)
-        return max(0.0, lacking / self.rate.per_s)
+    def wait_s(self, now: float, cost: float, *, is_courtesy: bool) -> float:
+        needed = cost + (self.rate.reserve if is_courtesy else 0.0)
+        # What costs more than there ever is goes when all is there, and leaves a debt.
+        lacking = min(needed, self.rate.calls) - self.left_at(now)
+        return lacking / self.rate.per_s if lacking > NOTHING else 0.0
 
-    def take(self, now: float) -> None:
-        self.left, self.at = self.left_at(now) - 1.0, max(now, self.at)
+    def take(self, now: float, cost: float) -> None:
+        self.left, self.at = self.left_at(now) - cost, max(now, self.at)
 
 
 class Pace(Generic[Key]):
@@ -62,20 +65,23 @@ class Pace(Generic[Key]):
         self._closed_until: dict[Key | None, float] = {}
         """What the platform said itself; None is the whole account."""
 
-    def wait_s(self, key: Key, now: float, *, is_courtesy: bool = False) -> float:
-        """Return the seconds after which one more call may be made; 0.0: now. `is_courtesy`: it only shows work."""
+    def wait_s(self, key: Key, now: float, cost: float = 1.0, *, is_courtesy: bool = False) -> float:
+        """Return the seconds after which one more call may be made; 0.0: now. `is_courtesy`: it only shows work.
+
+        What a platform does not count costs nothing, and waits only while a bucket is in debt.
+        """
         told: float = max(self._closed_until.get(key, 0.0), self._closed_until.get(None, 0.0)) - now
         buckets = [*self._account, *self._chats.get(key, ())]
-        waits = [bucket.wait_s(now, is_courtesy=is_courtesy) for bucket in buckets]
+        waits = [bucket.wait_s(now, cost, is_courtesy=is_courtesy) for bucket in buckets]
         return max(0.0, told, max(waits, default=0.0))
 
-    def took(self, key: Key, now: float) -> None:
-        """Note a call that is made, or will be after the wait."""
+    def took(self, key: Key, now: float, cost: float = 1.0) -> None:
+        """Note a call that is made."""
         if key not in self._chats:
             self._forget_idle(now)
             self._chats[key] = [_Bucket(rate, rate.calls, now) for rate in self._rates(key)]
         for bucket in (*self._account, *self._chats[key]):
-            bucket.take(now)
+            bucket.take(now, cost)
 
     def told_to_wait(self, key: Key | None, seconds: float, now: float) -> None:
         """Note the platform's own word for a chat, or for the account (None): nothing goes there for so long."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-_FENCE = re.compile(r"(?P<indent>[ \t>]*)(?P<item>(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)")
+_ITEM = r"(?P<item>(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*)"
+_FENCE = re.compile(rf"(?P<indent>[ \t>]*){_ITEM}(?P<mark>`{{3,}}|~{{3,}})(?P<info>[^\n]*)")
 _FENCE_IN_THE_MAKING = re.compile(r"[ \t>]*(?:`+|~+)\s*")
 _MARK_IN_THE_MAKING = re.compile(r"\s*(?:[-*+_=]+|\d{1,9}[.)]?|#{1,6}|>+|(?:[-*+]|\d+[.)])\s+\[[ xX]?\]?)\s*")
 _ADDRESS_IN_THE_MAKING = r"\((?:[^()\n]|\([^()\n]*\))*(?:\([^()\n]*)?"

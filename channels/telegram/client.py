@@ -1,9 +1,9 @@
-"""The connection to Telegram: the only file that imports python-telegram-bot.
+"""One bot account, with one token: the only file that imports python-telegram-bot.
 
 Receiving goes through the SDK's public hook: the Updater awaits `update_queue.put()` for each update before it asks
 for the next ones, and our `put` returns when the raw update is stored. The poll's own request class takes notes
-(`poll_notes.py`): the SDK stops polling on a refused token without telling anybody, and this file builds it anew.
-What to say is `encode.py`'s business.
+(`poll_notes.py`): the SDK stops polling on a refused token without telling anybody. `connection.py` builds an account
+anew when it is lost; every error of the SDK is one of `failures.py` beyond this file.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import asyncio
 import io
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +28,8 @@ from telegram import (
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputFile,
+    InputMediaDocument,
+    InputMediaPhoto,
     LinkPreviewOptions,
     MessageEntity,
     ReactionTypeEmoji,
@@ -39,17 +40,24 @@ from telegram.ext import Updater
 from telegram.request import HTTPXRequest
 
 from channels.channel import DeliveryFailed, MenuEntry
-from channels.markdown.telegram import Entity
+from channels.markdown.telegram import Entity, TelegramText
+from channels.telegram.calls import OneFile, Rows, SendFiles, SendText
 from channels.telegram.decode import envelope, event_id
 from channels.telegram.download import DOWNLOAD_LIMIT_BYTES, download_file, file_too_large, http_options
-from channels.telegram.encode import ApiCall, Place, SendFile, SendText, simpler_call
-from channels.telegram.failures import Died, Migrated, SecretMissing, StoreFailed, TokenRefused, Unreachable
+from channels.telegram.failures import (
+    AskedToWait,
+    Died,
+    Migrated,
+    StoreFailed,
+    TokenRefused,
+    Unreachable,
+    in_plain_words,
+)
 from channels.telegram.menus import Scope
+from channels.telegram.places import Place
 from channels.telegram.poll_notes import PollNotes
 from channels.telegram.sdk_log import redact, tame_sdk_loggers
 from channels.telegram.timings import Timings
-from protocol.ids import PlatformMessageId
-from protocol.message import Button
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +65,10 @@ log = logging.getLogger(__name__)
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 OFFICIAL_URL = "https://api.telegram.org"
-UPDATE_KINDS = ("message", "edited_message", "callback_query")
-MAX_PENDING_ANSWERS = 1000
-FIRST_BACKOFF_S = 0.5
+UPDATE_KINDS = ("message", "edited_message", "callback_query", "message_reaction")
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+"""A preview makes Telegram fetch the address: words of an agent must not cause requests."""
 
-FetchSecret = Callable[[], Awaitable[str]]
 Accept = Callable[[str, bytes], Awaitable[None]]
 """Takes an event's id and raw form; returns when it is stored."""
 
@@ -111,280 +118,187 @@ class _StoringQueue(asyncio.Queue[object]):
             raise
 
 
-class TelegramClient:
-    """One bot account."""
+class Account:
+    """One bot account. Each call raises DeliveryFailed where Telegram does not do it."""
 
-    def __init__(self, fetch_secret: FetchSecret, url: str = "", timings: Timings | None = None) -> None:
+    def __init__(self, token: str, url: str, timings: Timings) -> None:
         """`url` is the server's, for a self-hosted one or a twin; empty: Telegram's own."""
         tame_sdk_loggers()
-        self._fetch_secret = fetch_secret
-        self._url = url
-        self._timings = timings or Timings()
-        self._bot: Bot | None = None
-        self._polls: PollNotes | None = None
-        self._ready = asyncio.Event()
-        self._problem = "not connected yet"
-        self.when_connected: Callable[[], None] = lambda: None
-        """Called at each connection."""
-        self._answers: asyncio.Queue[str] = asyncio.Queue(maxsize=MAX_PENDING_ANSWERS)
-
-    def health(self) -> str:
-        """Return `ok`, or in a few words what is wrong."""
-        return self._problem if self._polls is None else self._polls.problem or "ok"
-
-    # Receiving
-
-    async def run(self, accept: Accept) -> None:
-        """Receive until cancelled. Raises only what `accept` raised, in an ExceptionGroup."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._answer_presses())
-            tasks.create_task(self._stay_connected(accept))
-
-    async def _stay_connected(self, accept: Accept) -> None:
         loop = asyncio.get_running_loop()
-        backoff_s = FIRST_BACKOFF_S
-        while True:
-            began_at = loop.time()
-            wait_s = await self._serve_until_lost(accept)
-            if wait_s is None:
-                was_up = loop.time() - began_at > self._timings.longest_backoff_s
-                backoff_s = FIRST_BACKOFF_S if was_up else min(backoff_s * 2, self._timings.longest_backoff_s)
-                wait_s = min(backoff_s, self._timings.longest_backoff_s)
-            text = "telegram not connected: %s; next try in %.1f s"
-            log.warning(text, self._problem, wait_s, extra={"action": "telegram_disconnected"})
-            await asyncio.sleep(wait_s)
+        self._timings = timings
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self.notes = PollNotes(timings.poll_s + timings.poll_slack_s, timings.unhealthy_s, loop.time())
+        self._bot = _build_bot(token, url, _PollRequest(self.notes, url, self._ended))
 
-    async def _serve_until_lost(self, accept: Accept) -> float | None:
-        """Return the seconds to wait before the next try, None for the usual backoff."""
-        try:
-            await self._serve(accept)
-        except (TokenRefused, InvalidToken):
-            self._problem = "token refused"
-            return self._timings.token_retry_s
-        except StoreFailed as failed:
-            raise failed.__cause__ or failed from None
-        except RetryAfter as error:
-            self._problem = "Telegram asks for a pause"
-            return _seconds(error)
-        except (TelegramError, TimeoutError, Died, SecretMissing) as error:
-            self._problem = redact(str(error)) or "no answer"
-        return None
+    @property
+    def bot_id(self) -> int:
+        return self._bot.id
 
-    async def _serve(self, accept: Accept) -> None:
-        """Build a client with the token of now, and poll until it dies."""
-        token = await self._token()
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        notes = PollNotes(self._timings.poll_s + self._timings.poll_slack_s, asyncio.get_running_loop().time())
-        bot = _build_bot(token, self._url, _PollRequest(notes, self._url, ended))
+    @property
+    def username(self) -> str:
+        return self._bot.username
+
+    async def serve(self, accept: Accept, on_connected: Callable[[], None]) -> None:
+        """Receive until it is lost; raise what `failures.py` has for that, or StoreFailed."""
 
         async def store(update_id: int) -> None:
-            update = notes.raw_updates[update_id]
-            await accept(event_id(bot.id, update_id), envelope(bot.id, bot.username, update))
-            self._note_press(update)
+            update = self.notes.raw_updates[update_id]
+            await accept(event_id(self.bot_id, update_id), envelope(self.bot_id, self.username, update))
 
-        updater = Updater(bot, _StoringQueue(store, ended))
+        updater = Updater(self._bot, _StoringQueue(store, self._ended))
         try:
             async with asyncio.timeout(self._timings.connect_s):
                 await updater.initialize()
                 await updater.start_polling(
                     timeout=timedelta(seconds=self._timings.poll_s),
                     allowed_updates=UPDATE_KINDS,
-                    error_callback=_noted_by_the_request,
+                    error_callback=lambda _: None,  # the request has noted it
                 )
-            self._bot, self._polls = bot, notes
-            self._ready.set()
-            self.when_connected()
-            log.info("telegram connected as @%s", bot.username, extra={"action": "telegram_connected"})
-            await _until_dead(notes, ended)
+            on_connected()
+            await self._until_dead()
+        except InvalidToken:
+            raise TokenRefused from None
+        except RetryAfter as error:
+            raise AskedToWait(_seconds(error)) from None
+        except (TelegramError, TimeoutError) as error:
+            raise Unreachable(redact(str(error)) or "no answer") from error
         finally:
-            self._bot = self._polls = None
-            self._problem = "not connected"
-            self._ready.clear()
-            await self._close(updater, bot)
+            await self._close(updater)
 
-    async def _token(self) -> str:
-        try:
-            async with asyncio.timeout(self._timings.connect_s):
-                return await self._fetch_secret()
-        except Exception as error:  # the vault is another process: whatever it says, a channel waits for it
-            raise SecretMissing(f"the bot token could not be had: {str(error) or type(error).__name__}") from error
+    async def _until_dead(self) -> None:
+        """Return never: raise TokenRefused, StoreFailed, or Died when no poll began, ended or was well for too long."""
+        now = asyncio.get_running_loop().time
+        while not self._ended.done():
+            left_s = self.notes.alive_until - now()
+            if left_s <= 0:
+                self._ended.cancel()
+                raise Died(self.notes.why_dead(now()))
+            await asyncio.wait((self._ended,), timeout=left_s)
+        await self._ended
 
-    async def _close(self, updater: Updater, bot: Bot) -> None:
+    async def _close(self, updater: Updater) -> None:
         # The updater closes its bot only if it began well; closing a closed one is nothing.
-        for step in (updater.stop, updater.shutdown, bot.shutdown):
+        for step in (updater.stop, updater.shutdown, self._bot.shutdown):
             with suppress(TelegramError, TimeoutError, RuntimeError, StoreFailed):
                 async with asyncio.timeout(self._timings.close_s):
                     await step()
 
-    def _note_press(self, update: Any) -> None:
-        press = update.get("callback_query")
-        if isinstance(press, dict) and isinstance(press.get("id"), str) and not self._answers.full():
-            self._answers.put_nowait(press["id"])
+    # What must be said
 
-    async def _answer_presses(self) -> None:
-        """Tell Telegram at once that a press was taken: until then its button shows a clock."""
-        while True:
-            press_id = await self._answers.get()
-            with suppress(DeliveryFailed):
-                async with self._connection(self._timings.send_s) as bot:
-                    await bot.answer_callback_query(press_id)
-
-    # Sending
-
-    async def perform(self, call: ApiCall) -> int:
-        """Make the call; return the new message's id. Raise DeliveryFailed.
-
-        After a timeout the message may exist all the same: Telegram takes no key that would tell.
-        """
-        try:
-            return await self._perform(call)
-        except Migrated as moved:
-            log.warning("a chat has a new id: %d", moved.chat_id, extra={"action": "telegram_chat_migrated"})
-            return await self._perform(replace(call, place=Place(chat_id=moved.chat_id)))
-        except DeliveryFailed as failed:
-            simpler = simpler_call(call, failed.reason)
-            if simpler is None:
-                raise
-            log.warning("sent in a simpler form: %s", failed.reason, extra={"action": "telegram_simplified"})
-            return await self._perform(simpler)
-
-    async def _perform(self, call: ApiCall) -> int:
-        match call:
-            case SendText():
-                return await self._send_text(call)
-            case SendFile():
-                return await self._send_file(call)
-
-    async def _send_text(self, call: SendText) -> int:
-        async with self._connection(self._timings.send_s) as bot:
-            message = await bot.send_message(
+    async def send_text(self, call: SendText, *, is_silent: bool = False) -> int:
+        """Return the new message's id."""
+        with _translated():
+            message = await self._bot.send_message(
                 call.place.chat_id,
                 call.text,
                 entities=_entities(call.entities),
                 message_thread_id=call.place.topic_id,
                 reply_parameters=_reply(call.reply_to),
                 reply_markup=_keyboard(call.button_rows),
-                # A preview makes Telegram fetch the address: words of an agent must not cause requests.
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                disable_notification=is_silent,
+                link_preview_options=_NO_PREVIEW,
             )
         return message.message_id
 
-    async def _send_file(self, call: SendFile) -> int:
-        async with self._connection(self._timings.upload_s) as bot:
-            with _opened(call) as source:
-                method = bot.send_photo if call.as_photo else bot.send_document
-                message = await method(
-                    call.place.chat_id,
-                    InputFile(source, filename=call.name, read_file_handle=False),
-                    caption=call.caption or None,
-                    caption_entities=_entities(call.entities),
-                    message_thread_id=call.place.topic_id,
-                    reply_parameters=_reply(call.reply_to),
-                    reply_markup=_keyboard(call.button_rows),
-                    read_timeout=self._timings.upload_s,
-                )
+    async def send_files(self, call: SendFiles) -> tuple[int, ...]:
+        """Stream one file or an album from the disk; return the new messages' ids."""
+        with _translated(), ExitStack() as opened:
+            sources = [InputFile(opened.enter_context(_opened(file)), file.name, True, False) for file in call.files]
+            if len(sources) == 1:
+                return (await self._send_file(call, sources[0]),)
+            kind = InputMediaPhoto if call.as_photos else InputMediaDocument
+            media = [
+                kind(source, call.caption or None, caption_entities=_entities(call.entities))
+                if index == call.captioned
+                else kind(source)
+                for index, source in enumerate(sources)
+            ]
+            messages = await self._bot.send_media_group(
+                call.place.chat_id,
+                media,
+                message_thread_id=call.place.topic_id,
+                reply_parameters=_reply(call.reply_to),
+                read_timeout=self._timings.upload_s,
+                write_timeout=self._timings.upload_s,
+            )
+        return tuple(message.message_id for message in messages)
+
+    async def _send_file(self, call: SendFiles, source: InputFile) -> int:
+        method = self._bot.send_photo if call.as_photos else self._bot.send_document
+        message = await method(
+            call.place.chat_id,
+            source,
+            caption=call.caption or None,
+            caption_entities=_entities(call.entities),
+            message_thread_id=call.place.topic_id,
+            reply_parameters=_reply(call.reply_to),
+            reply_markup=_keyboard(call.button_rows),
+            read_timeout=self._timings.upload_s,
+            write_timeout=self._timings.upload_s,
+        )
         return message.message_id
 
     async def edit_text(self, message_id: int, call: SendText) -> None:
-        """Have a message of ours say what the call says; raise DeliveryFailed."""
-        try:
-            async with self._connection(self._timings.send_s) as bot:
-                await bot.edit_message_text(
-                    call.text,
-                    call.place.chat_id,
-                    message_id,
-                    entities=_entities(call.entities),
-                    link_preview_options=LinkPreviewOptions(is_disabled=True),
-                )
-        except DeliveryFailed as failed:
-            if "not modified" not in failed.reason:  # it says that already
-                raise
+        """Have a message of ours say what the call says."""
+        with _translated(fine="not modified"):
+            await self._bot.edit_message_text(
+                call.text,
+                call.place.chat_id,
+                message_id,
+                entities=_entities(call.entities),
+                reply_markup=_keyboard(call.button_rows),
+                link_preview_options=_NO_PREVIEW,
+            )
 
     async def take_buttons(self, place: Place, message_id: int) -> None:
-        """Have a message of ours stand without its buttons; raise DeliveryFailed."""
-        try:
-            async with self._connection(self._timings.send_s) as bot:
-                await bot.edit_message_reply_markup(place.chat_id, message_id)
-        except DeliveryFailed as failed:
-            if "not modified" not in failed.reason:  # it has none already
-                raise
+        with _translated(fine="not modified"):
+            await self._bot.edit_message_reply_markup(place.chat_id, message_id)
 
-    async def send_typing(self, place: Place) -> None:
-        """Show `typing…` for five seconds, if Telegram takes it just now."""
-        if self._bot is None:
-            return
-        with suppress(DeliveryFailed):
-            async with self._connection(self._timings.send_s) as bot:
-                await bot.send_chat_action(place.chat_id, "typing", message_thread_id=place.topic_id)
-
-    # Showing
-
-    async def send_line(self, place: Place, text: str) -> PlatformMessageId:
-        """Send a line that makes no phone ring; return its id."""
-        async with self._connection(self._timings.show_s) as bot:
-            message = await bot.send_message(
-                place.chat_id,
-                text,
-                message_thread_id=place.topic_id,
-                disable_notification=True,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
-        return PlatformMessageId(str(message.message_id))
-
-    async def edit_line(self, place: Place, message: PlatformMessageId, text: str) -> None:
-        async with self._connection(self._timings.show_s) as bot:
-            await bot.edit_message_text(
-                text, place.chat_id, int(message), link_preview_options=LinkPreviewOptions(is_disabled=True)
-            )
-
-    async def delete_line(self, place: Place, message: PlatformMessageId) -> None:
-        async with self._connection(self._timings.show_s) as bot:
-            await bot.delete_message(place.chat_id, int(message))
-
-    async def set_mark(self, place: Place, message: PlatformMessageId, emoji: str, *, is_on: bool) -> None:
-        await self.set_reaction(place, int(message), emoji if is_on else "")
+    async def delete(self, place: Place, message_id: int) -> None:
+        with _translated(fine="message to delete not found"):
+            await self._bot.delete_message(place.chat_id, message_id)
 
     async def set_reaction(self, place: Place, message_id: int, emoji: str) -> None:
-        reactions = [ReactionTypeEmoji(emoji)] if emoji else []
-        async with self._connection(self._timings.show_s) as bot:
-            await bot.set_message_reaction(place.chat_id, message_id, reactions)
+        """Put a reaction under a message; an empty one takes it away."""
+        with _translated():
+            reactions = [ReactionTypeEmoji(emoji)] if emoji else []
+            await self._bot.set_message_reaction(place.chat_id, message_id, reactions)
+
+    async def answer_press(self, press_id: str) -> None:
+        with _translated():
+            await self._bot.answer_callback_query(press_id)
+
+    # What is only shown
+
+    async def send_typing(self, place: Place) -> None:
+        """Show `typing…` for five seconds."""
+        with _translated():
+            await self._bot.send_chat_action(place.chat_id, "typing", message_thread_id=place.topic_id)
+
+    async def send_draft(self, place: Place, number: int, text: TelegramText) -> None:
+        """Show a text for half a minute, or until the next message; of one number, it is seen to grow."""
+        with _translated():
+            await self._bot.send_message_draft(
+                place.chat_id, number, text.text, message_thread_id=place.topic_id, entities=_entities(text.entities)
+            )
 
     async def set_commands(self, scope: Scope, entries: Sequence[MenuEntry]) -> None:
         """Have the menu of a chat, or of all of a kind, offer commands; none: what it would without."""
         commands = [BotCommand(entry.name, entry.what) for entry in entries]
-        async with self._connection(self._timings.show_s) as bot:
+        with _translated():
             if commands:
-                await bot.set_my_commands(commands, scope=_scope(scope))
+                await self._bot.set_my_commands(commands, scope=_scope(scope))
             else:
-                await bot.delete_my_commands(scope=_scope(scope))
+                await self._bot.delete_my_commands(scope=_scope(scope))
 
     async def download(self, file_id: str, into: Path, max_bytes: int) -> int:
-        """Stream a file into a new one; return its bytes. Raise DeliveryFailed; then nothing is left behind."""
+        """Stream a file into a new one; return its bytes. Where that fails nothing is left behind."""
         limit_bytes = min(max_bytes, DOWNLOAD_LIMIT_BYTES)
-        async with self._connection(self._timings.upload_s) as bot:
-            file = await bot.get_file(file_id)
-            if file.file_size is not None and file.file_size > limit_bytes:
-                raise file_too_large(limit_bytes)
-            return await download_file(file.file_path or "", into, limit_bytes, self._timings.send_s)
-
-    @asynccontextmanager
-    async def _connection(self, timeout_s: float) -> AsyncIterator[Bot]:
-        """Lend the bot as soon as it is connected; what Telegram refuses in the block becomes DeliveryFailed."""
-        try:
-            async with asyncio.timeout(self._timings.ready_s):
-                await self._ready.wait()
-        except TimeoutError:
-            raise DeliveryFailed(f"Telegram: {self.health()}") from None
-        bot = self._bot
-        if bot is None:
-            raise DeliveryFailed(f"Telegram: {self.health()}")
-        try:
-            async with asyncio.timeout(timeout_s):
-                yield bot
-        except TimeoutError as error:
-            raise DeliveryFailed(f"Telegram gave no answer in {timeout_s:.0f} s") from error
-        except TelegramError as error:
-            raise _delivery_failed(error) from error
+        with _translated():
+            file = await self._bot.get_file(file_id)
+        if file.file_size is not None and file.file_size > limit_bytes:
+            raise file_too_large(limit_bytes)
+        return await download_file(file.file_path or "", into, limit_bytes, self._timings.send_s)
 
 
 async def check_token(token: str, url: str = "", timings: Timings | None = None) -> str:
@@ -418,40 +332,34 @@ def _build_bot(token: str, url: str, poll: _PollRequest | None = None) -> Bot:
     )
 
 
-async def _until_dead(notes: PollNotes, ended: asyncio.Future[None]) -> None:
-    """Return never: raise TokenRefused, StoreFailed, or Died when no poll has begun or ended for too long."""
-    now = asyncio.get_running_loop().time
-    while not ended.done():
-        left_s = notes.quiet_until - now()
-        if left_s <= 0:
-            ended.cancel()
-            raise Died("polling fell silent")
-        await asyncio.wait((ended,), timeout=left_s)
-    await ended
+@contextmanager
+def _translated(fine: str = "") -> Iterator[None]:
+    """Turn what Telegram refuses in the block into DeliveryFailed; `fine`: a refusal of these words is no failure."""
+    try:
+        yield
+    except TelegramError as error:
+        failed = _delivery_failed(error)
+        if not fine or fine not in failed.reason.lower():
+            raise failed from error
 
 
-def _noted_by_the_request(error: TelegramError) -> None:
-    del error
+def _delivery_failed(error: TelegramError) -> DeliveryFailed:
+    description = redact(str(error))
+    match error:
+        case ChatMigrated():
+            return Migrated(error.new_chat_id)
+        case RetryAfter():
+            return DeliveryFailed(f"Telegram: {description}", retry_after_s=_seconds(error))
+        case InvalidToken():
+            return DeliveryFailed("Telegram: token refused")
+        case _:
+            is_permanent = isinstance(error, (Forbidden, BadRequest)) or "too large" in description.lower()
+            return DeliveryFailed(in_plain_words(description), permanent=is_permanent)
 
 
 def _seconds(error: RetryAfter) -> float:
     wait = error.retry_after
     return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
-
-
-def _delivery_failed(error: TelegramError) -> DeliveryFailed:
-    reason = f"Telegram: {redact(str(error))}"
-    match error:
-        case ChatMigrated():
-            return Migrated(error.new_chat_id)
-        case RetryAfter():
-            return DeliveryFailed(reason, retry_after_s=_seconds(error))
-        case Forbidden() | BadRequest():
-            return DeliveryFailed(reason, permanent=True)
-        case InvalidToken():
-            return DeliveryFailed("Telegram: token refused")
-        case _:
-            return DeliveryFailed(reason)
 
 
 def _scope(scope: Scope) -> BotCommandScope:
@@ -460,13 +368,13 @@ def _scope(scope: Scope) -> BotCommandScope:
     return BotCommandScopeAllPrivateChats() if scope == "direct" else BotCommandScopeAllGroupChats()
 
 
-def _opened(call: SendFile) -> IO[bytes]:
-    if not call.path:
-        return io.BytesIO(call.content)
+def _opened(file: OneFile) -> IO[bytes]:
+    if not file.path:
+        return io.BytesIO(file.content)
     try:
-        return Path(call.path).open("rb")
+        return Path(file.path).open("rb")
     except OSError as error:
-        raise DeliveryFailed(f"the file {call.name} cannot be read: {error.strerror}", permanent=True) from error
+        raise DeliveryFailed(f"the file {file.name} cannot be read: {error.strerror}", permanent=True) from error
 
 
 def _entities(entities: tuple[Entity, ...]) -> list[MessageEntity] | None:
@@ -482,7 +390,7 @@ def _reply(message_id: int | None) -> ReplyParameters | None:
     return None if message_id is None else ReplyParameters(message_id, allow_sending_without_reply=True)
 
 
-def _keyboard(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup | None:
+def _keyboard(rows: Rows) -> InlineKeyboardMarkup | None:
     if not rows:
         return None
     return InlineKeyboardMarkup(

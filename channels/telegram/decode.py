@@ -1,50 +1,47 @@
 """A stored raw update of Telegram to what it says. Pure.
 
 The raw form is an envelope of ours, `{"bot": {"id", "username"}, "update": {…}}`: the bot's own name is needed to
-know a mention, and its id to keep the update numbers of two bots apart. `encode.py` is the way back.
+know a mention, and its id to keep the update numbers of two bots apart. What a message holds is read in `content.py`;
+`encode.py` is the way back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from channels.channel import Undecodable
 from channels.markdown.telegram import utf16_units
+from channels.telegram.content import (
+    cut,
+    files_of,
+    forwarded_from,
+    name_of,
+    reaction_text,
+    text_of,
+    typed_str,
+    whole,
+)
 from protocol.codec import ShapeError, from_json, to_json
 from protocol.ids import ChannelId, ChatKey, PersonKey, PlatformMessageId
-from protocol.message import MAX_TEXT_CHARS, InboundMessage, PendingFile
+from protocol.message import InboundMessage
 
 LONGEST_UNITS = 4_096
 """Of one message's text, in UTF-16 units: Telegram's own limit."""
 APPS_LOOK_BACK_UNITS = 300
 """Apps cut a longer text there, or at the last end of a line or a word so far before it."""
-CUT_MARK = "\n[cut here: the text was too long]"
-_FILES = ("document", "audio", "voice", "video", "video_note", "animation", "sticker")
-_MEDIA_TYPES = {
-    "photo": "image/jpeg",
-    "voice": "audio/ogg",
-    "audio": "audio/mpeg",
-    "video": "video/mp4",
-    "video_note": "video/mp4",
-    "animation": "video/mp4",
-    "sticker": "image/webp",
-}
-_SUFFIXES = {
-    "image/jpeg": ".jpg",
-    "audio/ogg": ".ogg",
-    "audio/mpeg": ".mp3",
-    "video/mp4": ".mp4",
-    "image/webp": ".webp",
-    "video/webm": ".webm",
-}
 
 
 def envelope(bot_id: int, username: str, update: object) -> bytes:
     """Return the raw form that is stored."""
     return json.dumps({"bot": {"id": bot_id, "username": username}, "update": update}).encode()
+
+
+def moved_envelope(old: int, new: int, date: int) -> bytes:
+    """Return a raw form of ours for a group that turned out to have another id."""
+    return json.dumps({"moved": {"from": old, "to": new, "date": date}}).encode()
 
 
 def event_id(bot_id: int, update_id: int) -> str:
@@ -55,84 +52,150 @@ def decode_update(channel_id: ChannelId, raw: bytes) -> InboundMessage | None:
     """Return what the update says, None if it says nothing to an agent; raise Undecodable."""
     try:
         value = json.loads(raw)
-        message = _Decoder(channel_id, value["bot"]).message(value["update"])
+        if "moved" in value:
+            moved = value["moved"]
+            event = f"moved:{moved['from']}:{moved['to']}"
+            return _moved(channel_id, event, int(moved["from"]), int(moved["to"]), moved["date"], "0")
+        bot, update = value["bot"], value["update"]
+        event = event_id(int(bot["id"]), int(update["update_id"]))
+        message = _Decoder(channel_id, int(bot["id"]), str(bot["username"]).lower(), event, update).message()
         # Through the codec once: what it would refuse later (a lone surrogate, a number for a text) is refused here.
         return None if message is None else from_json(InboundMessage, to_json(message))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError, ShapeError) as error:
         raise Undecodable(f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
+@dataclass(frozen=True, slots=True)
 class _Decoder:
-    def __init__(self, channel_id: ChannelId, bot: dict[str, Any]) -> None:
-        self._channel = channel_id
-        self._bot_id = int(bot["id"])
-        self._username = str(bot["username"]).lower()
+    channel: ChannelId
+    bot_id: int
+    username: str
+    event: str
+    update: dict[str, Any]
 
-    def message(self, update: dict[str, Any]) -> InboundMessage | None:
-        number = int(update["update_id"])
-        if "message" in update:
-            return self._said(number, update["message"], "message")
-        if "edited_message" in update:
-            return self._said(number, update["edited_message"], "edit")
-        if "callback_query" in update:
-            return self._pressed(number, update["callback_query"])
+    def message(self) -> InboundMessage | None:
+        if "message" in self.update:
+            said = self.update["message"]
+            return self._happened(said) or self._said(said, "message")
+        if "edited_message" in self.update:
+            return self._said(self.update["edited_message"], "edit")
+        if "callback_query" in self.update:
+            return self._pressed(self.update["callback_query"])
+        if "message_reaction" in self.update:
+            return self._reacted(self.update["message_reaction"])
         return None
 
-    def _said(self, number: int, said: dict[str, Any], kind: Literal["message", "edit"]) -> InboundMessage | None:
-        files = tuple(_pending_files(said))
-        text = _text(said)
+    def _said(self, said: dict[str, Any], kind: Literal["message", "edit"]) -> InboundMessage | None:
+        files = tuple(files_of(said))
+        text = text_of(said)
         if not text and not files:
-            return None  # a service message: someone joined, a title changed
+            return None  # a service message: a title changed, a message was pinned
         sender = said.get("sender_chat") or said["from"]
-        if sender["id"] == self._bot_id or (sender.get("is_bot") and "sender_chat" not in said):
+        if sender["id"] == self.bot_id or (sender.get("is_bot") and "sender_chat" not in said):
             return None  # two bots answering each other would never end
         replied = said.get("reply_to_message") or {}
         return InboundMessage(
-            channel_id=self._channel,
-            event_id=event_id(self._bot_id, number),
+            channel_id=self.channel,
+            event_id=self.event,
             chat=self._chat(said),
-            chat_kind="direct" if said["chat"]["type"] == "private" else "many",
-            person=PersonKey(f"{self._channel}:{int(sender['id'])}"),
-            sender_name=_name(sender),
+            chat_kind=_chat_kind(said),
+            person=self._person(sender),
+            sender_name=name_of(sender),
             text=text,
             sent_at=_utc(said["edit_date"] if kind == "edit" else said["date"]),
-            platform_message_id=PlatformMessageId(str(int(said["message_id"]))),
+            platform_message_id=_message_id(said),
             kind=kind,
             mentions_me=self._mentions_me(said, replied),
-            reply_to=_replied_id(said, replied),
+            reply_to=_replied_id(replied),
             quote=_quote(said, replied),
+            forwarded_from=forwarded_from(said),
             pending_files=files,
             is_piece=kind == "message" and not files and utf16_units(text) > LONGEST_UNITS - APPS_LOOK_BACK_UNITS,
         )
 
-    def _pressed(self, number: int, press: dict[str, Any]) -> InboundMessage | None:
+    def _happened(self, said: dict[str, Any]) -> InboundMessage | None:
+        """Return what a service message tells, None if it is none, or says nothing to an agent."""
+        here = int(said["chat"]["id"])
+        if "migrate_to_chat_id" in said:
+            new = int(said["migrate_to_chat_id"])
+            return _moved(self.channel, self.event, here, new, said["date"], _message_id(said))
+        if "migrate_from_chat_id" in said:
+            old = int(said["migrate_from_chat_id"])
+            return _moved(self.channel, self.event, old, here, said["date"], _message_id(said))
+        if "new_chat_members" in said:
+            return self._came_or_went(said, said["new_chat_members"], "joined")
+        if "left_chat_member" in said:
+            return self._came_or_went(said, [said["left_chat_member"]], "left")
+        return None
+
+    def _came_or_went(
+        self, said: dict[str, Any], people: list[dict[str, Any]], kind: Literal["joined", "left"]
+    ) -> InboundMessage | None:
+        others = [person for person in people if person["id"] != self.bot_id]
+        if not others:
+            return None  # it is about us alone
+        return InboundMessage(
+            channel_id=self.channel,
+            event_id=self.event,
+            chat=self._chat(said),
+            chat_kind=_chat_kind(said),
+            person=self._person(others[0]),
+            sender_name=name_of(others[0]),
+            text=", ".join(name_of(person) for person in others),
+            sent_at=_utc(said["date"]),
+            platform_message_id=_message_id(said),
+            kind=kind,
+        )
+
+    def _pressed(self, press: dict[str, Any]) -> InboundMessage | None:
         under = press.get("message")
         if under is None or not press.get("data"):
             return None
-        message_id = PlatformMessageId(str(int(under["message_id"])))
         return InboundMessage(
-            channel_id=self._channel,
-            event_id=event_id(self._bot_id, number),
+            channel_id=self.channel,
+            event_id=self.event,
             chat=self._chat(under),
-            chat_kind="direct" if under["chat"]["type"] == "private" else "many",
-            person=PersonKey(f"{self._channel}:{int(press['from']['id'])}"),
-            sender_name=_name(press["from"]),
-            text=_whole(str(press["data"])),
+            chat_kind=_chat_kind(under),
+            person=self._person(press["from"]),
+            sender_name=name_of(press["from"]),
+            text=whole(str(press["data"])),
             sent_at=_utc(under["date"]),
-            platform_message_id=message_id,
+            platform_message_id=_message_id(under),
             kind="press",
             mentions_me=True,
-            reply_to=message_id,
+            reply_to=_message_id(under),
         )
 
+    def _reacted(self, reacted: dict[str, Any]) -> InboundMessage | None:
+        """Telegram does not say in which topic: the chat is the whole one."""
+        person = reacted.get("user") or reacted["actor_chat"]
+        if person.get("is_bot"):
+            return None
+        return InboundMessage(
+            channel_id=self.channel,
+            event_id=self.event,
+            chat=self._chat(reacted),
+            chat_kind=_chat_kind(reacted),
+            person=self._person(person),
+            sender_name=name_of(person),
+            text=reaction_text(reacted["new_reaction"]),
+            sent_at=_utc(reacted["date"]),
+            platform_message_id=_message_id(reacted),
+            kind="reaction",
+            reply_to=_message_id(reacted),
+        )
+
+    def _person(self, sender: dict[str, Any]) -> PersonKey:
+        return PersonKey(f"{self.channel}:{int(sender['id'])}")
+
     def _chat(self, said: dict[str, Any]) -> ChatKey:
-        chat = f"{self._channel}:{int(said['chat']['id'])}"
+        chat = f"{self.channel}:{int(said['chat']['id'])}"
         # In a plain supergroup a thread id only says which reply chain it is; only a topic is a place of its own.
         topic = said.get("message_thread_id") if said.get("is_topic_message") else None
         return ChatKey(chat if topic is None else f"{chat}:{int(topic)}")
 
     def _mentions_me(self, said: dict[str, Any], replied: dict[str, Any]) -> bool:
-        if said["chat"]["type"] == "private" or (replied.get("from") or {}).get("id") == self._bot_id:
+        if said["chat"]["type"] == "private" or (replied.get("from") or {}).get("id") == self.bot_id:
             return True
         text = said.get("text", said.get("caption", ""))
         units = str(text).encode("utf-16-le", "surrogatepass")
@@ -145,96 +208,49 @@ class _Decoder:
         named = units[2 * start : 2 * (start + length)].decode("utf-16-le", "replace").lower()
         match entity["type"]:
             case "mention":
-                return named == f"@{self._username}"
+                return named == f"@{self.username}"
             case "bot_command":
-                return named.endswith(f"@{self._username}")
+                return named.endswith(f"@{self.username}")
             case "text_mention":
-                return bool(entity["user"]["id"] == self._bot_id)
+                return bool(entity["user"]["id"] == self.bot_id)
             case _:
                 return False
 
 
-def _text(said: dict[str, Any]) -> str:
-    text = said.get("text", said.get("caption"))
-    if text is not None:
-        return _cut(_whole(_typed_str(text)))
-    return _whole(_described(said))
-
-
-def _described(said: dict[str, Any]) -> str:
-    """Return in words what has no text of its own, so that nothing a person sends is met with silence."""
-    if "sticker" in said:
-        return f"[sticker {said['sticker'].get('emoji', '')}]".replace(" ]", "]")
-    if "venue" in said:
-        return f"[place: {said['venue']['title']}, {said['venue']['address']}]"
-    if "location" in said:
-        return f"[location: {float(said['location']['latitude'])}, {float(said['location']['longitude'])}]"
-    if "contact" in said:
-        return f"[contact: {_name(said['contact'])}, {said['contact']['phone_number']}]"
-    if "poll" in said:
-        options = " / ".join(str(option["text"]) for option in said["poll"]["options"])
-        return f"[poll: {said['poll']['question']} {options}]"
-    if "dice" in said:
-        return f"[{said['dice'].get('emoji', 'dice')} shows {said['dice']['value']}]"
-    return ""
-
-
-def _pending_files(said: dict[str, Any]) -> Iterable[PendingFile]:
-    if said.get("photo"):
-        largest = max(said["photo"], key=lambda size: int(size["width"]) * int(size["height"]))
-        yield _pending_file("photo", largest)
-    for kind in _FILES:
-        # An animation comes as a document too, for old clients: once is enough.
-        if kind in said and not (kind == "document" and "animation" in said):
-            yield _pending_file(kind, said[kind])
-
-
-def _pending_file(kind: str, file: dict[str, Any]) -> PendingFile:
-    media_type = _whole(str(file.get("mime_type") or _MEDIA_TYPES.get(kind, "application/octet-stream")))
-    name = file.get("file_name") or f"{kind}{_SUFFIXES.get(media_type, '')}"
-    size = file.get("file_size")
-    return PendingFile(
-        reference=str(file["file_id"]),
-        name=_whole(str(name)),
-        media_type=media_type,
-        size=None if size is None else int(size),
+def _moved(
+    channel: ChannelId, event: str, old: int, new: int, date: object, message: PlatformMessageId | str
+) -> InboundMessage:
+    return InboundMessage(
+        channel_id=channel,
+        event_id=event,
+        chat=ChatKey(f"{channel}:{old}"),
+        chat_kind="many",
+        person=PersonKey(f"{channel}:{old}"),
+        sender_name="",
+        text=f"{channel}:{new}",
+        sent_at=_utc(date),
+        platform_message_id=PlatformMessageId(message),
+        kind="moved",
     )
 
 
-def _replied_id(said: dict[str, Any], replied: dict[str, Any]) -> PlatformMessageId | None:
-    if not replied or replied.get("forum_topic_created"):
-        return None  # every message of a topic replies to the topic's first one
-    del said
-    return PlatformMessageId(str(int(replied["message_id"])))
+def _chat_kind(said: dict[str, Any]) -> Literal["direct", "many"]:
+    return "direct" if said["chat"]["type"] == "private" else "many"
+
+
+def _message_id(said: dict[str, Any]) -> PlatformMessageId:
+    return PlatformMessageId(str(int(said["message_id"])))
+
+
+def _replied_id(replied: dict[str, Any]) -> PlatformMessageId | None:
+    # Every message of a topic replies to the topic's first one.
+    return None if not replied or replied.get("forum_topic_created") else _message_id(replied)
 
 
 def _quote(said: dict[str, Any], replied: dict[str, Any]) -> str:
     if "quote" in said:
-        return _cut(_whole(_typed_str(said["quote"]["text"])))
-    if _replied_id(said, replied) is None:
-        return ""
-    return _cut(_text(replied))
-
-
-def _name(sender: dict[str, Any]) -> str:
-    parts = (sender.get("title"), sender.get("first_name"), sender.get("last_name"))
-    name = " ".join(str(part) for part in parts if part)
-    return _whole(name or str(sender.get("username") or "(no name)"))
-
-
-def _typed_str(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"a text that is {type(value).__name__}")
-    return value
-
-
-def _whole(text: str) -> str:
-    """Return the text with lone surrogates replaced: JSON can carry them, UTF-8 cannot."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - len(CUT_MARK)] + CUT_MARK
+        return cut(whole(typed_str(said["quote"]["text"])))
+    return "" if _replied_id(replied) is None else cut(text_of(replied))
 
 
 def _utc(seconds: object) -> str:

@@ -1,22 +1,26 @@
 """What the host wants said, as the calls that say it on Telegram. Pure.
 
-`client.py` performs the calls in order. A text longer than a handful of messages goes as its beginning and a file
+`sender.py` has the calls made in order. A text longer than a handful of messages goes as its beginning and a file
 with the whole. Platform limits are Telegram's own words, 2026: text 4096, caption 1024, button 64 bytes, upload 50 MB.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import PurePosixPath
 
 from channels.channel import DeliveryFailed
 from channels.markdown.render import cleaned, plain_text
-from channels.markdown.telegram import Entity, render_telegram
-from protocol.ids import ChannelId, ChatKey
-from protocol.message import Button, OutboundMessage
+from channels.markdown.telegram import TelegramText, render_telegram
+from channels.telegram.calls import ApiCall, OneFile, Rows, SendFiles, SendText
+from channels.telegram.places import Place, parse_place
+from protocol.ids import ChannelId
+from protocol.message import Button, OutboundFile, OutboundMessage
 
 MAX_UPLOAD_BYTES = 50_000_000
 MAX_PHOTO_BYTES = 10_000_000
+MAX_ALBUM = 10
 CAPTION_UNITS = 1000
 MAX_BUTTON_BYTES = 64
 MAX_LABEL_CHARS = 60
@@ -30,79 +34,26 @@ CONTINUED = "…\n\n(The whole text is in the file.)"
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a call goes: a chat, and a topic in it."""
-
-    chat_id: int
-    topic_id: int | None = None
-
-    @property
-    def is_private(self) -> bool:
-        """One person's chat with the bot: those have the person's id."""
-        return self.chat_id > 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendText:
-    place: Place
-    text: str
-    entities: tuple[Entity, ...] = ()
-    reply_to: int | None = None
-    button_rows: tuple[tuple[Button, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendFile:
-    place: Place
-    name: str
-    path: str = ""
-    """A file of the host's; empty: `content` is the file."""
-    content: bytes = b""
-    caption: str = ""
-    entities: tuple[Entity, ...] = ()
-    as_photo: bool = False
-    reply_to: int | None = None
-    button_rows: tuple[tuple[Button, ...], ...] = ()
-
-
-ApiCall = SendText | SendFile
-
-
-def parse_place(channel_id: ChannelId, chat: str) -> Place:
-    """Return the place that a chat key names; raise DeliveryFailed for a key of no Telegram chat."""
-    channel, _, rest = chat.partition(":")
-    chat_id, _, topic = rest.partition(":")
-    try:
-        if channel != channel_id:
-            raise ValueError
-        return Place(chat_id=int(chat_id), topic_id=int(topic) if topic else None)
-    except ValueError:
-        raise DeliveryFailed(f"`{chat}` names no chat of the channel {channel_id}", permanent=True) from None
-
-
-def place_key(channel_id: ChannelId, place: Place) -> ChatKey:
-    """Return the chat key of a place."""
-    topic = "" if place.topic_id is None else f":{place.topic_id}"
-    return ChatKey(f"{channel_id}:{place.chat_id}{topic}")
-
-
-def build_calls(channel_id: ChannelId, message: OutboundMessage, file_bytes: int = 0) -> tuple[ApiCall, ...]:
+def build_calls(channel_id: ChannelId, message: OutboundMessage, file_sizes: Sequence[int] = ()) -> tuple[ApiCall, ...]:
     """Return the calls that deliver the message, in order; none for an empty one. Raise DeliveryFailed.
 
-    `file_bytes` is the size of the message's file, if it has one.
+    `file_sizes` are the bytes of the message's files, in their order.
     """
     place = parse_place(channel_id, message.chat)
     reply_to = int(message.reply_to) if message.reply_to and message.reply_to.isdecimal() else None
     rows = _button_rows(message.buttons)
-    if message.file_path is not None:
-        return _file_calls(place, message, file_bytes, reply_to, rows)
-    return _text_calls(place, message.text, reply_to, rows)
+    if message.file_path is None:
+        return _text_calls(place, message.text, reply_to, rows)
+    files = (OutboundFile(path=message.file_path, name=message.file_name), *message.more_files)
+    return _file_calls(place, message.text, tuple(zip(files, file_sizes, strict=True)), reply_to, rows)
 
 
-def _text_calls(
-    place: Place, text: str, reply_to: int | None, rows: tuple[tuple[Button, ...], ...]
-) -> tuple[ApiCall, ...]:
+def preview_text(markdown: str) -> TelegramText | None:
+    """Return as much of a growing answer as one message shows; None while there is nothing to see."""
+    return next(iter(render_telegram(markdown)), None)
+
+
+def _text_calls(place: Place, text: str, reply_to: int | None, rows: Rows) -> tuple[ApiCall, ...]:
     whole_limit = MAX_MESSAGES * 4096
     chunks = render_telegram(text) if len(text) <= whole_limit else ()
     if len(text) > whole_limit or len(chunks) > MAX_MESSAGES:
@@ -120,55 +71,57 @@ def _text_calls(
     )
 
 
-def _long_text_calls(
-    place: Place, text: str, reply_to: int | None, rows: tuple[tuple[Button, ...], ...]
-) -> tuple[ApiCall, ...]:
+def _long_text_calls(place: Place, text: str, reply_to: int | None, rows: Rows) -> tuple[ApiCall, ...]:
     beginning = render_telegram(text[:4096], 3000)
     calls: list[ApiCall] = []
     if beginning:
         first = beginning[0]
         calls.append(SendText(place=place, text=f"{first.text}{CONTINUED}", entities=first.entities, reply_to=reply_to))
-    content = text.encode("utf-8", "replace")
-    calls.append(SendFile(place=place, name=FULL_TEXT_NAME, content=content, button_rows=rows))
+    whole = OneFile(name=FULL_TEXT_NAME, content=text.encode("utf-8", "replace"))
+    calls.append(SendFiles(place=place, files=(whole,), button_rows=rows))
     return tuple(calls)
 
 
 def _file_calls(
-    place: Place,
-    message: OutboundMessage,
-    file_bytes: int,
-    reply_to: int | None,
-    rows: tuple[tuple[Button, ...], ...],
+    place: Place, text: str, files: tuple[tuple[OutboundFile, int], ...], reply_to: int | None, rows: Rows
 ) -> tuple[ApiCall, ...]:
-    path = message.file_path or ""
-    name = safe_name(message.file_name or path)
-    if file_bytes > MAX_UPLOAD_BYTES:
-        megabytes = file_bytes / 1e6
-        raise DeliveryFailed(f"{name} has {megabytes:.0f} MB; Telegram takes 50 MB from a bot", permanent=True)
-    captions = render_telegram(message.text, CAPTION_UNITS)
-    caption = captions[0] if len(captions) == 1 else None
-    before = _text_calls(place, message.text, reply_to, ()) if len(captions) > 1 else ()
-    upload = SendFile(
-        place=place,
-        name=name,
-        path=path,
-        caption=caption.text if caption else "",
-        entities=caption.entities if caption else (),
-        as_photo=name.lower().endswith(_PHOTO_SUFFIXES) and file_bytes <= MAX_PHOTO_BYTES,
-        reply_to=None if before else reply_to,
-        button_rows=rows,
-    )
-    return (*before, upload)
+    """The text is the caption of the first files if it is short enough, else it goes before them. Buttons are under
+    the last file, which then goes alone: Telegram has none under an album."""
+    albums = [*_albums(files[:-1]), *_albums(files[-1:])] if rows else [*_albums(files)]
+    captions = render_telegram(text, CAPTION_UNITS)
+    is_captioned = len(captions) == 1
+    calls = list(() if is_captioned else _text_calls(place, text, reply_to, ()))
+    for index, (album, as_photos) in enumerate(albums):
+        caption = captions[0] if is_captioned and index == 0 else TelegramText(text="")
+        calls.append(
+            SendFiles(
+                place=place,
+                files=album,
+                caption=caption.text,
+                entities=caption.entities,
+                as_photos=as_photos,
+                reply_to=None if calls else reply_to,
+                button_rows=rows if index == len(albums) - 1 else (),
+            )
+        )
+    return tuple(calls)
 
 
-def simpler_call(call: ApiCall, refusal: str) -> ApiCall | None:
-    """Return the call in a form that Telegram may take after it refused this one, None if there is none."""
-    words = refusal.lower()
-    if call.entities and "entit" in words:
-        return replace(call, entities=())
-    if isinstance(call, SendFile) and call.as_photo and ("photo" in words or "image" in words):
-        return replace(call, as_photo=False)
-    return None
+def _albums(files: tuple[tuple[OutboundFile, int], ...]) -> Iterator[tuple[tuple[OneFile, ...], bool]]:
+    """Yield the files in their order, in albums of one kind, and whether they are photos."""
+    for as_photos, run in groupby((_checked(file, size) for file, size in files), key=lambda each: each[1]):
+        same = [file for file, _ in run]
+        for start in range(0, len(same), MAX_ALBUM):
+            yield tuple(same[start : start + MAX_ALBUM]), as_photos
+
+
+def _checked(file: OutboundFile, size: int) -> tuple[OneFile, bool]:
+    name = safe_name(file.name or file.path)
+    if size > MAX_UPLOAD_BYTES:
+        reason = f"{name} has {size / 1e6:.0f} MB; Telegram takes 50 MB from a bot"
+        raise DeliveryFailed(reason, permanent=True)
+    as_photo = name.lower().endswith(_PHOTO_SUFFIXES) and size <= MAX_PHOTO_BYTES
+    return OneFile(name=name, path=file.path), as_photo
 
 
 def safe_name(name: str) -> str:
@@ -177,7 +130,7 @@ def safe_name(name: str) -> str:
     return last[-120:] if last not in ("", ".", "..") else "file"
 
 
-def _button_rows(buttons: tuple[Button, ...]) -> tuple[tuple[Button, ...], ...]:
+def _button_rows(buttons: tuple[Button, ...]) -> Rows:
     fitting = tuple(_fitting(button) for button in buttons)
     width = 3 if all(len(button.label) <= WIDE_LABEL_CHARS for button in fitting) else 1
     return tuple(fitting[start : start + width] for start in range(0, len(fitting), width))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from channels.channel import DeliveryFailed, MenuEntry, Menus
-from channels.telegram.encode import Place, parse_place
+from channels.telegram.places import Place, parse_place
 from protocol.ids import ChannelId, ChatKey
 
 AGAIN_S = 60.0

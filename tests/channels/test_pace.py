@@ -31,15 +31,16 @@ def test_no_bucket_is_overdrawn(asked: list[tuple[int, float]]) -> None:
     pace, now, went = new_pace(), 100.0, list[tuple[float, int]]()
     for chat, pause_s in asked:
         now += pause_s
-        wait_s = pace.wait_s(chat, now)
+        while (wait_s := pace.wait_s(chat, now)) > 0:
+            now += wait_s
         pace.took(chat, now)
-        went.append((now + wait_s, chat))
+        went.append((now, chat))
     for rate, of in ((ACCOUNT, None), (CHAT, 1), (CHAT, -1), (GROUP, -1)):
         times = sorted(at for at, chat in went if of in (None, chat))
         for first in range(len(times)):
             for last in range(first, len(times)):
                 flowed = rate.calls + (times[last] - times[first]) * rate.per_s
-                assert last - first + 1 <= flowed + 1e-6
+                assert last - first + 1 <= flowed + 1e-3
 
 
 def test_a_chat_waits_for_itself_alone() -> None:

@@ -11,12 +11,20 @@ from typing import Any
 import httpx
 
 from channels.telegram.channel import TelegramChannel
+from channels.telegram.flood import PUBLISHED
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId
 from protocol.message import InboundMessage
 
 CHANNEL = ChannelId("telegram")
-QUICK = Timings(token_retry_s=0.05, longest_backoff_s=0.05, poll_slack_s=1.0, ready_s=2.0, send_s=5.0)
+QUICK = Timings(
+    token_retry_s=0.05,
+    longest_backoff_s=0.05,
+    poll_slack_s=1.0,
+    ready_s=2.0,
+    send_s=5.0,
+    rates=PUBLISHED.times(1000),
+)
 Connected = Callable[[], AbstractAsyncContextManager[TelegramChannel]]
 
 

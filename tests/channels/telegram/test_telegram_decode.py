@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.channel import Undecodable
-from channels.telegram.decode import CUT_MARK, decode_update, envelope
+from channels.telegram.content import CUT_MARK
+from channels.telegram.decode import decode_update, envelope, moved_envelope
 from protocol.codec import from_json, to_json
 from protocol.ids import ChannelId
 from protocol.message import MAX_TEXT_CHARS, InboundMessage
@@ -134,7 +135,6 @@ def test_replies_and_quotes() -> None:
         ({"video": {"file_id": "f"}}, "video.mp4", "video/mp4"),
         ({"video_note": {"file_id": "f"}}, "video_note.mp4", "video/mp4"),
         ({"animation": {"file_id": "f"}, "document": {"file_id": "g"}}, "animation.mp4", "video/mp4"),
-        ({"sticker": {"file_id": "f", "emoji": "😀"}}, "sticker.webp", "image/webp"),
     ],
 )
 def test_files_are_named_and_left_on_the_platform(content: dict[str, Any], name: str, media_type: str) -> None:
@@ -158,6 +158,8 @@ def test_the_largest_size_of_a_photo_is_taken() -> None:
         ({"contact": {"first_name": "Ben", "phone_number": "+49"}}, "[contact: Ben, +49]"),
         ({"poll": {"question": "Tea?", "options": [{"text": "yes"}, {"text": "no"}]}}, "[poll: Tea? yes / no]"),
         ({"dice": {"emoji": "🎲", "value": 6}}, "[🎲 shows 6]"),
+        ({"sticker": {"file_id": "f", "emoji": "😀"}}, "😀"),
+        ({"sticker": {"file_id": "f"}}, "[sticker]"),
         (
             {
                 "venue": {"title": "Café", "address": "Street 1"},
@@ -175,7 +177,9 @@ def test_what_has_no_text_is_described(content: dict[str, Any], text: str) -> No
 @pytest.mark.parametrize(
     "update",
     [
-        {"update_id": 1, "message": said(new_chat_members=[ADA])},
+        {"update_id": 1, "message": said(new_chat_title="Yard")},
+        {"update_id": 1, "message": said(new_chat_members=[{"id": BOT, "is_bot": True, "first_name": "Yard"}])},
+        {"update_id": 1, "message": said(left_chat_member={"id": BOT, "is_bot": True, "first_name": "Yard"})},
         {"update_id": 1, "message": said(text="x", **{"from": {**ADA, "is_bot": True}})},
         {"update_id": 1, "message": said(text="x", **{"from": {"id": BOT, "is_bot": True, "first_name": "B"}})},
         {"update_id": 1, "callback_query": {"id": "1", "from": ADA, "inline_message_id": "x", "data": "y"}},
@@ -262,6 +266,96 @@ _JSON = st.recursive(
 )
 
 
+BEN = {"id": 1002, "is_bot": False, "first_name": "Ben"}
+
+
+def happened(**update: Any) -> InboundMessage:
+    decoded = decode({"update_id": 9, **update})
+    assert decoded is not None
+    return decoded
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "person", "text"),
+    [
+        ({"new_chat_members": [ADA, BEN]}, "joined", "telegram:1001", "Ada N, Ben"),
+        ({"new_chat_members": [{"id": BOT, "is_bot": True, "first_name": "Y"}, BEN]}, "joined", "telegram:1002", "Ben"),
+        ({"left_chat_member": BEN}, "left", "telegram:1002", "Ben"),
+    ],
+)
+def test_who_comes_and_goes(content: dict[str, Any], kind: str, person: str, text: str) -> None:
+    """Somebody who comes into a group or goes is told by name; the bot itself is not."""
+    told = message(chat=GROUP, **content)
+    assert (told.kind, told.person, told.text, told.chat_kind) == (kind, person, text, "many")
+    assert not told.mentions_me
+
+
+@pytest.mark.parametrize(
+    ("new", "text"),
+    [
+        ([{"type": "emoji", "emoji": "👍"}], "👍"),
+        ([], ""),
+        ([{"type": "custom_emoji", "custom_emoji_id": "7"}, {"type": "paid"}], "❔⭐"),
+    ],
+)
+def test_a_reaction_is_what_a_person_has_now(new: list[Any], text: str) -> None:
+    """A reaction says which emoji somebody has under which message now, none for taken away."""
+    reacted = {"chat": GROUP, "message_id": 5, "user": BEN, "date": 1, "old_reaction": [], "new_reaction": new}
+    told = happened(message_reaction=reacted)
+    assert (told.kind, told.text, told.reply_to, told.person) == ("reaction", text, "5", "telegram:1002")
+    bots = {**reacted, "user": {**BEN, "is_bot": True}}
+    assert decode({"update_id": 9, "message_reaction": bots}) is None
+
+
+def test_a_reaction_of_a_group_is_the_groups() -> None:
+    """An anonymous administrator reacts as the group."""
+    reacted = {"chat": GROUP, "message_id": 5, "actor_chat": GROUP, "date": 1, "old_reaction": [], "new_reaction": []}
+    assert happened(message_reaction=reacted).person == "telegram:-100500"
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ({"type": "user", "sender_user": BEN}, "Ben"),
+        ({"type": "hidden_user", "sender_user_name": "Somebody"}, "Somebody"),
+        ({"type": "chat", "sender_chat": GROUP}, "Yard"),
+        ({"type": "channel", "chat": {"id": -7, "type": "channel", "title": "News"}, "message_id": 1}, "News"),
+    ],
+)
+def test_what_is_passed_on_names_who_said_it(origin: dict[str, Any], name: str) -> None:
+    """A forwarded message is its sender's, with the name of who said it first."""
+    told = message(text="x", forward_origin={**origin, "date": 1})
+    assert (told.forwarded_from, told.person) == (name, "telegram:1001")
+    assert message(text="x").forwarded_from == ""
+
+
+def test_a_group_that_becomes_a_supergroup_is_told_both_ways() -> None:
+    """The old group's last word and the new one's first say the same: the old key, and the new one."""
+    old = {"id": -5, "type": "group", "title": "Yard"}
+    for told in (message(chat=old, migrate_to_chat_id=-100500), message(chat=GROUP, migrate_from_chat_id=-5)):
+        assert (told.kind, told.chat, told.text, told.person) == (
+            "moved",
+            "telegram:-5",
+            "telegram:-100500",
+            "telegram:-5",
+        )
+    ours = decode_update(ChannelId("telegram"), moved_envelope(-5, -100500, 1))
+    assert ours is not None
+    assert (ours.kind, ours.chat, ours.text, ours.event_id) == (
+        "moved",
+        "telegram:-5",
+        "telegram:-100500",
+        "moved:-5:-100500",
+    )
+
+
+def test_only_a_voice_note_is_spoken() -> None:
+    """A voice note is told from music and films."""
+    kinds = ("voice", "audio", "video", "video_note")
+    spoken = {kind: message(**{kind: {"file_id": "f"}}).pending_files[0].is_voice for kind in kinds}
+    assert spoken == {"voice": True, "audio": False, "video": False, "video_note": False}
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_broken_field_is_undecodable_or_read(data: st.DataObject) -> None:
@@ -274,7 +368,14 @@ def test_any_broken_field_is_undecodable_or_read(data: st.DataObject) -> None:
         reply_to_message=said(text="q"),
         quote={"text": "q"},
         sticker={"file_id": "s"},
+        forward_origin={"type": "user", "sender_user": BEN},
+        new_chat_members=[BEN],
+        left_chat_member=BEN,
+        migrate_to_chat_id=-7,
     )
+    content = {key: content[key] for key in data.draw(st.sets(st.sampled_from(sorted(content)), min_size=1))} | {
+        key: content[key] for key in ("message_id", "date", "from", "chat")
+    }
     field = data.draw(st.sampled_from(sorted(content)))
     content[field] = data.draw(_JSON)
     try:

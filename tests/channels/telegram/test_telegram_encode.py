@@ -10,25 +10,19 @@ from hypothesis import strategies as st
 
 from channels.channel import DeliveryFailed
 from channels.markdown.telegram import Entity, utf16_units
-from channels.telegram.encode import (
-    MAX_MESSAGES,
-    ApiCall,
-    Place,
-    SendFile,
-    SendText,
-    build_calls,
-    safe_name,
-    simpler_call,
-)
+from channels.telegram.calls import ApiCall, OneFile, SendFiles, SendText, simpler_call
+from channels.telegram.encode import MAX_MESSAGES, build_calls, preview_text, safe_name
+from channels.telegram.places import Place, parse_place, place_key
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId
-from protocol.message import Button, OutboundMessage
+from protocol.message import Button, OutboundFile, OutboundMessage
 
 ADA = Place(chat_id=1001)
 
 
-def calls(file_bytes: int = 10, **content: Any) -> tuple[ApiCall, ...]:
+def calls(*sizes: int, **content: Any) -> tuple[ApiCall, ...]:
     message = OutboundMessage(**{"chat": ChatKey("telegram:1001"), **content})
-    return build_calls(ChannelId("telegram"), message, file_bytes)
+    known = sizes or ((10,) * (1 + len(message.more_files)) if message.file_path else ())
+    return build_calls(ChannelId("telegram"), message, known)
 
 
 def test_a_short_text_is_one_call() -> None:
@@ -91,8 +85,8 @@ def test_a_caption_too_long_becomes_messages_before_the_file() -> None:
     first, second = calls(text="x" * 1001, file_path="/host/a", file_name="a.pdf", reply_to=PlatformMessageId("9"))
     assert isinstance(first, SendText)
     assert first.reply_to == 9
-    assert isinstance(second, SendFile)
-    assert (second.caption, second.reply_to, second.path, second.name) == ("", None, "/host/a", "a.pdf")
+    assert isinstance(second, SendFiles)
+    assert (second.caption, second.reply_to, second.files) == ("", None, (OneFile(name="a.pdf", path="/host/a"),))
 
 
 @pytest.mark.parametrize(
@@ -102,8 +96,8 @@ def test_a_caption_too_long_becomes_messages_before_the_file() -> None:
 def test_small_pictures_go_as_photos(name: str, size: int, as_photo: bool) -> None:
     """Pictures that Telegram shows go as photos, larger ones and other kinds as files."""
     (call,) = calls(size, file_path="/host/x", file_name=name)
-    assert isinstance(call, SendFile)
-    assert call.as_photo is as_photo
+    assert isinstance(call, SendFiles)
+    assert call.as_photos is as_photo
 
 
 def test_a_file_too_large_fails_for_good() -> None:
@@ -122,9 +116,72 @@ def test_what_telegram_refuses_is_tried_more_simply() -> None:
     assert simpler_call(text, "Telegram: Chat not found") is None
     (photo,) = calls(file_path="/host/x", file_name="a.png")
     document = simpler_call(photo, "Telegram: Photo_invalid_dimensions")
-    assert isinstance(document, SendFile)
-    assert not document.as_photo
+    assert isinstance(document, SendFiles)
+    assert not document.as_photos
     assert simpler_call(document, "Telegram: Photo_invalid_dimensions") is None
+
+
+def files(*names: str) -> dict[str, Any]:
+    first, *rest = names
+    more = tuple(OutboundFile(path=f"/host/{name}", name=name) for name in rest)
+    return {"file_path": f"/host/{first}", "file_name": first, "more_files": more}
+
+
+def albums(made: tuple[ApiCall, ...]) -> list[tuple[bool, list[str]]]:
+    return [(call.as_photos, [file.name for file in call.files]) for call in made if isinstance(call, SendFiles)]
+
+
+def test_several_files_go_in_albums_of_one_kind() -> None:
+    """Files keep their order; photos and documents do not go together, and no more than ten do."""
+    assert albums(calls(**files("a.png", "b.jpg", "c.pdf", "d.png"))) == [
+        (True, ["a.png", "b.jpg"]),
+        (False, ["c.pdf"]),
+        (True, ["d.png"]),
+    ]
+    many = albums(calls(**files(*(f"{number}.txt" for number in range(23)))))
+    assert [len(names) for _, names in many] == [10, 10, 3]
+    assert [name for _, names in many for name in names] == [f"{number}.txt" for number in range(23)]
+
+
+def test_several_files_have_one_caption() -> None:
+    """A text is said once: under the first photo, or the last document; one that is too long goes before."""
+    (photos,) = calls(text="look", reply_to=PlatformMessageId("9"), **files("a.png", "b.png"))
+    assert isinstance(photos, SendFiles)
+    assert (photos.caption, photos.captioned, photos.reply_to) == ("look", 0, 9)
+    (documents,) = calls(text="look", **files("a.pdf", "b.pdf"))
+    assert isinstance(documents, SendFiles)
+    assert documents.captioned == 1
+    made = calls(text="x" * 1001, **files("a.pdf", "b.pdf"))
+    assert isinstance(made[0], SendText)
+    assert [call.caption for call in made if isinstance(call, SendFiles)] == [""]
+
+
+def test_buttons_are_under_the_last_file() -> None:
+    """No album can have buttons: the last file goes alone with them."""
+    made = calls(text="which?", buttons=(Button(label="A", value="a"),), **files("a.png", "b.png", "c.png"))
+    assert albums(made) == [(True, ["a.png", "b.png"]), (True, ["c.png"])]
+    assert [bool(call.button_rows) for call in made] == [False, True]
+
+
+def test_one_file_too_large_of_several_fails_for_good() -> None:
+    """None is sent where one cannot be: it is named."""
+    with pytest.raises(DeliveryFailed, match=r"b\.zip has 61 MB"):
+        calls(10, 61_000_000, **files("a.zip", "b.zip"))
+
+
+def test_a_preview_is_one_message() -> None:
+    """Of what grows as much is seen as one message holds."""
+    text = preview_text("**word** " * 2000)
+    assert text is not None
+    assert utf16_units(text.text) <= 4096
+    assert len(text.entities) <= 100
+    assert preview_text("  \n") is None
+
+
+@pytest.mark.parametrize("chat", ["telegram:1001", "telegram:-100500", "telegram:-100500:7"])
+def test_a_place_has_one_key(chat: str) -> None:
+    """A chat's key and its place are the same thing, both ways."""
+    assert place_key(ChannelId("telegram"), parse_place(ChannelId("telegram"), chat)) == chat
 
 
 @pytest.mark.parametrize(
@@ -150,9 +207,9 @@ def test_every_text_gives_calls_within_the_limits(text: str, times: int) -> None
     """Whatever is said, however long: a handful of messages that Telegram takes, or a beginning and the whole."""
     made = calls(text=text * times)
     texts = [call for call in made if isinstance(call, SendText)]
-    files = [call for call in made if isinstance(call, SendFile)]
+    files = [call for call in made if isinstance(call, SendFiles)]
     assert len(texts) <= MAX_MESSAGES
     assert all(1 <= utf16_units(call.text) <= 4096 for call in texts)
     if files:
         (whole,) = files
-        assert whole.content == (text * times).encode("utf-8", "replace")
+        assert whole.files[0].content == (text * times).encode("utf-8", "replace")
