@@ -240,3 +240,33 @@ async def test_an_unreadable_acknowledgement_is_noted_and_harms_nothing(workspac
         await workspace.person("type", text="still here")
         await socket.acknowledge(await socket.envelope())
         assert (await workspace.noted("ack"))[0]["known"]
+
+
+async def test_a_refused_socket_leaves_the_sdk_with_a_burned_ticket(workspace: Workspace) -> None:
+    """The SDK's aiohttp client tries the same address for ever and asks for no new one; another client gets through."""
+    async with workspace.listening(ping_interval=0.1):
+        await workspace.noted("socket_opened")
+        await workspace.person("fault", kind="refuse_socket")
+        await workspace.person("disconnect", reason="refresh_requested")
+        refused = await workspace.noted("socket_refused", 4)
+        calls = [call["method"] for call in workspace.twin.log.read(event="call")]
+        assert [entry["burned"] for entry in refused[:2]] == [True, False]
+        assert calls.count("apps.connections.open") == 2
+        async with workspace.listening() as arrived, asyncio.timeout(WAIT_S):
+            await workspace.person("type", text="through")
+            assert (await arrived.get()).payload["event"]["text"] == "through"
+
+
+async def test_with_a_revoked_token_the_sdk_asks_on_and_recovers(workspace: Workspace) -> None:
+    """It asks for a socket every ping interval; once the token holds again what was missed comes."""
+    async with workspace.listening(ping_interval=0.1) as arrived, asyncio.timeout(WAIT_S):
+        await workspace.noted("socket_opened")
+        await workspace.person("token", revoke="app")
+        await workspace.twin.log.until(lambda: refusals(workspace) >= 3, WAIT_S)
+        await workspace.person("type", text="missed")
+        await workspace.person("token", restore=APP_TOKEN)
+        assert (await arrived.get()).payload["event"]["text"] == "missed"
+
+
+def refusals(workspace: Workspace) -> int:
+    return sum(call.get("error") == "token_revoked" for call in workspace.twin.log.read(event="call"))

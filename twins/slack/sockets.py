@@ -109,12 +109,11 @@ class Sockets:
         if refused is not None or until < self._world.clock.now():
             self._world.log.note("socket_refused", burned=refused is not None)
             return web.Response(status=408, text="ticket expired or used")
-        channel = web.WebSocketResponse(autoping=False, max_msg_size=16 << 20)
+        channel = web.WebSocketResponse(autoping=False, timeout=1.0, max_msg_size=16 << 20)
         await channel.prepare(request)
         socket = Socket(channel=channel, number=next(self._numbers))
         if len(self._sockets) >= MAX_SOCKETS:
             await self._disconnect(socket, "too_many_websockets")
-            await channel.close()
             return channel
         self._sockets.append(socket)
         self._world.log.note("socket_opened", socket=socket.number, open=len(self._sockets))
@@ -147,7 +146,7 @@ class Sockets:
                 self._background.spawn(socket.channel.close(code=fault.code))
 
     async def disconnect_all(self, reason: str) -> None:
-        """Tell every socket to go, for that reason; link_disabled and too many also end it."""
+        """Tell every socket to go, for that reason."""
         for socket in list(self._sockets):
             await self._disconnect(socket, reason)
 
@@ -157,10 +156,19 @@ class Sockets:
         return {"type": "hello", "num_connections": count, "debug_info": debug, "connection_info": {"app_id": APP_ID}}
 
     async def _disconnect(self, socket: Socket, reason: str) -> None:
+        """Tell one to go: a warning is only that, a refresh leaves it a little while, every other reason ends it."""
         socket.is_leaving = reason != "warning"
         self._world.log.note("socket_disconnect", socket=socket.number, reason=reason)
         if not socket.is_silent and not socket.channel.closed:
             await socket.channel.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "twin"}})
+        if reason == "refresh_requested":
+            self._background.spawn(self._close_later(socket))
+        elif reason != "warning":
+            await socket.channel.close()
+
+    async def _close_later(self, socket: Socket) -> None:
+        await self._world.clock.sleep(WARNING_S)
+        await socket.channel.close()
 
     async def _age(self, socket: Socket) -> None:
         """A socket is warned, then told to go, then ended: a client that heeds the first has no gap."""
@@ -168,8 +176,6 @@ class Sockets:
         await self._disconnect(socket, "warning")
         await self._world.clock.sleep(WARNING_S)
         await self._disconnect(socket, "refresh_requested")
-        await self._world.clock.sleep(WARNING_S)
-        await socket.channel.close()
 
     async def _ping(self, socket: Socket) -> None:
         while True:
