@@ -278,7 +278,7 @@ def test_an_image_that_is_sent_meanwhile_is_seen_too(
     assert str(twin.bodies[1]).count(base64.b64encode(PNG).decode()) == 1
     (entry,) = [step.entry for step in host.steps() if step.kind == "steered"]
     assert entry is not None
-    assert [file.path for file in entry.files] == ["/inbox/f1.png"]
+    assert [file.path for file in entry.files] == [f"{root}/inbox/f1.png"]
 
 
 def test_an_image_that_changed_is_not_shown(
