@@ -214,7 +214,8 @@ def test_what_says_nothing_to_an_agent_is_left(event: dict[str, Any]) -> None:
 def test_a_press_is_its_value_in_its_chat() -> None:
     """A button pressed in a thread comes from the thread; one under a thread's first message from the channel."""
     container = {"type": "message", "message_ts": TS, "channel_id": "C0GEN", "thread_ts": PARENT}
-    payload = {"type": "block_actions", "user": {"id": "U0BEN", "name": "ben"}, "container": container}
+    payload: dict[str, Any] = {"type": "block_actions", "user": {"id": "U0BEN", "name": "ben"}}
+    payload |= {"container": container}
     payload |= {"actions": [{"value": "approve:1:é", "action_ts": LATER}], "trigger_id": "1.2.3"}
     press = said(payload, kind=PRESS)
     assert (press.kind, press.text, press.person) == ("press", "approve:1:é", "slack:U0BEN")
