@@ -131,6 +131,23 @@ class HasReactions(Protocol):
         DeliveryFailed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a program elsewhere wants done: no person said it, and nobody's rights come with it."""
+
+    source: str
+    """What brought it, as the channel names it."""
+    text: str
+
+
+@runtime_checkable
+class BringsWork(Protocol):
+    """A channel on which nobody talks: each update is work, or nothing."""
+
+    def work_of(self, raw: bytes) -> Work | None:
+        """Return the work that a stored raw update brings, None for none; raise Undecodable. Pure."""
+
+
 @runtime_checkable
 class HasKept(Protocol):
     """A channel that keeps what was said to a chat in files of its own."""

@@ -27,6 +27,9 @@ REHEARSAL_NOTICE = (
 )
 """Said wherever somebody might take the script's answers for a model's."""
 TERMINAL = "terminal"
+WEBHOOK = "webhook"
+"""The platform of a channel that listens for signed requests of services elsewhere."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def check_name(name: str) -> str | None:
@@ -203,6 +206,9 @@ def _unanswered(settings: Settings) -> Iterator[tuple[str, str]]:
         if channel_platform(name, channel) == TERMINAL:
             if name != TERMINAL:
                 yield f"channels.{name}", "there is one terminal channel, and it is called `terminal`"
+        elif channel_platform(name, channel) == WEBHOOK:
+            if urlsplit(channel.url).scheme != "http" or urlsplit(channel.url).hostname not in LOOPBACK:
+                yield f"channels.{name}", "should have a `url` of loopback that it listens at: http://127.0.0.1:8742"
         elif channel.secret is None:
             yield f"channels.{name}", "names no secret; `nightyard channel add` stores a token and names it"
     if resolve_model(settings.model, settings.routes) is None:

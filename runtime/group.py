@@ -12,6 +12,7 @@ from protocol.task import ModelRoute
 from runtime.approvals.constraint_terms import Constraint, ReviewSettings
 from runtime.config import REHEARSAL, LimitSettings
 from runtime.group_settings import GroupBudget, Harness, Mode, ProgressStyle
+from runtime.hooks.settings import HookSettings
 from runtime.images.settings import PackageSettings
 from runtime.people.settings import PeopleSettings
 from runtime.refusal import OperationRefused
@@ -60,6 +61,8 @@ class Group:
     harness: Harness = "native"
     packages: PackageSettings = field(default_factory=PackageSettings)
     browser: bool = False
+    hooks: Mapping[str, HookSettings] = field(default_factory=dict)
+    """The webhooks that bring it work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

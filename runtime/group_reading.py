@@ -25,6 +25,7 @@ from runtime.config import ParsedSettings, Settings, problem_section, resolve_mo
 from runtime.group import Group, Groups
 from runtime.group_settings import GroupSettings
 from runtime.harnesses import harness_problems
+from runtime.hooks.settings import hook_problems
 from runtime.images.settings import MAX_PACKAGES, PackageSettings
 from runtime.mcp.settings import build_servers, server_problems
 from runtime.settings_file import group_names, nearest_name
@@ -83,7 +84,8 @@ def build_group(
     problems += _package_problems(own.packages, file, reading.lines)
     of_servers = _problems_at(server_problems(own.mcp), file, reading.lines)
     decisions = tuple(_decision_problems(own, file, reading.lines))
-    problems += (*of_spaces, *of_servers, *decisions)
+    of_hooks = _problems_at(hook_problems(own.hooks), file, reading.lines)
+    problems += (*of_spaces, *of_servers, *of_hooks, *decisions)
     group = Group(
         group_id=group_id,
         instructions=instructions,
@@ -111,6 +113,7 @@ def build_group(
         harness=own.harness,
         packages=own.packages,
         browser=own.browser,
+        hooks=own.hooks,
         mcp=() if of_servers else build_servers(own.mcp),
     )
     return group, tuple(problems)

@@ -10,6 +10,7 @@ from protocol.ids import is_group_id
 from protocol.tools import MCP_PREFIX, TOOLS
 from runtime.approvals.constraint_terms import ConstraintSettings, ReviewSettings
 from runtime.config import LimitSettings, check_model
+from runtime.hooks.settings import HookSettings, check_hook_name
 from runtime.images.settings import PackageSettings
 from runtime.mcp.settings import McpSettings, check_server_name
 from runtime.people.settings import PeopleSettings
@@ -113,3 +114,5 @@ class GroupSettings:
     """Whether its image holds Chromium."""
     mcp: Mapping[str, McpSettings] = field(default_factory=dict, metadata={"check": check_server_name})
     """The MCP servers that its agents may use, once somebody has said yes to each."""
+    hooks: Mapping[str, HookSettings] = field(default_factory=dict, metadata={"check": check_hook_name})
+    """The webhooks that bring it work."""

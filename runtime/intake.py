@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from channels.channel import Channel, Undecodable
+from channels.channel import BringsWork, Channel, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId
 from protocol.message import InboundMessage
 from runtime.chat_lane import ChatLane, Turn
@@ -22,6 +22,7 @@ from runtime.head_start import HeadStart, HeadStartDesk
 from runtime.inbound_filing import AnswerDesk, Filing, FilingDesk, VoiceDesk
 from runtime.inbound_text import clean, clean_inbound, fault_of
 from runtime.inbound_turn import has_turn, is_stop, is_urgent
+from runtime.inbound_work import file_work
 from runtime.insist import STORE_WAITS, insist
 from runtime.intake_ends import IntakeEnds
 from runtime.moved_chats import MovedChats
@@ -283,6 +284,11 @@ class Intake:
 
     async def _sort(self, update: RawUpdate, work: asyncio.TaskGroup) -> None:
         """Decode an update and put it in the lane of its chat; urgent commands go past what waits there."""
+        channel: object = self._channels().get(update.channel_id)
+        if isinstance(channel, BringsWork):
+            await file_work(self._store, channel, update, self._ends.work)
+            self._done(update)
+            return
         inbound = await self._decode(update)
         if inbound is None:
             self._done(update)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from channels.channel import Work
 from protocol.ids import TaskId
 from runtime.head_start import HeadStartDesk
 from runtime.store.records import Original, StoredMessage
@@ -29,5 +30,7 @@ class IntakeEnds:
     """A waiting message was taken back: the store has ended it. Returns at once."""
     moved: Callable[[], Awaitable[None]] | None = None
     """A chat has another key: what is known of chats in memory is to be read anew."""
+    work: Callable[[int, Work], Awaitable[str]] | None = None
+    """Takes what a program elsewhere brought, by its update's number; returns why it cannot, empty if it has."""
     head_starts: HeadStartDesk | None = None
     """Who may have a container for a message before it is filed; None: nobody."""

@@ -21,7 +21,7 @@ MAX_KEY_CHARS = 200
 MAX_ATTEMPTS = 10
 MAX_LABELS = 16
 MAX_LABEL_CHARS = 200
-_SUBMITTER = re.compile(r"cli|(?:person|schedule|program|group):\S{1,280}")
+_SUBMITTER = re.compile(r"cli|(?:person|schedule|program|group|webhook):\S{1,280}")
 
 Trust = Literal["person", "program", "agent", "untrusted"]
 """How far the prompt's words are trusted; `untrusted` may hold anybody's."""
@@ -32,7 +32,8 @@ class NewSubmission:
     """What is to be done."""
 
     submitter: str
-    """`person:<key>`, `schedule:<id>`, `program:<name>`, `group:<id>` (an agent), `cli`."""
+    """`person:<key>`, `schedule:<id>`, `program:<name>`, `group:<id>` (an agent),
+    `webhook:<group>/<hook>`, `cli`."""
     group_id: GroupId
     prompt: str
     idempotency_key: str = ""
@@ -77,7 +78,8 @@ def why_wrong(new: NewSubmission) -> tuple[str, str] | None:
     if not _SUBMITTER.fullmatch(new.submitter):
         return (
             "wrong_submitter",
-            f"a submitter is person:, schedule:, program: or group: and a name, or cli, not {new.submitter[:60]!r}",
+            f"a submitter is person:, schedule:, program:, group: or webhook: and a name, or cli, "
+            f"not {new.submitter[:60]!r}",
         )
     if not new.prompt.strip():
         return "empty_prompt", "there is nothing to do: the prompt is empty"

@@ -54,14 +54,18 @@ class Submissions:
 
         Raises OperationRefused; its code says what is wrong, or `key_reused` for other work under a used key.
         """
-        self._check(new)
+        self.check(new)
         taken = await insist(lambda: self._store.write(take_in, new), "a submission")
         if isinstance(taken, NotTaken):
             raise _refusal(taken, new)
         stored, is_new = taken
+        self.begin(stored, is_new)
+        return stored.shown(is_new=is_new)
+
+    def begin(self, stored: StoredSubmission, is_new: bool) -> None:
+        """Have work begin that has been stored, when its turn comes. Returns at once."""
         if is_new:
             self._queue.submitted(stored)
-        return stored.shown(is_new=is_new)
 
     async def get(self, submission_id: SubmissionId) -> Submission:
         """Return where a submission stands; OperationRefused for one that is not there."""
@@ -104,7 +108,8 @@ class Submissions:
             raise OperationRefused("unknown_submission", f"there is no submission {submission_id[:60]!r}")
         return stored
 
-    def _check(self, new: NewSubmission) -> None:
+    def check(self, new: NewSubmission) -> None:
+        """Raise OperationRefused for work that cannot be taken in as it is."""
         wrong = why_wrong(new)
         if wrong is not None:
             raise OperationRefused(*wrong)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from channels.channel import Channel
 from channels.registry import UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
+from channels.webhook.channel import WebhookChannel
+from channels.webhook.hook import Hook
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, GroupId
 from runtime.agent_link import LinkLimits
 from runtime.channel_house import MakeChannel
-from runtime.config import TERMINAL, ChannelSettings, Settings, channel_platform
+from runtime.config import TERMINAL, WEBHOOK, ChannelSettings, Settings, channel_platform
 from runtime.container_command import SpaceMount
 from runtime.container_engine import ContainerEngine
 from runtime.container_kinds import space_mounts
@@ -42,9 +45,11 @@ async def open_engine(fork: Path) -> AsyncIterator[ContainerEngine]:
         engine.close()
 
 
-def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path) -> MakeChannel:
+def make_channels(
+    terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path, hooks: Callable[[], Mapping[str, Hook]]
+) -> MakeChannel:
     """Return how a channel of the settings is made; its token is fetched from the proxy at each connection. `kept`: a
-    folder in which each has a file of its own."""
+    folder in which each has a file of its own; `hooks`: those of the groups, by name."""
 
     def make(channel_id: ChannelId, settings: ChannelSettings) -> Channel:
         platform = channel_platform(channel_id, settings)
@@ -52,11 +57,13 @@ def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path) -> M
             if channel_id != TERMINAL:
                 raise ValueError("there is one terminal channel, and it is called `terminal`")
             return terminal
+        if platform == WEBHOOK:
+            return WebhookChannel(channel_id, settings.url, hooks, partial(_fetch, proxy, channel_id))
         secret = settings.secret
         if secret is None:
             raise ValueError(f"it names no secret; `nightyard channel add {platform}` stores a token and names it")
         try:
-            fetch = _fetcher(proxy, secret, channel_id)
+            fetch = partial(_fetch, proxy, channel_id, secret)
             return build_channel(channel_id, platform, fetch, settings.url, kept / f"{channel_id}.json")
         except UnknownPlatform as error:
             raise ValueError(str(error)) from error
@@ -64,8 +71,8 @@ def make_channels(terminal: TerminalChannel, proxy: ProxyAdmin, kept: Path) -> M
     return make
 
 
-def _fetcher(proxy: ProxyAdmin, secret: str, channel_id: ChannelId) -> Callable[[], Awaitable[str]]:
-    return lambda: proxy.secret_fetch(secret, f"channel {channel_id}")
+async def _fetch(proxy: ProxyAdmin, channel_id: ChannelId, secret: str) -> str:
+    return await proxy.secret_fetch(secret, f"channel {channel_id}")
 
 
 def containers_setup(home: Home, settings: Settings, state: HostState) -> ContainersSetup:

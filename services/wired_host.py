@@ -24,7 +24,7 @@ from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
-from runtime.config import TERMINAL
+from runtime.config import TERMINAL, WEBHOOK
 from runtime.container_engine import ContainerEngine
 from runtime.containers import Containers
 from runtime.control.approvals import approval_verbs
@@ -89,8 +89,10 @@ class Host:
         self._store = store
         self._proxy = ProxyAdmin(home.proxy_socket)
         self._terminal = TerminalChannel(ChannelId(TERMINAL), home.path / "terminal")
-        self._house = ChannelHouse(make_channels(self._terminal, self._proxy, home.path / "channels", lambda: hooks_of(self.state.groups)))
-        self.state = HostState(home, fork, self._house, self._proxy, platforms=PLATFORMS)
+        self._house = ChannelHouse(
+            make_channels(self._terminal, self._proxy, home.path / "channels", lambda: hooks_of(self.state.groups))
+        )
+        self.state = HostState(home, fork, self._house, self._proxy, platforms=(*PLATFORMS, WEBHOOK))
         settings = self.state.settings.settings
         self._containers = Containers(
             containers_setup(home, settings, self.state),

@@ -1,0 +1,1 @@
+"""Work that services elsewhere bring by signed requests: what each hook is, and what becomes of what it brings."""
