@@ -180,6 +180,19 @@ async def test_a_revoked_app_token_ends_its_sockets(workspace: Workspace) -> Non
         assert (await socket.receive())["reason"] == "link_disabled"
 
 
+async def test_without_its_bot_token_an_app_hears_nothing(workspace: Workspace) -> None:
+    """tokens_revoked is the last event; what is said until the token holds again stands only in the history."""
+    async with workspace.listening() as arrived, asyncio.timeout(WAIT_S):
+        await workspace.person("token", revoke="bot")
+        assert (await arrived.get()).payload["event"]["type"] == "tokens_revoked"
+        await workspace.person("type", text="unheard")
+        await workspace.person("token", restore=BOT_TOKEN)
+        await workspace.person("type", text="heard")
+        assert (await arrived.get()).payload["event"]["text"] == "heard"
+    history = (await workspace.bot.conversations_history(channel=DIRECT[ANNA]))["messages"]
+    assert [message["text"] for message in history] == ["heard", "unheard"]
+
+
 async def test_events_held_back_doubled_turned_round_and_sent_again(workspace: Workspace) -> None:
     """hold, duplicate, reorder and redeliver do that to events, and to nothing else."""
     async with workspace.socket() as socket:

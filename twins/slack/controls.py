@@ -8,7 +8,7 @@ from twins.faults import Faults
 from twins.slack.events import Events
 from twins.slack.rate_limits import RateLimits
 from twins.slack.sockets import Sockets
-from twins.slack.world import Json, World
+from twins.slack.world import BOT_USER_ID, Json, World
 
 REASONS = ("warning", "refresh_requested", "link_disabled", "too_many_websockets")
 
@@ -44,7 +44,7 @@ class Controls:
     async def token(self, body: Json) -> Json:
         """`{token}` in place of its kind's; or `{revoke: bot|app, error?}`, `{restore: token}`, `{scopes: [...]}`.
 
-        A revoked app-level token ends its sockets.
+        A revoked app-level token ends its sockets; of a revoked bot's token the app hears, and then of nothing more.
         """
         tokens = self._world.tokens
         error = str(body.get("error", "token_revoked"))
@@ -52,6 +52,9 @@ class Controls:
         if "token" in body:
             tokens.replace("app" if is_app else "bot", str(body["token"]), error)
         if "revoke" in body:
+            if not is_app:
+                revoked = {"oauth": [], "bot": [BOT_USER_ID]}
+                self._world.publish({"type": "tokens_revoked", "tokens": revoked, "event_ts": self._world.new_ts()})
             tokens.revoke(str(body["revoke"]), error)
         if "restore" in body:
             tokens.restore(str(body["restore"]))

@@ -20,7 +20,10 @@ class Events:
         self._limited_minute = 0
 
     def publish(self, event: Json) -> None:
-        """Deliver an event, unless too many went out within the hour."""
+        """Deliver an event, unless the app has no token here any more, or too many went out within the hour."""
+        if self._world.tokens.of_kind("bot").refused_with:
+            self._world.log.note("event_dropped", type=event["type"])
+            return
         now = self._world.clock.now()
         if now - self._hour_began >= 3600:
             self._hour_began, self._sent = now, 0
