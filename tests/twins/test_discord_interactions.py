@@ -81,9 +81,11 @@ async def test_a_thinking_answer_becomes_the_first_thing_said(raw: Raw) -> None:
     """By an edit of the original, or by the first follow-up; the next ones are messages of their own."""
     asked = await _use(raw)
     status, answered = await _answer(raw, asked, 5)
-    assert answered["resource"]["message"]["flags"] == 128
+    assert answered["interaction"]["response_message_loading"] is True
+    thinking = answered["interaction"]["response_message_id"]
+    assert (await raw.call("GET", f"/channels/{DIRECT[ANNA]}/messages/{thinking}"))[1]["flags"] == 128
     status, followed = await raw.call("POST", _hook(asked), {"content": "thought"}, headers={})
-    assert (status, followed["id"], followed["flags"]) == (200, answered["resource"]["message"]["id"], 0)
+    assert (status, followed["id"], followed["flags"]) == (200, thinking, 0)
     second = (await raw.call("POST", _hook(asked), {"content": "more"}, headers={}))[1]
     assert second["id"] != followed["id"]
     original = (await raw.call("GET", f"{_hook(asked)}/messages/@original", headers={}))[1]

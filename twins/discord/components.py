@@ -17,6 +17,13 @@ SECTION, TEXT_DISPLAY, THUMBNAIL, GALLERY, FILE, SEPARATOR, CONTAINER = 9, 10, 1
 SECOND_VERSION = 1 << 15
 """The message flag without which the layout components may not stand in it."""
 _LINK, _PREMIUM = 5, 6
+_DEFAULTS: dict[int, Json] = {
+    STRING_SELECT: {"min_values": 1, "max_values": 1},
+    **{one: {"min_values": 1, "max_values": 1} for one in PICKERS},
+    CONTAINER: {"accent_color": None, "spoiler": False},
+    SEPARATOR: {"spacing": 1, "divider": True},
+}
+"""What the API adds where a bot did not say."""
 _LAYOUT = (SECTION, TEXT_DISPLAY, GALLERY, FILE, SEPARATOR, CONTAINER)
 
 
@@ -110,8 +117,10 @@ def _shown(component: Json, numbers: Iterator[int]) -> Json:
     number = next(numbers)
     if not shown.get("id"):
         shown["id"] = number
-    if shown["type"] == STRING_SELECT or shown["type"] in PICKERS:
-        shown = {"min_values": 1, "max_values": 1, **shown}
+    shown = {**_DEFAULTS.get(shown["type"], {}), **shown}
+    shown.pop("required", None)
+    if isinstance(shown.get("emoji"), dict):
+        shown["emoji"] = {key: value for key, value in shown["emoji"].items() if value is not None}
     if "components" in shown:
         shown["components"] = [_shown(inner, numbers) for inner in shown["components"]]
     if "accessory" in shown:

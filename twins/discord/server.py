@@ -41,7 +41,7 @@ class DiscordTwin:
         self.address = ""
         self.ca_file = Path()
         self.limits = Limits() if limits else None
-        self._front = Front(self.world, self.hub, self.limits)
+        self.front = Front(self.world, self.hub, self.limits)
         self._door = Door(self.world, self.hub)
 
     @property
@@ -64,7 +64,7 @@ class DiscordTwin:
                 await site.start()
                 bound = runner.addresses[0][1]
                 self.address = f"https://{host}:{bound}"
-                self._front.address = f"wss://{host}:{bound}"
+                self.front.address = f"wss://{host}:{bound}"
                 yield self.address
             finally:
                 self.hub.close_sockets(1001)
@@ -83,10 +83,10 @@ class DiscordTwin:
             if self.faults.take("gateway", ("refuse_socket",)) is not None:
                 self.log.note("gateway_refused")
                 return web.Response(status=503)
-            return await Socket(self.hub, self._front.address, limits=self.limits is not None).serve(request)
+            return await Socket(self.hub, self.front.address, limits=self.limits is not None).serve(request)
         request = request.clone(client_max_size=_MAX_BODY_BYTES)
         if request.path.startswith("/api"):
-            return await self._front.handle(request)
+            return await self.front.handle(request)
         if request.path.startswith("/attachments/"):
             return cdn.download(self.world, request)
         return await self._door.handle(request)

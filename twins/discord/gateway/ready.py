@@ -32,7 +32,7 @@ def ready(world: World, session_id: str, resume_url: str, shard: list[int]) -> J
 def me(world: World) -> Json:
     """Return the bot as it sees itself."""
     mine: Json = {"mfa_enabled": True, "locale": "en-US", "verified": True, "email": None, "premium_type": 0}
-    return {**world.users[world.bot_id], **mine, "bio": ""}
+    return {**world.users[world.bot_id], **mine}
 
 
 def guild_create(world: World, intents: int) -> Json:

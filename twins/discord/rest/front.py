@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -44,12 +46,23 @@ class Reset(Exception):
     """The connection breaks instead of an answer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request that met a route, and its answer: for whoever compares them with Discord's description."""
+
+    operation: str
+    body: Any
+    status: int
+    answer: Any
+
+
 class Front:
     def __init__(self, world: World, hub: Hub, limits: Limits | None) -> None:
         self._world = world
         self._hub = hub
         self._limits = limits
         self.address = ""
+        self.watchers: list[Callable[[Exchange], None]] = []
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer a request; raise Reset where a fault breaks the connection."""
@@ -57,13 +70,10 @@ class Front:
         if self._limits is not None and self._limits.is_banned(now):
             return web.Response(status=429, text=_BAN_PAGE, content_type="text/html", headers={"Retry-After": "600"})
         headers = {"Via": "1.1 google"}
-        facts: Json = {"method": "", "verb": request.method, "path": request.path}
+        facts: Json = {"method": "", "verb": request.method, "path": request.path, "status": 0}
+        fault: Fault | None = None
         try:
             answer, fault = await self._call(request, headers, facts)
-            if fault is not None and fault.kind == "lost_answer":
-                raise Reset
-            if fault is not None and fault.kind == "garbage":
-                return web.Response(text="<html>not json", content_type="text/html", headers=headers)
             status, body = answer.status, answer.body
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
@@ -71,15 +81,26 @@ class Front:
             if status == 429 and "Retry-After" not in headers:
                 headers |= refused(body["retry_after"], "shared", {}).headers
             facts["code"] = body.get("code")
-        finally:
+        except Reset:
             self._world.log.note("call", **facts)
-        facts["status"] = status
+            raise
+        self._world.log.note("call", **facts | {"status": status})
+        self._tell_watchers(facts, status, body)
+        if fault is not None and fault.kind == "lost_answer":
+            raise Reset
+        if fault is not None and fault.kind == "garbage":
+            return web.Response(text="<html>not json", content_type="text/html", headers=headers)
         if self._limits is not None and status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
             self._limits.note_invalid(now)
         if status == 204:
             return web.Response(status=204, headers=headers)
         text = json.dumps(body).encode()
         return web.Response(status=status, body=text, headers={**headers, "Content-Type": "application/json"})
+
+    def _tell_watchers(self, facts: Json, status: int, body: Any) -> None:
+        for watcher in self.watchers if facts["method"] else ():
+            answer = None if status == 204 else body
+            watcher(Exchange(operation=facts["method"], body=facts.get("body"), status=status, answer=answer))
 
     async def _call(
         self, request: web.BaseRequest, headers: dict[str, str], facts: Json

@@ -166,6 +166,8 @@ def _response(call: Call, interaction: Interaction, kind: int, message: Message 
         "response_message_loading": bool(message.body["flags"] & LOADING),
         "response_message_ephemeral": message.only_for is not None,
     }
+    if kind not in (SAY, UPDATE):
+        return {"interaction": about}
     resource = {"type": kind, "message": view(call.world, message, call.world.bot_id)}
     return {"interaction": about, "resource": resource}
 
