@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
-from protocol.ids import ChatKey, GroupId
+from protocol.ids import ChannelId, ChatKey, GroupId, mint
 from protocol.message import OutboundMessage
 from protocol.proxy_admin import ProxyEvent
 from runtime.insist import insist
@@ -21,6 +21,7 @@ from runtime.store.store import Store
 
 log = logging.getLogger(__name__)
 
+_TERMINAL = "terminal:"
 MAX_WAITING = 100
 """Alarms that are not stored yet; more of them say nothing new."""
 
@@ -30,6 +31,7 @@ class _Alarm:
     key: str
     text: str
     group_id: GroupId
+    avoid: frozenset[str] = frozenset()
 
 
 class OwnerAlarm:
@@ -45,10 +47,14 @@ class OwnerAlarm:
         if event.kind == "tripwire":
             self.tell(*describe_alarm(event), event.group_id)
 
-    def tell(self, key: str, text: str, group_id: GroupId) -> None:
-        """Have an owner read a text about a group, once for a key; returns at once."""
+    def tell(
+        self, key: str, text: str, group_id: GroupId, *, avoid: Collection[ChannelId] = (), is_new: bool = False
+    ) -> None:
+        """Have an owner read a text about a group, once for a key; returns at once. `avoid`: channels that it does not
+        go to; `is_new`: it was said before, and is said again."""
+        key = f"{key}:{mint('alarm')}" if is_new else key
         try:
-            self._waiting.put_nowait(_Alarm(key, text, group_id))
+            self._waiting.put_nowait(_Alarm(key, text, group_id, frozenset(avoid)))
         except asyncio.QueueFull:
             log.error("an alarm was dropped: too many wait", extra={"action": "alarm_dropped", "key": key})
 
@@ -56,7 +62,7 @@ class OwnerAlarm:
         """Tell the owner until cancelled."""
         while True:
             alarm = await self._waiting.get()
-            chat = await self._owner_chat(alarm.group_id)
+            chat = await self._owner_chat(alarm)
             if chat is None:
                 extra = {"action": "alarm_untold", "key": alarm.key}
                 log.warning("no chat of an owner's is there to tell", extra=extra)
@@ -65,15 +71,20 @@ class OwnerAlarm:
             await insist(partial(self._store.put_outbound, alarm.key, message), "an alarm")
             self._wake_delivery()
 
-    async def _owner_chat(self, group_id: GroupId) -> ChatKey | None:
-        """Return a direct chat of an owner's, one with the alarm's own group before others."""
+    async def _owner_chat(self, alarm: _Alarm) -> ChatKey | None:
+        """Return a direct chat of an owner's, one with the alarm's own group before others; where some channels are
+        avoided, one that somebody carries along before a terminal's."""
         owners = {person.person for person in await self._store.people() if person.role == "owner"}
         chats = [
             binding
             for binding in await self._store.bindings()
-            if binding.chat_kind == "direct" and binding.added_by in owners | {"cli"}
+            if binding.chat_kind == "direct"
+            and binding.added_by in owners | {"cli"}
+            and binding.chat.partition(":")[0] not in alarm.avoid
         ]
-        chats.sort(key=lambda binding: binding.group_id != group_id)
+        chats.sort(
+            key=lambda each: (bool(alarm.avoid) and each.chat.startswith(_TERMINAL), each.group_id != alarm.group_id)
+        )
         return chats[0].chat if chats else None
 
 

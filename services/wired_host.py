@@ -22,6 +22,7 @@ from runtime.approvals.memory import MemoryGuard
 from runtime.asks.questions import UserQuestions
 from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse
+from runtime.channel_watch import ChannelWatch
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.config import TERMINAL, WEBHOOK
@@ -104,6 +105,9 @@ class Host:
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery_attempts)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
+        self._watch = ChannelWatch(
+            store, self._alarm, lambda: self.state.channels, lambda: self.state.settings.settings.channels
+        )
         self._waiting = WaitingTasks(store)
         self._pauses = Pauses(store)
         self._decisions = DecisionHouse(store, self._proxy, home, self.state, self._waiting, self._delivery.wake)
@@ -363,6 +367,7 @@ class Host:
                     *self._decisions.parts(),
                     *(part() for part in (*self._money.parts, *self._programs.parts)),
                     self._alarm.run(),
+                    self._watch.run(),
                     self._sweeper.run(),
                     *(part() for part in self._images.room.parts),
                     *(part() for part in self._lasting.parts),

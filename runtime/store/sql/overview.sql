@@ -4,6 +4,10 @@
 -- One flag.
 SELECT value FROM flags WHERE name = :name;
 
+-- name: flags_set
+-- The flags that are set, of those whose names begin alike.
+SELECT name FROM flags WHERE name BETWEEN :first AND :last AND value <> 0;
+
 -- name: set_flag
 -- A flag is set or lifted.
 INSERT INTO flags (name, value, set_by, set_at) VALUES (:name, :value, :set_by, :set_at)
