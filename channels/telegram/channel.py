@@ -25,6 +25,7 @@ from channels.telegram.reactions import REACTIONS, find_reaction
 from channels.telegram.sender import Sender
 from channels.telegram.shows import Shows
 from channels.telegram.timings import Timings
+from channels.telegram.upload import size_of
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
 
@@ -102,7 +103,7 @@ class TelegramChannel:
         """Deliver the message. When a later part failed, the next try with the same key goes on after the parts that
         were sent; a host that was restarted in between sends them again."""
         files = (message.file_path, *(file.path for file in message.more_files))
-        calls = build_calls(self._channel_id, message, [_size_of(path) for path in files if path is not None])
+        calls = build_calls(self._channel_id, message, [size_of(path) for path in files if path is not None])
         sent = self._parts_sent.pop(message.idempotency_key, [])
         try:
             if message.is_answer and calls and not sent:
@@ -219,10 +220,3 @@ class TelegramChannel:
 
 def _growing_pace(place: Place, timings: Timings) -> GrowingPace:
     return timings.draft if place.is_private else timings.growing
-
-
-def _size_of(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError as error:
-        raise DeliveryFailed(f"the file {Path(path).name} cannot be read: {error.strerror}", permanent=True) from error

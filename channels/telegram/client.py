@@ -9,14 +9,13 @@ anew when it is lost; every error of the SDK is one of `failures.py` beyond this
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from telegram import (
     Bot,
@@ -41,7 +40,7 @@ from telegram.request import HTTPXRequest
 
 from channels.channel import DeliveryFailed, MenuEntry
 from channels.markdown.telegram import Entity, TelegramText
-from channels.telegram.calls import OneFile, Rows, SendFiles, SendText
+from channels.telegram.calls import Rows, SendFiles, SendText
 from channels.telegram.decode import envelope, event_id
 from channels.telegram.download import DOWNLOAD_LIMIT_BYTES, download_file, file_too_large, http_options
 from channels.telegram.failures import (
@@ -58,6 +57,7 @@ from channels.telegram.places import Place
 from channels.telegram.poll_notes import PollNotes
 from channels.telegram.sdk_log import redact, tame_sdk_loggers
 from channels.telegram.timings import Timings
+from channels.telegram.upload import opened
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,9 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 OFFICIAL_URL = "https://api.telegram.org"
 UPDATE_KINDS = ("message", "edited_message", "callback_query", "message_reaction")
+NOTHING_NEW = b'{"ok":true,"result":[]}'
+FAREWELL_S = 0.3
+"""For the SDK's last poll, which confirms what was stored: Telegram may keep so early a poll waiting for 3 s."""
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 """A preview makes Telegram fetch the address: words of an agent must not cause requests."""
 
@@ -81,10 +84,16 @@ class _PollRequest(HTTPXRequest):
         self._notes = notes
         self._ended = ended
         self._now = asyncio.get_running_loop().time
+        self.is_farewell = False
 
     async def do_request(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
         if self._ended.done():
-            return 200, b'{"ok":true,"result":[]}'  # the SDK's farewell poll, with a token that is of no use
+            return 200, NOTHING_NEW
+        if self.is_farewell:
+            with suppress(TimeoutError, TelegramError):  # it confirms by its coming, whatever the answer
+                async with asyncio.timeout(FAREWELL_S):
+                    await super().do_request(*arguments, **options)
+            return 200, NOTHING_NEW
         self._notes.note_begun(self._now())
         try:
             status, payload = await super().do_request(*arguments, **options)
@@ -128,7 +137,8 @@ class Account:
         self._timings = timings
         self._ended: asyncio.Future[None] = loop.create_future()
         self.notes = PollNotes(timings.poll_s + timings.poll_slack_s, timings.unhealthy_s, loop.time())
-        self._bot = _build_bot(token, url, _PollRequest(self.notes, url, self._ended))
+        self._poll = _PollRequest(self.notes, url, self._ended)
+        self._bot = _build_bot(token, url, self._poll)
 
     @property
     def bot_id(self) -> int:
@@ -177,6 +187,7 @@ class Account:
         await self._ended
 
     async def _close(self, updater: Updater) -> None:
+        self._poll.is_farewell = True
         # The updater closes its bot only if it began well; closing a closed one is nothing.
         for step in (updater.stop, updater.shutdown, self._bot.shutdown):
             with suppress(TelegramError, TimeoutError, RuntimeError, StoreFailed):
@@ -202,8 +213,8 @@ class Account:
 
     async def send_files(self, call: SendFiles) -> tuple[int, ...]:
         """Stream one file or an album from the disk; return the new messages' ids."""
-        with _translated(), ExitStack() as opened:
-            sources = [InputFile(opened.enter_context(_opened(file)), file.name, True, False) for file in call.files]
+        with _translated(), ExitStack() as stack:
+            sources = [InputFile(stack.enter_context(opened(file)), file.name, True, False) for file in call.files]
             if len(sources) == 1:
                 return (await self._send_file(call, sources[0]),)
             kind = InputMediaPhoto if call.as_photos else InputMediaDocument
@@ -366,15 +377,6 @@ def _scope(scope: Scope) -> BotCommandScope:
     if isinstance(scope, Place):
         return BotCommandScopeChat(scope.chat_id)
     return BotCommandScopeAllPrivateChats() if scope == "direct" else BotCommandScopeAllGroupChats()
-
-
-def _opened(file: OneFile) -> IO[bytes]:
-    if not file.path:
-        return io.BytesIO(file.content)
-    try:
-        return Path(file.path).open("rb")
-    except OSError as error:
-        raise DeliveryFailed(f"the file {file.name} cannot be read: {error.strerror}", permanent=True) from error
 
 
 def _entities(entities: tuple[Entity, ...]) -> list[MessageEntity] | None:

@@ -15,6 +15,7 @@ from channels.telegram.flood import PUBLISHED
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId
 from protocol.message import InboundMessage
+from twins.telegram.world import DEFAULT_TOKEN
 
 CHANNEL = ChannelId("telegram")
 QUICK = Timings(
@@ -83,8 +84,14 @@ class Phone:
     async def type(self, text: str, **body: Any) -> int:
         return int((await self.post("type", text=text, **body))["message_ids"][0])
 
-    async def upload(self, name: str, content: bytes, **body: Any) -> None:
-        await self.post("upload", name=name, content=base64.b64encode(content).decode(), **body)
+    async def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the Bot API beside the channel."""
+        answer = await self._http.post(f"/bot{DEFAULT_TOKEN}/{method}", json=arguments)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["result"]
+
+    async def upload(self, name: str, content: bytes, **body: Any) -> Any:
+        return await self.post("upload", name=name, content=base64.b64encode(content).decode(), **body)
 
     async def clear_faults(self) -> None:
         assert (await self._http.delete("/twin/fault")).status_code == 200

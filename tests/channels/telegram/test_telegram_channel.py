@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.channel import DeliveryFailed, Undecodable
+from channels.channel import DeliveryFailed, NotYet, Undecodable
 from channels.registry import PLATFORMS, UnknownPlatform, build_channel
 from channels.telegram.channel import TelegramChannel
 from channels.telegram.client import check_token
@@ -137,10 +137,11 @@ async def test_a_file_that_grows_beyond_the_limit_is_stopped(
     phone: Phone, address: str, tmp_path: Path, inbox: KeepingInbox
 ) -> None:
     """What comes is counted, whatever size was told before."""
-    await phone.upload("big", bytes(600_000))
+    file_id = (await phone.upload("big", bytes(600_000)))["file_id"]
+    path = (await phone.call("getFile", file_id=file_id))["file_path"]
     with pytest.raises(DeliveryFailed, match=r"larger than 0\.477 MiB"):
         await download_file(
-            f"{address}/file/bot{DEFAULT_TOKEN}/documents/file_1", tmp_path / "stored", limit_bytes=500_000, timeout_s=5
+            f"{address}/file/bot{DEFAULT_TOKEN}/{path}", tmp_path / "stored", limit_bytes=500_000, timeout_s=5
         )
     assert not list(tmp_path.iterdir())
 
@@ -275,14 +276,17 @@ async def test_what_cannot_be_decoded_does_not_stop_what_follows(
 
 
 async def test_flood_control_is_told_with_its_seconds(connected: Connected, phone: Phone) -> None:
-    """A 429 is a failure with the platform's own waiting time, and no call is made meanwhile."""
+    """A 429 is a failure with the platform's own waiting time; no call to that chat is made meanwhile, others go on."""
     async with connected() as channel:
         await phone.post("fault", kind="flood", method="sendMessage", retry_after=7)
         with pytest.raises(DeliveryFailed) as failed:
             await channel.send(say("x"))
         assert (failed.value.retry_after_s, failed.value.permanent) == (7, False)
+        with pytest.raises(NotYet) as not_yet:
+            await channel.send(say("too soon"))
+        assert 6 < (not_yet.value.retry_after_s or 0) <= 7
         assert len(await phone.calls("sendMessage")) == 1
-        await channel.send(say("later"))
+        await channel.send(say("elsewhere", GROUP))
 
 
 @pytest.mark.parametrize("fault", [{"kind": "error", "status": 500}, {"kind": "reset"}, {"kind": "garbage"}])
