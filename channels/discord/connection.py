@@ -47,8 +47,6 @@ from protocol.ids import PlatformMessageId
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF_S = 1.0
-
 FetchSecret = Callable[[], Awaitable[str]]
 
 
@@ -97,13 +95,13 @@ class DiscordClient:
             tasks.create_task(self._stay_connected())
 
     async def _stay_connected(self) -> None:
-        backoff_s = FIRST_BACKOFF_S
+        backoff_s = self._timings.first_backoff_s
         while True:
             began_at = _now()
             wait_s = await self._serve_until_lost()
             if wait_s is None:
                 was_up = _now() - began_at > self._timings.longest_backoff_s
-                wait_s = FIRST_BACKOFF_S if was_up else min(backoff_s, self._timings.longest_backoff_s)
+                wait_s = self._timings.first_backoff_s if was_up else min(backoff_s, self._timings.longest_backoff_s)
                 backoff_s = wait_s * 2
             text = "discord not connected: %s; next try in %.1f s"
             log.warning(text, self._problem, wait_s, extra={"action": "discord_disconnected"})

@@ -30,7 +30,6 @@ MAX_UNLISTED = 200
 """Direct chats, and threads that were archived, whose histories are read after each new session."""
 AT_ONCE = 6
 PAGE = 100
-FIRST_RETRY_S = 1.0
 
 Accept = Callable[[str, bytes], Awaitable[None]]
 """Takes an event's id and raw form; returns when it is stored."""
@@ -204,7 +203,7 @@ class Intake:
     async def _read_history(self, room: Room, accept: Accept) -> None:
         """Read a chat's history to its end, or give up: for good, or until it is tried again."""
         give_up_at = asyncio.get_running_loop().time() + self._timings.hold_s
-        retry_s = FIRST_RETRY_S
+        retry_s = self._timings.history_retry_s
         while True:
             self._again.discard(room.channel)
             try:
@@ -229,8 +228,11 @@ class Intake:
 
     async def _known(self, room: Room) -> Room:
         """Return the room as it is: of a thread, with the channel that it hangs in."""
-        if room.guild and not room.parent and self._frames.rooms.find(room.channel) is None:
-            self._frames.rooms.note_room(await self._calls.find_room(room.channel), room.guild)
+        if room.guild and self._frames.rooms.find(room.channel) is None:
+            if room.parent:
+                self._frames.rooms.add(room)  # a thread that was archived, known from before
+            else:
+                self._frames.rooms.note_room(await self._calls.find_room(room.channel), room.guild)
         return self._frames.rooms.find(room.channel) or room
 
     async def _read_pages(self, room: Room, accept: Accept) -> None:

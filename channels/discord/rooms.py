@@ -42,6 +42,9 @@ class Rooms:
     def listed(self) -> Iterator[Room]:
         return iter(self._rooms.values())
 
+    def add(self, room: Room) -> None:
+        self._rooms[room.channel] = room
+
     def of_guild(self, guild: str) -> list[Room]:
         return [room for room in self._rooms.values() if room.guild == guild]
 

@@ -17,6 +17,7 @@ class Timings:
     """What a heartbeat's answer may take beyond its time."""
     identify_pause_s: float = 5.0
     """Between two new sessions: Discord's own limit."""
+    first_backoff_s: float = 1.0
     longest_backoff_s: float = 120.0
     """Discord takes 1000 new sessions a day from a bot, then it changes the token: so often is 720."""
     token_retry_s: float = 60.0
@@ -34,6 +35,8 @@ class Timings:
     """For what is only shown: a line, a mark, the growing answer."""
     upload_s: float = 600.0
     history_s: float = 30.0
+    history_retry_s: float = 1.0
+    """After a history that was not given; then twice as long each time."""
     hold_s: float = 60.0
     """What is said in a chat now waits at most so long for what was said there before."""
     gap_retry_s: float = 300.0
