@@ -13,7 +13,7 @@ import pytest
 from discord import app_commands
 
 from tests.twins.discord_client import READY_WITHIN_S, Bot, connector_to, running_bot
-from twins.discord.seed import ANNA, BEN, DIRECT, GENERAL, GUILD, THREAD
+from twins.discord.seed import ANNA, BEN, BOT, DIRECT, GENERAL, GUILD, THREAD
 from twins.discord.server import DiscordTwin
 from twins.discord.user_side import comings, controls, pressing, sight, verbs
 
@@ -71,7 +71,7 @@ async def test_the_bot_says_edits_deletes_reacts_and_pins(twin: DiscordTwin, bot
     await sent.add_reaction("👍")
     await sent.pin()
     seen = (await sight.show_chat(twin.world, {"chat": GENERAL}))["messages"][0]
-    assert (seen["text"], seen["edited"], seen["reactions"]) == ("two", True, {"👍": 1})
+    assert (seen["text"], seen["edited"], seen["reactions"]) == ("two", True, {"👍": [BOT]})
     pins = [message.id async for message in _general(bot).pins()]
     assert pins == [sent.id]
     await sent.clear_reactions()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.twins.discord_raw import ALL_INTENTS, Raw, raw_client
+from twins.clock import Clock
 from twins.discord.gateway.intents import Intent
 from twins.discord.gateway.protocol import RESUME_WITHIN_S, Close
 from twins.discord.seed import ANNA, BEN, BOT, DIRECT, GENERAL, GUILD, THREAD
@@ -207,13 +208,42 @@ async def test_an_unknown_api_version_is_refused(raw: Raw) -> None:
         assert await gateway.until_closed() == Close.INVALID_VERSION
 
 
-async def test_a_client_whose_heart_stops_is_let_go(raw: Raw) -> None:
-    """Without heartbeats the twin closes with 4009, by its clock."""
+async def test_a_client_whose_heart_stops_is_let_go() -> None:
+    """Without heartbeats the twin closes with 4009; the interval is the twin's, told in the client's seconds."""
+    twin = DiscordTwin(clock=Clock(scale=1000), limits=False)
+    async with twin.serve(), raw_client(twin) as raw, raw.gateway() as gateway:
+        assert (await gateway.until_op(10))["heartbeat_interval"] == 41
+        assert await gateway.until_closed() == Close.SESSION_TIMED_OUT
+
+
+async def test_a_clock_put_forward_lets_no_heart_miss_a_beat(raw: Raw) -> None:
+    """Rules of days are tried on a connection that lives."""
     async with raw.gateway() as gateway:
         await gateway.identify()
-        await gateway.until("READY")
-        raw.twin.clock.advance(200)
-        assert await gateway.until_closed() == Close.SESSION_TIMED_OUT
+        await gateway.until("GUILD_CREATE")
+        raw.twin.clock.advance(7 * 86_400)
+        await gateway.send(1, None)
+        assert (await gateway.receive())["op"] == 11
+
+
+async def test_clients_are_moved_with_and_without_their_session(raw: Raw) -> None:
+    """Opcode 7 leaves the session for a resume; opcode 9 ends it."""
+    async with raw.gateway() as gateway:
+        await gateway.identify()
+        await gateway.until("GUILD_CREATE")
+        session, sequence = gateway.session_id, gateway.sequence
+        await raw.person("reconnect", {})
+        await gateway.until_op(7)
+        await gateway.socket.close(code=4000)
+    await raw.twin.log.until(lambda: bool(raw.twin.log.read(event="gateway_parted")), 10)
+    async with raw.gateway() as gateway:
+        await gateway.resume(session, sequence)
+        await gateway.until("RESUMED")
+        await raw.person("reconnect", {"resumable": False})
+        assert await gateway.until_op(9) is False
+    async with raw.gateway() as gateway:
+        await gateway.resume(session, sequence)
+        assert await gateway.until_op(9) is False
 
 
 async def test_members_are_sent_in_chunks_when_asked(raw: Raw) -> None:

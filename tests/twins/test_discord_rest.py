@@ -496,7 +496,8 @@ async def test_the_users_side_is_an_api_with_clear_refusals(raw: Raw) -> None:
     assert "has no" in (await raw.person("nonsense"))["error"]
     world = await raw.person("world", method="GET")
     assert [one["name"] for one in world["people"]] == ["Anna", "Ben", "Mallory"]
-    assert {one["kind"] for one in world["chats"]} == {"direct", "group", "thread"}
+    assert {one["kind"] for one in world["chats"]} == {"direct", "many"}
+    assert [one["threads"] for one in world["chats"] if one["id"] == GENERAL] == [[{"id": THREAD, "name": "planning"}]]
     assert (await raw.person("clock", {"advance_s": 60}))["scale"] == 1
     events = (await raw.person("log?event=message_create", method="GET"))["events"]
     assert len(events) == 2

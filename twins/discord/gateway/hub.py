@@ -114,6 +114,14 @@ class Hub:
         for wire in self._wires():
             wire.silence()
 
+    def tell_to_leave(self, *, resumable: bool) -> None:
+        """Have every client connect again, as Discord does when it moves them: opcode 7, or 9 for a lost session."""
+        for session in [one for one in self.sessions.values() if one.wire is not None]:
+            if session.wire is not None:
+                session.wire.tell_to_leave(resumable=resumable)
+            if not resumable:
+                self.end_session(session)
+
     def _wires(self) -> list[Wire]:
         return [session.wire for session in self.sessions.values() if session.wire is not None]
 

@@ -24,6 +24,8 @@ class Wire(Protocol):
 
     def silence(self) -> None: ...
 
+    def tell_to_leave(self, *, resumable: bool) -> None: ...
+
 
 class Session:
     def __init__(self, session_id: str, intents: int, wire: Wire) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from typing import Any
 
@@ -45,7 +46,9 @@ class Socket:
         self._outgoing: asyncio.Queue[str | int] = asyncio.Queue()
         self._session: Session | None = None
         self._received_at: deque[float] = deque(maxlen=EVENTS_PER_MINUTE)
-        self._beaten_at = self._world.now
+        self._interval_s = HEARTBEAT_INTERVAL_S / self._world.clock.scale
+        """In the client's seconds, which are real ones: a clock that is put forward lets nobody's heart miss a beat."""
+        self._beaten_at = time.monotonic()
         self._transport: asyncio.Transport | None = None
         self._goodbye: int | None = None
         """The code that the client closed with."""
@@ -61,6 +64,13 @@ class Socket:
     def silence(self) -> None:
         """Say nothing any more, and hear nothing."""
         self._silent = True
+
+    def tell_to_leave(self, *, resumable: bool) -> None:
+        """Ask the client to connect again: with its session, or with a new one because this one is over."""
+        if resumable:
+            self._say(Op.RECONNECT)
+        else:
+            self._say(Op.INVALID_SESSION, False)
 
     async def serve(self, request: web.BaseRequest) -> web.WebSocketResponse:
         """Serve the connection until either side ends it."""
@@ -81,14 +91,11 @@ class Socket:
         try:
             if version not in API_VERSIONS:
                 raise SocketClosed(Close.INVALID_VERSION)
-            self._say(Op.HELLO, {"heartbeat_interval": self._interval_ms(), "_trace": ["twin"]})
+            interval_ms = max(1, int(self._interval_s * 1000))
+            self._say(Op.HELLO, {"heartbeat_interval": interval_ms, "_trace": ["twin"]})
             await self._receive_all()
         except SocketClosed as closed:
             await self._shut(closed.code)
-
-    def _interval_ms(self) -> int:
-        """A client's seconds are real ones: the twin's, at its speed."""
-        return max(1, int(HEARTBEAT_INTERVAL_S * 1000 / self._world.clock.scale))
 
     async def _receive_all(self) -> None:
         while True:
@@ -123,7 +130,7 @@ class Socket:
         self._world.log.note("gateway_received", op=op)
         match op:
             case Op.HEARTBEAT:
-                self._beaten_at = self._world.now
+                self._beaten_at = time.monotonic()
                 if self._session is not None:
                     self._session.acknowledge(data)
                 self._say(Op.HEARTBEAT_ACK)
@@ -166,7 +173,7 @@ class Socket:
             raise SocketClosed(Close.ALREADY_AUTHENTICATED)
         self._check_token(data.get("token"))
         session = self._hub.find_session(str(data.get("session_id")))
-        if session is not None and self._hub.faults.take("resume", ("no_resume",)) is not None:
+        if session is not None and self._take("no_resume"):
             self._hub.end_session(session)
             session = None
         if session is None:
@@ -179,8 +186,7 @@ class Socket:
         if session.wire is not None:
             session.wire.close(Close.UNKNOWN_ERROR)
         self._session = session
-        repeats = self._hub.faults.take("resume", ("duplicate",)) is not None
-        session.resume(self, sequence, _REPEATED_AFTER_RESUME if repeats else 0)
+        session.resume(self, sequence, _REPEATED_AFTER_RESUME if self._take("duplicate") else 0)
         self._world.log.note("resumed", session=session.id, after=sequence)
         self._take_socket_fault()
 
@@ -190,6 +196,10 @@ class Socket:
             self.close(fault.code)
         elif fault is not None:
             self.silence()
+
+    def _take(self, kind: str) -> bool:
+        """Take a fault of a resume, prepared for `resume` or for the whole `gateway`."""
+        return any(self._hub.faults.take(method, (kind,)) is not None for method in ("resume", "gateway"))
 
     def _check_token(self, token: object) -> None:
         refused = self._hub.faults.take("gateway", ("unauthorized",)) is not None
@@ -247,8 +257,8 @@ class Socket:
 
     async def _watch_heartbeats(self) -> None:
         while not self._silent:
-            await self._world.clock.sleep(HEARTBEAT_INTERVAL_S)
-            if self._world.now - self._beaten_at > 2 * HEARTBEAT_INTERVAL_S and not self._silent:
+            await asyncio.sleep(self._interval_s)
+            if time.monotonic() - self._beaten_at > 2 * self._interval_s and not self._silent:
                 self.close(Close.SESSION_TIMED_OUT)
                 return
 

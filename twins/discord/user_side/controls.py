@@ -26,6 +26,12 @@ def clear_faults(hub: Hub) -> Json:
     return {}
 
 
+def reconnect(hub: Hub, body: Json) -> Json:
+    """`{resumable?}`: Discord moves its clients: opcode 7, or opcode 9 where the session cannot go on."""
+    hub.tell_to_leave(resumable=bool(body.get("resumable", True)))
+    return {}
+
+
 def set_token(hub: Hub, body: Json) -> Json:
     """`{token}`: the old one is revoked; sessions that it opened end at once."""
     hub.world.token = str(body["token"])

@@ -79,6 +79,8 @@ class Door:
                 return controls.add_fault(self._hub, body)
             case "DELETE fault":
                 return controls.clear_faults(self._hub)
+            case "POST reconnect":
+                return controls.reconnect(self._hub, body)
             case "POST token":
                 return controls.set_token(self._hub, body)
             case "POST clock":

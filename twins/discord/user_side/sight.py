@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from twins.discord.components import BUTTON, STRING_SELECT, every
 from twins.discord.saying import view
+from twins.discord.snowflake import made_at
 from twins.discord.user_side.verbs import chat_of, person_of
 from twins.discord.world import CATEGORY, Channel, Json, Message, World
 from twins.event_log import LONGEST_WAIT_S
@@ -24,7 +24,7 @@ def show_world(world: World) -> Json:
             for one in world.users.values()
             if one["id"] != world.bot_id
         ],
-        "chats": [_chat(world, one) for one in world.channels.values() if one.info["type"] != CATEGORY],
+        "chats": [_chat(world, one) for one in world.channels.values() if _is_chat(one)],
         "guild": {"id": world.guild_id, "name": world.guild["name"], "members": list(world.members)},
         "commands": list(world.commands.values()),
     }
@@ -64,9 +64,10 @@ def show_message(world: World, message: Message, viewer: str) -> Json:
         "text": raw["content"],
         "buttons": _buttons(raw["components"]),
         "files": [{"id": one["id"], "name": one["filename"]} for one in raw["attachments"]],
-        "reactions": {emoji: len(who) for emoji, who in message.reactions.items()},
+        "reactions": {emoji: list(who) for emoji, who in message.reactions.items()},
         "edited": raw["edited_timestamp"] is not None,
         "reply_to": reference.get("message_id") if reference.get("type") == 0 else None,
+        "at": made_at(message.id),
         "ephemeral": message.only_for is not None,
         "raw": raw,
     }
@@ -91,16 +92,20 @@ def _buttons(components: list[Json]) -> list[Json]:
     return found
 
 
-def _chat(world: World, channel: Channel) -> dict[str, Any]:
+def _is_chat(channel: Channel) -> bool:
+    return not channel.is_thread and channel.info["type"] != CATEGORY
+
+
+def _chat(world: World, channel: Channel) -> Json:
     if channel.is_direct:
         people = [one for one in channel.people if one != world.bot_id]
         name = ", ".join(str(world.users[one]["global_name"]) for one in people)
-        return {"id": channel.id, "kind": "direct", "name": name, "people": people}
-    people = [one for one in world.members if one != world.bot_id and world.sees(one, channel)]
-    shown = {
+        return {"id": channel.id, "kind": "direct", "name": name, "people": people, "threads": []}
+    threads = [one for one in world.channels.values() if one.info.get("parent_id") == channel.id and one.is_thread]
+    return {
         "id": channel.id,
-        "kind": "thread" if channel.is_thread else "group",
-        "name": channel.info["name"],
-        "people": people,
+        "kind": "many",
+        "name": f"#{channel.info['name']}",
+        "people": [one for one in world.members if one != world.bot_id and world.sees(one, channel)],
+        "threads": [{"id": one.id, "name": one.info["name"]} for one in threads],
     }
-    return {**shown, "parent": channel.info["parent_id"]} if channel.is_thread else shown
