@@ -377,7 +377,7 @@ class SlackClient:
         if status == 429 or word == "ratelimited":
             wait_s = _seconds(getattr(response, "headers", {}))
             self._rates.told_to_wait(method, conversation, wait_s, asyncio.get_running_loop().time())
-            return Refused(method, "ratelimited", retry_after_s=wait_s)
+            return NotYet(f"Slack asks for a pause of {wait_s:.0f} s before {method}", retry_after_s=wait_s)
         if not word:
             return Unanswered(f"Slack's answer to {method} was none (HTTP {status or '?'})")
         return Refused(method, word, needed=str(told.get("needed") or "") if isinstance(told, dict) else "")

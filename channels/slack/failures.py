@@ -81,10 +81,10 @@ class Unanswered(DeliveryFailed):
 class Refused(DeliveryFailed):
     """Slack said no, and why: `error` is its word."""
 
-    def __init__(self, method: str, error: str, *, needed: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(self, method: str, error: str, *, needed: str = "") -> None:
         self.is_token = error in TOKEN_ERRORS
         words = _IN_WORDS.get(error, "").format(needed=needed or "?")
         reason = "token refused" if self.is_token else f"{error}: {words}" if words else f"{error} ({method})"
         is_permanent = not self.is_token and error not in PASSING_ERRORS
-        super().__init__(f"Slack: {reason}", retry_after_s=retry_after_s, permanent=is_permanent)
+        super().__init__(f"Slack: {reason}", permanent=is_permanent)
         self.error = error
