@@ -90,10 +90,11 @@ class Seen:
     def _load(self, path: Path) -> None:
         try:
             kept = json.loads(path.read_text("ascii"))
-            self.floor = None if kept["floor"] is None else int(kept["floor"])
+            floor = None if kept["floor"] is None else int(kept["floor"])
             for upto, channel, guild, parent in kept["chats"]:
                 room = Room(channel=str(int(channel)), guild=str(guild), parent=str(parent))
                 self._entries[room.channel] = _Entry(upto=int(upto), room=room)
+            self.floor = floor
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, KeyError) as error:
