@@ -322,6 +322,9 @@ async def test_threads_open_close_and_refuse(raw: Raw) -> None:
     assert (await raw.call("PATCH", f"/channels/{own}/messages/{said}", {"content": "y"}))[1]["code"] == 50083
     assert (await raw.call("POST", f"/channels/{own}/messages", {"content": "wake"}))[0] == 200
     assert (await raw.call("GET", f"/channels/{own}"))[1]["thread_metadata"]["archived"] is False
+    comings.archive(raw.twin.world, {"thread": THREAD})
+    assert (await raw.call("PATCH", f"/channels/{THREAD}", {"archived": False}))[0] == 200
+    assert (await raw.call("PATCH", f"/channels/{THREAD}", {"archived": True}))[1]["code"] == 50013
     comings.archive(raw.twin.world, {"thread": own, "archived": True, "locked": True})
     assert (await raw.call("POST", f"/channels/{own}/messages", {"content": "x"}))[1]["code"] == 160005
     listed = (await raw.call("GET", f"/channels/{GENERAL}/threads/archived/public"))[1]

@@ -93,10 +93,11 @@ def delete_channel(call: Call) -> Answer:
 
 def _update_thread(call: Call) -> Answer:
     world, thread, body = call.world, call.channel(), call.fields
-    manages = bool(world.permissions(world.bot_id, thread) & Permission.MANAGE_THREADS)
-    if not manages and (thread.info["owner_id"] != world.bot_id or "locked" in body):
-        raise Refusal(50013)
     state = thread.info["thread_metadata"]
+    opens = body == {"archived": False} and not state["locked"]  # anybody who may speak there may do that
+    manages = bool(world.permissions(world.bot_id, thread) & Permission.MANAGE_THREADS)
+    if not opens and not manages and (thread.info["owner_id"] != world.bot_id or "locked" in body):
+        raise Refusal(50013)
     if state["archived"] and body.get("archived") is not False:
         raise Refusal(50083)
     thread.info |= {key: body[key] for key in ("name", "rate_limit_per_user") if body.get(key) is not None}

@@ -103,6 +103,6 @@ def _check_nonce(errors: FormErrors, body: Json) -> None:
     if nonce is None:
         return
     if isinstance(nonce, bool) or not isinstance(nonce, str | int):
-        errors.add("nonce", "NONCE_TYPE_COERCE", "Nonce must be a string or an integer.")
+        errors.add("nonce", "NONCE_TYPE_INVALID_TYPE", "This field must be a string or integer.")
     elif len(str(nonce)) > MAX_NONCE:
-        errors.add("nonce", "NONCE_TYPE_TOO_LONG", f"Nonce must be {MAX_NONCE} or fewer in length.")
+        errors.add("nonce", "NONCE_TYPE_TOO_LONG", f"Must be {MAX_NONCE} or fewer characters long.")
