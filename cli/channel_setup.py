@@ -1,15 +1,39 @@
 """What connecting a channel asks of its platform and of the vault. Imported by the verbs that need it: asyncio is dear.
 
-The token passes through here once, from the keyboard to the credential proxy, and is kept nowhere.
+A token passes through here once, from the keyboard to the credential proxy (or back, for a check), and is kept nowhere.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 
+from channels.registry import UnknownPlatform
+from cli.channel_guides import WHERE
 from cli.problem import CliProblem
 from cli.vault_link import ask_proxy
 from credproxy.admin_client.link import ProxyRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a platform says about a token."""
+
+    bot: str
+    """The bot's name there."""
+    faults: tuple[str, ...] = ()
+    """What is switched off or not granted that should be."""
+    next_steps: tuple[str, ...] = ()
+    """What is still to be done on the platform, in words."""
+
+
+class _Refused(Exception):
+    """The platform does not know the token."""
+
+
+class _Unreachable(Exception):
+    """No usable answer; the text says why."""
 
 
 def secret_of(name: str) -> str:
@@ -17,20 +41,32 @@ def secret_of(name: str) -> str:
     return f"{name[:26]}-token"
 
 
-def set_up_telegram(name: str, token: str, url: str) -> str:
-    """Check the token with Telegram, put it into the vault; return the bot's name. CliProblem where either fails."""
-    from channels.telegram.client import check_token
-    from channels.telegram.failures import TokenRefused, Unreachable
-
+def check(platform: str, token: str, url: str) -> Checked:
+    """Ask the platform whose the token is. CliProblem where that fails."""
+    checking = _CHECKS.get(platform)
+    if checking is None:
+        raise CliProblem(str(UnknownPlatform(platform)), "./nightyard channel add --help")
     try:
-        bot = asyncio.run(check_token(token, url))
-    except TokenRefused as error:
-        text = "Telegram does not know this token; nothing was stored"
-        raise CliProblem(text, "ask @BotFather for the bot's token: /token") from error
-    except Unreachable as error:
-        raise CliProblem(f"{error}; nothing was stored", "check the network, then try again") from error
+        return asyncio.run(checking(token, url))
+    except _Refused as error:
+        raise CliProblem(f"{platform.capitalize()} does not know this token", WHERE[platform]) from error
+    except _Unreachable as error:
+        raise CliProblem(str(error), "check the network and the token, then try again") from error
+
+
+def set_up(platform: str, name: str, token: str, url: str) -> Checked:
+    """Check the token with its platform, put it into the vault. CliProblem where either fails."""
+    try:
+        checked = check(platform, token, url)
+    except CliProblem as problem:
+        raise CliProblem(f"{problem.message}; nothing was stored", problem.mend, problem.exit_code) from problem
     ask_proxy(lambda proxy: proxy.secret_add(secret_of(name), token, "channel", replace=True))
-    return bot
+    return checked
+
+
+def test(platform: str, name: str, secret: str, url: str) -> Checked:
+    """Check the token that is in the vault."""
+    return check(platform, ask_proxy(lambda proxy: proxy.secret_fetch(secret, f"test of channel {name}")), url)
 
 
 def forget_secret(name: str) -> None:
@@ -40,3 +76,50 @@ def forget_secret(name: str) -> None:
     except CliProblem as problem:
         if not isinstance(problem.__cause__, ProxyRefused):
             raise
+
+
+async def _check_telegram(token: str, url: str) -> Checked:
+    from channels.telegram.client import check_token
+    from channels.telegram.failures import TokenRefused, Unreachable
+
+    try:
+        return Checked(bot=await check_token(token, url))
+    except TokenRefused as error:
+        raise _Refused from error
+    except Unreachable as error:
+        raise _Unreachable(str(error)) from error
+
+
+async def _check_discord(token: str, url: str) -> Checked:
+    from channels.discord.client import check_token
+    from channels.discord.failures import ShutOut, TokenRefused, Unreachable
+
+    try:
+        facts = await check_token(token, url)
+    except TokenRefused as error:
+        raise _Refused from error
+    except (ShutOut, Unreachable) as error:
+        raise _Unreachable(str(error)) from error
+    invite = f"Let it into your server, with just the permissions that it needs: {facts.invite_link}"
+    return Checked(bot=facts.name, faults=(facts.missing,) if facts.missing else (), next_steps=(invite,))
+
+
+async def _check_slack(token: str, url: str) -> Checked:
+    from channels.slack.client import check_token
+    from channels.slack.failures import SecretMissing, TokenRefused, Unreachable
+
+    try:
+        account = await check_token(token, url)
+    except TokenRefused as error:
+        raise _Refused from error
+    except (SecretMissing, Unreachable) as error:
+        raise _Unreachable(str(error)) from error
+    invite = "Invite it where it is to listen: /invite and its name, in that channel"
+    return Checked(bot=f"{account.bot_name} in {account.team}", faults=account.faults, next_steps=(invite,))
+
+
+_CHECKS: Mapping[str, Callable[[str, str], Coroutine[object, object, Checked]]] = {
+    "telegram": _check_telegram,
+    "discord": _check_discord,
+    "slack": _check_slack,
+}

@@ -12,7 +12,6 @@ from pathlib import Path
 from channels.channel import Channel
 from channels.registry import UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
-from channels.webhook.channel import WebhookChannel
 from channels.webhook.hook import Hook
 from credproxy.admin_client.link import ProxyAdmin
 from protocol.ids import ChannelId, GroupId
@@ -58,6 +57,8 @@ def make_channels(
                 raise ValueError("there is one terminal channel, and it is called `terminal`")
             return terminal
         if platform == WEBHOOK:
+            from channels.webhook.channel import WebhookChannel  # late: it brings h11
+
             return WebhookChannel(channel_id, settings.url, hooks, partial(_fetch, proxy, channel_id))
         secret = settings.secret
         if secret is None:

@@ -1,8 +1,9 @@
-"""`channel add telegram` from the token to the pairing code, against the Telegram twin and a scripted vault."""
+"""`channel add` from the token to the pairing code, against each platform's twin and a scripted vault."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from protocol.frames import FrameDecoder, encode_frame
 from protocol.proxy_admin import ADMIN_CLIENT_FRAMES, AdminProblem, AdminReply, AdminRequest
 from tests.cli.conftest import Run
 from tests.scripted_house import House
+from twins.discord.server import DiscordTwin
+from twins.discord.world import DEFAULT_TOKEN as DISCORD_TOKEN
+from twins.slack.server import SlackTwin
 from twins.telegram.server import TelegramTwin
 from twins.telegram.world import DEFAULT_TOKEN
 
@@ -40,6 +44,8 @@ class ScriptedVault:
             case "secret_add":
                 self.secrets[arguments["name"]] = (arguments["value"], arguments["kind"])
                 return AdminReply(id=request.id, value={"used_by": []})
+            case "secret_fetch":
+                return AdminReply(id=request.id, value={"value": self.secrets[arguments["name"]][0]})
             case "secret_remove":
                 if self.secrets.pop(arguments["name"], None) is None:
                     return AdminProblem(id=request.id, code="secret_unknown", message="no such secret")
@@ -114,3 +120,62 @@ async def test_removing_what_is_not_there_is_refused(nightyard: Run, house: Hous
     ran = await nightyard("channel", "remove", "nope")
     assert ran.code == 1
     assert "there is no channel 'nope'" in ran.err
+
+
+async def test_a_discord_bot_is_connected_with_what_is_missing_said(nightyard: Run, house: House) -> None:
+    """The bot is named, the intent that is off is named with its page, the invite link carries the permissions."""
+    twin = DiscordTwin()
+    async with twin.serve() as address, scripted_vault(house.home.proxy_socket) as vault:
+        twin.world.privileged_intents = 0
+        url = f"{address}#{twin.ca_file}"
+        ran = await nightyard("channel", "add", "discord", "--url", url, given=f"{DISCORD_TOKEN}\n")
+        assert vault.secrets == {"discord-token": (DISCORD_TOKEN, "channel")}, ran.err
+        assert "is connected as the channel discord; main answers there." in ran.out
+        assert "Message Content intent is off" in ran.out and "https://discord.com/developers" in ran.out
+        assert "https://discord.com/oauth2/authorize?client_id=" in ran.out and "permissions=" in ran.out
+        assert "Send this code to the bot" in ran.out and DISCORD_TOKEN not in ran.out + ran.err
+        tested = await nightyard("channel", "test", "discord")
+        assert tested.code == 1 and "Message Content intent is off" in tested.out and "discord knows the" in tested.out
+
+
+async def test_a_slack_app_is_connected_with_two_tokens(nightyard: Run, house: House) -> None:
+    """Both are asked for and kept as one secret; the workspace is named."""
+    twin = SlackTwin()
+    bot, app = (twin.world.tokens.of_kind(kind).value for kind in ("bot", "app"))
+    async with twin.serve() as address, scripted_vault(house.home.proxy_socket) as vault:
+        ran = await nightyard("channel", "add", "slack", "--url", address, given=f"{bot}\n{app}\n")
+        assert vault.secrets == {"slack-token": (f"{bot} {app}", "channel")}, ran.err
+        assert "is connected as the channel slack; main answers there." in ran.out and " in " in ran.out
+        assert "/invite" in ran.out and bot not in ran.out and app not in ran.out
+        wrong = await nightyard("channel", "add", "slack", "--name", "two", "--url", address, given=f"{bot}\n")
+        assert wrong.code == 1 and "two tokens" in wrong.err and "nothing was stored" in wrong.err
+        assert bot not in wrong.err
+
+
+async def test_a_token_that_was_revoked_is_found_out(nightyard: Run, house: House, twin: str) -> None:
+    """`channel test` asks the platform with what is in the vault."""
+    async with scripted_vault(house.home.proxy_socket) as vault:
+        await nightyard("channel", "add", "telegram", "--url", twin, given=f"{DEFAULT_TOKEN}\n")
+        vault.secrets["telegram-token"] = ("123456:revoked", "channel")
+        ran = await nightyard("channel", "test", "telegram")
+        assert ran.code == 1 and "Telegram does not know this token" in ran.err and "@BotFather" in ran.err
+        unknown = await nightyard("channel", "test", "nope")
+        assert unknown.code == 1 and "there is no channel 'nope' (known: " in unknown.err
+
+
+async def test_the_slack_manifest_is_json_with_all_that_is_needed(nightyard: Run, house: House) -> None:
+    """To be pasted as it is."""
+    ran = await nightyard("channel", "manifest", "--name", "Yard")
+    said = json.loads(ran.out)
+    assert said["display_information"]["name"] == "Yard" and said["settings"]["socket_mode_enabled"] is True
+    assert "chat:write" in said["oauth_config"]["scopes"]["bot"]
+
+
+async def test_a_door_for_webhooks_is_made(nightyard: Run, house: House) -> None:
+    """On this machine only, with the place where hooks are named."""
+    ran = await nightyard("channel", "add", "webhook", "--port", "18742")
+    assert "http://127.0.0.1:18742/hooks/GROUP/HOOK" in ran.out, ran.err
+    channels = yaml.safe_load((house.fork / "nightyard.yaml").read_text())["channels"]
+    assert channels["hooks"] == {"platform": "webhook", "url": "http://127.0.0.1:18742"}
+    again = await nightyard("channel", "add", "webhook")
+    assert again.code == 1 and "there is a channel 'hooks' already" in again.err
