@@ -6,18 +6,21 @@ import argparse
 import asyncio
 import signal
 
+from twins.clock import Clock
 from twins.telegram.server import TelegramTwin
 from twins.telegram.world import DEFAULT_TOKEN
 
 
-async def serve(host: str, port: int, token: str) -> None:
+async def serve(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with TelegramTwin(token).serve(host, port) as address:
+    twin = TelegramTwin(arguments.token, clock=Clock(arguments.scale), limits=arguments.limits)
+    async with twin.serve(arguments.host, arguments.port) as address:
         print(address, flush=True)
-        print(f"The bot's token is {token}; a person types with POST {address}/twin/type", flush=True)
+        print(f"The bot's token is {arguments.token}; a person types with POST {address}/twin/type", flush=True)
+        print(f"The phone is {address}/twin/phone", flush=True)
         await ended.wait()
 
 
@@ -26,8 +29,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default=DEFAULT_TOKEN)
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.host, arguments.port, arguments.token))
+    parser.add_argument("--scale", type=float, default=1.0, help="How many of the twin's seconds pass in a real one.")
+    parser.add_argument("--limits", action="store_true", help="Refuse more messages than the published rates.")
+    asyncio.run(serve(parser.parse_args()))
 
 
 main()

@@ -53,7 +53,7 @@ class Files:
     def at_path(self, path: str) -> StoredFile | None:
         return next((file for file in self._files.values() if file.path == path), None)
 
-    def store(self, upload: Upload, kind: str, about: Json | None = None, unique: str | None = None) -> StoredFile:
+    def store(self, upload: Upload, kind: str, about: Json | None = None) -> StoredFile:
         """Keep what was uploaded, under a new id. The unique id is that of the content, as on the real server."""
         number = next(self._numbers)
         folder = kind if kind == "animation" else f"{kind}s"
@@ -63,7 +63,7 @@ class Files:
         file_id = base64.urlsafe_b64encode(b"\x07twin" + number.to_bytes(4, "big") + digest[:36]).decode().rstrip("=")
         stored = StoredFile(
             file_id=file_id,
-            unique_id=unique or "AgAD" + base64.urlsafe_b64encode(digest[:8]).decode()[:11],
+            unique_id=_unique_id(kind, digest),
             kind=kind,
             path=f"{folder}/file_{number}{suffix if suffix.isascii() else ''}",
             name=upload.name,
@@ -74,6 +74,12 @@ class Files:
         )
         self._files[file_id] = stored
         return stored
+
+
+def _unique_id(kind: str, digest: bytes) -> str:
+    """Pictures have one of 16 characters, all else of 15."""
+    text = base64.urlsafe_b64encode(digest[:9]).decode()
+    return f"AQAD{text}" if kind in ("photo", "thumbnail") else f"AgAD{text[:11]}"
 
 
 def media_type_of(upload: Upload) -> str:
@@ -127,3 +133,23 @@ def _webp_size(content: bytes) -> tuple[int, int] | None:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack("<HH", content[26:30])
     return width & 0x3FFF, height & 0x3FFF
+
+
+def topic_icons(files: Files) -> Json:
+    """Return the set of emoji that the icons of topics are chosen from: one is enough to choose it."""
+    moving = Upload(name="icon.tgs", media_type="application/x-tgsticker", content=b"\x1f\x8b" + bytes(26_000))
+    still = Upload(name="icon.webp", media_type="image/webp", content=bytes(3_000))
+    thumbnail = {**files.store(still, "thumbnail").as_json(), "width": 128, "height": 128}
+    about = {
+        "type": "custom_emoji",
+        "width": 512,
+        "height": 512,
+        "is_animated": True,
+        "is_video": False,
+        "emoji": "📰",
+        "set_name": "Topics",
+        "custom_emoji_id": "5434144690511290129",
+        "thumbnail": thumbnail,
+    }
+    sticker = {**files.store(moving, "sticker", about).as_json(), **about}
+    return {"name": "Topics", "title": "Topic icons", "sticker_type": "custom_emoji", "stickers": [sticker]}

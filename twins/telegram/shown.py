@@ -72,21 +72,21 @@ async def show_chat(world: World, query: Mapping[str, str]) -> Json:
 
 def _message_json(world: World, chat: Chat, message: Json) -> Json:
     close_poll_in_time(world, message)
-    number = message["message_id"]
+    message_id = message["message_id"]
     shown: Json = {
-        "id": number,
+        "id": message_id,
         "from": (message.get("from") or message["sender_chat"])["id"],
         "is_bot": world.is_bots(message),
         "at": message["date"],
         "text": _text(message),
         "entities": message.get("entities", message.get("caption_entities", [])),
         "buttons": [
-            {"label": button["text"], "value": button.get("callback_data", button.get("url", ""))}
-            for row in message.get("reply_markup", {}).get("inline_keyboard", [])
+            {"label": button["text"], "value": button.get("callback_data", button.get("url", "")), "row": number}
+            for number, row in enumerate(message.get("reply_markup", {}).get("inline_keyboard", []))
             for button in row
         ],
         "files": _files(message),
-        "reactions": _reactions(world, chat, number),
+        "reactions": _reactions(world, chat, message_id),
         "edited": "edit_date" in message,
         "raw": message,
     }

@@ -12,8 +12,9 @@ from typing import Any
 from twins.clock import Clock
 from twins.event_log import EventLog
 from twins.faults import Faults
+from twins.telegram.arguments import Upload
 from twins.telegram.chats import Chat, Json, Topic
-from twins.telegram.files import Files
+from twins.telegram.files import Files, topic_icons
 from twins.telegram.limits import Limits
 from twins.telegram.refusal import bad_request
 from twins.telegram.updates import Updates
@@ -68,7 +69,7 @@ class World:
         self.photos: dict[int, list[list[Json]]] = {}
         """Profile photos by person."""
         self.sticker_sets: dict[str, Json] = {}
-        self.web: dict[str, bytes] = {}
+        self.web: dict[str, Upload] = {}
         """The outside pages that the twin's server can fetch by address: whoever runs it puts them here."""
         self._message_ids = itertools.count(int(self.clock.now()) % 100_000_000)
         self._numbers = itertools.count(int(self.clock.now()) * 1000)
@@ -79,6 +80,7 @@ class World:
             self.add_person(number, first, last)
         info: Json = {"id": YARD, "type": "supergroup", "title": "The Yard", "is_forum": True}
         topics = {7: Topic(name="Compost")}
+        self.sticker_sets["topics"] = topic_icons(self.files)
         self.chats[YARD] = Chat(
             info=info, members=[1001, 1002, 1003], topics=topics, roles={1001: {"status": "creator"}}
         )

@@ -64,7 +64,7 @@ def edit_message_text(world: World, arguments: Arguments) -> Json:
     message = _to_edit(world, arguments)
     if "text" not in message:
         raise bad_request("there is no text in the message to edit")
-    return _changed(world, arguments, message, _TEXT, text_content(arguments))
+    return _changed(world, arguments, message, _TEXT, text_content(world, arguments))
 
 
 def edit_message_caption(world: World, arguments: Arguments) -> Json:

@@ -15,6 +15,8 @@ MAX_PHOTO_BYTES = 10 << 20
 MAX_DOWNLOAD_BYTES = 20 << 20
 MAX_FETCHED_BYTES = 20 << 20
 MAX_FETCHED_PHOTO_BYTES = 5 << 20
+_ALIKE = frozenset({"document", "animation", "video", "live_photo"})
+"""Kinds of which one may be sent again as another."""
 
 
 def received(world: World, arguments: Arguments, name: str, kind: str, value: Any = None) -> Upload | StoredFile:
@@ -30,7 +32,7 @@ def received(world: World, arguments: Arguments, name: str, kind: str, value: An
     stored = world.files.get(file)
     if stored is None:
         raise bad_request("wrong remote file identifier specified: Wrong string length")
-    if stored.kind != kind and not {stored.kind, kind} <= {"document", "animation", "video"}:
+    if stored.kind != kind and not {stored.kind, kind} <= _ALIKE:
         raise bad_request(f"can't use file of type {_word(stored.kind)} as {_word(kind)}")
     return stored
 
@@ -47,13 +49,10 @@ def _checked(file: Upload, kind: str) -> Upload:
 
 def _fetched(world: World, address: str, kind: str) -> Upload:
     """Fetch a file from the web that this world knows, as the server fetches one from the real web."""
-    content = world.web.get(address)
-    if content is None:
+    page = world.web.get(address)
+    if page is None or len(page.content) > (MAX_FETCHED_PHOTO_BYTES if kind == "photo" else MAX_FETCHED_BYTES):
         raise bad_request("failed to get HTTP URL content")
-    if len(content) > (MAX_FETCHED_PHOTO_BYTES if kind == "photo" else MAX_FETCHED_BYTES):
-        raise bad_request("failed to get HTTP URL content")
-    name = address.partition("?")[0].rpartition("/")[2]
-    return Upload(name=name, media_type="application/octet-stream", content=content)
+    return page
 
 
 def _word(kind: str) -> str:

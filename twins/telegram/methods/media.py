@@ -16,8 +16,9 @@ from twins.telegram.world import World
 
 ALBUM = range(2, 11)
 PHOTO_SIDES = (90, 320, 800, 1280)
-# Of a document's name the server makes what it is: some are not documents to it.
-_ANIMATED = (".gif",)
+_FRAME = b"\x21\xf9\x04"
+"""What each picture of an animated GIF begins with: a document that has several is an animation to the server."""
+Size = tuple[int, int] | None
 _MIXABLE = frozenset({"photo", "video", "live_photo"})
 
 
@@ -26,14 +27,15 @@ def _said(arguments: Arguments, *names: str) -> Json:
     return {name: int(arguments.number(name)) for name in names if name in arguments.values}
 
 
-def _thumbnail(world: World, arguments: Arguments, picture: bytes | None = None) -> Json:
-    """Return the small picture of a file: the one that came with it, or of the file itself."""
+def _thumbnail(world: World, arguments: Arguments, picture: bytes = b"", size: tuple[int, int] | None = None) -> Json:
+    """Return the small picture of a file: the one that came with it, else one of the file itself, which for a film of
+    that size stands for a frame of it."""
     file = arguments.file("thumbnail") or arguments.file("thumb")
     content = file.content if isinstance(file, Upload) else picture
-    size = image_size(content or b"")
-    if not content or size is None:
+    shown = size or image_size(content)
+    if shown is None:
         return {}
-    width, height = fitted(size, MAX_THUMBNAIL)
+    width, height = fitted(shown, MAX_THUMBNAIL)
     stored = world.files.store(Upload(name="thumb.jpg", media_type="image/jpeg", content=content), "thumbnail")
     return {"thumbnail": {**stored.as_json(), "width": width, "height": height}}
 
@@ -70,28 +72,30 @@ def _kept(kind: str, world: World, file: Upload | StoredFile, about: Json) -> Js
 
 
 def _document(world: World, arguments: Arguments, file: Upload | StoredFile) -> Json:
-    if isinstance(file, Upload) and file.name.lower().endswith(_ANIMATED):
+    if isinstance(file, Upload) and file.content.startswith(b"GIF8") and file.content.count(_FRAME) > 1:
         return _animation(world, arguments, file)
     if isinstance(file, StoredFile) and file.kind != "document":
         return {file.kind: _kept(file.kind, world, file, {})}
     return {"document": _kept("document", world, file, _named(world, arguments, file))}
 
 
-def _named(world: World, arguments: Arguments, file: Upload | StoredFile, media_type: str = "") -> Json:
+def _named(
+    world: World, arguments: Arguments, file: Upload | StoredFile, media_type: str = "", size: Size = None
+) -> Json:
     if isinstance(file, StoredFile):
         return {}
     about = {"file_name": file.name, "mime_type": media_type or media_type_of(file)}
-    return {**about, **_thumbnail(world, arguments, file.content)}
+    return {**about, **_thumbnail(world, arguments, file.content, size)}
 
 
 def _animation(world: World, arguments: Arguments, file: Upload | StoredFile) -> Json:
     """An animation is a document too, for clients that do not know it."""
     if isinstance(file, Upload):
-        about = _named(world, arguments, file, "video/mp4")
-        if about["file_name"].lower().endswith(".gif"):
-            about["file_name"] += ".mp4"
         width, height = image_size(file.content) or (320, 180)
         shape = {"duration": 1, "width": width, "height": height} | _said(arguments, "duration", "width", "height")
+        about = _named(world, arguments, file, "video/mp4", (shape["width"], shape["height"]))
+        if about["file_name"].lower().endswith(".gif"):
+            about["file_name"] += ".mp4"
         file = world.files.store(file, "animation", {**about, **shape})
     shown = _kept("animation", world, file, {})
     document = {key: value for key, value in shown.items() if key not in ("duration", "width", "height")}
@@ -107,7 +111,7 @@ def _video(world: World, arguments: Arguments, file: Upload | StoredFile) -> Jso
         shape["cover"] = photo_sizes(world, cover)
     elif isinstance(cover, str) and (known := world.files.get(cover)) is not None:
         shape["cover"] = known.about["sizes"]
-    name = _named(world, arguments, file, "video/mp4")
+    name = _named(world, arguments, file, "video/mp4", (shape["width"], shape["height"]))
     return {"video": _kept("video", world, file, {**name, **shape})}
 
 
@@ -126,16 +130,19 @@ def _voice(world: World, arguments: Arguments, file: Upload | StoredFile) -> Jso
 
 def _video_note(world: World, arguments: Arguments, file: Upload | StoredFile) -> Json:
     about = {"duration": 3, "length": 240, **_said(arguments, "duration", "length")}
-    return {"video_note": _kept("video_note", world, file, {**about, **_thumbnail(world, arguments)})}
+    thumbnail = _thumbnail(world, arguments, size=(about["length"], about["length"]))
+    return {"video_note": _kept("video_note", world, file, {**about, **thumbnail})}
 
 
 def _live_photo(world: World, arguments: Arguments, file: Upload | StoredFile) -> Json:
-    if isinstance(file, StoredFile):
+    if isinstance(file, StoredFile) and file.kind == "live_photo":
         return {"live_photo": _kept("live_photo", world, file, {}), "photo": file.about["photo"]}
     picture = received(world, arguments, "photo", "photo")
     sizes = picture.about["sizes"] if isinstance(picture, StoredFile) else photo_sizes(world, picture)
     shape = {"duration": 5, "width": 360, "height": 640} | _said(arguments, "duration", "width", "height")
     about = {**shape, "mime_type": "video/mp4", "photo": sizes}
+    if isinstance(file, StoredFile):
+        file = Upload(name=file.name, media_type=file.media_type, content=file.content)
     return {"live_photo": _kept("live_photo", world, file, about), "photo": sizes}
 
 

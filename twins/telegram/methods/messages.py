@@ -40,7 +40,7 @@ REACTIONS = frozenset(
 # fmt: on
 
 
-def text_content(arguments: Arguments) -> Json:
+def text_content(world: World, arguments: Arguments) -> Json:
     """Return what a message of text holds; raise Refusal."""
     text, entities = checked_text(arguments.text("text"), arguments.structure("entities"), arguments.text("parse_mode"))
     content: Json = {"text": text}
@@ -49,14 +49,26 @@ def text_content(arguments: Arguments) -> Json:
     preview = arguments.structure("link_preview_options")
     if preview is None and arguments.boolean("disable_web_page_preview"):
         preview = {"is_disabled": True}
+    preview = {**_found_preview(world, text, entities, preview or {}), **(preview or {})}
     if preview:
         content["link_preview_options"] = preview
     return content
 
 
+def _found_preview(world: World, text: str, entities: list[Json], wanted: Json) -> Json:
+    """Return which page a message shows: its first link, if that leads to a page which the twin's web has."""
+    encoded = text.encode("utf-16-le")
+    for entity in entities:
+        end = entity["offset"] + entity["length"]
+        url = entity.get("url") or encoded[2 * entity["offset"] : 2 * end].decode("utf-16-le")
+        if entity["type"] in ("url", "text_link") and url in world.web and not wanted.get("is_disabled"):
+            return {"url": url}
+    return {}
+
+
 def send_message(world: World, arguments: Arguments) -> Json:
     destination(world, arguments)
-    return send(world, arguments, text_content(arguments))
+    return send(world, arguments, text_content(world, arguments))
 
 
 def send_chat_action(world: World, arguments: Arguments) -> bool:

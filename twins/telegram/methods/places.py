@@ -7,6 +7,7 @@ from typing import Any
 
 from twins.telegram.arguments import Arguments
 from twins.telegram.chats import Json
+from twins.telegram.methods.media import input_media
 from twins.telegram.refusal import bad_request
 from twins.telegram.sending import any_message, chat_id_of, destination, keyboard, send
 from twins.telegram.texts import formatted
@@ -78,7 +79,7 @@ def send_poll(world: World, arguments: Arguments) -> Json:
     poll: Json = {
         "id": str(world.next_number()),
         "question": question,
-        "options": [_option(number, each) for number, each in enumerate(_options(arguments))],
+        "options": _options(world, arguments),
         "total_voter_count": 0,
         "is_closed": arguments.boolean("is_closed"),
         "is_anonymous": arguments.boolean("is_anonymous") if "is_anonymous" in arguments.values else True,
@@ -90,22 +91,34 @@ def send_poll(world: World, arguments: Arguments) -> Json:
     if poll["type"] == "quiz":
         poll |= _quiz(arguments)
     poll |= _closing(world, arguments)
+    for name in ("media", "explanation_media"):
+        if shown := _media(world, arguments, arguments.structure(name)):
+            poll[name] = shown
     return send(world, arguments, {"poll": poll})
 
 
-def _options(arguments: Arguments) -> list[str]:
-    options = [each.get("text", "") if isinstance(each, dict) else str(each) for each in arguments.list_of("options")]
+def _options(world: World, arguments: Arguments) -> list[Json]:
+    given = arguments.list_of("options")
+    options = [each.get("text", "") if isinstance(each, dict) else str(each) for each in given]
     if len(options) not in POLL_OPTIONS:
         raise bad_request(f"poll must have at {'least 1 option' if not options else 'most 12 options'}")
     if any(not option for option in options):
         raise bad_request("poll options must be non-empty")
     if any(len(option) > MAX_OPTION for option in options):
         raise bad_request("poll options length must not exceed 100")
-    return options
+    media = [_media(world, arguments, each.get("media") if isinstance(each, dict) else None) for each in given]
+    plain = [{"persistent_id": str(number), "text": text, "voter_count": 0} for number, text in enumerate(options)]
+    return [{**each, **({"media": shown} if shown else {})} for each, shown in zip(plain, media, strict=True)]
 
 
-def _option(number: int, text: str) -> Json:
-    return {"persistent_id": str(number), "text": text, "voter_count": 0}
+def _media(world: World, arguments: Arguments, item: Any) -> Json:
+    """Return what is shown beside a poll, an option or an explanation."""
+    if not item:
+        return {}
+    if item.get("type") == "location":
+        return {"location": location_json(Arguments(values=item, uploads={}))}
+    content = input_media(world, arguments, item)
+    return {item["type"]: content[item["type"]]}
 
 
 def _quiz(arguments: Arguments) -> Json:

@@ -107,13 +107,14 @@ def _scope(world: World, arguments: Arguments) -> str:
 def set_default_rights(world: World, arguments: Arguments) -> bool:
     given = arguments.structure("rights") or {}
     kind = "channels" if arguments.boolean("for_channels") else "groups"
-    world.profile[f"rights:{kind}"] = {name: True for name, value in given.items() if value}
+    not_there = {"is_anonymous"} if kind == "channels" else set()
+    world.profile[f"rights:{kind}"] = {name for name, value in given.items() if value} - not_there
     return True
 
 
 def get_default_rights(world: World, arguments: Arguments) -> Json:
     for_channels = arguments.boolean("for_channels")
-    given = world.profile.get("rights:channels" if for_channels else "rights:groups", {})
+    given = world.profile.get("rights:channels" if for_channels else "rights:groups", set())
     names = (*RIGHTS, *(CHANNEL_RIGHTS if for_channels else GROUP_RIGHTS))
     return {name: name in given for name in names}
 
@@ -127,9 +128,9 @@ def set_chat_menu_button(world: World, arguments: Arguments) -> bool:
 
 
 def get_chat_menu_button(world: World, arguments: Arguments) -> Json:
-    own = world.profile.get(f"menu:{arguments.text('chat_id')}", {"type": "default"})
-    common: Json = world.profile.get("menu:", {"type": "commands"})
-    return common if own["type"] == "default" else dict(own)
+    chat_id = arguments.text("chat_id")
+    unset = {"type": "default" if chat_id else "commands"}
+    return dict(world.profile.get(f"menu:{chat_id}", unset))
 
 
 def set_my_profile_photo(world: World, arguments: Arguments) -> bool:
