@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from channels.channel import DeliveryFailed
 from channels.slack.encode import Place
+from channels.slack.raw import as_dict, dicts, is_ts
 from channels.slack.seen import Seen
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,8 @@ class CatchUp:
         try:
             while True:
                 told = await self._ask("users.conversations", "", types=TYPES, limit=PAGE, cursor=cursor)
-                found += [str(conversation["id"]) for conversation in told.get("channels") or ()]
-                cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
+                found += [str(conversation.get("id")) for conversation in dicts(told.get("channels"))]
+                cursor = _next_page(told)
                 if not cursor:
                     return found
         except DeliveryFailed as failed:
@@ -114,8 +115,8 @@ class CatchUp:
         cursor = ""
         for _ in range(MAX_PAGES):
             told = await self._ask(method, conversation, channel=conversation, limit=PAGE, cursor=cursor, **arguments)
-            found += [message for message in told.get("messages") or () if isinstance(message, dict)]
-            cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
+            found += [message for message in dicts(told.get("messages")) if is_ts(message.get("ts"))]
+            cursor = _next_page(told)
             if not cursor:
                 return found
         text = "more than %d messages were missed in %s; those beyond are left out"
@@ -134,10 +135,14 @@ class CatchUp:
         raise AssertionError("the last try raises")
 
 
+def _next_page(told: Mapping[str, Any]) -> str:
+    return str(as_dict(told.get("response_metadata")).get("next_cursor") or "")
+
+
 _COMINGS = ("channel_join", "group_join")
 
 
 def place_of(conversation: str, message: Message) -> Place:
     """Return where a message of a history stands."""
-    ts, thread = str(message["ts"]), message.get("thread_ts")
-    return Place(conversation=conversation, thread=str(thread) if thread and thread != ts else None)
+    thread = message.get("thread_ts")
+    return Place(conversation=conversation, thread=str(thread) if is_ts(thread) and thread != message["ts"] else None)

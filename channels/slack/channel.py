@@ -14,10 +14,11 @@ from channels.slack.begun import BegunMessages
 from channels.slack.client import FetchSecret, SlackClient
 from channels.slack.decode import decode_raw
 from channels.slack.emoji import slack_name
-from channels.slack.encode import TS, Place, Post, build_calls, named_place, parse_place, place_name
+from channels.slack.encode import Place, Post, build_calls, named_place, parse_place, place_name
 from channels.slack.failures import Refused
 from channels.slack.files import Files
 from channels.slack.inlet import Inlet
+from channels.slack.raw import TS
 from channels.slack.seen import Seen
 from channels.slack.sending import Metadata, Sending, Takeover
 from channels.slack.showing import MAX_STREAM_CHARS, Showing

@@ -53,7 +53,7 @@ class _Decoder:
             case str(kind) if kind == COMMAND:
                 return self._commanded()
             case str(kind) if kind == EVENT:
-                return self._happened(self._payload["event"])
+                return self._happened(self._payload["event"]) if "event" in self._payload else None
             case _:
                 return None
 

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from channels.channel import DeliveryFailed
 from channels.markdown.render import cleaned, plain_text
 from channels.markdown.slack import SlackText, render_slack, slack_literal
+from channels.slack.raw import TS
 from protocol.ids import ChannelId, ChatKey
 from protocol.message import Button, OutboundMessage
 
@@ -28,7 +29,6 @@ COMMENT_CHARS = 3000
 WHOLE_LIMIT_CHARS = 32_000
 FULL_TEXT_NAME = "answer.md"
 CONTINUED = "…\n\n(The whole text is in the file.)"
-TS = re.compile(r"\d{6,12}\.\d{6}\Z")
 _CONVERSATION = re.compile(r"[A-Z][A-Z0-9]{1,30}\Z")
 
 Json = dict[str, object]

@@ -17,6 +17,7 @@ from channels.slack.encode import FileToSend
 from channels.slack.failures import Unanswered
 
 MAX_UPLOAD_BYTES = 1_000_000_000
+SLOWEST_BYTES_PER_S = 32 << 10
 CHUNK_BYTES = 256 << 10
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -44,11 +45,14 @@ class Files:
     async def _post(self, address: str, source: IO[bytes], size: int, name: str) -> None:
         session = self._session()
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        timeout_s = self._client.timings.upload_s
+        timeout_s = max(self._client.timings.upload_s, size / SLOWEST_BYTES_PER_S)
+        no_other = aiohttp.ClientTimeout(total=None)
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                session.post(address, data=source, headers=headers, proxy=proxy_for(address)) as answer,
+                session.post(
+                    address, data=source, headers=headers, timeout=no_other, proxy=proxy_for(address)
+                ) as answer,
             ):
                 if answer.status != 200:
                     raise DeliveryFailed(f"Slack did not take the file {name} (HTTP {answer.status})")
@@ -80,7 +84,7 @@ class Files:
     async def _stream(self, address: str, media_type: str, target: IO[bytes], max_bytes: int) -> int:
         session, size = self._session(), 0
         headers = {"Authorization": f"Bearer {self._client.bot_token}"}
-        timeout = aiohttp.ClientTimeout(total=self._client.timings.upload_s, sock_read=self._client.timings.send_s)
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=self._client.timings.send_s)
         try:
             async with session.get(
                 address, headers=headers, timeout=timeout, proxy=proxy_for(address), max_redirects=3

@@ -18,7 +18,20 @@ from channels.slack.catch_up import CatchUp, place_of
 from channels.slack.client import Acknowledge, SlackClient
 from channels.slack.encode import Place
 from channels.slack.names import Names
-from channels.slack.raw import COMMAND, EVENT, Known, conversation_of, event_id, event_of, ids_in, is_message, pack
+from channels.slack.raw import (
+    COMMAND,
+    EVENT,
+    Known,
+    as_dict,
+    conversation_of,
+    dicts,
+    event_id,
+    event_of,
+    ids_in,
+    is_message,
+    is_own,
+    pack,
+)
 from channels.slack.seen import Seen
 
 log = logging.getLogger(__name__)
@@ -112,33 +125,42 @@ class Inlet:
 
     async def _file(self, kind: str, payload: Json, envelope_id: str, conversation: str) -> None:
         event = event_of(payload)
-        is_said = kind == EVENT and is_message(event) and bool(event.get("ts"))
-        known = Known(names=await self._names.of(ids_in(payload)), threads=self._threads_of(conversation, payload))
-        if is_said:
-            known.parent = await self._parent(conversation, event)
-        await self.accept(event_id(kind, payload, envelope_id), pack(self._client.bot, kind, payload, known))
+        is_said = kind == EVENT and is_message(event)
+        if not (kind == EVENT and is_own(self._client.bot, event)):
+            names, threads = await self._names.of(ids_in(payload)), self._threads_of(conversation, payload)
+            parent = await self._parent(conversation, event) if is_said else None
+            known = Known(names=names, threads=threads, parent=parent)
+            await self.accept(event_id(kind, payload, envelope_id), pack(self._client.bot, kind, payload, known))
         if is_said:
             self._note_said(conversation, event)
-        elif event.get("type") in ("tokens_revoked", "app_uninstalled"):
-            self._client.doubt("Slack says that a token was revoked")
-        elif event.get("type") == "member_joined_channel" and event.get("user") == self._client.bot.user:
-            self._seen.note(conversation, None, str(event.get("event_ts") or ""))
+        else:
+            self._note_happened(conversation, payload, event)
 
     def _note_said(self, conversation: str, event: Json) -> None:
-        place, ts = place_of(conversation, event), str(event["ts"])
+        place, ts, user = place_of(conversation, event), str(event["ts"]), str(event.get("user") or "")
         self._seen.note(conversation, place.thread, ts)
-        begins = (
-            not place.thread and not place.is_direct and f"<@{self._client.bot.user}" in str(event.get("text") or "")
-        )
-        thread = ts if begins else place.thread
+        is_begun = not place.thread and not place.is_direct and f"<@{self._client.bot.user}" in str(event.get("text"))
+        thread = ts if is_begun else place.thread
         if thread:
             _remember(self._threads, f"{conversation}:{ts}", thread)
-        if event.get("user"):
-            _remember(self._speakers, Place(conversation=conversation, thread=thread), str(event["user"]))
+        if user and not event.get("bot_id") and user != self._client.bot.user:
+            _remember(self._speakers, Place(conversation=conversation, thread=thread), user)
+
+    def _note_happened(self, conversation: str, payload: Json, event: Json) -> None:
+        match event.get("type"):
+            case "tokens_revoked" | "app_uninstalled":
+                self._client.doubt("Slack says that a token was revoked")
+            case "member_joined_channel" if event.get("user") == self._client.bot.user:
+                self._seen.note(conversation, None, str(event.get("event_ts")))
+            case "member_left_channel" if event.get("user") == self._client.bot.user:
+                self._seen.forget(conversation)
+            case _ if payload.get("type") == "app_rate_limited":
+                text = "Slack leaves out events of this app: more than 30,000 came in an hour"
+                log.warning(text, extra={"action": "slack_events_left_out"})
 
     def _threads_of(self, conversation: str, payload: Json) -> dict[str, str]:
         event = event_of(payload)
-        about = (event.get("item") or {}).get("ts") or (payload.get("container") or {}).get("message_ts")
+        about = as_dict(event.get("item")).get("ts") or as_dict(payload.get("container")).get("message_ts")
         thread = self._threads.get(f"{conversation}:{about}") if about else None
         return {str(about): thread} if thread else {}
 
@@ -153,10 +175,8 @@ class Inlet:
                 told = await self._client.call("conversations.replies", conversation, **arguments)
         except (DeliveryFailed, TimeoutError):
             return None
-        first = next((said for said in told.get("messages") or () if said.get("ts") == thread), None)
-        if not first or not isinstance(first.get("text"), str) or not first["text"]:
-            return None
-        return {"user": str(first.get("user") or ""), "text": first["text"]}
+        texts = [said.get("text") for said in dicts(told.get("messages")) if said.get("ts") == thread]
+        return {"text": texts[0]} if texts and isinstance(texts[0], str) and texts[0] else None
 
     # After a gap
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels.channel import DeliveryFailed
+from channels.slack.raw import as_dict
 
 KEPT_S = 6 * 3600.0
 UNKNOWN_S = 300.0
@@ -53,12 +54,13 @@ class Names:
             self._known.popitem(last=False)
 
     async def _person(self, id_: str) -> str:
-        told = (await self._client.call("users.info", user=id_)).get("user") or {}
-        profile = told.get("profile") or {}
-        return str(profile.get("display_name") or profile.get("real_name") or told.get("real_name") or told["name"])
+        told = as_dict((await self._client.call("users.info", user=id_)).get("user"))
+        profile = as_dict(told.get("profile"))
+        known = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
+        return str(next((name for name in known if name), ""))
 
     async def _conversation(self, id_: str) -> str:
         if id_[:1] not in ("C", "G"):
             return ""
-        told = (await self._client.call("conversations.info", id_, channel=id_)).get("channel") or {}
+        told = as_dict((await self._client.call("conversations.info", id_, channel=id_)).get("channel"))
         return str(told.get("name") or "")

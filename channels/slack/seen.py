@@ -11,6 +11,8 @@ import logging
 from collections import OrderedDict
 from pathlib import Path
 
+from channels.slack.raw import is_ts
+
 log = logging.getLogger(__name__)
 
 MAX_KEPT = 3000
@@ -32,7 +34,7 @@ class Seen:
     def note(self, conversation: str, thread: str | None, ts: str) -> None:
         place = f"{conversation}:{thread}" if thread else conversation
         self.note_time(ts)
-        if ts > self._last.get(place, ""):
+        if is_ts(ts) and ts > self._last.get(place, ""):
             self._last[place] = ts
             self._last.move_to_end(place)
             if len(self._last) > MAX_KEPT:
@@ -41,7 +43,8 @@ class Seen:
 
     def note_time(self, ts: str) -> None:
         """Note what time it is on the server."""
-        self.newest = max(self.newest, ts)
+        if is_ts(ts):
+            self.newest = max(self.newest, ts)
 
     def forget(self, conversation: str) -> None:
         """Know nothing of a conversation any more: it is another one now, or not ours."""
@@ -94,6 +97,6 @@ class Seen:
 def _read(path: Path) -> dict[str, str]:
     try:
         noted = json.loads(path.read_text("ascii"))
-        return {str(place): str(ts) for place, ts in noted.items()}
+        return {str(place): ts for place, ts in noted.items() if is_ts(ts)}
     except (OSError, ValueError, AttributeError):
         return {}

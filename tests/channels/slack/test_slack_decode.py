@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from channels.channel import Undecodable
 from channels.slack.decode import decode_raw
-from channels.slack.raw import COMMAND, EVENT, PRESS, Bot, Known, event_id, pack
+from channels.slack.raw import (
+    COMMAND,
+    EVENT,
+    PRESS,
+    Bot,
+    Known,
+    conversation_of,
+    event_id,
+    event_of,
+    ids_in,
+    is_own,
+    pack,
+)
 from protocol.ids import ChannelId
 from protocol.message import InboundMessage
 
@@ -287,6 +299,24 @@ def test_whatever_comes_is_a_message_nothing_or_undecodable(field: str, value: A
     except Undecodable:
         return
     assert found is None or isinstance(found, InboundMessage)
+
+
+FIELDS = ["event", "type", "user", "channel", "item", "message", "previous_message", "container", "ts", "text"]
+SHAPES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5) | st.just(TS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*FIELDS, "attachments"]), inner),
+    max_leaves=15,
+)
+
+
+@given(payload=st.dictionaries(st.sampled_from(FIELDS), SHAPES), kind=st.sampled_from([EVENT, PRESS, COMMAND]))
+def test_whatever_comes_can_be_stored(payload: dict[str, Any], kind: str) -> None:
+    """No shape of a payload keeps it from having a key, a conversation and a raw form."""
+    assert event_id(kind, payload, "envelope-1")
+    assert isinstance(conversation_of(kind, payload), str)
+    assert isinstance(is_own(BOT, event_of(payload)), bool)
+    assert all(isinstance(id_, str) for id_ in ids_in(payload))
+    assert pack(BOT, kind, payload, Known())
 
 
 @given(st.binary(max_size=40))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from channels.channel import HasMarks
+from channels.channel import HasMarks, ShownKind
 from channels.slack.channel import SlackChannel
 from channels.slack.timings import Timings
 from protocol.ids import ChatKey, PlatformMessageId
@@ -218,8 +218,9 @@ async def test_a_message_is_marked_until_its_work_has_ended(rig: Rig) -> None:
 async def test_showing_is_quiet_without_a_connection(rig: Rig) -> None:
     """Showing returns at once, and raises nothing, when there is no connection."""
     channel = rig.platform.build(rig._fetch_secret, rig.served.url, rig.kept, 60.0)
-    for kind in ("accepted", "delta", "turn", "progress", "done"):
-        await channel.show(HERE.key, kind, "x")  # type: ignore[arg-type]  # each is one of its kinds
+    kinds: tuple[ShownKind, ...] = ("accepted", "delta", "turn", "progress", "done")
+    for kind in kinds:
+        await channel.show(HERE.key, kind, "x")
     assert channel.health() == "not connected yet"
 
 
@@ -251,7 +252,7 @@ async def test_fifty_answers_stream_at_once_within_the_limits(rig: Rig) -> None:
     whole = "".join(f"Piece {piece} of the answer. " for piece in range(4))
     async with asyncio.timeout(20), asyncio.TaskGroup() as sending:
         for room in rooms:
-            sending.create_task(deliver(channel, answer(room, whole, key=room.chat)))
+            sending.create_task(deliver(channel, answer(room, whole, key=str(room.chat))))
     calls = (await rig.phone.get("log", event="call"))["events"]
     assert [call for call in calls if call.get("error") == "ratelimited"] == []
     assert {"chat.startStream", "chat.appendStream", "chat.stopStream", "chat.update"} <= {c["method"] for c in calls}

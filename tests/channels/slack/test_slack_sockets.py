@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from channels.channel import Channel, DeliveryFailed
+from channels.channel import Channel, DeliveryFailed, Undecodable
 from channels.slack.channel import SlackChannel
 from channels.slack.client import check_token, proxy_for
 from channels.slack.failures import TokenRefused, Unreachable
@@ -81,6 +81,46 @@ async def test_every_kind_of_envelope_is_acknowledged(rig: Rig) -> None:
         assert await texts(rig, channel, 1) == ["and this"]
     assert all(ack["known"] for ack in acks)
     assert len(await events(rig.phone, "envelope")) == 3
+
+
+async def test_what_cannot_be_decoded_does_not_stop_what_follows(twin: SlackTwin, rig: Rig) -> None:
+    """Events of shapes that nobody expects are stored and acknowledged, are undecodable, and the next one comes."""
+    shapes: list[Json] = [
+        {"type": "reaction_added", "item": "nothing", "user": [1]},
+        {"type": "message", "channel": HERE.chat, "ts": 5, "text": 5, "user": {}},
+        {"type": "message", "subtype": "message_changed", "message": [], "channel": HERE.chat},
+        {"type": "member_joined_channel"},
+    ]
+    async with rig.connected() as channel:
+        for event in shapes:
+            twin.world.publish(event)
+        await rig.inbox.until(lambda: len(rig.inbox.stored) == len(shapes))
+        for raw in rig.inbox.stored.values():
+            with pytest.raises(Undecodable):
+                channel.decode(raw)
+        rig.inbox.stored.clear()
+        await rig.phone.type("still here", HERE)
+        assert await texts(rig, channel, 1) == ["still here"]
+        assert channel.health() == "ok"
+
+
+async def test_a_revocation_that_slack_tells_of_is_looked_into(twin: SlackTwin, rig: Rig) -> None:
+    """Slack's word that a token was revoked is not waited out: the client is built anew, and knows."""
+    async with rig.connected() as channel:
+        await rig.phone.post("token", token=f"{BOT_TOKEN}-renewed")
+        twin.world.publish({"type": "tokens_revoked", "tokens": {"bot": ["U0NIGHT01"]}})
+        await rig.phone.until(lambda: channel.health() == "token refused")
+
+
+async def test_what_we_say_ourselves_is_not_stored(rig: Rig) -> None:
+    """Slack sends a bot its own messages, and what becomes of them: acknowledged, they are nothing to the host."""
+    async with rig.connected() as channel:
+        receipt = await channel.send(OutboundMessage(chat=HERE.key, text="one"))
+        assert isinstance(channel, SlackChannel)
+        await channel.edit(HERE.key, receipt.platform_message_ids[0], "two")
+        await channel.delete(HERE.key, receipt.platform_message_ids[0])
+        await until_events(rig.phone, "ack", 3)
+    assert rig.inbox.offered == []
 
 
 async def test_a_slow_chat_holds_up_no_other(rig: Rig) -> None:
