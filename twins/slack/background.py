@@ -18,13 +18,18 @@ class Background:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
-        """Work until the block is left; what is under way then is given up."""
-        async with asyncio.TaskGroup() as self._tasks:
-            try:
-                yield
-            finally:
-                for task in list(self._running):
-                    task.cancel()
+        """Work until the block is left, then give up what is under way; what the block raises is raised as it is."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                try:
+                    yield
+                finally:
+                    for task in list(self._running):
+                        task.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do this beside everything else."""

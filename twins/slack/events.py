@@ -35,6 +35,7 @@ class Events:
         payload: Json = {"token": "rehearsal", "team_id": TEAM_ID, "context_team_id": TEAM_ID, "api_app_id": APP_ID}
         payload |= {"context_enterprise_id": None, "event": event, "type": "event_callback"}
         payload |= {"event_id": self._world.new_id("Ev"), "event_time": int(now), "is_ext_shared_channel": False}
+        payload["event_context"] = f"1-{event['type']}-{TEAM_ID}"
         payload["authorizations"] = [{**authorization, "is_enterprise_install": False}]
         self._sockets.deliver(Delivery(kind="events_api", name=str(event["type"]), payload=payload))
 

@@ -11,6 +11,7 @@ from twins.slack.world import TEAM_ID, Conversation, File, Json, World
 
 _TEXT_TYPES = ("text/", "application/json")
 PREVIEW_CHARACTERS = 1000
+PLACES = ("channels", "groups", "ims", "shares")
 
 
 def new_file(world: World, user_id: str, name: str, size: int, *, title: str = "", media_type: str = "") -> File:
@@ -49,7 +50,7 @@ def share(world: World, conversation: Conversation, files: list[File], fields: J
     shown: Json = {"subtype": "file_share", "upload": True, "text": "", **fields, "display_as_bot": False}
     for file in files:
         _note_place(conversation, file)
-    message = post(world, conversation, {**shown, "files": [file.info for file in files]}, thread_ts)
+    message = post(world, conversation, {**shown, "files": [_in_message(file) for file in files]}, thread_ts)
     visibility = "public" if conversation.kind == "channel" else "private"
     for file in files:
         shares: Json = file.info["shares"].setdefault(visibility, {})
@@ -79,6 +80,11 @@ def known(world: World, file_id: str) -> File:
     if file is None or not file.is_complete:
         raise Refusal("file_not_found")
     return file
+
+
+def _in_message(file: File) -> Json:
+    """Return a file's object as messages have it: without where else it is."""
+    return {key: value for key, value in file.info.items() if key not in PLACES}
 
 
 def _note_place(conversation: Conversation, file: File) -> None:

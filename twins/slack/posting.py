@@ -26,7 +26,7 @@ def post(
     if conversation.info.get("is_archived"):
         raise Refusal("is_archived")
     message: Json = {"type": "message", **fields, "ts": world.new_ts()}
-    if "bot_id" not in message:
+    if "bot_id" not in message and "subtype" not in message:
         message["client_msg_id"] = str(uuid.uuid4())
     if thread_ts:
         root = conversation.message(thread_ts, "cannot_reply_to_message")

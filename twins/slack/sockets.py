@@ -160,7 +160,9 @@ class Sockets:
         socket.is_leaving = reason != "warning"
         self._world.log.note("socket_disconnect", socket=socket.number, reason=reason)
         if not socket.is_silent and not socket.channel.closed:
-            await socket.channel.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "twin"}})
+            app = {"connection_info": {"app_id": APP_ID}, "num_connections": len(self._sockets)}
+            told = {"type": "disconnect", "reason": reason, "debug_info": {"host": "twin"}, **app}
+            await socket.channel.send_json(told)
         if reason == "refresh_requested":
             self._background.spawn(self._close_later(socket))
         elif reason != "warning":

@@ -58,7 +58,7 @@ def update(call: Call) -> Json:
     change(call.world, conversation, message, fields, editor=call.user_id)
     if not message.get("blocks", True):
         del message["blocks"]
-    seen = public_view(message, with_metadata=True)
+    seen = {key: value for key, value in public_view(message, with_metadata=True).items() if key != "ts"}
     return {"channel": conversation.id, "ts": message["ts"], "text": message.get("text", ""), "message": seen}
 
 

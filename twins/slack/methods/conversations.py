@@ -59,7 +59,7 @@ def history(call: Call) -> Json:
     ]
     shown = _within(call, shown)
     shown.reverse()
-    return _page_of_messages(call, conversation, shown)
+    return {**_page_of_messages(call, conversation, shown), "pin_count": len(conversation.pins)}
 
 
 def replies(call: Call) -> Json:
@@ -124,7 +124,7 @@ def _page_of_messages(call: Call, conversation: Conversation, messages: list[Jso
     piece = messages[start : start + limit]
     has_more = start + limit < len(messages)
     seen = [threaded_view(conversation, message, with_metadata=with_metadata) for message in piece]
-    answer: Json = {"messages": seen, "has_more": has_more, "pin_count": len(conversation.pins)}
+    answer: Json = {"messages": seen, "has_more": has_more}
     if has_more:
         answer["response_metadata"] = {"next_cursor": f"next:{start + limit}"}
     return answer

@@ -60,7 +60,7 @@ def upload(call: Call) -> Json:
 
 
 def info(call: Call) -> Json:
-    return {"file": known(call.world, call.arguments.text("file")).info, "comments": [], "response_metadata": {}}
+    return {"file": known(call.world, call.arguments.text("file")).info, "comments": []}
 
 
 def list_files(call: Call) -> Json:

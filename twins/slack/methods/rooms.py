@@ -165,7 +165,7 @@ def _describe(call: Call, what: str) -> Json:
     if len(text) > 250:
         raise Refusal("too_long")
     conversation.info[what] = {"value": text, "creator": call.user_id, "last_set": int(call.world.clock.now())}
-    return {"channel": as_seen(call, conversation), what: text}
+    return {"channel": as_seen(call, conversation)}
 
 
 def _room(call: Call) -> Conversation:
@@ -178,7 +178,7 @@ def _room(call: Call) -> Conversation:
 def _opened(call: Call, conversation: Conversation, *, is_new: bool) -> Json:
     told: Json = {"id": conversation.id}
     if call.arguments.truth("return_im"):
-        told = as_seen(call, conversation)
+        told = {key: value for key, value in as_seen(call, conversation).items() if key != "is_user_deleted"}
     return {"channel": told} if is_new else {"channel": told, "no_op": True, "already_open": True}
 
 

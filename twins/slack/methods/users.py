@@ -38,7 +38,8 @@ def get_presence(call: Call) -> Json:
 
 
 def profile_get(call: Call) -> Json:
-    return {"profile": call.world.person(call.arguments.text("user", call.user_id))["profile"]}
+    profile = call.world.person(call.arguments.text("user", call.user_id))["profile"]
+    return {"profile": {key: value for key, value in profile.items() if key != "team"}}
 
 
 def profile_set(call: Call) -> Json:
@@ -68,7 +69,7 @@ def usergroups_create(call: Call) -> Json:
         raise Refusal("name_already_exists")
     group = {"id": call.world.new_id("S"), "team_id": TEAM_ID, "name": name, "is_usergroup": True, "date_delete": 0}
     group |= {"handle": call.arguments.text("handle", name), "description": call.arguments.text("description")}
-    group |= {"created_by": call.user_id, "users": [], "user_count": 0}
+    group |= {"created_by": call.user_id, "users": []}
     call.world.usergroups[str(group["id"])] = group
     return {"usergroup": group}
 
@@ -107,13 +108,13 @@ def usergroups_users_update(call: Call) -> Json:
     users = call.arguments.names("users")
     if not users or any(user_id not in call.world.people for user_id in users):
         raise Refusal("invalid_users")
-    group |= {"users": users, "user_count": len(users)}
+    group["users"] = users
     return {"usergroup": group}
 
 
 def dnd_info(call: Call) -> Json:
     call.world.person(call.arguments.text("user", call.user_id))
-    return {"dnd_enabled": False, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1, "snooze_enabled": False}
+    return {"dnd_enabled": False, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
 
 
 def _usergroup(call: Call) -> Json:
