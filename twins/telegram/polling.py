@@ -56,7 +56,7 @@ class Polling:
             found = found if ended else self._world.updates.pending(max(offset, 0), limit)
             return bool(found) or ended or self._world.clock.now() >= deadline
 
-        while not is_over():
+        while not found and not is_over():
             left_s = deadline - self._world.clock.now()
             await self._world.log.until(is_over, max(left_s, 0.0) / self._world.clock.scale)
         if self._newest != mine:
