@@ -32,7 +32,8 @@ class PaceKey:
     route: Route
 
 
-_ACCOUNT = Rate(calls=45, in_s=1.0, reserve=12)
+_ACCOUNT = Rate(calls=20, in_s=0.7, reserve=6)
+"""20 at once and 28 a second: in no second more than 49."""
 _RATES = {
     Route.SAY: Rate(calls=5, in_s=5.0, reserve=2),
     Route.EDIT: Rate(calls=5, in_s=5.0, reserve=1),
