@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from twins.conformance.ptb import SELECTION, run_online_tests
-from twins.conformance.slack import Outcome, run_web_tests
+from twins.conformance.slack import run_web_tests
+from twins.conformance.slack_samples import compare_payloads
+from twins.conformance.suite import Outcome
 from twins.conformance.tdlib import read_goldens
 
 COUNTS = Path(__file__).parent.with_name("conformance.json")
-SUITES = ("ptb", "tdlib", "slack", "discord")
+SUITES = ("ptb", "tdlib", "slack", "slack-samples", "discord")
 
 
 def main() -> None:
@@ -46,8 +48,10 @@ async def _run(arguments: argparse.Namespace) -> Outcome:
             from twins.conformance.discord import check_payloads  # late: it brings discord.py
 
             return await check_payloads(checkout)
+        case "slack-samples":
+            return await compare_payloads(checkout)
         case _:
-            return await run_web_tests(checkout)
+            return await run_web_tests(checkout, arguments.python, arguments.only)
 
 
 def _compare_goldens(checkout: Path) -> Outcome:
@@ -69,6 +73,7 @@ def _judged(suite: str, outcome: Outcome, version: str) -> int:
             "ptb": SELECTION,
             "tdlib": "check_parse_html, check_parse_markdown",
             "slack": "integration_tests/web",
+            "slack-samples": "kinds of payloads of twins/conformance/slack_walk.py",
             "discord": "kinds of payloads of twins/conformance/discord_walk.py",
         }
         kept[suite] = {**counts, "skipped": outcome.skipped, "selection": selection[suite]}

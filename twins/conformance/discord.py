@@ -16,7 +16,7 @@ from typing import Any
 
 from twins.conformance.discord_description import Description, read_description
 from twins.conformance.discord_walk import ALL_OPERATIONS, walk
-from twins.conformance.slack import Outcome
+from twins.conformance.suite import Outcome
 from twins.discord.rest.front import Exchange
 from twins.discord.server import DiscordTwin
 

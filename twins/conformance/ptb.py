@@ -13,8 +13,7 @@ import tempfile
 from pathlib import Path
 
 from twins.conformance.redirect import serve_redirect
-from twins.conformance.slack import Outcome
-from twins.conformance.suite import Suite, run_suite
+from twins.conformance.suite import Outcome, Suite, run_suite
 from twins.discord.certificate import write_certificates
 from twins.telegram.arguments import Upload
 from twins.telegram.chats import Chat, Json

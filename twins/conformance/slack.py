@@ -7,16 +7,11 @@ workspaces that share channels, or an app's configuration token is not asked for
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from twins.conformance.redirect import serve_redirect
+from twins.conformance.suite import Outcome, Suite, run_suite
 from twins.discord.certificate import write_certificates
 from twins.slack.seed import ANNA, GENERAL, RANDOM, channel_info
 from twins.slack.server import SlackTwin
@@ -25,23 +20,16 @@ from twins.slack.world import BOT_USER_ID, Conversation
 TESTS = "integration_tests/web"
 LEFT_OUT = ("test_admin_", "test_app_manifest", "test_conversations_connect", "test_issue_1305")
 """File names that are not asked for: Enterprise Grid, configuration tokens, Slack Connect."""
-LONGEST_S = 600.0
+OPTIONS = ("--continue-on-collection-errors", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:asyncio")
 TEST_LEEWAY = 20.0
 """The tests were written for a server an ocean away; here they call faster than any tier. One wants to be limited."""
 NAMED_CHANNEL = "C014KLZN9M0"
 """A channel that one test names by its id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    passed: int
-    failed: Mapping[str, str]
-    """Test → the last line of why."""
-    skipped: int
-
-
-async def run_web_tests(checkout: Path) -> Outcome:
-    """Run the tests of a checkout against a fresh twin; raise OSError for a checkout that has none."""
+async def run_web_tests(checkout: Path, python: str, only: str = "") -> Outcome:
+    """Run the tests of a checkout, or those whose names match, against a fresh twin; raise OSError if it has none."""
+    chosen = ["-k", only] if only else []
     files = sorted(file.name for file in (checkout / TESTS).iterdir() if file.name.startswith("test_"))
     asked = [f"{TESTS}/{name}" for name in files if not name.startswith(LEFT_OUT)]
     twin = SlackTwin()
@@ -52,10 +40,7 @@ async def run_web_tests(checkout: Path) -> Outcome:
     with tempfile.TemporaryDirectory() as scratch:
         certificate = write_certificates(Path(scratch), hosts=("slack.com", "*.slack.com"))
         async with twin.serve() as address, serve_redirect(address, certificate) as proxy:
-            report = Path(scratch) / "report.xml"
             surroundings = {
-                "PATH": os.environ.get("PATH", ""),
-                "HOME": scratch,
                 "HTTPS_PROXY": proxy,
                 "SSL_CERT_FILE": str(Path(scratch) / "ca.pem"),
                 "SLACK_SDK_TEST_BOT_TOKEN": twin.world.tokens.of_kind("bot").value,
@@ -63,26 +48,7 @@ async def run_web_tests(checkout: Path) -> Outcome:
                 "SLACK_SDK_TEST_WEB_TEST_CHANNEL_ID": GENERAL,
                 "SLACK_SDK_TEST_WEB_TEST_USER_ID": ANNA,
             }
-            options = ["-q", "--continue-on-collection-errors", f"--junitxml={report}", "-o", "addopts="]
-            without = ["-p", "no:cacheprovider", "-p", "no:asyncio"]  # their loops are their own
-            command = [sys.executable, "-m", "pytest", *asked, *options, *without]
-            nothing = asyncio.subprocess.DEVNULL
-            tests = await asyncio.create_subprocess_exec(*command, cwd=checkout, env=surroundings, stdout=nothing)
-            async with asyncio.timeout(LONGEST_S):
-                await tests.wait()
-        return _read(report)
-
-
-def _read(report: Path) -> Outcome:
-    failed: dict[str, str] = {}
-    passed = skipped = 0
-    for case in ElementTree.parse(report).iter("testcase"):
-        name = f"{case.get('classname', '').removeprefix('integration_tests.web.')}.{case.get('name')}"
-        wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
-        if wrong is not None:
-            failed[name] = (wrong.get("message") or "").strip().splitlines()[0][:200]
-        elif case.find("skipped") is not None:
-            skipped += 1
-        else:
-            passed += 1
-    return Outcome(passed=passed, failed=failed, skipped=skipped)
+            suite = Suite(
+                python=python, checkout=checkout, asked=asked, options=[*OPTIONS, *chosen], surroundings=surroundings
+            )
+            return await run_suite(suite, Path(scratch))

@@ -15,8 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from twins.conformance.slack import Outcome
 from twins.conformance.slack_walk import Recorded, walk
+from twins.conformance.suite import Outcome
 from twins.slack.server import SlackTwin
 
 SAMPLES = "json-logs/samples"
