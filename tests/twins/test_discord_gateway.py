@@ -376,6 +376,42 @@ async def test_events_come_twice_late_or_held_on_demand(raw: Raw) -> None:
         assert [(await gateway.until("MESSAGE_CREATE"))["content"] for _ in range(2)] == ["held", "behind it"]
 
 
+async def test_a_resume_can_repeat_what_was_seen(raw: Raw) -> None:
+    """duplicate, prepared for the resume: the last events come again with their old numbers."""
+    async with raw.gateway() as gateway:
+        await gateway.identify()
+        await gateway.until("GUILD_CREATE")
+        for text in ("one", "two"):
+            verbs.type_text(raw.twin.world, {"text": text})
+            await gateway.until("MESSAGE_CREATE")
+        session, sequence = gateway.session_id, gateway.sequence
+        await gateway.socket.close(code=4000)
+    await raw.twin.log.until(lambda: bool(raw.twin.log.read(event="gateway_parted")), 10)
+    controls.add_fault(raw.twin.hub, {"kind": "duplicate", "method": "resume"})
+    async with raw.gateway() as gateway:
+        await gateway.resume(session, sequence)
+        again = [await gateway.receive() for _ in range(4)]
+        assert [one["t"] for one in again] == ["GUILD_CREATE", "MESSAGE_CREATE", "MESSAGE_CREATE", "RESUMED"]
+        assert [one["s"] for one in again] == list(range(sequence - 2, sequence + 2))
+
+
+async def test_a_preview_of_a_link_is_an_update_that_is_no_edit(raw: Raw) -> None:
+    """MESSAGE_UPDATE with the embed and without a time of editing; none for code, `<>` or suppressed ones."""
+    async with raw.gateway() as gateway:
+        await gateway.identify()
+        await gateway.until("GUILD_CREATE")
+        verbs.type_text(raw.twin.world, {"text": "`http://code.example` <http://quiet.example>"})
+        verbs.type_text(raw.twin.world, {"text": "see https://example.com/x"})
+        events = [await gateway.receive() for _ in range(3)]
+        assert [one["t"] for one in events] == ["MESSAGE_CREATE", "MESSAGE_CREATE", "MESSAGE_UPDATE"]
+        preview = events[2]["d"]
+        assert (preview["edited_timestamp"], preview["embeds"][0]["url"]) == (None, "https://example.com/x")
+        await raw.call("POST", f"/channels/{GENERAL}/messages", {"content": "https://example.com", "flags": 4})
+        assert (await gateway.until("MESSAGE_CREATE"))["flags"] == 4
+        await gateway.send(1, None)
+        assert (await gateway.receive())["op"] == 11
+
+
 async def test_a_revoked_token_closes_the_gateway_for_good(raw: Raw) -> None:
     """4004 on the open socket and for whoever comes with the old token."""
     old = raw.twin.world.token
@@ -414,6 +450,8 @@ async def test_what_people_do_is_told_as_events(raw: Raw) -> None:
         assert (await gateway.until("MESSAGE_DELETE"))["id"] == said
         carl = comings.join(world, {"person": "Carl"})["person"]
         assert (await gateway.until("GUILD_MEMBER_ADD"))["user"]["global_name"] == "Carl"
+        comings.join(world, {"person": "Robo", "bot": True})
+        assert (await gateway.until("GUILD_MEMBER_ADD"))["user"]["bot"] is True
         assert (await gateway.until("MESSAGE_CREATE"))["type"] == 7
         comings.leave(world, {"person": carl})
         assert (await gateway.until("GUILD_MEMBER_REMOVE"))["user"]["id"] == carl

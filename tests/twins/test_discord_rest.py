@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -494,6 +498,10 @@ async def test_the_users_side_is_an_api_with_clear_refusals(raw: Raw) -> None:
     sent = await raw.person("upload", {"name": "a.txt", "content": content, "caption": "look"})
     seen = (await raw.person("chat", method="GET"))["messages"][-1]
     assert (seen["text"], seen["files"]) == ("look", [{"id": sent["file_id"], "name": "a.txt"}])
+    several = {"files": [{"name": "1.txt", "content": content}, {"name": "2.txt", "content": content}], "chat": GENERAL}
+    await raw.person("upload", several)
+    shown = (await raw.person(f"chat?chat={GENERAL}", method="GET"))["messages"][-1]
+    assert [one["name"] for one in shown["files"]] == ["1.txt", "2.txt"]
     assert "no person" in (await raw.person("type", {"text": "x", "person": "Nobody"}))["error"]
     assert "no fault" in (await raw.person("fault", {"kind": "plague"}))["error"]
     assert "has no" in (await raw.person("nonsense"))["error"]
@@ -503,4 +511,25 @@ async def test_the_users_side_is_an_api_with_clear_refusals(raw: Raw) -> None:
     assert [one["threads"] for one in world["chats"] if one["id"] == GENERAL] == [[{"id": THREAD, "name": "planning"}]]
     assert (await raw.person("clock", {"advance_s": 60}))["scale"] == 1
     events = (await raw.person("log?event=message_create", method="GET"))["events"]
-    assert len(events) == 2
+    assert len(events) == 3
+
+
+async def test_the_phone_page_is_served(raw: Raw) -> None:
+    """The page that all twins share is at /twin/phone."""
+    assert (await raw.download(f"{raw.twin.address}/twin/phone"))[0] == 200
+
+
+async def test_the_twin_runs_alone_and_says_how_to_reach_it(tmp_path: Path) -> None:
+    """Address, certificate, token and phone page, until it is asked to end."""
+    command = [sys.executable, "-m", "twins.discord", "--directory", str(tmp_path), "--token", "a.b.c", "--no-limits"]
+    twin = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert twin.stdout is not None
+    async with asyncio.timeout(30):
+        lines = [(await twin.stdout.readline()).decode() for _ in range(4)]
+        twin.send_signal(signal.SIGTERM)
+        await twin.wait()
+    assert lines[0].startswith("https://127.0.0.1:")
+    assert str(tmp_path / "ca.pem") in lines[1]
+    assert "a.b.c" in lines[2]
+    assert f"{lines[0].strip()}/twin/phone" in lines[3]
+    assert twin.returncode == 0

@@ -7,6 +7,7 @@ from typing import Any
 from twins.discord.attachments import signed_attachments
 from twins.discord.mentions import Mentioned, find_mentions
 from twins.discord.permissions import Permission
+from twins.discord.unfurling import link_embeds
 from twins.discord.world import Channel, Json, Message, World
 
 MAX_CONTENT = 2000
@@ -53,6 +54,7 @@ def say(
         channel.sent += 1
         channel.said_at[author_id] = world.now
         world.publish("MESSAGE_CREATE", event_data(world, channel, message), channel=channel, message=message)
+        _preview_links(world, channel, message)
     return message
 
 
@@ -67,6 +69,18 @@ def change(
         changed = {"edited_timestamp": world.timestamp(), **changed}
     message.body |= changed
     if message.only_for is None:
+        world.publish("MESSAGE_UPDATE", event_data(world, channel, message), channel=channel, message=message)
+        if "content" in changed:
+            _preview_links(world, channel, message)
+
+
+def _preview_links(world: World, channel: Channel, message: Message) -> None:
+    """Put the previews of a text's links to its message: an update without an edit."""
+    had = message.body["embeds"]
+    said = [embed for embed in had if embed["type"] != "link"]
+    embeds = said + link_embeds(message.body["content"], message.body["flags"])
+    if embeds != had:
+        message.body["embeds"] = embeds
         world.publish("MESSAGE_UPDATE", event_data(world, channel, message), channel=channel, message=message)
 
 

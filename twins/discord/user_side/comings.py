@@ -16,13 +16,15 @@ _JOINED = 7
 
 
 def join(world: World, body: Json) -> Json:
-    """`{person, chat?}`: somebody joins the server, or a thread; a new name is a new person."""
+    """`{person, chat?, bot?}`: somebody joins the server, or a thread; a new name is a new person, or another bot."""
     try:
         person = person_of(world, body)
     except ValueError:
         person = world.mint()
         name = str(body["person"])
         world.users[person] = user(person, name.lower().replace(" ", "_"), name)
+        if body.get("bot"):
+            world.users[person]["bot"] = True
     if body.get("chat") or body.get("thread"):
         channel = chat_of(world, body, person)
         if channel.is_thread:

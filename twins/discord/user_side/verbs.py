@@ -37,7 +37,7 @@ def chat_of(world: World, body: Json, person: str) -> Channel:
 
 
 def type_text(world: World, body: Json) -> Json:
-    """`{text, person?, chat?, thread?, reply_to?, edit?, silent?}`. A longer text goes as several messages."""
+    """`{text, person?, chat?, thread?, reply_to?, edit?}`. A longer text goes as several messages."""
     person = person_of(world, body)
     channel = chat_of(world, body, person)
     if body.get("edit"):
