@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from channels.channel import Channel
+from channels.growth import GrowingPace
 from channels.telegram.channel import TelegramChannel
+from channels.telegram.flood import PUBLISHED
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId, ChatKey
 from tests.channels.conformance import Conformance
@@ -17,8 +19,17 @@ from twins.telegram.server import TelegramTwin
 from twins.telegram.world import DEFAULT_TOKEN
 
 ANNA, BEN, YARD, TOPIC = 1001, 1002, -1001000000001, 7
-QUICK = Timings(longest_backoff_s=0.05, poll_slack_s=1.0, ready_s=2.0, send_s=5.0)
-
+SOON = GrowingPace(first_after_s=0.0, every_s=0.02, answer_within_s=1.0)
+QUICK = Timings(
+    longest_backoff_s=0.05,
+    poll_s=1,
+    poll_slack_s=0.5,
+    ready_s=2.0,
+    send_s=5.0,
+    draft=replace(SOON, again_s=0.5),
+    growing=SOON,
+    rates=PUBLISHED.times(1000),
+)
 
 FACTS = Facts(
     channel_id=ChannelId("telegram"),
@@ -27,7 +38,7 @@ FACTS = Facts(
     direct=Room(chat=ANNA, key=ChatKey(f"telegram:{ANNA}")),
     second_direct=Room(chat=BEN, key=ChatKey(f"telegram:{BEN}")),
     many=Room(chat=YARD, key=ChatKey(f"telegram:{YARD}")),
-    mention="@nightyard_bot",
+    mention="@rehearsal_bot",
     send_method="sendmessage",
     receive_methods=("getUpdates", "getMe", "deleteWebhook"),
     losses=(
@@ -37,7 +48,7 @@ FACTS = Facts(
         {"kind": "conflict", "method": "getupdates", "count": 2},
         {"kind": "delay", "method": "getupdates", "count": -1, "delay_s": 60},
     ),
-    duplicate={"kind": "duplicate"},
+    duplicate={"kind": "redeliver", "method": "update"},
     message_chars=4096,
     lacks={"test_a_deletion_arrives_as_one": "Telegram tells bots of no deletion"},
 )
@@ -69,7 +80,8 @@ class TelegramPlatform:
         return Room(chat=YARD, thread=TOPIC, key=ChatKey(f"telegram:{YARD}:{TOPIC}"))
 
     async def forward(self, phone: Phone, text: str) -> None:
-        await phone.post("type", text=text, chat=ANNA, forwarded_from=BEN)
+        said = await phone.post("type", text=text, person=BEN, chat=YARD)
+        await phone.post("forward", message_id=said["message_ids"][0], from_chat=YARD, chat=ANNA)
 
 
 class TestTelegram(Conformance):
