@@ -40,9 +40,9 @@ class DiscordTwin:
         self.hub = Hub(self.world, self.faults)
         self.address = ""
         self.ca_file = Path()
-        self.limits = Limits() if limits else None
+        self.limits = Limits(is_on=limits)
         self.front = Front(self.world, self.hub, self.limits)
-        self._door = Door(self.world, self.hub)
+        self._door = Door(self.world, self.hub, self.limits)
 
     @property
     def url(self) -> str:
@@ -83,7 +83,7 @@ class DiscordTwin:
             if self.faults.take("gateway", ("refuse_socket",)) is not None:
                 self.log.note("gateway_refused")
                 return web.Response(status=503)
-            return await Socket(self.hub, self.front.address, limits=self.limits is not None).serve(request)
+            return await Socket(self.hub, self.front.address, self.limits).serve(request)
         request = request.clone(client_max_size=_MAX_BODY_BYTES)
         if request.path.startswith("/api"):
             return await self.front.handle(request)

@@ -24,6 +24,7 @@ from twins.discord.gateway.protocol import (
 )
 from twins.discord.gateway.ready import guild_create, member_view, ready
 from twins.discord.gateway.session import Session
+from twins.discord.rest.limits import Limits
 from twins.discord.world import Json
 
 SOCKET_FAULTS = ("close_socket", "silent_socket")
@@ -37,7 +38,7 @@ _ENDS_SESSION = (Close.NOT_AUTHENTICATED, Close.ALREADY_AUTHENTICATED, Close.INV
 class Socket:
     """A connection; a session's `Wire` while it lives."""
 
-    def __init__(self, hub: Hub, address: str, *, limits: bool) -> None:
+    def __init__(self, hub: Hub, address: str, limits: Limits) -> None:
         self._hub = hub
         self._world = hub.world
         self._address = address
@@ -122,7 +123,7 @@ class Socket:
 
     def _count_received(self) -> None:
         now = self._world.now
-        if self._limits and len(self._received_at) == EVENTS_PER_MINUTE and now - self._received_at[0] < 60:
+        if self._limits.is_on and len(self._received_at) == EVENTS_PER_MINUTE and now - self._received_at[0] < 60:
             raise SocketClosed(Close.RATE_LIMITED)
         self._received_at.append(now)
 
@@ -157,7 +158,7 @@ class Socket:
         shard = data.get("shard") or [0, 1]
         if not (isinstance(shard, list) and len(shard) == 2 and 0 <= shard[0] < shard[1]):
             raise SocketClosed(Close.INVALID_SHARD)
-        if self._limits and not self._hub.may_identify():
+        if self._limits.is_on and not self._hub.may_identify():
             self._world.log.note("identify_limited")
             self._say(Op.INVALID_SESSION, False)
             return

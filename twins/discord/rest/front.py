@@ -57,7 +57,7 @@ class Exchange:
 
 
 class Front:
-    def __init__(self, world: World, hub: Hub, limits: Limits | None) -> None:
+    def __init__(self, world: World, hub: Hub, limits: Limits) -> None:
         self._world = world
         self._hub = hub
         self._limits = limits
@@ -67,7 +67,7 @@ class Front:
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer a request; raise Reset where a fault breaks the connection."""
         now = self._world.now
-        if self._limits is not None and self._limits.is_banned(now):
+        if self._limits.is_on and self._limits.is_banned(now):
             return web.Response(status=429, text=_BAN_PAGE, content_type="text/html", headers={"Retry-After": "600"})
         headers = {"Via": "1.1 google"}
         facts: Json = {"method": "", "verb": request.method, "path": request.path, "status": 0}
@@ -90,7 +90,7 @@ class Front:
             raise Reset
         if fault is not None and fault.kind == "garbage":
             return web.Response(text="<html>not json", content_type="text/html", headers=headers)
-        if self._limits is not None and status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
+        if self._limits.is_on and status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
             self._limits.note_invalid(now)
         if status == 204:
             return web.Response(status=204, headers=headers)
@@ -113,7 +113,7 @@ class Front:
             await _strike(fault)
         if route.needs_token and request.headers.get("Authorization") != f"Bot {self._world.token}":
             raise PlainRefusal(401, "Unauthorized")
-        if self._limits is not None:
+        if self._limits.is_on:
             verdict = self._limits.take(
                 route.operation,
                 parameters,

@@ -73,7 +73,10 @@ class Verdict:
 
 
 class Limits:
-    def __init__(self) -> None:
+    """`is_on`: whether anything is counted and refused, at the gateway too."""
+
+    def __init__(self, *, is_on: bool) -> None:
+        self.is_on = is_on
         self._windows: dict[tuple[str, ...], _Window] = {}
         self._global = _Window(GLOBAL_PER_S, 1.0, 0.0)
         self._invalid_at: deque[float] = deque(maxlen=INVALID_PER_10_MIN)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from twins.discord.gateway.hub import Hub
 from twins.discord.refusal import Refusal
+from twins.discord.rest.limits import Limits
 from twins.discord.threads import archive_idle
 from twins.discord.user_side import comings, controls, pressing, sight, verbs
 from twins.discord.world import Json, World
@@ -39,8 +40,9 @@ _VERBS: dict[str, Callable[[World, Json], Json]] = {
 
 
 class Door:
-    def __init__(self, world: World, hub: Hub) -> None:
+    def __init__(self, world: World, hub: Hub, limits: Limits) -> None:
         self._world = world
+        self._limits = limits
         self._hub = hub
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -83,6 +85,9 @@ class Door:
                 return controls.reconnect(self._hub, body)
             case "POST token":
                 return controls.set_token(self._hub, body)
+            case "POST limits":
+                self._limits.is_on = bool(body["on"])
+                return {}
             case "POST clock":
                 return controls.set_clock(self._world, body)
             case _:
