@@ -119,6 +119,12 @@ class Gateway:
                 return closed.code
 
 
+def form_errors(body: Any) -> Any:
+    """Return what a refusal with 50035 says of the fields."""
+    assert (body["code"], body["message"]) == (50035, "Invalid Form Body")
+    return body["errors"]
+
+
 class Closed(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"closed with {code}")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import io
 import json
-import signal
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.twins.discord_raw import Raw, raw_client
-from twins.discord.seed import ANNA, BACKSTAGE, BEN, BOT, DIRECT, GENERAL, GUILD, ROOMS, THREAD
+from tests.twins.discord_raw import Raw, form_errors, raw_client
+from twins.discord.seed import ANNA, BACKSTAGE, BEN, BOT, DIRECT, GENERAL, GUILD, ROOMS
 from twins.discord.server import DiscordTwin
-from twins.discord.user_side import comings, controls, verbs
+from twins.discord.user_side import comings, verbs
 
 SAY = f"/channels/{GENERAL}/messages"
 NOWHERE = "/channels/999/messages"
@@ -35,18 +30,6 @@ async def twin() -> AsyncIterator[DiscordTwin]:
 async def raw(twin: DiscordTwin) -> AsyncIterator[Raw]:
     async with raw_client(twin) as raw:
         yield raw
-
-
-@pytest.fixture
-async def limited() -> AsyncIterator[Raw]:
-    twin = DiscordTwin()
-    async with twin.serve(), raw_client(twin) as raw:
-        yield raw
-
-
-def _errors(body: Any) -> Any:
-    assert (body["code"], body["message"]) == (50035, "Invalid Form Body")
-    return body["errors"]
 
 
 async def test_every_answer_has_the_exact_type_and_the_mark_of_the_proxy(raw: Raw) -> None:
@@ -160,7 +143,7 @@ async def test_refusals_have_the_status_the_code_and_the_words_of_discord(
 async def test_a_body_that_breaks_a_limit_is_told_where(raw: Raw, body: Any, path: list[str], code: str | None) -> None:
     """Code 50035 with the errors nested as the body is."""
     status, said = await raw.call("POST", SAY, body)
-    errors = _errors(said)
+    errors = form_errors(said)
     for part in path:
         errors = errors[part]
     assert status == 400
@@ -171,7 +154,7 @@ async def test_two_thousand_characters_are_told_apart_from_one_more(raw: Raw) ->
     """2000 go, whatever planes they are from; the words of the refusal name the limit."""
     assert (await raw.call("POST", SAY, {"content": "\U0001f600" * 2000}))[0] == 200
     _, said = await raw.call("POST", SAY, {"content": "\U0001f600" * 2001})
-    assert _errors(said)["content"]["_errors"] == [
+    assert form_errors(said)["content"]["_errors"] == [
         {"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}
     ]
 
@@ -313,225 +296,8 @@ async def test_files_over_a_limit_are_refused(raw: Raw, sizes: list[int], status
     assert (got, said["code"]) == (status, code)
 
 
-async def test_threads_open_close_and_refuse(raw: Raw) -> None:
-    """From a message with its id, once; saying opens an archived one, editing does not; a locked one refuses."""
-    own = (await raw.call("POST", SAY, {"content": "start"}))[1]["id"]
-    status, thread = await raw.call("POST", f"{SAY}/{own}/threads", {"name": "talk"})
-    assert (status, thread["id"], thread["parent_id"]) == (201, own, GENERAL)
-    assert (await raw.call("POST", f"{SAY}/{own}/threads", {"name": "talk"}))[1]["code"] == 160004
-    assert (await raw.call("POST", f"/channels/{THREAD}/threads", {"name": "x"}))[1]["code"] == 50024
-    assert _errors((await raw.call("POST", f"/channels/{GENERAL}/threads", {"name": ""}))[1])["name"]
-    said = (await raw.call("POST", f"/channels/{own}/messages", {"content": "in it"}))[1]["id"]
-    assert (await raw.call("PATCH", f"/channels/{own}", {"archived": True}))[0] == 200
-    assert (await raw.call("PATCH", f"/channels/{own}/messages/{said}", {"content": "y"}))[1]["code"] == 50083
-    assert (await raw.call("POST", f"/channels/{own}/messages", {"content": "wake"}))[0] == 200
-    assert (await raw.call("GET", f"/channels/{own}"))[1]["thread_metadata"]["archived"] is False
-    comings.archive(raw.twin.world, {"thread": THREAD})
-    assert (await raw.call("PATCH", f"/channels/{THREAD}", {"archived": False}))[0] == 200
-    assert (await raw.call("PATCH", f"/channels/{THREAD}", {"archived": True}))[1]["code"] == 50013
-    comings.archive(raw.twin.world, {"thread": own, "archived": True, "locked": True})
-    assert (await raw.call("POST", f"/channels/{own}/messages", {"content": "x"}))[1]["code"] == 160005
-    listed = (await raw.call("GET", f"/channels/{GENERAL}/threads/archived/public"))[1]
-    assert [one["id"] for one in listed["threads"]] == [own]
-
-
-async def test_a_thread_in_which_nothing_is_said_falls_asleep(raw: Raw) -> None:
-    """After the minutes it allows, on the twin's clock."""
-    begun = {"name": "short", "auto_archive_duration": 60, "type": 11}
-    thread = (await raw.call("POST", f"/channels/{GENERAL}/threads", begun))[1]
-    raw.twin.clock.advance(61 * 60)
-    assert (await raw.call("GET", f"/channels/{thread['id']}"))[1]["thread_metadata"]["archived"] is True
-    active = (await raw.call("GET", f"/guilds/{GUILD}/threads/active"))[1]
-    assert [one["id"] for one in active["threads"]] == [THREAD]
-
-
-async def test_people_and_moderators_can_keep_the_bot_out(raw: Raw) -> None:
-    """50007 where direct messages are refused, 50013 without the right, 20016 in slow mode until it is over."""
-    comings.block(raw.twin.world, {"person": ANNA})
-    assert (await raw.call("POST", f"/channels/{DIRECT[ANNA]}/messages", {"content": "x"}))[1]["code"] == 50007
-    comings.permission(raw.twin.world, {"chat": GENERAL, "deny": ["SEND_MESSAGES"]})
-    assert (await raw.call("POST", SAY, {"content": "x"}))[1]["code"] == 50013
-    comings.permission(raw.twin.world, {"chat": GENERAL, "deny": ["MANAGE_MESSAGES"]})
-    comings.slow(raw.twin.world, {"chat": GENERAL, "seconds": 30})
-    assert (await raw.call("POST", SAY, {"content": "x"}))[0] == 200
-    status, slow = await raw.call("POST", SAY, {"content": "x"})
-    assert (status, slow["code"]) == (429, 20016)
-    assert 0 < slow["retry_after"] <= 30
-    raw.twin.clock.advance(30)
-    assert (await raw.call("POST", SAY, {"content": "x"}))[0] == 200
-
-
-async def test_reactions_are_given_counted_and_taken(raw: Raw) -> None:
-    """By the bot and by people; an emoji that is none is refused."""
-    said = verbs.type_text(raw.twin.world, {"text": "x", "chat": GENERAL})["message_ids"][0]
-    verbs.react(raw.twin.world, {"message_id": said, "emoji": "👍"})
-    thumb = f"{SAY}/{said}/reactions/%F0%9F%91%8D"
-    assert (await raw.call("PUT", f"{thumb}/@me"))[0] == 204
-    shown = (await raw.call("GET", f"{SAY}/{said}"))[1]["reactions"]
-    assert [(one["emoji"]["name"], one["count"], one["me"]) for one in shown] == [("👍", 2, True)]
-    assert [one["id"] for one in (await raw.call("GET", thumb))[1]] == [ANNA, BOT]
-    assert (await raw.call("DELETE", f"{thumb}/@me"))[0] == 204
-    assert (await raw.call("DELETE", f"{thumb}/{ANNA}"))[0] == 204
-    assert "reactions" not in (await raw.call("GET", f"{SAY}/{said}"))[1]
-    status, refused = await raw.call("PUT", f"{SAY}/{said}/reactions/nothing/@me")
-    assert (status, refused["code"]) == (400, 10014)
-
-
-async def test_pins_are_kept_newest_first(raw: Raw) -> None:
-    """Pinned, listed, unpinned; pinning says so in the channel."""
-    ids = [(await raw.call("POST", SAY, {"content": str(n)}))[1]["id"] for n in range(2)]
-    for one in ids:
-        assert (await raw.call("PUT", f"{SAY}/pins/{one}"))[0] == 204
-    pins = (await raw.call("GET", f"{SAY}/pins"))[1]["items"]
-    assert [one["message"]["id"] for one in pins] == ids[::-1]
-    assert (await raw.call("GET", f"{SAY}?limit=1"))[1][0]["type"] == 6
-    assert (await raw.call("DELETE", f"{SAY}/pins/{ids[0]}"))[0] == 204
-    assert len((await raw.call("GET", f"/channels/{GENERAL}/pins"))[1]) == 1
-
-
 async def test_without_the_content_intent_history_is_empty_too(raw: Raw) -> None:
     """The rule of the gateway holds for what is fetched."""
     verbs.type_text(raw.twin.world, {"text": "secret", "chat": GENERAL})
     comings.intents(raw.twin.world, {"on": []})
     assert [one["content"] for one in (await raw.call("GET", SAY))[1]] == [""]
-
-
-async def test_commands_are_kept_by_name(raw: Raw) -> None:
-    """Created, overwritten, set all at once; names that are none and doubles are refused."""
-    base = f"/applications/{BOT}/commands"
-    status, made = await raw.call("POST", base, {"name": "ask", "description": "Ask me"})
-    assert (status, made["type"]) == (201, 1)
-    status, again = await raw.call("POST", base, {"name": "ask", "description": "Ask"})
-    assert (status, again["id"], again["description"]) == (200, made["id"], "Ask")
-    both = [{"name": "ask", "description": "a"}, {"name": "stop", "description": "b"}]
-    listed = (await raw.call("PUT", base, both))[1]
-    assert [(one["name"], one["id"] == made["id"]) for one in listed] == [("ask", True), ("stop", False)]
-    assert _errors((await raw.call("PUT", base, [both[0], both[0]]))[1])["1"]["name"]
-    assert _errors((await raw.call("POST", base, {"name": "Big Name", "description": "x"}))[1])["name"]
-    assert _errors((await raw.call("POST", base, {"name": "x"}))[1])["description"]
-    here = f"/applications/{BOT}/guilds/{GUILD}/commands"
-    assert (await raw.call("POST", here, {"name": "ask", "description": "x"}))[1]["guild_id"] == GUILD
-    assert len((await raw.call("GET", here))[1]) == 1
-    assert (await raw.call("DELETE", f"{base}/{made['id']}"))[0] == 204
-    assert [one["name"] for one in (await raw.call("GET", base))[1]] == ["stop"]
-
-
-async def test_a_bucket_counts_down_and_then_says_how_long_to_wait(limited: Raw) -> None:
-    """Headers with every answer; at the end 429 with the exact wait in the body, rounded up in the header."""
-    remaining = []
-    for number in range(5):
-        assert (await limited.call("POST", SAY, {"content": str(number)}))[0] == 200
-        remaining.append(limited.headers["X-RateLimit-Remaining"])
-    assert remaining == ["4", "3", "2", "1", "0"]
-    assert 0 < float(limited.headers["X-RateLimit-Reset-After"]) <= 5
-    bucket = limited.headers["X-RateLimit-Bucket"]
-    status, refused = await limited.call("POST", SAY, {"content": "x"})
-    assert (status, refused["global"]) == (429, False)
-    assert refused["message"] == "You are being rate limited."
-    assert isinstance(refused["retry_after"], float)
-    assert int(limited.headers["Retry-After"]) - refused["retry_after"] < 1
-    assert (limited.headers["X-RateLimit-Scope"], limited.headers["Via"] != "") == ("user", True)
-    assert (await limited.call("POST", f"/channels/{THREAD}/messages", {"content": "x"}))[0] == 200
-    assert limited.headers["X-RateLimit-Bucket"] == bucket
-    await limited.person("limits", {"on": False})
-    assert (await limited.call("POST", SAY, {"content": "x"}))[0] == 200
-    await limited.person("limits", {"on": True})
-    limited.twin.clock.advance(5)
-    assert (await limited.call("POST", SAY, {"content": "x"}))[0] == 200
-
-
-async def test_fifty_requests_a_second_are_all_together(limited: Raw) -> None:
-    """The 51st is refused globally; answers to interactions are not counted."""
-    limited.twin.clock.scale = 0.001
-    for _ in range(50):
-        await limited.call("GET", "/users/@me")
-    status, refused = await limited.call("GET", "/channels/" + GENERAL)
-    assert (status, refused["global"], limited.headers["X-RateLimit-Global"]) == (429, True, "true")
-    assert limited.headers["X-RateLimit-Scope"] == "global"
-    assert (await limited.call("POST", "/interactions/1/x/callback", {"type": 4}))[0] == 404
-
-
-async def test_ten_thousand_refused_requests_bring_the_ban_page(limited: Raw) -> None:
-    """HTML without `Via`, until ten minutes of the twin's clock are over."""
-    limits = limited.twin.limits
-    for _ in range(9_999):
-        limits.note_invalid(limited.twin.clock.now())
-    await limited.call("GET", "/users/@me", headers={})
-    status, page = await limited.call("GET", "/users/@me")
-    assert (status, "<html>" in page, "Via" in limited.headers) == (429, True, False)
-    limited.twin.clock.advance(601)
-    assert (await limited.call("GET", "/users/@me"))[0] == 200
-
-
-async def test_faults_of_the_api_strike_the_calls_they_name(raw: Raw) -> None:
-    """error, unauthorized, flood, garbage, delay; by the operation's name, counted."""
-
-    def prepare(kind: str, **more: Any) -> None:
-        controls.add_fault(raw.twin.hub, {"kind": kind, "method": "create_message", **more})
-
-    prepare("error", status=503)
-    assert (await raw.call("GET", SAY))[0] == 200
-    assert (await raw.call("POST", SAY, {"content": "x"}))[0] == 503
-    prepare("unauthorized")
-    assert (await raw.call("POST", SAY, {"content": "x"}))[0] == 401
-    prepare("flood", retry_after=7)
-    status, refused = await raw.call("POST", SAY, {"content": "x"})
-    assert (status, refused["retry_after"], raw.headers["Retry-After"]) == (429, 7, "7")
-    prepare("garbage")
-    assert "not json" in (await raw.call("POST", SAY, {"content": "x"}))[1]
-    prepare("delay", delay_s=0.01)
-    assert (await raw.call("POST", SAY, {"content": "late"}))[0] == 200
-
-
-@pytest.mark.parametrize(("kind", "happened"), [("reset", False), ("lost_answer", True)])
-async def test_a_connection_can_break_before_and_after_the_deed(raw: Raw, kind: str, happened: bool) -> None:
-    """reset: nothing is done; lost_answer: it is, and the caller cannot know."""
-    controls.add_fault(raw.twin.hub, {"kind": kind, "method": "create_message"})
-    with pytest.raises(aiohttp.ClientError):
-        await raw.call("POST", SAY, {"content": "x"})
-    assert bool((await raw.call("GET", SAY))[1]) is happened
-
-
-async def test_the_users_side_is_an_api_with_clear_refusals(raw: Raw) -> None:
-    """Type, upload, look and wait over HTTP; nonsense is told apart."""
-    said = await raw.person("type", {"text": "hello", "person": "Ben"})
-    assert (await raw.person("chat?person=Ben", method="GET"))["messages"][0]["id"] == said["message_ids"][0]
-    content = base64.b64encode(b"bytes").decode()
-    sent = await raw.person("upload", {"name": "a.txt", "content": content, "caption": "look"})
-    seen = (await raw.person("chat", method="GET"))["messages"][-1]
-    assert (seen["text"], seen["files"]) == ("look", [{"id": sent["file_id"], "name": "a.txt"}])
-    several = {"files": [{"name": "1.txt", "content": content}, {"name": "2.txt", "content": content}], "chat": GENERAL}
-    await raw.person("upload", several)
-    shown = (await raw.person(f"chat?chat={GENERAL}", method="GET"))["messages"][-1]
-    assert [one["name"] for one in shown["files"]] == ["1.txt", "2.txt"]
-    assert "no person" in (await raw.person("type", {"text": "x", "person": "Nobody"}))["error"]
-    assert "no fault" in (await raw.person("fault", {"kind": "plague"}))["error"]
-    assert "has no" in (await raw.person("nonsense"))["error"]
-    world = await raw.person("world", method="GET")
-    assert [one["name"] for one in world["people"]] == ["Anna", "Ben", "Mallory"]
-    assert {one["kind"] for one in world["chats"]} == {"direct", "many"}
-    assert [one["threads"] for one in world["chats"] if one["id"] == GENERAL] == [[{"id": THREAD, "name": "planning"}]]
-    assert (await raw.person("clock", {"advance_s": 60}))["scale"] == 1
-    events = (await raw.person("log?event=message_create", method="GET"))["events"]
-    assert len(events) == 3
-
-
-async def test_the_phone_page_is_served(raw: Raw) -> None:
-    """The page that all twins share is at /twin/phone."""
-    assert (await raw.download(f"{raw.twin.address}/twin/phone"))[0] == 200
-
-
-async def test_the_twin_runs_alone_and_says_how_to_reach_it(tmp_path: Path) -> None:
-    """Address, certificate, token and phone page, until it is asked to end."""
-    command = [sys.executable, "-m", "twins.discord", "--directory", str(tmp_path), "--token", "a.b.c", "--no-limits"]
-    twin = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert twin.stdout is not None
-    async with asyncio.timeout(30):
-        lines = [(await twin.stdout.readline()).decode() for _ in range(4)]
-        twin.send_signal(signal.SIGTERM)
-        await twin.wait()
-    assert lines[0].startswith("https://127.0.0.1:")
-    assert str(tmp_path / "ca.pem") in lines[1]
-    assert "a.b.c" in lines[2]
-    assert f"{lines[0].strip()}/twin/phone" in lines[3]
-    assert twin.returncode == 0
