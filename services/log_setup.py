@@ -25,6 +25,9 @@ SECRET_SHAPES = re.compile(
       (?P<bot>(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,})                      # Telegram: also inside its URLs, after /bot
     | (?P<key>\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,})                       # OpenAI, Anthropic and their like
     | (?P<token>\b(?:xox[a-z]-|xapp-|gh[pousr]_|github_pat_|glpat-)[A-Za-z0-9_-]{10,})  # Slack, GitHub, GitLab
+    | (?P<discord>(?<![\w.-])[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,45}(?![\w-]))  # Discord
+    | (?P<hook>(?:webhooks|interactions)/\d{15,20}/[A-Za-z0-9_.-]{30,})  # Discord: who has these addresses may speak
+    | (?<=[?&]ticket=)[^\s&'"]+                                       # Slack: of a socket's address
     | (?P<cloud>\b(?:AKIA|ASIA)[A-Z0-9]{16}\b | \bAIza[A-Za-z0-9_-]{30,})
     | (?P<jwt>\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)
     | (?<=\bbearer\s)[^\s'",;]+ | (?<=\bbasic\s)[A-Za-z0-9+/=]{8,}
@@ -85,8 +88,8 @@ def set_up_logging(folder: Path, process: str, *, level: int = logging.INFO, fil
         root.addHandler(handler)
     root.setLevel(level)
     logging.captureWarnings(True)
-    # These say each request with its URL at INFO; the URL of Telegram's API holds the token.
-    for noisy in ("httpx", "httpcore", "urllib3", "docker", "asyncio"):
+    # These say at INFO, or at DEBUG, what they send where; the URL of Telegram's API holds the token.
+    for noisy in ("httpx", "httpcore", "urllib3", "docker", "asyncio", "telegram", "discord", "slack_sdk", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -49,8 +49,57 @@ def test_what_looks_like_a_secret_is_removed(line: str) -> None:
     assert secret not in scrub(line.format(secret))
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        "7123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-",
+        "MTE5ODYyMjQ4MzQ3MTkyNTI0.GxYz1A.Zn-CjmXV_W7vRze4b7Cq4se7kKWs1u9VtQ5Rd0",
+        "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+        "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy",
+        "xapp-1-A0123456789-1234567890123-0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+        "xoxe.xoxp-1-Mi0yLTE3NjUzNjcyNDgxLTE5",
+    ],
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "POST https://h/api/{}/sendMessage",
+        "headers: {{'Authorization': 'Bot {}'}}",
+        "token={}&x=1",
+        "refused '{}', and so on",
+        "b'{}'",
+        '{{"token":"{}"}}',
+        "secret\n{}\nend",
+    ],
+)
+def test_a_platforms_token_is_known_by_its_shape(token: str, line: str) -> None:
+    """Telegram's, Discord's and Slack's, wherever a library puts one."""
+    shown = scrub(line.format(token))
+    assert not any(part in shown for part in token.replace(":", ".").split(".") if len(part) > 12)
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("wss://wss-primary.slack.com/link/?ticket=0a1b2c3d&app_id=A1", "0a1b2c3d"),
+        ("POST /api/v10/webhooks/123456789012345678/aW50ZXJhY3Rpb246MTE5ODYyMjQ4MzQ3MTky", "aW50ZXJh"),
+        ("/interactions/123456789012345678/aW50ZXJhY3Rpb246MTE5ODYyMjQ4MzQ3MTky/callback", "aW50ZXJh"),
+    ],
+)
+def test_an_address_that_lets_in_is_taken_out(line: str, secret: str) -> None:
+    """Who has it needs no token."""
+    assert secret not in scrub(line)
+
+
 def test_ordinary_words_stay() -> None:
     """Ids, times, paths and addresses are what a log is for."""
+    for words in (
+        f"sha256 {'a' * 64}",
+        "discord.gateway.KeepAliveHandler 1.2.3",
+        "https://h/a-long-name-of-a-page.v2.html",
+    ):
+        assert scrub(words) == words
     line = "task_dnmrqjwn5hjnhlqv at 2026-01-31T09:00:00Z in /home/x/run/c/abc: http://127.0.0.1:8080/m/route 12345:67"
     assert scrub(line) == line
 
