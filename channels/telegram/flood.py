@@ -66,4 +66,4 @@ class Floods:
 
 
 def _times(rate: Rate, factor: float) -> Rate:
-    return Rate(calls=rate.calls * factor, in_s=rate.in_s, reserve=rate.reserve * factor)
+    return Rate(calls=rate.calls, in_s=rate.in_s / factor, reserve=rate.reserve)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import httpx
@@ -53,8 +53,12 @@ class KeepingInbox:
             self._changed.notify_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when it holds: each event is a reason to look again, and so is a moment's silence."""
         async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(condition)
+            while not condition():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        await self._changed.wait()
 
     async def raw(self, count: int) -> list[bytes]:
         """Return what is stored, as soon as it is so many."""
