@@ -23,7 +23,7 @@ from channels.discord.timings import Timings
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000
-"""Events between the gateway and the store; beyond, the histories are read anew."""
+"""Events between the gateway and the store; what was said beyond is read from the histories."""
 MAX_HELD = 1000
 """Events of a chat that wait for its history; messages beyond are in the history themselves."""
 MAX_UNLISTED = 200
@@ -56,12 +56,13 @@ class _Event:
 class Intake:
     """What one bot hears. Outlives its connections."""
 
-    def __init__(self, calls: IntakeCalls, seen: Seen, timings: Timings) -> None:
+    def __init__(self, calls: IntakeCalls, seen: Seen, timings: Timings, *, max_waiting: int = MAX_WAITING) -> None:
         self._calls = calls
         self._seen = seen
         self._timings = timings
+        self._max_waiting = max_waiting
         self._frames = Frames()
-        self._waiting: asyncio.Queue[_Event] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[_Event] = asyncio.Queue()
         self._held: dict[str, deque[_Event]] = {}
         """By channel: events that wait for the chat's history."""
         self._filling: dict[str, asyncio.Event] = {}
@@ -75,7 +76,8 @@ class Intake:
         """Servers of the new session that have not told their channels yet."""
         self._awaits_until: float | None = None
         """None: nothing of a new session is awaited."""
-        self._has_lost = False
+        self._lost: dict[str, Room] = {}
+        """Chats of which an event found no place; all that follow it are in the history, too."""
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     def hear_members(self, *, is_on: bool) -> None:
@@ -86,8 +88,9 @@ class Intake:
         """Take an event, at once and in order."""
         if not is_of_interest(kind) or not isinstance(what, dict):
             return
-        if self._waiting.full():
-            self._has_lost = True
+        channel = str(what.get("channel_id") or "")
+        if channel and (channel in self._lost or self._waiting.qsize() >= self._max_waiting):
+            self._lost[channel] = Room(channel=channel, guild=str(what.get("guild_id") or ""))
             return
         number = sequence if isinstance(sequence, int) else 0
         event = _Event(kind=kind, what=what, sequence=number, at=datetime.now(UTC).isoformat())
@@ -106,6 +109,8 @@ class Intake:
                         await self._take(event, tasks, accept)
                     if self._is_time_to_catch_up():
                         self._catch_up(tasks, accept)
+                    if self._lost and self._waiting.empty():
+                        self._find_lost(tasks, accept)
         finally:
             await self._seen.keep()
 
@@ -147,13 +152,13 @@ class Intake:
                 self._seen.note(room, room.last_message)
 
     def _is_time_to_catch_up(self) -> bool:
-        if self._awaits_until is not None:
-            return not self._awaited or asyncio.get_running_loop().time() >= self._awaits_until
-        return self._has_lost and self._waiting.empty()
+        if self._awaits_until is None:
+            return False
+        return not self._awaited or asyncio.get_running_loop().time() >= self._awaits_until
 
     def _catch_up(self, tasks: asyncio.TaskGroup, accept: Accept) -> None:
         """Read the histories of all chats where something may have been missed; what is held elsewhere goes on."""
-        self._awaits_until, self._has_lost = None, False
+        self._awaits_until = None
         listed = list(self._frames.rooms.listed())
         newest = max((room.last_message for room in listed), default=0)
         rooms: list[Room] = []
@@ -172,6 +177,12 @@ class Intake:
         if self._seen.floor is None:
             self._seen.raise_floor(newest, set())
         tasks.create_task(self._raise_floor(newest, list(self._filling.values())))
+
+    def _find_lost(self, tasks: asyncio.TaskGroup, accept: Accept) -> None:
+        log.warning("more was said than could be taken in", extra={"action": "discord_overflow"})
+        for room in self._lost.values():
+            self._fill(self._frames.rooms.find(room.channel) or room, tasks, accept)
+        self._lost.clear()
 
     def _missed(self, guild: str = "") -> list[Room]:
         """Return the listed rooms, of one server or all, in which more was said than is known."""
