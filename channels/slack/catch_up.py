@@ -23,8 +23,8 @@ LONGEST_BACK_S = 48 * 3600.0
 """As long as the host knows an event again. What is older was said to a bot that did not answer for two days."""
 PAGE = 200
 MAX_PAGES = 10
-MAX_TRIES = 10
-LONGEST_TURN_S = 120.0
+LONGEST_TRY_S = 600.0
+"""A history that fails for longer is left, and the conversation goes on: Slack itself sends nothing again by then."""
 TYPES = "public_channel,private_channel,mpim,im"
 
 Message = dict[str, Any]
@@ -33,7 +33,7 @@ Recount = Callable[[str, Message], Awaitable[None]]
 
 
 class Asks(Protocol):
-    async def call(self, method: str, conversation: str = "", *, longest_turn_s: float, **arguments: Any) -> Any: ...
+    async def call(self, method: str, conversation: str = "", **arguments: Any) -> Any: ...
 
 
 class CatchUp:
@@ -125,14 +125,16 @@ class CatchUp:
 
     async def _ask(self, method: str, conversation: str, **arguments: Any) -> Any:
         arguments = {name: value for name, value in arguments.items() if value != ""}
-        for tries in range(1, MAX_TRIES + 1):
+        now = asyncio.get_running_loop().time
+        until = now() + LONGEST_TRY_S
+        while True:
             try:
-                return await self._client.call(method, conversation, longest_turn_s=LONGEST_TURN_S, **arguments)
+                return await self._client.call(method, conversation, **arguments)
             except DeliveryFailed as failed:
-                if failed.permanent or tries == MAX_TRIES:
+                if failed.permanent or now() > until:
                     raise
+                # What came since is not acknowledged meanwhile: going on would turn the order round.
                 await asyncio.sleep(failed.retry_after_s or self._again_s)
-        raise AssertionError("the last try raises")
 
 
 def _next_page(told: Mapping[str, Any]) -> str:

@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -23,7 +21,9 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.channel import DeliveryFailed, NotYet
+from channels.pacing import take_courtesy_turn, wait_for_turn
 from channels.slack.failures import (
+    DISCONNECTS,
     Lost,
     Refused,
     SecretMissing,
@@ -38,17 +38,14 @@ from channels.slack.raw import Bot
 from channels.slack.sdk_log import redact, tame_sdk_logger
 from channels.slack.timings import Timings
 from channels.slack.tokens import Account, TokenPair, find_faults, split_tokens
+from channels.slack.transport import proxy_for, refusals, retry_after_s
 
 log = logging.getLogger(__name__)
 
 OFFICIAL_URL = "https://slack.com"
 FIRST_BACKOFF_S = 0.5
-LONGEST_TURN_S = 1.0
-"""A longer wait for the pace is the outbox's: there other chats have their turn meanwhile."""
 KEEPS_SERVING = ("warning", "refresh_requested")
 """Reasons of a `disconnect` after which the socket still serves: the next one is opened before it goes."""
-IN_WORDS = {"too_many_websockets": "too many programs have a socket of this app open (Slack takes ten)"}
-
 FetchSecret = Callable[[], Awaitable[str]]
 Answer = Mapping[str, Any]
 Acknowledge = Callable[[], Awaitable[None]]
@@ -88,7 +85,7 @@ class _Socket(SocketModeClient):
             if told.get("type") == "hello" and not self.greeted.done():
                 self.greeted.set_result("hello")
             elif told.get("type") == "disconnect":
-                self._reason = IN_WORDS.get(str(told.get("reason")), str(told.get("reason") or "disconnect"))
+                self._reason = DISCONNECTS.get(str(told.get("reason")), str(told.get("reason") or "disconnect"))
 
     async def _failed(self, message: aiohttp.WSMessage) -> None:
         self.lose(f"the connection broke: {type(message.data).__name__}")
@@ -111,22 +108,19 @@ class _Socket(SocketModeClient):
         """Return when Slack has said hello; raise Lost."""
         refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         await self.aiohttp_client_session.close()
-        self.aiohttp_client_session = aiohttp.ClientSession(trace_configs=[_refusals(refused)])
-        connecting: asyncio.Future[Any] = asyncio.ensure_future(self.connect())  # type: ignore[no-untyped-call]  # the SDK's
-        first = {connecting, refused}
-        try:
-            async with asyncio.timeout(timings.connect_s):
-                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-                if refused.done():  # the SDK would go on with the same ticket
-                    raise Lost(refused.result())
-                await asyncio.wait({self.greeted, self.lost}, return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            raise Lost("Slack opened no socket in time") from None
-        finally:
-            connecting.cancel()
-            await asyncio.wait({connecting})
+        self.aiohttp_client_session = aiohttp.ClientSession(trace_configs=[refusals(refused)])
+        problem = "Slack opened no socket in time"
+        async with asyncio.TaskGroup() as tasks:
+            connecting = tasks.create_task(self.connect())  # type: ignore[no-untyped-call]  # the SDK's
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timings.connect_s):
+                    await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+                    if not refused.done():
+                        await asyncio.wait({self.greeted, self.lost}, return_when=asyncio.FIRST_COMPLETED)
+            connecting.cancel()  # where it was refused, the SDK would go on with the same ticket
         if not self.greeted.done():
-            raise Lost(self.lost.result())
+            told = next((future.result() for future in (refused, self.lost) if future.done()), problem)
+            raise Lost(told)
 
     async def end(self, timings: Timings) -> None:
         """Close it, and everything that it began."""
@@ -319,32 +313,26 @@ class SlackClient:
         conversation: str = "",
         *,
         timeout_s: float | None = None,
-        longest_turn_s: float = LONGEST_TURN_S,
         is_courtesy: bool = False,
         **arguments: Any,
     ) -> Answer:
         """Ask Slack, at its pace; raise Refused with its word, Unanswered where it may have been done all the same,
-        NotYet where its pace asks for more than `longest_turn_s`, DeliveryFailed without a connection.
+        NotYet where its pace asks for more than a second, DeliveryFailed without a connection.
 
         `is_courtesy`: it only shows work, and leaves the pace to what must be said.
         """
         await self._connection()
-        await self._turn(method, conversation, longest_turn_s, is_courtesy=is_courtesy)
+        pace = self._rates.pace(method)
+        if is_courtesy:
+            take_courtesy_turn(pace, conversation)
+        else:
+            await wait_for_turn(pace, conversation)
         try:
             return await self._asked(method, arguments, timeout_s or self.timings.send_s, conversation)
         except Refused as refused:
             if refused.is_token and self._ended is not None and not self._ended.done():
                 self._ended.set_exception(TokenRefused())  # the whole client is built anew
             raise
-
-    async def _turn(self, method: str, conversation: str, longest_s: float, *, is_courtesy: bool) -> None:
-        now = asyncio.get_running_loop().time()
-        pace = self._rates.pace(method)
-        wait_s = pace.wait_s(conversation, now, is_courtesy=is_courtesy)
-        if wait_s > (0.0 if is_courtesy else longest_s):
-            raise NotYet(f"Slack's pace allows no {method} for {wait_s:.1f} s", retry_after_s=wait_s)
-        pace.took(conversation, now)
-        await asyncio.sleep(wait_s)
 
     async def _connection(self) -> None:
         try:
@@ -375,7 +363,7 @@ class SlackClient:
         word = str(told.get("error") or "") if isinstance(told, dict) else ""
         status = int(getattr(response, "status_code", getattr(response, "status", 0)) or 0)
         if status == 429 or word == "ratelimited":
-            wait_s = _seconds(getattr(response, "headers", {}))
+            wait_s = retry_after_s(getattr(response, "headers", {}))
             self._rates.told_to_wait(method, conversation, wait_s, asyncio.get_running_loop().time())
             return NotYet(f"Slack asks for a pause of {wait_s:.0f} s before {method}", retry_after_s=wait_s)
         if not word:
@@ -418,37 +406,3 @@ def build_web(tokens: TokenPair, server: str, session: aiohttp.ClientSession) ->
     web = AsyncWebClient(tokens.bot, base_url=f"{server}/api/", session=session, retry_handlers=[])
     web.proxy = proxy_for(server)
     return web
-
-
-def proxy_for(address: str) -> str | None:
-    """Return the proxy that the environment names for an address; the SDK alone knows no NO_PROXY."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    if host in ("127.0.0.1", "::1", "localhost") or urllib.request.proxy_bypass(host):
-        return None
-    scheme = {"wss": "https", "ws": "http"}.get(parts.scheme, parts.scheme)
-    return urllib.request.getproxies().get(scheme) or None
-
-
-def _refusals(refused: asyncio.Future[str]) -> aiohttp.TraceConfig:
-    """Return what tells of a socket that is not opened: the SDK only logs it."""
-
-    async def answered(_: object, __: object, told: aiohttp.TraceRequestEndParams) -> None:
-        if told.response.status != 101 and not refused.done():
-            refused.set_result(f"the socket was refused (HTTP {told.response.status})")
-
-    async def failed(_: object, __: object, told: aiohttp.TraceRequestExceptionParams) -> None:
-        if not refused.done():
-            refused.set_result(f"the socket was refused: {type(told.exception).__name__}")
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_end.append(answered)
-    trace.on_request_exception.append(failed)
-    return trace
-
-
-def _seconds(headers: Mapping[str, str]) -> float:
-    try:
-        return max(1.0, float(headers.get("Retry-After") or headers.get("retry-after") or 30))
-    except ValueError:
-        return 30.0

@@ -34,6 +34,8 @@ PASSING_ERRORS = frozenset(
     )
 )
 """Those that another try may end well. All others are for good."""
+DISCONNECTS = {"too_many_websockets": "too many programs have a socket of this app open (Slack takes ten)"}
+"""Slack's reasons to end a socket, where they want other words."""
 _IN_WORDS = {
     "channel_not_found": "there is no such conversation, or the bot may not see it",
     "not_in_channel": "the bot is not in that channel; invite it: /invite @the-bot",

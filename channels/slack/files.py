@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from channels.channel import DeliveryFailed
-from channels.slack.client import SlackClient, proxy_for
+from channels.slack.client import SlackClient
 from channels.slack.encode import FileToSend
 from channels.slack.failures import Unanswered
+from channels.slack.transport import proxy_for
 
 MAX_UPLOAD_BYTES = 1_000_000_000
 SLOWEST_BYTES_PER_S = 32 << 10

@@ -58,6 +58,7 @@ class Inlet:
         """Conversation and ts of a message → the thread that it is in."""
         self._speakers: OrderedDict[Place, str] = OrderedDict()
         self._sweep_wanted = asyncio.Event()
+        self._is_over = False
         self.accept: Accept = _nowhere
         client.when_connected = self._connected
 
@@ -79,13 +80,17 @@ class Inlet:
                 self._sweep_wanted.clear()
                 await self._sweep()
         finally:
+            self._is_over = True
             for task in self._taking:
                 task.cancel()
             if self._taking:
                 await asyncio.wait(self._taking)
 
     async def take(self, kind: str, payload: Json, envelope_id: str, acknowledge: Acknowledge) -> None:
-        """Store what came, and acknowledge it. What nobody redelivers is acknowledged in time in any case."""
+        """Store what came, and acknowledge it. What nobody redelivers is acknowledged in time in any case. What comes
+        while the channel goes is not taken: it would be stored before what waited, which is cut off."""
+        if self._is_over:
+            return
         task = asyncio.current_task()
         assert task is not None
         self._taking.add(task)

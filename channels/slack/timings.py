@@ -38,6 +38,6 @@ class Timings:
     short_gap_s: float = 3.0
     """Without a socket for longer, all conversations are read for what was missed, not only those that speak."""
     catch_up_again_s: float = 2.0
-    """Between tries to read a conversation's history; ten in all, after which it is left."""
+    """Between tries to read a conversation's history."""
     seen_every_s: float = 5.0
     """Between two writes of what was seen last."""

@@ -9,9 +9,10 @@ import pytest
 
 from channels.channel import Channel, DeliveryFailed, Undecodable
 from channels.slack.channel import SlackChannel
-from channels.slack.client import check_token, proxy_for
+from channels.slack.client import check_token
 from channels.slack.failures import TokenRefused, Unreachable
 from channels.slack.manifest import SCOPES
+from channels.slack.transport import proxy_for
 from protocol.message import InboundMessage, OutboundMessage
 from tests.channels.conformance_support import PATIENCE_S, Json, Phone, Rig, Room
 from tests.channels.slack.support import QUICK, SECRET
