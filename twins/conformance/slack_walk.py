@@ -13,9 +13,21 @@ from twins.slack.seed import ANNA, BEN, DIRECT, GENERAL, RANDOM
 from twins.slack.tokens import APP_TOKEN, BOT_TOKEN
 from twins.slack.world import BOT_ID, TEAM_ID
 
+ANNA_TOKEN = f"xoxp-1000000000-{ANNA}-rehearsal"
+
 Json = dict[str, Any]
 
 LATER_S = 600
+ACCOUNT = (
+    "api.test",
+    "auth.test",
+    "auth.teams.list",
+    "team.info",
+    "team.profile.get",
+    "team.billing.info",
+    "team.preferences.list",
+    "emoji.list",
+)
 QUIET_S = 1.0
 """When no envelope came for so long, the walk has been heard to its end."""
 BUTTON = {"type": "button", "text": {"type": "plain_text", "text": "Yes"}, "action_id": "go", "value": "y"}
@@ -72,29 +84,29 @@ class Walker:
                     self.triggers.put_nowait(payload["trigger_id"])
                 await channel.send_json({"envelope_id": envelope["envelope_id"]})
 
-    async def heard_out(self) -> None:
-        """Return when nothing more comes."""
+    async def heard_out(self, quiet_s: float) -> None:
+        """Return when nothing more came for so long."""
         count = -1
         while count != len(self.recorded):
             count = len(self.recorded)
-            await asyncio.sleep(QUIET_S)
+            await asyncio.sleep(quiet_s)
 
 
-async def walk(address: str, http: aiohttp.ClientSession) -> list[Recorded]:
+async def walk(address: str, http: aiohttp.ClientSession, quiet_s: float = QUIET_S) -> list[Recorded]:
     """Play everything once; raise RuntimeError where the twin refuses."""
     walker = Walker(address, http)
     opened = await walker.call("apps.connections.open", token=APP_TOKEN)
     async with http.ws_connect(opened["url"]) as channel, asyncio.TaskGroup() as tasks:
         listening = tasks.create_task(walker.listen(channel))
-        for part in (_account, _talk, _rooms, _marks, _files, _interactions):
+        for part in (_account, _talk, _rooms, _marks, _files, _documents, _interactions):
             await part(walker)
-            await walker.heard_out()
+            await walker.heard_out(quiet_s)
         listening.cancel()
     return walker.recorded
 
 
 async def _account(walker: Walker) -> None:
-    for method in ("api.test", "auth.test", "auth.teams.list", "team.info", "team.profile.get", "emoji.list"):
+    for method in ACCOUNT:
         await walker.call(method)
     await walker.call("bots.info", bot=BOT_ID)
     await walker.call("users.info", user=ANNA)
@@ -105,6 +117,8 @@ async def _account(walker: Walker) -> None:
     await walker.call("users.getPresence", user=ANNA)
     await walker.call("users.profile.get", user=ANNA)
     await walker.call("dnd.info", user=ANNA)
+    await walker.call("users.profile.set", token=ANNA_TOKEN, name="status_text", value="out")
+    await walker.call("auth.revoke", test=True)
 
 
 async def _talk(walker: Walker) -> None:
@@ -137,6 +151,8 @@ async def _talk(walker: Walker) -> None:
     await walker.call("assistant.threads.setSuggestedPrompts", **place, prompts=[{"title": "a", "message": "b"}])
     await walker.call("conversations.history", channel=GENERAL, include_all_metadata=True)
     await walker.call("conversations.replies", channel=GENERAL, ts=root, include_all_metadata=True)
+    unfurls = {"https://a.example": {"text": "A"}}
+    await walker.call("chat.unfurl", token=ANNA_TOKEN, channel=GENERAL, ts=root, unfurls=unfurls)
     await walker.call("chat.delete", channel=GENERAL, ts=posted["ts"])
 
 
@@ -192,6 +208,7 @@ async def _marks(walker: Walker) -> None:
 async def _files(walker: Walker) -> None:
     file_id = await walker.upload(b"hello")
     files = [{"id": file_id, "title": "t"}]
+    await walker.call("files.upload", content="old", filename="o.txt", channels=GENERAL)
     await walker.call("files.completeUploadExternal", files=files, channel_id=GENERAL, initial_comment="here")
     await walker.person("upload", name="b.png", content="iVBORw0KGgo=", caption="look", chat=GENERAL)
     await walker.call("files.info", file=file_id)
@@ -204,12 +221,24 @@ async def _files(walker: Walker) -> None:
     await walker.call("files.remote.list")
     await walker.call("files.remote.update", external_id="e1", title="u")
     await walker.call("files.remote.remove", external_id="e1")
+
+
+async def _documents(walker: Walker) -> None:
     call = (await walker.call("calls.add", external_unique_id="c1", join_url="https://a.example/c"))["call"]["id"]
     await walker.call("calls.participants.add", id=call, users=[{"slack_id": ANNA}])
     await walker.call("calls.info", id=call)
     await walker.call("calls.update", id=call, title="t")
     await walker.call("calls.participants.remove", id=call, users=[{"slack_id": ANNA}])
     await walker.call("calls.end", id=call)
+    content = {"type": "markdown", "markdown": "# One\n\ntwo"}
+    await walker.call("conversations.canvases.create", channel_id=GENERAL, document_content=content)
+    canvas = {"canvas_id": (await walker.call("canvases.create", title="c", document_content=content))["canvas_id"]}
+    await walker.call("canvases.sections.lookup", **canvas, criteria={"contains_text": "two"})
+    at_end = {"operation": "insert_at_end", "document_content": content}
+    await walker.call("canvases.edit", **canvas, changes=[at_end])
+    await walker.call("canvases.access.set", **canvas, access_level="write", user_ids=[ANNA])
+    await walker.call("canvases.access.delete", **canvas, user_ids=[ANNA])
+    await walker.call("canvases.delete", **canvas)
 
 
 async def _interactions(walker: Walker) -> None:
@@ -218,6 +247,8 @@ async def _interactions(walker: Walker) -> None:
     await walker.triggers.get()
     await walker.person("press", label="Yes", chat=GENERAL)
     view = await walker.call("views.open", trigger_id=await walker.triggers.get(), view=MODAL)
+    await walker.person("press", label="Yes", chat=GENERAL)
+    await walker.call("views.push", trigger_id=await walker.triggers.get(), view=MODAL)
     await walker.call("views.update", view_id=view["view"]["id"], view=MODAL)
     await walker.person("submit", values={})
     await walker.call("views.publish", user_id=ANNA, view={"type": "home", "blocks": BLOCKS})

@@ -18,10 +18,6 @@ _NAME = re.compile(r"(?<![\w<@])@(\w+)")
 _CHANNEL = re.compile(r"(?<![\w<#&])#([a-z0-9_-]+)")
 
 
-def escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 

@@ -92,6 +92,7 @@ class Tokens:
                 *BOT_SCOPES,
                 "admin",
                 "chat:write:user",
+                "links:write",
                 "users.profile:write",
                 "search:read",
                 "stars:read",

@@ -38,8 +38,7 @@ def get_presence(call: Call) -> Json:
 
 
 def profile_get(call: Call) -> Json:
-    profile = call.world.person(call.arguments.text("user", call.user_id))["profile"]
-    return {"profile": {key: value for key, value in profile.items() if key != "team"}}
+    return {"profile": _shown_profile(call.world.person(call.arguments.text("user", call.user_id)))}
 
 
 def profile_set(call: Call) -> Json:
@@ -51,7 +50,7 @@ def profile_set(call: Call) -> Json:
     person = call.world.people[call.user_id]
     person["profile"] |= profile
     call.world.publish({"type": "user_change", "user": person, "event_ts": call.world.new_ts()})
-    return {"profile": person["profile"]}
+    return {"profile": _shown_profile(person)}
 
 
 def set_photo(call: Call) -> Json:
@@ -115,6 +114,10 @@ def usergroups_users_update(call: Call) -> Json:
 def dnd_info(call: Call) -> Json:
     call.world.person(call.arguments.text("user", call.user_id))
     return {"dnd_enabled": False, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
+
+
+def _shown_profile(person: Json) -> Json:
+    return {key: value for key, value in person["profile"].items() if key != "team"}
 
 
 def _usergroup(call: Call) -> Json:
