@@ -12,81 +12,23 @@ from typing import Any
 
 import httpx
 import pytest
-from telegram import Bot, TelegramObject, Update
-from telegram.request import HTTPXRequest
+from telegram import Bot, Update
 
-from twins.telegram.server import TelegramTwin
+from tests.twins.telegram_side import ADA, GROUP, Server, sdk_bot, serving, unknown_fields
 from twins.telegram.entities import units
 from twins.telegram.world import DEFAULT_TOKEN
-
-ADA = 1001
-GROUP = -1001000000001
-
-
-class Server:
-    """The twin as a client without an SDK sees it."""
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http = http
-
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        answer = await self.http.post(f"/bot{DEFAULT_TOKEN}/{method}", json=arguments)
-        body: dict[str, Any] = answer.json()
-        assert body["ok"] == (answer.status_code == 200)
-        return body
-
-    async def refused(self, method: str, **arguments: Any) -> tuple[int, str]:
-        body = await self.call(method, **arguments)
-        return body["error_code"], body["description"]
-
-    async def updates(self, **arguments: Any) -> list[Any]:
-        return list((await self.call("getUpdates", **arguments))["result"])
-
-    async def person(self, act: str, **body: Any) -> dict[str, Any]:
-        answer = await self.http.post(f"/twin/{act}", json=body)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    async with (
-        TelegramTwin().serve() as address,
-        httpx.AsyncClient(base_url=address, timeout=20, trust_env=False) as http,
-    ):
-        yield Server(http)
+    async with serving() as running:
+        yield running
 
 
 @pytest.fixture
 async def bot(server: Server) -> AsyncIterator[Bot]:
-    address = str(server.http.base_url).rstrip("/")
-    request = HTTPXRequest(httpx_kwargs={"trust_env": False})
-    polls = HTTPXRequest(httpx_kwargs={"trust_env": False})
-    made = Bot(
-        DEFAULT_TOKEN,
-        base_url=f"{address}/bot",
-        base_file_url=f"{address}/file/bot",
-        request=request,
-        get_updates_request=polls,
-    )
-    async with made:
+    async with sdk_bot(server) as made:
         yield made
-
-
-def unknown_fields(value: object) -> list[str]:
-    """Return what the SDK does not know in an object of its own, at any depth."""
-    if isinstance(value, (list, tuple)):
-        return [field for item in value for field in unknown_fields(item)]
-    if not isinstance(value, TelegramObject):
-        return []
-    found = [f"{type(value).__name__}.{key}" for key in value.api_kwargs]
-    for name in dir(type(value)):
-        if name.startswith("_") or name == "api_kwargs" or callable(getattr(type(value), name)):
-            continue
-        if isinstance(getattr(type(value), name), property):
-            continue
-        found += unknown_fields(getattr(value, name, None))
-    return found
 
 
 async def test_the_sdk_knows_every_field_of_every_object(server: Server, bot: Bot) -> None:
@@ -151,7 +93,7 @@ async def test_a_second_poll_ends_the_first_with_a_conflict(server: Server) -> N
     async with asyncio.TaskGroup() as tasks:
         older = tasks.create_task(server.refused("getUpdates", timeout=20))
         await server.http.get("/twin/log", params={"event": "poll", "wait_s": 5})
-        assert await server.updates(timeout=0) == []
+        assert await server.updates(timeout=0, offset=1) == []
         status, description = await older
     assert status == 409
     assert description.startswith("Conflict: terminated by other getUpdates request")

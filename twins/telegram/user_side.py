@@ -147,7 +147,7 @@ async def join(world: World, body: Json) -> Json:
     person = _person(world, body["person"])
     before = member_json(world, chat, person["id"])
     chat.members = [*(each for each in chat.members if each != person["id"]), person["id"]]
-    _say(world, chat, person, body, {"new_chat_members": [person], "new_chat_member": person})
+    _say(world, chat, person, body, {"new_chat_members": [person]})
     _tell_membership(world, chat, person, before)
     return {}
 

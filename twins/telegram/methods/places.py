@@ -127,7 +127,7 @@ def _quiz(arguments: Arguments) -> Json:
         correct = [arguments.integer("correct_option_id")]
     if not correct:
         raise bad_request("wrong correct option ID specified")
-    quiz: Json = {"correct_option_ids": correct, "correct_option_id": correct[0]}
+    quiz: Json = {"correct_option_ids": correct, **({"correct_option_id": correct[0]} if len(correct) == 1 else {})}
     text, entities = formatted(
         arguments.text("explanation"),
         arguments.structure("explanation_entities"),
