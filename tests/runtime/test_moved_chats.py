@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from runtime.store.store import Store, open_store
 from runtime.store.submission_rows import take_in, waiting_submissions
 from runtime.submission import NewSubmission
 from tests.runtime.test_inbound_filing import TalkingHouse, TalkingWire
-from tests.runtime.test_intake import ANNA, CHANNEL, MAIN, TIMEOUT_S
+from tests.runtime.test_intake import ANNA, CHANNEL, MAIN
 
 FORMER = ChatKey("wire:-5")
 CHAT = ChatKey("wire:-1005")
@@ -144,17 +143,19 @@ async def test_what_the_new_key_has_already_stays(house: MovingHouse) -> None:
 
 
 async def test_what_is_said_under_the_new_key_waits_for_the_move(house: MovingHouse) -> None:
-    """Both come at once, many times over: nothing is ever filed where no agent answers yet."""
+    """The move waits for a file that was sent before it: nothing is filed meanwhile where no agent answers yet."""
+    house.wire.files["held"] = b"late"
     async with house.running():
-        for round in range(20):
-            former, chat = ChatKey(f"wire:a{round}"), ChatKey(f"wire:b{round}")
-            await house.store.bind(Binding(chat=former, chat_kind="many", group_id=MAIN))
-            await asyncio.gather(
-                house.say_in(f"{round}a", chat, former, kind="moved", person=former),
-                house.say_in(f"{round}b", "hello", chat),
-            )
-        async with asyncio.timeout(TIMEOUT_S):
-            await house.until(lambda: len(house.queued) == 20)
+        await house.say_in("1", "a file", FORMER, files=["held"])
+        await house.wire.holding.wait()
+        await house.say_in("2", CHAT, FORMER, kind="moved", person=FORMER)
+        await house.say_in("3", "under the new key", CHAT)
+        await house.say_in("4", "elsewhere", OTHER)
+        await house.until(lambda: house.texts == ["elsewhere"])
+        house.wire.held.set()
+        await house.until(lambda: len(house.queued) == 3)
+    assert house.texts[1:] == ["a file", "under the new key"]
+    assert {each.inbound.chat for each in await house.store.waiting_messages()} == {CHAT, OTHER}
 
 
 @pytest.mark.parametrize("key", ["", "other:1", FORMER, "wire:" + "x" * 400])
