@@ -15,6 +15,7 @@ import click
 
 from cli.bring_up import UpOptions, bring_up, one_at_a_time
 from cli.place import find_fork, find_home
+from cli.problem import NOT_UNDERSTOOD, CliProblem
 from cli.up_progress import step
 
 PIPED_WAIT_S = 1.0
@@ -24,19 +25,28 @@ PIPED_WAIT_S = 1.0
 @click.command()
 @click.option("--yes", is_flag=True, help="Ask nothing; without a terminal this is the default.")
 @click.option("--model", metavar="ROUTE/MODEL", help="Who answers: anthropic/…, openai/…, ollama/…, rehearsal/guide.")
-@click.option("--rehearse", type=click.Choice(["telegram"]), help="Play against the platform's twin, in a home apart.")
+@click.option(
+    "--rehearse",
+    "rehearse_with",
+    metavar="PLATFORMS",
+    help="Play against twins (telegram,discord,slack), in a home apart.",
+)
 @click.option("--no-chat", is_flag=True, help="Start everything, open no chat.")
-def up(yes: bool, model: str | None, rehearse: str | None, no_chat: bool) -> None:
+def up(yes: bool, model: str | None, rehearse_with: str | None, no_chat: bool) -> None:
     """Set up what is missing, start everything, open a chat.
 
     Safe to give again at any time: what is there is kept, what runs goes on. Lines piped in are sent as messages.
     """
     on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
-    options = UpOptions(yes=yes, model=model, opens_chat=on_terminal and not no_chat and not rehearse)
-    if rehearse:
-        from cli.up_rehearse import rehearse_telegram
+    options = UpOptions(yes=yes, model=model, opens_chat=on_terminal and not no_chat and not rehearse_with)
+    if rehearse_with:
+        from cli.up_rehearse import parse_platforms, rehearse
 
-        rehearse_telegram(options)
+        try:
+            platforms = parse_platforms(rehearse_with)
+        except ValueError as error:
+            raise CliProblem(str(error), "./nightyard up --rehearse telegram,discord,slack", NOT_UNDERSTOOD) from error
+        rehearse(platforms, options)
         return
     home, fork = find_home(), find_fork()
     bring_up(home, fork, options)

@@ -168,16 +168,19 @@ def test_a_half_made_environment_is_made_again(installation: Installation) -> No
     print(f"--help {time.monotonic() - began:.3f} s")
 
 
-def test_the_telegram_rehearsal_never_touches_the_real_home(installation: Installation) -> None:
-    """The product against Telegram's twin: paired, asked, answered with a tool call; the real home is as it was."""
+def test_a_rehearsal_on_all_platforms_never_touches_the_real_home(installation: Installation) -> None:
+    """The product against the platforms' twins: paired, asked, answered with a tool call; the real home is as it was."""
     settings = installation.clone / "nightyard.yaml"
     before = settings.read_text() if settings.exists() else None
     elsewhere = installation.home_folder / "real"
     environment = {"NIGHTYARD_HOME": str(elsewhere)}
-    played = installation.type("up", "--rehearse", "telegram", stdin="make a file\n", environment=environment)
+    platforms = "telegram,discord,slack"
+    played = installation.type("up", "--rehearse", platforms, stdin="make a file\n", environment=environment)
     assert played.code == 0, played.text
-    assert "TELEGRAM REHEARSAL" in played.out
-    assert "Hello from inside the container" in played.out
+    assert "TELEGRAM, DISCORD, SLACK REHEARSAL" in played.out
+    for platform in platforms.split(","):
+        heard = [part for part in played.out.split("bot on ") if part.startswith(f"{platform}: ")]
+        assert any("Hello from inside the container" in part for part in heard), platform
     assert not elsewhere.exists()
     assert (settings.read_text() if settings.exists() else None) == before
     assert installation.processes() == []
