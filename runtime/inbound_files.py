@@ -17,6 +17,7 @@ from runtime.inbound_text import stored_file_name
 
 MAX_FILES = 20
 """Files taken from one message."""
+TOO_LARGE = "it is larger than {most} MiB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +60,14 @@ async def fetch_files(
 async def _fetch(channel: Channel, file: PendingFile, path: Path, *, max_bytes: int, timeout_s: float) -> int | str:
     """Return the bytes fetched, or why there are none; no half file stays."""
     if file.size is not None and file.size > max_bytes:
-        return f"it is larger than {max_bytes >> 20} MiB"
+        return TOO_LARGE.format(most=max_bytes >> 20)
     path.unlink(missing_ok=True)
     complete = False
     try:
         async with asyncio.timeout(timeout_s):
-            size = await channel.fetch(file, path, max_bytes)
-            await asyncio.to_thread(_sync, path)
-        complete = True
+            await channel.fetch(file, path, max_bytes)
+            size = await asyncio.to_thread(_sync, path)
+        complete = size <= max_bytes  # whatever its platform and its channel have said
     except DeliveryFailed as error:
         return error.reason
     except TimeoutError:
@@ -76,14 +77,16 @@ async def _fetch(channel: Channel, file: PendingFile, path: Path, *, max_bytes: 
     finally:
         if not complete:
             path.unlink(missing_ok=True)
-    return size
+    return size if complete else TOO_LARGE.format(most=max_bytes >> 20)
 
 
-def _sync(path: Path) -> None:
-    """Make a file last before the message that names it does, and readable for an agent of another user id."""
+def _sync(path: Path) -> int:
+    """Make a file last before the message that names it does, and readable for an agent of another user id; return its
+    bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fchmod(descriptor, 0o644)
         os.fsync(descriptor)
+        return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)

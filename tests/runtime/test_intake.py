@@ -262,6 +262,18 @@ async def test_more_than_memory_takes_is_filed_too(house: House) -> None:
     assert await house.store.pending_raws([CHANNEL]) == ()
 
 
+async def test_no_file_is_larger_than_it_may_be(house: House) -> None:
+    """Whatever the platform says of its size, and its channel takes: it is not kept, and the message says so."""
+    house.wire.files = {"small": b"x" * 1_000, "large": b"x" * 1_001}
+    async with house.running():
+        await house.say("1", "look", files=["small", "large"])
+        await house.until(lambda: len(house.queued) == 1)
+    (message,) = house.queued
+    assert [(each.name, each.size) for each in message.inbound.attachments] == [("small", 1_000)]
+    assert "The file 'large' could not be fetched: it is larger than" in message.note
+    assert [path.stat().st_size for path in (house.home / "groups/main/inbox").iterdir()] == [1_000]
+
+
 @pytest.mark.parametrize("raw", [b"{", b"bug", b"\xff\x00"])
 async def test_what_cannot_be_decoded_blocks_nothing(house: House, raw: bytes) -> None:
     """A dead letter, or a bug in the decoder, is recorded, and the next update goes on."""
