@@ -75,6 +75,20 @@ async def test_a_response_url_replaces_answers_and_deletes_five_times(workspace:
     assert (used.status_code, "used_url" in used.body) == (404, True)
 
 
+async def test_what_only_one_person_sees_is_changed_by_its_response_url_alone(workspace: Workspace) -> None:
+    """An ephemeral message with a button is replaced, and then taken away, by what its press brought."""
+    async with workspace.listening() as arrived, asyncio.timeout(WAIT_S):
+        await workspace.bot.chat_postEphemeral(channel=GENERAL, user=BEN, text="Go?", blocks=ASK)
+        await workspace.person("press", chat=GENERAL, label="Yes", person="Ben")
+        payload = (await arrived.get()).payload
+    assert payload["container"]["is_ephemeral"]
+    hook = AsyncWebhookClient(payload["response_url"])
+    await hook.send(text="Done", blocks=[], replace_original=True)
+    assert (await workspace.chat(GENERAL, "Ben"))[-1]["text"] == "Done"
+    await hook.send(delete_original=True)
+    assert "Done" not in [message["text"] for message in await workspace.chat(GENERAL, "Ben")]
+
+
 async def test_a_response_url_dies_after_half_an_hour(workspace: Workspace) -> None:
     """expired_url."""
     payload = await pressed(workspace)

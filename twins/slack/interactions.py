@@ -144,11 +144,16 @@ class Interactions:
 
     def _take_response(self, url: ResponseUrl, body: Json) -> None:
         message = url.conversation.messages.get(url.message_ts)
+        shown = next((pair for pair in url.conversation.ephemerals if pair[1]["ts"] == url.message_ts), None)
         fields = _content(body)
         if body.get("delete_original") and message is not None:
             remove(self._world, url.conversation, message)
+        elif body.get("delete_original") and shown is not None:
+            url.conversation.ephemerals.remove(shown)
         elif body.get("replace_original") and message is not None:
             change(self._world, url.conversation, message, fields)
+        elif body.get("replace_original") and shown is not None:
+            shown[1].update(fields)
         elif fields.get("text") or fields.get("blocks"):
             self._say(url.conversation, url.person_id, body)
         else:

@@ -91,7 +91,6 @@ class Tokens:
             user.scopes = {
                 *BOT_SCOPES,
                 "admin",
-                "chat:write:user",
                 "links:write",
                 "users.profile:write",
                 "search:read",

@@ -73,7 +73,7 @@ METHODS = {
     "auth.test": Method(function=auth_test, tier=0, kinds=("bot", "user", "app")),
     "auth.revoke": Method(function=auth_revoke, kinds=("bot", "user", "app")),
     "auth.teams.list": Method(function=auth_teams_list, tier=2),
-    "apps.connections.open": Method(function=connections_open, tier=0, scopes=("connections:write",), kinds=("app",)),
+    "apps.connections.open": Method(function=connections_open, scopes=("connections:write",), kinds=("app",)),
     "bots.info": Method(function=bots_info, scopes=("users:read",)),
     "team.info": Method(function=team_info, scopes=("team:read",)),
     "team.billing.info": Method(function=team_billing_info, scopes=("team.billing:read",)),

@@ -43,9 +43,9 @@ def _thread(call: Call) -> tuple[Conversation, str]:
     return conversation, thread_ts
 
 
-WRITES = ("chat:write", "assistant:write")
+WRITES = ("assistant:write",)
 METHODS = {
-    "assistant.threads.setStatus": Method(function=set_status, tier=0, scopes=WRITES, kinds=("bot",)),
+    "assistant.threads.setStatus": Method(function=set_status, tier=0, scopes=("chat:write",), kinds=("bot",)),
     "assistant.threads.setTitle": Method(function=set_title, tier=4, scopes=WRITES, kinds=("bot",)),
     "assistant.threads.setSuggestedPrompts": Method(
         function=set_suggested_prompts, tier=4, scopes=WRITES, kinds=("bot",)

@@ -16,7 +16,7 @@ def create(call: Call) -> Json:
     if call.arguments.text("channel_id"):
         conversation = call.joined("channel_id")
         if "canvas_id" in conversation.info:
-            raise Refusal("channel_canvas_already_exists")
+            raise Refusal("free_team_canvas_tab_already_exists")
         conversation.info["canvas_id"] = _new(call)
         return {"canvas_id": conversation.info["canvas_id"]}
     return {"canvas_id": _new(call)}

@@ -45,6 +45,8 @@ def update(call: Call) -> Json:
     conversation = call.conversation()
     message = conversation.message(call.arguments.needed("ts", "message_not_found"))
     _check_is_own(call, message, "cant_update_message")
+    if conversation.info.get("is_archived"):
+        raise Refusal("is_inactive")
     edit_window_s = call.world.edit_window_s
     if edit_window_s is not None and call.world.clock.now() - float(message["ts"]) > edit_window_s:
         raise Refusal("edit_window_closed")
@@ -162,7 +164,7 @@ def _check_is_own(call: Call, message: Json, error: str) -> None:
         raise Refusal(error)
 
 
-WRITES = ("chat:write", "chat:write:bot", "chat:write:user")
+WRITES = ("chat:write",)
 METHODS = {
     "chat.postMessage": Method(function=post_message, tier=0, scopes=WRITES),
     "chat.meMessage": Method(function=me_message, scopes=WRITES),

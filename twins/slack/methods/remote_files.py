@@ -12,7 +12,7 @@ from twins.slack.world import File
 def add(call: Call) -> Json:
     """Make known a file by its external id; one that is known gets the new facts."""
     arguments = call.arguments
-    title, url = arguments.needed("title"), arguments.needed("external_url", "invalid_external_url")
+    title, url = arguments.needed("title"), arguments.needed("external_url")
     external_id = arguments.needed("external_id", "invalid_external_id")
     file = _found(call, external_id) or new_file(call.world, call.user_id, title, 0)
     fill(file, b"")

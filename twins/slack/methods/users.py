@@ -56,14 +56,14 @@ def profile_set(call: Call) -> Json:
 def set_photo(call: Call) -> Json:
     _, image = call.arguments.files.get("image", ("", b""))
     if not image:
-        raise Refusal("no_image")
+        raise Refusal("bad_image")
     profile = call.world.people[call.user_id]["profile"]
     profile |= {"is_custom_image": True, "avatar_hash": f"{len(image):012x}"}
     return {"profile": profile}
 
 
 def usergroups_create(call: Call) -> Json:
-    name = call.arguments.needed("name", "invalid_arguments")
+    name = call.arguments.needed("name", "missing_subteam_name")
     if any(group["name"] == name for group in call.world.usergroups.values()):
         raise Refusal("name_already_exists")
     group = {"id": call.world.new_id("S"), "team_id": TEAM_ID, "name": name, "is_usergroup": True, "date_delete": 0}
