@@ -62,6 +62,8 @@ class _Socket(SocketModeClient):
         self.wss_uri = ticket
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.greeted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.announced = asyncio.Event()
+        """Only then is anything taken: first it must be known that there was a gap before."""
         self.on_message_listeners.append(self._heard)
         self.on_error_listeners.append(self._failed)
         self.message_listeners.append(self._given)
@@ -94,6 +96,7 @@ class _Socket(SocketModeClient):
         envelope_id = str(envelope.get("envelope_id") or "")
         if not envelope_id:
             return
+        await self.announced.wait()
         payload = envelope.get("payload")
         given = payload if isinstance(payload, dict) else {}
 
@@ -272,6 +275,7 @@ class SlackClient:
             self._lost_at = None
             self.when_connected(gap_s)
             log.info("slack connected as %s", self.bot.name, extra={"action": "slack_connected"})
+        socket.announced.set()
 
     def _note_lost(self, problem: str) -> None:
         self._problem = problem
