@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from channels.telegram.channel import TelegramChannel
+from channels.telegram.flood import PUBLISHED
 from channels.telegram.timings import Timings
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
 from runtime.container_session import CannotStart
@@ -39,7 +40,7 @@ GROUPS = 10
 SETTINGS = "containers:\n  max_running: 8\n  memory_floor_mb: 0\n  disk_floor_mb: 0\n"
 CANNOT_RUN = 3
 """The exit code of the product's host that cannot open its store."""
-TIMINGS = Timings(poll_s=5, longest_backoff_s=1.0)
+TIMINGS = Timings(poll_s=5, longest_backoff_s=1.0, rates=PUBLISHED.times(1000))
 
 
 class Endless(list[Script | CannotStart]):
