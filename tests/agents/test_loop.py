@@ -25,6 +25,7 @@ from protocol.link import (
 )
 from protocol.record import replace
 from protocol.task import Limits, TaskStatus
+from protocol.tools import BROWSER_TOOLS
 from protocol.transcript import Entry, Step, ToolCall, ToolOutput
 from tests.agents.conftest import Agent
 from tests.agents.scripted_host import STOP, ScriptedHost, assignment
@@ -123,7 +124,7 @@ def test_hi_costs_less_than_five_kilobytes(agent: Agent, host: ScriptedHost, mod
     done = stream(data({"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}), b"data: [DONE]\n\n")
     model.will(done if api == "openai" else says("hi"))
     given = assignment("hi", api=api, instructions="You are kind. " * 107)
-    agent.start(replace(given, without=("web_fetch",)))  # as in a group without grants
+    agent.start(replace(given, without=("web_fetch", *BROWSER_TOOLS)))  # as in a group without grants
     assert host.result().text == "hi"
     assert len(model.requests[0].body) < 5000
 
