@@ -55,7 +55,7 @@ async def test_a_bucket_counts_down_and_then_says_how_long_to_wait(limited: Raw)
     assert (status, refused["global"]) == (429, False)
     assert refused["message"] == "You are being rate limited."
     assert isinstance(refused["retry_after"], float)
-    assert int(limited.headers["Retry-After"]) - refused["retry_after"] < 1
+    assert 0 <= int(limited.headers["Retry-After"]) - refused["retry_after"] < 1
     assert (limited.headers["X-RateLimit-Scope"], limited.headers["Via"] != "") == ("user", True)
     assert (await limited.call("POST", f"/channels/{THREAD}/messages", {"content": "x"}))[0] == 200
     assert limited.headers["X-RateLimit-Bucket"] == bucket

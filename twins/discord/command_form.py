@@ -16,11 +16,8 @@ _NAME = re.compile(r"[-_'\w]{1,32}")
 _REGEX = "String value did not match validation regex."
 
 
-def check_command(errors: FormErrors, body: Any, path: str) -> None:
+def check_command(errors: FormErrors, body: Json, path: str) -> None:
     """Note what is wrong with a command; `path` ends with a dot or is empty."""
-    if not isinstance(body, dict):
-        errors.add(f"{path}name", "BASE_TYPE_REQUIRED", "This field is required")
-        return
     kind = body.get("type") or CHAT_INPUT
     if kind not in (CHAT_INPUT, USER, MESSAGE):
         errors.add(f"{path}type", "BASE_TYPE_CHOICES", "Value must be one of {1, 2, 3}.")

@@ -31,9 +31,6 @@ def check_components(errors: FormErrors, components: Any, flags: int, path: str 
     """Note what is wrong with a message's components."""
     if components is None:
         return
-    if not isinstance(components, list):
-        errors.add(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
-        return
     layout = bool(flags & SECOND_VERSION)
     if layout and sum(1 for _ in every(components)) > 40:
         errors.add(path, "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", "The total number of components cannot exceed 40.")
@@ -57,7 +54,7 @@ def check_components(errors: FormErrors, components: Any, flags: int, path: str 
 
 def _check_row(errors: FormErrors, row: Json, path: str, seen: set[str]) -> None:
     inside = row.get("components")
-    if not isinstance(inside, list) or not 1 <= len(inside) <= 5:
+    if not inside or len(inside) > 5:
         errors.add(f"{path}.components", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5 in length.")
         return
     for position, component in enumerate(inside):
@@ -119,7 +116,7 @@ def _shown(component: Json, numbers: Iterator[int]) -> Json:
         shown["id"] = number
     shown = {**_DEFAULTS.get(shown["type"], {}), **shown}
     shown.pop("required", None)
-    if isinstance(shown.get("emoji"), dict):
+    if "emoji" in shown:
         shown["emoji"] = {key: value for key, value in shown["emoji"].items() if value is not None}
     if "components" in shown:
         shown["components"] = [_shown(inner, numbers) for inner in shown["components"]]

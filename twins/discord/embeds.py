@@ -18,9 +18,6 @@ def check_embeds(errors: FormErrors, embeds: Any, path: str = "embeds") -> None:
     """Note what is wrong with a list of embeds."""
     if embeds is None:
         return
-    if not isinstance(embeds, list):
-        errors.add(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
-        return
     errors.too_long(path, embeds, MAX_EMBEDS)
     total = 0
     for position, embed in enumerate(embeds):

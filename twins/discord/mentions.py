@@ -57,9 +57,6 @@ def check_allowed_mentions(errors: FormErrors, allowed: Any) -> None:
     """Note what is wrong with the field."""
     if allowed is None:
         return
-    if not isinstance(allowed, dict):
-        errors.add("allowed_mentions", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
-        return
     for position, kind in enumerate(allowed.get("parse") or ()):
         if kind not in _KINDS:
             choices = ", ".join(f"'{one}'" for one in _KINDS)

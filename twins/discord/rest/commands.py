@@ -7,6 +7,7 @@ from typing import Any
 from twins.discord.command_form import check_command, command_json
 from twins.discord.refusal import FormErrors, Refusal
 from twins.discord.rest.call import DONE, Answer, Call, Route
+from twins.discord.shapes import COMMAND, check_shape
 from twins.discord.world import Json
 
 MAX_COMMANDS = 100
@@ -25,6 +26,7 @@ def create_command(call: Call) -> Answer:
     """A command of the same name and kind is overwritten."""
     _own(call)
     body = call.fields
+    check_shape(body, COMMAND)
     errors = FormErrors()
     check_command(errors, body, "")
     errors.settle()
@@ -37,6 +39,7 @@ def create_command(call: Call) -> Answer:
 def update_command(call: Call) -> Answer:
     earlier = _command(call)
     body = {**earlier, **call.fields}
+    check_shape(body, COMMAND)
     errors = FormErrors()
     check_command(errors, body, "")
     errors.settle()
@@ -51,9 +54,8 @@ def delete_command(call: Call) -> Answer:
 def set_commands(call: Call) -> Answer:
     """Replace all commands there; those that keep their name keep their id."""
     _own(call)
-    wanted: Any = call.body
-    if not isinstance(wanted, list):
-        raise Refusal(50035, errors={"_errors": [_NO_LIST]})
+    wanted: Any = call.body or []
+    check_shape(wanted, [COMMAND])
     if len(wanted) > MAX_COMMANDS:
         raise Refusal(30032)
     errors = FormErrors()
@@ -71,9 +73,6 @@ def set_commands(call: Call) -> Answer:
     for gone in [one["id"] for one in _here(call) if one["id"] not in kept]:
         del call.world.commands[gone]
     return Answer(body=stored)
-
-
-_NO_LIST = {"code": "LIST_TYPE_CONVERT", "message": "Only iterables may be used in a ListType"}
 
 
 def _own(call: Call) -> None:

@@ -10,6 +10,7 @@ from twins.discord.rest.access import need, visible
 from twins.discord.rest.call import Answer, Call, Route
 from twins.discord.rest.threads import AUTO_ARCHIVE_MIN
 from twins.discord.saying import channel_view
+from twins.discord.shapes import CHANNEL, check_shape
 from twins.discord.threads import set_archived
 from twins.discord.world import Json, World
 
@@ -58,6 +59,7 @@ def update_channel(call: Call) -> Answer:
     world, channel, body = call.world, visible(call), call.fields
     if channel.is_direct:
         raise Refusal(50003)
+    check_shape(body, CHANNEL)
     errors = FormErrors()
     if "name" in body:
         errors.missing("name", body["name"])

@@ -8,6 +8,7 @@ from twins.discord.rest.call import DONE, Answer, Call, Route
 from twins.discord.rest.message_form import read_message, store_uploads
 from twins.discord.rest.messages import apply_edit
 from twins.discord.saying import REPLY, in_guild, say, view
+from twins.discord.shapes import ANSWER, Kind, check_shape
 from twins.discord.world import EPHEMERAL, Channel, Json, Message
 
 PONG, SAY, DEFER, DEFER_UPDATE, UPDATE, CHOICES, SHOW_MODAL = 1, 4, 5, 6, 7, 8, 9
@@ -20,6 +21,7 @@ def create_interaction_response(call: Call) -> Answer:
     world = call.world
     interaction = world.interactions.to_answer(call.parameters["interaction_id"], call.parameters["interaction_token"])
     body = call.fields
+    check_shape(body, {"type": Kind.NUMBER, "data": ANSWER})
     kind = body.get("type")
     if kind not in _allowed(interaction):
         choices = ", ".join(map(str, _allowed(interaction)))

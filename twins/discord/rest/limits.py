@@ -98,7 +98,7 @@ class Limits:
             "X-RateLimit-Limit": str(limit),
             "X-RateLimit-Remaining": str(limit - window.used),
             "X-RateLimit-Reset": f"{now_s + reset_s:.3f}",
-            "X-RateLimit-Reset-After": f"{reset_s / scale:.3f}",
+            "X-RateLimit-Reset-After": f"{_whole_ms(reset_s / scale):.3f}",
             "X-RateLimit-Bucket": hashlib.sha256(name.encode()).hexdigest()[:32],
         }
         return refused(reset_s / scale, "user", headers) if is_over else Verdict(headers=headers)
@@ -121,8 +121,13 @@ class Limits:
 
 def refused(retry_after_s: float, scope: str, headers: dict[str, str]) -> Verdict:
     """Return the verdict of a 429: the body has the exact wait, the header rounds it up."""
-    wait_s = max(0.001, round(retry_after_s, 3))
+    wait_s = max(0.001, _whole_ms(retry_after_s))
     more = {"Retry-After": str(math.ceil(wait_s)), "X-RateLimit-Scope": scope}
     if scope == "global":
         more["X-RateLimit-Global"] = "true"
     return Verdict(headers={**headers, **more}, retry_after_s=wait_s, scope=scope)
+
+
+def _whole_ms(wait_s: float) -> float:
+    """Round up: who waits so long is not told to wait again."""
+    return math.ceil(wait_s * 1000) / 1000

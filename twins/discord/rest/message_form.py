@@ -12,6 +12,7 @@ from twins.discord.mentions import check_allowed_mentions
 from twins.discord.refusal import FormErrors, Refusal
 from twins.discord.rest.call import Call
 from twins.discord.saying import MAX_CONTENT
+from twins.discord.shapes import MESSAGE, check_shape
 from twins.discord.world import EPHEMERAL, Channel, Json, Upload
 
 MAX_NONCE = 25
@@ -40,18 +41,14 @@ class MessageForm:
 def read_message(call: Call, body: Json, within: str = "") -> MessageForm:
     """Return a body as a form; raise Refusal for what Discord refuses. `within`: which part of
     the request's body it is."""
+    check_shape(body, MESSAGE, within)
     errors = FormErrors(within)
     given: Json = {key: body[key] for key in ("content", "embeds", "components", "flags", "tts") if key in body}
     content = given.get("content")
     if "content" in given:
-        if content is not None and not isinstance(content, str | int | float):
-            errors.add("content", "STRING_TYPE_CONVERT", "Could not interpret value as string.")
         given["content"] = "" if content is None else str(content)
         errors.too_long("content", given["content"], MAX_CONTENT)
     flags = body.get("flags") or 0
-    if not isinstance(flags, int):
-        errors.add("flags", "NUMBER_TYPE_COERCE", f'Value "{flags}" is not int.')
-        flags = 0
     check_embeds(errors, body.get("embeds"))
     check_components(errors, body.get("components"), flags)
     check_allowed_mentions(errors, body.get("allowed_mentions"))

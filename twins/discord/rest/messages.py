@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import Any
 
 from twins.discord.gateway.intents import Intent
 from twins.discord.permissions import Permission
@@ -13,6 +12,7 @@ from twins.discord.rest.access import need, need_speech, open_thread, visible
 from twins.discord.rest.call import DONE, Answer, Call, Route
 from twins.discord.rest.message_form import MessageForm, read_message, store_uploads
 from twins.discord.saying import REPLY, change, in_guild, remove, say, view, without_content
+from twins.discord.shapes import Kind, check_shape
 from twins.discord.snowflake import is_snowflake, made_at
 from twins.discord.world import TYPING_S, Channel, Json, Message, World
 
@@ -128,8 +128,9 @@ def bulk_delete_messages(call: Call) -> Answer:
     if channel.is_direct:
         raise Refusal(50003)
     need(call.world, channel, Permission.MANAGE_MESSAGES)
-    ids: Any = call.fields.get("messages")
-    if not isinstance(ids, list) or not 2 <= len(set(ids)) <= 100:
+    check_shape(call.fields, {"messages": [Kind.ID]})
+    ids = [str(one) for one in call.fields.get("messages") or ()]
+    if not 2 <= len(set(ids)) <= 100:
         raise Refusal(50016)
     if any(call.world.now - made_at(one) > BULK_AGE_S for one in ids):
         raise Refusal(50034)

@@ -9,6 +9,7 @@ from twins.discord.refusal import FormErrors, Refusal
 from twins.discord.rest.access import need, open_thread, visible
 from twins.discord.rest.call import DONE, Answer, Call, Route
 from twins.discord.saying import channel_view
+from twins.discord.shapes import CHANNEL, check_shape
 from twins.discord.threads import add_member, begin_thread, member_view, remove_member
 from twins.discord.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, Channel, Json
 
@@ -114,6 +115,7 @@ def _parent(call: Call) -> Channel:
 
 
 def _name(call: Call) -> str:
+    check_shape(call.fields, CHANNEL)
     errors = FormErrors()
     name = call.fields.get("name")
     errors.missing("name", name)
