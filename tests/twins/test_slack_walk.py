@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.twins.slack_workspace import WAIT_S, served_workspace
+from tests.twins.slack_workspace import WAIT_S, Workspace, served_workspace
 from twins.conformance.slack_samples import compare_payloads
 from twins.conformance.slack_walk import walk
 from twins.slack.methods.table import METHODS
-from twins.slack.seed import ANNA, GENERAL
+from twins.slack.seed import ANNA, DIRECT, GENERAL
 from twins.slack.server import SlackTwin
 from twins.slack.tokens import BOT_TOKEN
 
@@ -94,3 +95,21 @@ async def test_it_runs_alone_and_says_where() -> None:
             assert (answer.status, answer.content_type) == (200, "text/html")
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+async def test_a_twin_that_was_away_comes_back_as_it_was() -> None:
+    """Served again at the same place it knows what was said before, and the SDK finds it by itself."""
+    twin = SlackTwin()
+    async with aiohttp.ClientSession() as http, AsyncExitStack() as first:
+        address = await first.enter_async_context(twin.serve())
+        workspace = Workspace(twin, address, http)
+        async with workspace.listening(ping_interval=0.1) as arrived, asyncio.timeout(WAIT_S):
+            await workspace.person("type", text="before")
+            assert (await arrived.get()).payload["event"]["text"] == "before"
+            await first.aclose()
+            async with twin.serve(port=int(address.rpartition(":")[2])):
+                await workspace.noted("socket_opened", 2)
+                await workspace.person("type", text="after")
+                assert (await arrived.get()).payload["event"]["text"] == "after"
+                shown = await workspace.chat(DIRECT[ANNA])
+        assert [message["text"] for message in shown] == ["before", "after"]
