@@ -9,6 +9,7 @@ import click
 
 BENCHES = {
     "agent": "one agent, our own and Claude Code: memory, times, and a hundred rounds of tools",
+    "channels": "the host with platforms connected and idle: with Telegram, and with all three",
     "credproxy": "the credential proxy beside mitmdump, a bare tunnel and no proxy: speed, CPU, streams, memory",
     "host": "messages taken in, restarts under work, commands, bursts, many sessions",
     "latency": "from a message to the model and back, fresh and from the spare, against the engine's own start",
