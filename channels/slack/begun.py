@@ -17,6 +17,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 MAX_KEPT = 200
+MAX_SAID_KEPT = 50
+"""Of those that were said whole: the host may die before it has noted so, and would have them said again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class Begun:
     """What time it was on the server, a ts: it cannot have been said before."""
     is_unsure: bool
     """Something of it may have been said without our knowing."""
+    is_whole: bool = False
     said: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Part → the ids of what can be seen of it."""
     file_ids: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -59,8 +62,14 @@ class BegunMessages:
         return begun
 
     def end(self, key: str) -> None:
-        """It was said whole. The file is told with the next one that begins: until then it would only be looked for."""
-        self._begun.pop(key, None)
+        """It was said whole; it is known for a while yet."""
+        begun = self._begun.get(key)
+        if begun is None:
+            return
+        begun.is_whole = True
+        said = [each for each, begun in self._begun.items() if begun.is_whole]
+        for each in said[:-MAX_SAID_KEPT]:
+            del self._begun[each]
 
     async def keep(self) -> None:
         if self._path is None:
