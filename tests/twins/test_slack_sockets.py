@@ -110,9 +110,10 @@ async def test_what_happens_between_two_sockets_comes_with_the_next(workspace: W
         texts = [(await arrived.get()).payload["event"]["text"] for _ in range(2)]
     assert texts == ["first", "second"]
     await workspace.noted("socket_closed")
+    waited = len(workspace.twin.log.read(event="waits_for_socket"))
     await workspace.person("type", text="while away")
     for missed in (1, 2):
-        await workspace.noted("waits_for_socket", 2 + missed)
+        await workspace.noted("waits_for_socket", waited + missed)
         await workspace.person("clock", advance_s=3.1)
         await workspace.noted("ack_missed", missed)
     async with workspace.listening() as arrived, asyncio.timeout(WAIT_S):
@@ -156,6 +157,32 @@ async def test_pings_are_answered_with_what_they_brought(workspace: Workspace) -
         await workspace.person("type", text="unheard")
         with pytest.raises(TimeoutError):
             await socket.channel.receive(timeout=0.3)
+
+
+async def test_the_twin_pings_too(workspace: Workspace) -> None:
+    """As the platform does; what is idle is heard of."""
+    workspace.twin.sockets.ping_s = 0.01
+    async with workspace.socket() as socket:
+        await socket.receive()
+        frame = await socket.channel.receive(timeout=WAIT_S)
+    assert (frame.type, frame.data) == (aiohttp.WSMsgType.PING, b"Ping from the twin")
+
+
+async def test_nothing_overtakes_what_waits_for_a_socket(workspace: Workspace) -> None:
+    """What is said while the first socket opens comes after what was said before."""
+    async with asyncio.timeout(WAIT_S):
+        for number in range(20):
+            await workspace.person("type", text=str(number))
+
+        async def go_on() -> None:
+            for number in range(20, 60):
+                await workspace.person("type", text=str(number))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(go_on())
+            async with workspace.listening() as arrived:
+                texts = [(await arrived.get()).payload["event"]["text"] for _ in range(60)]
+    assert texts == [str(number) for number in range(60)]
 
 
 async def test_a_closed_socket_and_a_burned_ticket(workspace: Workspace) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,10 @@ class Sockets:
         self._tickets: dict[str, float] = {}
         self._sockets: list[Socket] = []
         self._unacknowledged: dict[str, asyncio.Future[Json | None]] = {}
-        self._waiting_for_socket: list[asyncio.Future[Json | None]] = []
+        self._turn = asyncio.Lock()
+        """Whose envelope goes next: what waits for a socket is not overtaken by what is newer."""
+        self._arrival: asyncio.Future[Json | None] | None = None
+        self.ping_s = PING_S
         self._held: list[Delivery] = []
         self._late: list[Delivery] = []
         self._turns = itertools.count()
@@ -119,18 +123,16 @@ class Sockets:
         self._world.log.note("socket_opened", socket=socket.number, open=len(self._sockets))
         try:
             await channel.send_json(self._hello(request.host))
-            waiting, self._waiting_for_socket = self._waiting_for_socket, []
-            for arrival in waiting:
-                if not arrival.done():
-                    arrival.set_result({})
+            if self._arrival is not None and not self._arrival.done():
+                self._arrival.set_result({})
             async with asyncio.TaskGroup() as tasks:
                 aging, pinging = tasks.create_task(self._age(socket)), tasks.create_task(self._ping(socket))
                 self.strike()
                 await self._read(socket)
                 aging.cancel()
                 pinging.cancel()
-        except ConnectionError:
-            pass
+        except* ConnectionError:
+            pass  # the client is gone, which is what the loop waited for
         finally:
             self._sockets.remove(socket)
             self._world.log.note("socket_closed", socket=socket.number, code=channel.close_code)
@@ -174,16 +176,18 @@ class Sockets:
 
     async def _age(self, socket: Socket) -> None:
         """A socket is warned, then told to go, then ended: a client that heeds the first has no gap."""
-        await self._world.clock.sleep(CONNECTION_S - WARNING_S)
-        await self._disconnect(socket, "warning")
-        await self._world.clock.sleep(WARNING_S)
-        await self._disconnect(socket, "refresh_requested")
+        with suppress(ConnectionError):
+            await self._world.clock.sleep(CONNECTION_S - WARNING_S)
+            await self._disconnect(socket, "warning")
+            await self._world.clock.sleep(WARNING_S)
+            await self._disconnect(socket, "refresh_requested")
 
     async def _ping(self, socket: Socket) -> None:
-        while True:
-            await asyncio.sleep(PING_S)
-            if not socket.is_silent and not socket.channel.closed:
-                await socket.channel.ping(b"Ping from the twin")
+        with suppress(ConnectionError):
+            while not socket.channel.closed:
+                await asyncio.sleep(self.ping_s)
+                if not socket.is_silent:
+                    await socket.channel.ping(b"Ping from the twin")
 
     async def _read(self, socket: Socket) -> None:
         async for message in socket.channel:
@@ -227,7 +231,7 @@ class Sockets:
         _settle(delivery, None)
 
     async def _attempt(self, delivery: Delivery, attempt: int, reason: str) -> tuple[Json | None, str]:
-        socket = self._next_socket() or await self._socket_within()
+        socket = await self._socket_in_turn()
         if socket is None:
             return None, "no_connection"
         envelope_id = str(uuid.uuid4())
@@ -243,33 +247,36 @@ class Sockets:
         try:
             if not socket.is_silent:
                 await socket.channel.send_json(envelope)
-            answer = await self._answer_within(waiting)
+            answer = await self._answer_within(waiting, self._patience_s())
         except ConnectionError:
             return None, "connection_lost"
         finally:
             self._unacknowledged.pop(envelope_id, None)
         return answer, "timeout"
 
-    async def _answer_within(self, waiting: asyncio.Future[Json | None]) -> Json | None:
-        """Wait for an acknowledgement: three seconds of the twin, but real ones where its clock runs fast."""
-        clock = self._world.clock
+    async def _answer_within(self, waiting: asyncio.Future[Json | None], limit_s: float) -> Json | None:
         async with asyncio.TaskGroup() as tasks:
-            deadline = tasks.create_task(clock.sleep(ACK_S * max(1.0, clock.scale)))
+            deadline = tasks.create_task(self._world.clock.sleep(limit_s))
             await asyncio.wait((waiting, deadline), return_when=asyncio.FIRST_COMPLETED)
             deadline.cancel()
         return waiting.result() if waiting.done() else None
 
-    async def _socket_within(self) -> Socket | None:
-        """Wait as long as for an acknowledgement for a socket to open; who waits longest is served first."""
-        arrival: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
-        self._waiting_for_socket.append(arrival)
-        self._world.log.note("waits_for_socket")
-        try:
-            await self._answer_within(arrival)
-        finally:
-            if arrival in self._waiting_for_socket:
-                self._waiting_for_socket.remove(arrival)
-        return self._next_socket()
+    async def _socket_in_turn(self) -> Socket | None:
+        """Return the socket for the next envelope; where none is open, wait as long as for an acknowledgement."""
+        clock = self._world.clock
+        until = clock.now() + self._patience_s()
+        async with self._turn:
+            socket, left_s = self._next_socket(), until - clock.now()
+            if socket is None and left_s > 0:
+                self._arrival = asyncio.get_running_loop().create_future()
+                self._world.log.note("waits_for_socket")
+                await self._answer_within(self._arrival, left_s)
+                socket = self._next_socket()
+        return socket
+
+    def _patience_s(self) -> float:
+        """Return how long an acknowledgement is waited for: three twin's seconds, but real ones on a fast clock."""
+        return ACK_S * max(1.0, self._world.clock.scale)
 
     def _next_socket(self) -> Socket | None:
         ready = [socket for socket in self._sockets if not socket.is_leaving and not socket.channel.closed]
