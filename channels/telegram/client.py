@@ -67,6 +67,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 OFFICIAL_URL = "https://api.telegram.org"
 UPDATE_KINDS = ("message", "edited_message", "callback_query", "message_reaction")
 NOTHING_NEW = b'{"ok":true,"result":[]}'
+CHECK_S = 30.0
 FAREWELL_S = 0.3
 """For the SDK's last poll, which confirms what was stored: Telegram may keep so early a poll waiting for 3 s."""
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -141,10 +142,6 @@ class Account:
         self._bot = _build_bot(token, url, self._poll)
 
     @property
-    def bot_id(self) -> int:
-        return self._bot.id
-
-    @property
     def username(self) -> str:
         return self._bot.username
 
@@ -153,7 +150,7 @@ class Account:
 
         async def store(update_id: int) -> None:
             update = self.notes.raw_updates[update_id]
-            await accept(event_id(self.bot_id, update_id), envelope(self.bot_id, self.username, update))
+            await accept(event_id(self._bot.id, update_id), envelope(self._bot.id, self.username, update))
 
         updater = Updater(self._bot, _StoringQueue(store, self._ended))
         try:
@@ -272,8 +269,7 @@ class Account:
     async def set_reaction(self, place: Place, message_id: int, emoji: str) -> None:
         """Put a reaction under a message; an empty one takes it away."""
         with _translated():
-            reactions = [ReactionTypeEmoji(emoji)] if emoji else []
-            await self._bot.set_message_reaction(place.chat_id, message_id, reactions)
+            await self._bot.set_message_reaction(place.chat_id, message_id, [ReactionTypeEmoji(emoji)] if emoji else [])
 
     async def answer_press(self, press_id: str) -> None:
         with _translated():
@@ -312,12 +308,11 @@ class Account:
         return await download_file(file.file_path or "", into, limit_bytes, self._timings.send_s)
 
 
-async def check_token(token: str, url: str = "", timings: Timings | None = None) -> str:
+async def check_token(token: str, url: str = "") -> str:
     """Return the name of the bot that the token belongs to. Raise TokenRefused or Unreachable."""
     tame_sdk_loggers()
-    timings = timings or Timings()
     try:
-        async with asyncio.timeout(timings.connect_s), _build_bot(token, url) as bot:
+        async with asyncio.timeout(CHECK_S), _build_bot(token, url) as bot:
             return f"@{bot.username}"
     except InvalidToken:
         raise TokenRefused from None
