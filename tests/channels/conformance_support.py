@@ -259,10 +259,10 @@ class Rig:
         return self.secret
 
 
-async def deliver(channel: Channel, message: OutboundMessage) -> tuple[Receipt, int]:
+async def deliver(channel: Channel, message: OutboundMessage, *, within_s: float = PATIENCE_S) -> tuple[Receipt, int]:
     """Send as the outbox does, again after each failure that is not for good; return also how many tries it took."""
     tries = 0
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(within_s):
         while True:
             tries += 1
             try:
