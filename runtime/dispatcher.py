@@ -188,6 +188,11 @@ class Dispatcher:
         """Stop the chat's tasks and end its waiting messages. Whoever asked tells the chat."""
         return await self._stops.stop_chat(chat, reason, keep_before, tell=tell)
 
+    def chat_moved(self, former: ChatKey, chat: ChatKey) -> None:
+        """Have what runs and waits for a chat be found under its new key: it can be stopped there. Returns at once."""
+        self._queue.chat_moved(former, chat)
+        self._works.chat_moved(former, chat)
+
     async def show_progress(self, chat: ChatKey, line: str) -> None:
         """Show in a chat what is done just now."""
         await self._desk.show_progress(chat, line)

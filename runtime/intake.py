@@ -344,7 +344,7 @@ class Intake:
             extra = {"action": "chat_moved", "channel_id": inbound.channel_id}
             log.info("%s is %s now", inbound.chat, inbound.text, extra=extra)
             if self._ends.moved is not None:
-                await self._ends.moved()
+                await self._ends.moved(inbound.chat, ChatKey(inbound.text))
             self._ends.outbox()
         self._done(update)
         turn.over.set()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from channels.channel import Work
-from protocol.ids import TaskId
+from protocol.ids import ChatKey, TaskId
 from runtime.head_start import HeadStartDesk
 from runtime.store.records import Original, StoredMessage
 
@@ -28,8 +28,8 @@ class IntakeEnds:
     """A waiting message says something else now. Returns at once."""
     withdrawn: Callable[[Original], None] = lambda _: None
     """A waiting message was taken back: the store has ended it. Returns at once."""
-    moved: Callable[[], Awaitable[None]] | None = None
-    """A chat has another key: what is known of chats in memory is to be read anew."""
+    moved: Callable[[ChatKey, ChatKey], Awaitable[None]] | None = None
+    """A chat has another key than its former one: what is known of chats in memory is to be known of that."""
     work: Callable[[int, Work], Awaitable[str]] | None = None
     """Takes what a program elsewhere brought, by its update's number; returns why it cannot, empty if it has."""
     head_starts: HeadStartDesk | None = None

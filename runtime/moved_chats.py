@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from protocol.ids import ChatKey
 from protocol.message import InboundMessage
+from runtime.chat_key import moved_key
 from runtime.insist import insist
 from runtime.store import move_rows
 from runtime.store.records import RawUpdate
@@ -31,12 +32,10 @@ class MovedChats:
         """Return a message as said in its chat's key of now. The word of a move keeps the key that it is about."""
         if not self._chats or inbound.kind == "moved":
             return inbound
-        former = next(
-            (each for each in self._chats if inbound.chat == each or inbound.chat.startswith(f"{each}:")), None
-        )
-        if former is None:
-            return inbound
-        return replace(inbound, chat=ChatKey(f"{self._chats[former]}{inbound.chat[len(former) :]}"))
+        for former, chat in self._chats.items():
+            if (key := moved_key(inbound.chat, former, chat)) != inbound.chat:
+                return replace(inbound, chat=key)
+        return inbound
 
     async def move(self, update: RawUpdate, inbound: InboundMessage) -> bool:
         """Have a chat be known by the key that a `moved` message gives it; False: it was already."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NewType
 
 from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
 from runtime.bursts import USUAL_HOLDS
+from runtime.chat_key import moved_key
 from runtime.store.records import QueueMode
 
 MAX_MESSAGES_PER_TASK = 100
@@ -194,6 +195,16 @@ class SessionQueue:
         for each in dropped:
             self._remove(each.lane, {each.work})
         return tuple(dropped)
+
+    def chat_moved(self, former: ChatKey, chat: ChatKey) -> None:
+        """Know a chat by the key that its platform gave it."""
+        for lane, waiting in self._waiting.items():
+            self._waiting[lane] = [
+                replace(each, chat=moved_key(each.chat, former, chat)) if each.chat is not None else each
+                for each in waiting
+            ]
+        for running in self._running.values():
+            running.steers = moved_key(running.steers, former, chat) if running.steers is not None else None
 
     def waiting_of(self, chat: ChatKey) -> list[Waiting]:
         """Return what waits for a chat, oldest first."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 
 from protocol.ids import ChatKey, TaskId
+from runtime.chat_key import moved_key
 from runtime.session_queue import Lane
 from runtime.task_run import TaskRun
 
@@ -103,6 +104,10 @@ class Works:
 
     def of_chat(self, chat: ChatKey) -> list[Work]:
         return [work for work in self._works if work.chat == chat]
+
+    def chat_moved(self, former: ChatKey, chat: ChatKey) -> None:
+        for work in self._works:
+            work.chat = moved_key(work.chat, former, chat) if work.chat is not None else None
 
     def in_lane(self, lane: Lane) -> list[Work]:
         return [work for work in self._works if work.lane == lane]

@@ -15,7 +15,7 @@ from channels.terminal.channel import TerminalChannel
 from credproxy.admin_client.audit import read_fetched
 from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.link import ProxyAdmin
-from protocol.ids import ChannelId, DoorId
+from protocol.ids import ChannelId, ChatKey, DoorId
 from protocol.proxy_admin import ProxyEvent
 from runtime.approvals.house import DecisionHouse
 from runtime.approvals.memory import MemoryGuard
@@ -419,7 +419,8 @@ class Host:
         self._delivery.wake()
         self._marks.look(message.inbound.chat)  # a stop ends what has not become a task
 
-    async def _chat_moved(self) -> None:
+    async def _chat_moved(self, former: ChatKey, chat: ChatKey) -> None:
+        self._dispatcher.chat_moved(former, chat)
         await self._destinations.load()
         await self._questions.load()
         self._time.wake()

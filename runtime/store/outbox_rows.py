@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from protocol.ids import ChannelId, ChatKey, PlatformMessageId, TaskId
 from protocol.message import OutboundMessage, Receipt
 from runtime.approvals.records import Taint
+from runtime.chat_key import moved_key
 from runtime.journal import JournalKind
 from runtime.store.database import Transaction, time_of, time_text
 from runtime.store.journal_rows import append, journal_tail
@@ -74,7 +75,7 @@ def _placed(transaction: Transaction, message: OutboundMessage) -> OutboundMessa
 def chat_now(transaction: Transaction, chat: ChatKey) -> ChatKey:
     """Return the key that a chat has now."""
     moved = transaction.one("chat_now", chat=chat, parent=":".join(chat.split(":")[:2]))
-    return ChatKey(f"{moved['chat']}{chat[len(moved['former']) :]}") if moved else chat
+    return moved_key(chat, ChatKey(moved["former"]), ChatKey(moved["chat"])) if moved else chat
 
 
 def _insert(

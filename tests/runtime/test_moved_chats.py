@@ -19,6 +19,8 @@ from runtime.store.records import Binding, MessageState
 from runtime.store.store import Store, open_store
 from runtime.store.submission_rows import take_in, waiting_submissions
 from runtime.submission import NewSubmission
+from tests.runtime.host_bench import open_bench
+from tests.runtime.test_dispatcher import work_until_stopped
 from tests.runtime.test_inbound_filing import TalkingHouse, TalkingWire
 from tests.runtime.test_intake import ANNA, CHANNEL, MAIN
 
@@ -36,9 +38,10 @@ class MovingHouse(TalkingHouse):
         super().__init__(home, store, TalkingWire())
 
     def more_ends(self) -> dict[str, Any]:
-        return {**super().more_ends(), "moved": self._moved}
+        return {**super().more_ends(), "moved": self._note_move}
 
-    async def _moved(self) -> None:
+    async def _note_move(self, former: ChatKey, chat: ChatKey) -> None:
+        assert former != chat
         self.moves += 1
         self.changed.set()
 
@@ -221,3 +224,18 @@ async def test_comings_and_goings_of_known_people_are_context(house: MovingHouse
         await house.say_in("1", "Ben", FORMER, kind="joined")
         message = await house.message(0)
     assert (message.state, message.inbound.kind) == (MessageState.CONTEXT, "joined")
+
+
+async def test_what_runs_and_waits_in_a_chat_is_stopped_under_its_new_key(tmp_path: Path) -> None:
+    """The agent at work when the chat moved is stopped there, and so is what waits behind it."""
+    new = ChatKey("stage:9")
+    async with open_bench(tmp_path) as bench, bench.host() as dispatcher:
+        bench.room.scripts = [work_until_stopped]
+        await bench.say("work")
+        await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
+        await bench.say("and then this", mode="follow_up")
+        dispatcher.chat_moved(ChatKey("stage:1"), new)
+        assert (await dispatcher.stop_chat(ChatKey("stage:1"), "nobody is there")).tasks == ()
+        stopped = await dispatcher.stop_chat(new, "stopped by a person")
+        assert (len(stopped.tasks), stopped.messages) == (1, 1)
+        await bench.idle()
