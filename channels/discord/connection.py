@@ -70,7 +70,7 @@ class DiscordClient:
         self._url = url
         self._timings = timings or Timings()
         self._intake = Intake(self, Seen(kept), self._timings)
-        self.pace: Pace[PaceKey] = build_pace()
+        self.pace: Pace[PaceKey] = build_pace(self._timings.haste)
         self._connection: _Connection | None = None
         self._ready = asyncio.Event()
         self._problem = "not connected yet"

@@ -7,7 +7,7 @@ what its headers say, 2026.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channels.pace import Pace, Rate
 
@@ -45,6 +45,10 @@ _RATES = {
 }
 
 
-def build_pace() -> Pace[PaceKey]:
-    """Return the pace of a new account."""
-    return Pace((_ACCOUNT,), lambda key: (_RATES[key.route],))
+def build_pace(haste: float = 1.0) -> Pace[PaceKey]:
+    """Return the pace of a new account. `haste`: how much faster than Discord's the server's clock goes, a twin's."""
+    return Pace((_hastened(_ACCOUNT, haste),), lambda key: (_hastened(_RATES[key.route], haste),))
+
+
+def _hastened(rate: Rate, haste: float) -> Rate:
+    return replace(rate, in_s=rate.in_s / haste)

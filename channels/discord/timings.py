@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Timings:
     """How long the client waits for what, in seconds."""
 
+    haste: float = 1.0
+    """How much faster than Discord's the server's clock goes: a twin's may."""
     connect_s: float = 30.0
     rebuild_after_s: float = 60.0
     """A gateway that is unwell for so long is given up, and the client built anew."""

@@ -7,6 +7,7 @@ from tests.channels.conformance_support import Json
 from tests.channels.markdown.readers import read_discord
 
 QUICK = Timings(
+    haste=20.0,
     connect_s=5.0,
     rebuild_after_s=0.5,
     watch_every_s=0.05,

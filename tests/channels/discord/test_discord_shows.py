@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,10 @@ async def test_where_the_bot_may_not_speak_it_says_what_it_lacks(rig: Rig) -> No
 async def test_a_chat_that_has_used_its_limit_waits_outside_of_the_sdk(tmp_path: Path) -> None:
     """discord.py would sleep in the call that uses up a limit; here it returns, the next one is told how long to wait,
     another chat has its turn at once, and Discord has nothing to refuse."""
-    async with rig_of(DiscordPlatform(limits=True, haste=1.0), tmp_path) as rig, rig.connected() as channel:
+    async with (
+        rig_of(DiscordPlatform(limits=True, haste=1.0, timings=replace(QUICK, haste=1.0)), tmp_path) as rig,
+        rig.connected() as channel,
+    ):
         began = time.monotonic()
         for number in range(5):
             await channel.send(OutboundMessage(chat=DIRECT.key, text=f"{number}", idempotency_key=f"t:{number}"))
