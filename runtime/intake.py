@@ -168,13 +168,12 @@ class Intake:
         channel = self._channels().get(channel_id)
         try:
             inbound = channel.decode(raw) if channel is not None else None
-            is_plain = inbound is not None and not (
-                inbound.pending_files or inbound.kind == "moved" or fault_of(inbound)
-            )
+            is_plain = inbound is not None and inbound.kind in ("message", "press") and not inbound.pending_files
+            fault = fault_of(inbound) if inbound is not None else None
         except Exception as error:  # noqa: BLE001 - a decoder's bug: it is told of when the update is decoded again
             log.debug("an update was not decoded at once: %s", error)
             return None
-        return self._moved.place(clean_inbound(inbound)) if inbound is not None and is_plain else None
+        return self._moved.place(clean_inbound(inbound)) if inbound is not None and is_plain and not fault else None
 
     async def _begin(
         self,
