@@ -25,6 +25,7 @@ from runtime.containers import ContainersSetup
 from runtime.home import Home
 from runtime.host_state import HostState
 from runtime.settings_file import load_settings
+from services.log_setup import hide
 
 ROOT = Path(__file__).resolve().parent.parent
 HEARTBEAT_S = 5.0
@@ -73,7 +74,7 @@ def make_channels(
 
 
 async def _fetch(proxy: ProxyAdmin, channel_id: ChannelId, secret: str) -> str:
-    return await proxy.secret_fetch(secret, f"channel {channel_id}")
+    return hide(await proxy.secret_fetch(secret, f"channel {channel_id}"))
 
 
 def containers_setup(home: Home, settings: Settings, state: HostState) -> ContainersSetup:

@@ -38,12 +38,25 @@ SECRET_SHAPES = re.compile(
 )
 """Shapes of secrets. A net under the rule that no secret is ever given to a log, not a licence to try."""
 
+_KNOWN: set[str] = set()
+"""Secrets that this process was given: its channels' tokens. They are taken out whatever their shape."""
+_SHORTEST_KNOWN = 8
+
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action"}
 
 
 def scrub(text: str) -> str:
-    """Return the text without what looks like a secret."""
+    """Return the text without what looks like a secret, or is one that this process was given."""
+    for secret in tuple(_KNOWN):  # other threads log, too
+        text = text.replace(secret, REMOVED)
     return SECRET_SHAPES.sub(REMOVED, text)
+
+
+def hide(secret: str) -> str:
+    """Have a secret that was just given to this process, and each part of it between spaces, never reach a log from now
+    on; return it."""
+    _KNOWN.update(part for part in (secret, *secret.split()) if len(part) >= _SHORTEST_KNOWN)
+    return secret
 
 
 class LineFormatter(logging.Formatter):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.log_setup import FILES_KEPT, LineFormatter, scrub, set_up_logging
+from services.log_setup import FILES_KEPT, LineFormatter, hide, scrub, set_up_logging
 
 
 @pytest.fixture
@@ -90,6 +90,16 @@ def test_a_platforms_token_is_known_by_its_shape(token: str, line: str) -> None:
 def test_an_address_that_lets_in_is_taken_out(line: str, secret: str) -> None:
     """Who has it needs no token."""
     assert secret not in scrub(line)
+
+
+def test_a_secret_that_the_process_was_given_is_known_whatever_its_shape() -> None:
+    """A channel's token, and each of the two that Slack's has; what is too short to be one hides no words."""
+    words = "said: horse-battery-staple and whsec/shape-of-no-one"
+    assert scrub(words) == words
+    assert (
+        hide("horse-battery-staple whsec/shape-of-no-one said:") == "horse-battery-staple whsec/shape-of-no-one said:"
+    )
+    assert scrub(words) == "said: [removed] and [removed]"
 
 
 def test_ordinary_words_stay() -> None:
