@@ -194,10 +194,12 @@ async def test_a_webhooks_answer_may_hold_a_call(server: Server) -> None:
     async with webhook(server) as receiver:
         call = {"method": "sendMessage", "chat_id": ADA, "text": "by answer"}
         receiver.answers = [(200, {}, json.dumps(call).encode()), (200, {}, b'{"method": "deleteWebhook"}')]
-        await server.types("a")
-        await server.types("b")
-        await server.until(lambda: len(receiver.came) == 2 and not server.updates_waiting())
+        receiver.answers.append((200, {}, b'{"method": "getMe"}'))
+        for text in ("a", "b", "c"):
+            await server.types(text)
+        await server.until(lambda: len(receiver.came) == 3 and not server.updates_waiting())
         assert [message["text"] for message in await server.sees() if message["is_bot"]] == ["by answer"]
+        assert "getme" not in [call["method"].lower() for call in server.world.log.read(event="call")]
         assert (await server.result("getWebhookInfo"))["url"]
 
 
