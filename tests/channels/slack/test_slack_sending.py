@@ -14,6 +14,7 @@ from protocol.message import Button, OutboundFile, OutboundMessage, PendingFile
 from tests.channels.conformance_support import Json, Phone, Rig, Room, deliver
 from tests.channels.slack.support import read_text
 from tests.channels.slack.test_conformance import FACTS
+from twins.slack.posting import author, post
 from twins.slack.seed import ANNA, BEN, GENERAL, RANDOM
 from twins.slack.server import SlackTwin
 
@@ -62,6 +63,19 @@ async def test_what_a_dead_host_said_is_not_said_again(rig: Rig) -> None:
         for where, key in ((HERE, "task/1"), (room, "task/2")):
             (number,) = (await channel.send(say("only once", where, key))).platform_message_ids
             assert [seen["id"] for seen in await rig.phone.sees(where)] == [number]
+
+
+async def test_what_was_said_is_found_in_a_long_thread(twin: SlackTwin, rig: Rig) -> None:
+    """A thread's history begins with its first message: it is read from when the answer was begun."""
+    async with rig.connected() as channel:
+        room = await thread(rig)
+        general = twin.world.conversations[GENERAL]
+        for number in range(150):
+            post(twin.world, general, {**author(twin.world, BEN), "text": str(number)}, str(room.thread))
+        await rig.messages(channel, 151)
+        await rig.phone.fault(kind="lost_answer", method="chat.postMessage")
+        await deliver(channel, say("only once", room))
+        assert await words(rig.phone, room) == ["only once"]
 
 
 async def test_equal_words_of_different_keys_are_both_said(rig: Rig) -> None:

@@ -135,6 +135,18 @@ async def test_what_grew_and_was_deleted_is_said_anew(rig: Rig, asked: tuple[Sla
     assert await words(rig.phone, room) == ["The first point is this."]
 
 
+async def test_an_answer_waits_for_no_room_for_changes(rig: Rig) -> None:
+    """Where Slack takes no changes for now, the answer comes at once as a message of its own; the half one goes."""
+    async with rig.connected() as channel:
+        await channel.show(HERE.key, "delta", "The first point is")
+        (half,) = await until_words(rig.phone, HERE, "The first")
+        await rig.phone.fault(kind="flood", method="chat.update", retry_after=30)
+        _, tries = await deliver(channel, answer(HERE, "The first point is this."))
+        assert tries == 1
+        (seen,) = await rig.phone.until_seen(HERE, lambda seen: len(seen) == 1)
+    assert (read_text(seen), seen["id"] == half["id"]) == ("The first point is this.", False)
+
+
 async def test_a_stream_that_a_dead_host_left_goes(rig: Rig, thread: Room) -> None:
     """The next life of the host takes away what was streaming when the last one died, and nothing else."""
     async with rig.connected() as channel:

@@ -285,6 +285,22 @@ async def test_order_holds_through_broken_sockets(rig: Rig) -> None:
         assert [int(message.text) for message in of_one] == list(range(start, 99, 3))
 
 
+async def test_nothing_overtakes_what_a_short_gap_swallowed(rig: Rig) -> None:
+    """An event that got lost with its socket comes before the next one of its chat, from history."""
+    async with rig.connected() as channel:
+        await rig.phone.type("before", HERE)
+        await rig.messages(channel, 1)
+        await rig.phone.fault(kind="hold", method="message")
+        await rig.phone.type("swallowed", HERE)
+        await rig.phone.fault(kind="close_socket")
+        await until_events(rig.phone, "socket_opened", 2)
+        await rig.phone.type("after", HERE)
+        assert await texts(rig, channel, 3) == ["before", "swallowed", "after"]
+        await rig.phone.clear_faults()
+        await rig.inbox.until(lambda: len(rig.inbox.offered) >= 4)
+        assert len(await rig.messages(channel, 3)) == 3
+
+
 # Catching up
 
 
