@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.twins.slack_workspace import WAIT_S, Workspace, served_workspace
+from twins.conformance.slack_reference import compare_methods
 from twins.conformance.slack_samples import compare_payloads
 from twins.conformance.slack_walk import walk
 from twins.slack.methods.table import METHODS
@@ -113,3 +114,9 @@ async def test_a_twin_that_was_away_comes_back_as_it_was() -> None:
                 assert (await arrived.get()).payload["event"]["text"] == "after"
                 shown = await workspace.chat(DIRECT[ANNA])
         assert [message["text"] for message in shown] == ["before", "after"]
+
+
+async def test_without_the_reference_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    """A checkout of something else is named here too."""
+    with pytest.raises(OSError, match="no reference"):
+        await compare_methods(tmp_path)

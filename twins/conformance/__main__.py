@@ -11,12 +11,13 @@ from typing import Any
 
 from twins.conformance.ptb import SELECTION, run_online_tests
 from twins.conformance.slack import run_web_tests
+from twins.conformance.slack_reference import compare_methods
 from twins.conformance.slack_samples import compare_payloads
 from twins.conformance.suite import Outcome
 from twins.conformance.tdlib import read_goldens
 
 COUNTS = Path(__file__).parent.with_name("conformance.json")
-SUITES = ("ptb", "tdlib", "slack", "slack-samples", "discord")
+SUITES = ("ptb", "tdlib", "slack", "slack-samples", "slack-reference", "discord")
 
 
 def main() -> None:
@@ -50,6 +51,8 @@ async def _run(arguments: argparse.Namespace) -> Outcome:
             return await check_payloads(checkout)
         case "slack-samples":
             return await compare_payloads(checkout)
+        case "slack-reference":
+            return await compare_methods(checkout)
         case _:
             return await run_web_tests(checkout, arguments.python, arguments.only)
 
@@ -74,6 +77,7 @@ def _judged(suite: str, outcome: Outcome, version: str) -> int:
             "tdlib": "check_parse_html, check_parse_markdown",
             "slack": "integration_tests/web",
             "slack-samples": "kinds of payloads of twins/conformance/slack_walk.py",
+            "slack-reference": "the methods of twins/slack/methods/table.py",
             "discord": "kinds of payloads of twins/conformance/discord_walk.py",
         }
         kept[suite] = {**counts, "skipped": outcome.skipped, "selection": selection[suite]}

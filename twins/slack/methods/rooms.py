@@ -201,7 +201,7 @@ METHODS = {
     "conversations.join": Method(function=join_channel, scopes=JOINS),
     "conversations.leave": Method(function=leave_channel, scopes=MANAGES),
     "conversations.invite": Method(function=invite, scopes=MANAGES),
-    "conversations.kick": Method(function=kick, scopes=MANAGES),
+    "conversations.kick": Method(function=kick, scopes=("channels:manage", "channels:write", "groups:write")),
     "conversations.close": Method(function=close, tier=2, scopes=MANAGES),
     "conversations.archive": Method(function=archive, tier=2, scopes=MANAGES),
     "conversations.unarchive": Method(function=unarchive, tier=2, scopes=MANAGES),
