@@ -135,6 +135,10 @@ async def test_editing_changes_what_it_names_and_drops_the_buttons(server: Serve
     assert edited.reply_markup is None
     with pytest.raises(BadRequest, match="exactly the same as a current content and reply markup of the message"):
         await bot.edit_message_text("b", ADA, sent.message_id)
+    await bot.edit_message_text("b", ADA, sent.message_id, reply_markup=KEYBOARD)
+    without = await bot.edit_message_text("b", ADA, sent.message_id)
+    assert isinstance(without, Message)
+    assert without.reply_markup is None
     photo = await bot.send_photo(ADA, PNG, caption="c")
     assert (
         known(await bot.edit_message_caption(ADA, photo.message_id, caption="*d*", parse_mode="MarkdownV2")).caption
