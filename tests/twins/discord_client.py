@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import discord
-from aiohttp.abc import AbstractResolver, ResolveResult
 
+from twins.discord.connector import connector_to
 from twins.discord.server import DiscordTwin
 
 READY_WITHIN_S = 20.0
-
-
-class ToTwin(AbstractResolver):
-    """Resolves every host to the twin."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found: ResolveResult = {
-            "hostname": host,
-            "host": "127.0.0.1",
-            "port": self._port,
-            "family": socket.AF_INET,
-            "proto": 0,
-            "flags": 0,
-        }
-        return [found]
-
-    async def close(self) -> None:
-        pass
-
-
-def connector_to(twin: DiscordTwin) -> aiohttp.TCPConnector:
-    context = ssl.create_default_context(cafile=str(twin.ca_file))
-    return aiohttp.TCPConnector(resolver=ToTwin(int(twin.address.rsplit(":", 1)[1])), ssl=context)
 
 
 class Bot(discord.Client):
@@ -51,7 +20,9 @@ class Bot(discord.Client):
 
     def __init__(self, twin: DiscordTwin, intents: discord.Intents | None = None, **options: Any) -> None:
         options = {"guild_ready_timeout": 0.05, "heartbeat_timeout": 60.0, **options}
-        super().__init__(connector=connector_to(twin), intents=intents or discord.Intents.all(), **options)
+        super().__init__(
+            connector=connector_to(twin.address, twin.ca_file), intents=intents or discord.Intents.all(), **options
+        )
         self.heard: asyncio.Queue[discord.Message] = asyncio.Queue()
         self.told: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 

@@ -12,7 +12,8 @@ import discord
 import pytest
 from discord import app_commands
 
-from tests.twins.discord_client import READY_WITHIN_S, Bot, connector_to, running_bot
+from tests.twins.discord_client import READY_WITHIN_S, Bot, running_bot
+from twins.discord.connector import connector_to
 from twins.discord.seed import ANNA, BEN, BOT, DIRECT, GENERAL, GUILD, THREAD
 from twins.discord.server import DiscordTwin
 from twins.discord.user_side import comings, controls, pressing, sight, verbs
@@ -258,7 +259,7 @@ async def test_a_revoked_token_ends_the_client(twin: DiscordTwin) -> None:
             await running
     assert closed.value.code == 4004
     await bot.close()
-    again = discord.Client(intents=discord.Intents.none(), connector=connector_to(twin))
+    again = discord.Client(intents=discord.Intents.none(), connector=connector_to(twin.address, twin.ca_file))
     with pytest.raises(discord.LoginFailure):
         await again.login(old)
     await again.close()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import discord
-from aiohttp.abc import AbstractResolver, ResolveResult
 from discord import app_commands
 
+from twins.discord.connector import connector_to
 from twins.discord.rest.front import ROUTES
 from twins.discord.seed import ANNA, BEN, BOT, GENERAL, GUILD, THREAD
 from twins.discord.server import DiscordTwin
@@ -25,34 +24,9 @@ _LAST_WORDS = "that was all"
 _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\x00\x00\x03\x08\x02\x00\x00\x00"
 
 
-class _ToTwin(AbstractResolver):
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,  # noqa: ARG002 (the interface's)
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002
-    ) -> list[ResolveResult]:
-        found: ResolveResult = {
-            "hostname": host,
-            "host": "127.0.0.1",
-            "port": self._port,
-            "family": socket.AF_INET,
-            "proto": 0,
-            "flags": 0,
-        }
-        return [found]
-
-    async def close(self) -> None:
-        pass
-
-
 class _Bot(discord.Client):
     def __init__(self, twin: DiscordTwin, on_event: Callable[[str | bytes], None]) -> None:
-        context = ssl.create_default_context(cafile=str(twin.ca_file))
-        connector = aiohttp.TCPConnector(resolver=_ToTwin(int(twin.address.rsplit(":", 1)[1])), ssl=context)
+        connector = connector_to(twin.address, twin.ca_file)
         super().__init__(
             connector=connector, intents=discord.Intents.all(), guild_ready_timeout=0.05, enable_debug_events=True
         )

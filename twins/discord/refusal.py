@@ -82,9 +82,9 @@ class FormErrors:
         self._tree: Json = {}
 
     def add(self, path: str, code: str, message: str) -> None:
-        """Note an error at a path such as `embeds.0.title`."""
+        """Note an error at a path such as `embeds.0.title`; the empty one is the whole."""
         node = self._tree
-        for part in (*self._within, *path.split(".")):
+        for part in (*self._within, *(path.split(".") if path else ())):
             node = node.setdefault(part, {})
         node.setdefault("_errors", []).append({"code": code, "message": message})
 
@@ -100,11 +100,14 @@ class FormErrors:
     def settle(self) -> None:
         """Raise the refusal, if anything was wrong."""
         if self._tree:
-            raise Refusal(50035, errors=self._tree)
+            raise self.refusal()
+
+    def refusal(self) -> Refusal:
+        return Refusal(50035, errors=self._tree)
 
 
 def form_error(path: str, code: str, message: str) -> Refusal:
     """Return the refusal of a body with one thing wrong."""
     errors = FormErrors()
     errors.add(path, code, message)
-    return Refusal(50035, errors=errors._tree)
+    return errors.refusal()

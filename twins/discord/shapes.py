@@ -97,17 +97,17 @@ def _check(errors: FormErrors, value: Any, shape: Shape, path: str) -> None:
         words, *kinds = shape.value
         allowed = isinstance(value, tuple(kinds)) and (bool in kinds or not isinstance(value, bool))
         if not allowed:
-            errors.add(path or "_root", *words)
+            errors.add(path, *words)
     elif isinstance(shape, list):
         if not isinstance(value, list):
-            errors.add(path or "_root", *_LIST)
+            errors.add(path, *_LIST)
             return
         for position, item in enumerate(value):
             if item is None:
                 errors.add(_below(path, position), "BASE_TYPE_REQUIRED", "This field is required")
             _check(errors, item, shape[0], _below(path, position))
     elif not isinstance(value, dict):
-        errors.add(path or "_root", *_RECORD)
+        errors.add(path, *_RECORD)
     else:
         for name, inner in shape.items():
             _check(errors, value.get(name), inner, _below(path, name))

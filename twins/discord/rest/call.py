@@ -30,7 +30,7 @@ class Call:
     def fields(self) -> Json:
         """The body as a record; raise Refusal for another kind."""
         if not isinstance(self.body, dict):
-            raise form_error("_errors", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+            raise form_error("", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
         return self.body
 
     def channel(self) -> Channel:
