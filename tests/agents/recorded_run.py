@@ -76,7 +76,7 @@ SCRIPT = {
             "turns": [
                 {
                     "calls": [
-                        {"tool": "send_file", "arguments": {"path": "note.txt", "caption": "here"}},
+                        {"tool": "send_file", "arguments": {"paths": ["note.txt"], "caption": "here"}},
                         {"tool": "ask_user", "arguments": {"question": "More?", "options": ["Yes", "No"]}},
                         {"tool": "shell", "raw": "[1]"},
                     ]
