@@ -90,6 +90,8 @@ class Gateway:
         tame_sdk_loggers()
         self._facts = facts
         self._close_s = timings.close_s
+        self._connecting: asyncio.Task[None] | None = None
+        """Where the SDK's own loop runs."""
         self._sdk = _Sdk(parse_url(url), _intents(facts), timings.identify_pause_s)
 
     def listen(self, heard: Callable[[str], None], lost: Callable[[], None]) -> None:
@@ -118,10 +120,9 @@ class Gateway:
     async def receive(self) -> None:
         """Receive until the gateway ends; raise TokenRefused, IntentsRefused or Died. Then, or cancelled, it is
         closed."""
-        # Not in a TaskGroup: cancelled, the SDK would leave its heartbeat's thread behind; closed, it ends by itself.
-        connecting = asyncio.ensure_future(self._sdk.connect())
         try:
-            await asyncio.shield(connecting)
+            # Cancelled, the SDK would leave its heartbeat's thread behind; closed, it ends by itself.
+            await asyncio.shield(self._connect())
         except discord.PrivilegedIntentsRequired:
             raise IntentsRefused(_refused_intents(self._facts)) from None
         except discord.ConnectionClosed as closed:
@@ -132,9 +133,14 @@ class Gateway:
             raise Died(redact(str(error)) or type(error).__name__) from error
         finally:
             await self.close()
-            await asyncio.wait((connecting,), timeout=self._close_s)
-            connecting.cancel()
+            if self._connecting is not None:
+                await asyncio.wait((self._connecting,), timeout=self._close_s)
+                self._connecting.cancel()
         raise Died("the gateway ended")
+
+    async def _connect(self) -> None:
+        self._connecting = asyncio.current_task()
+        await self._sdk.connect()
 
     async def close(self) -> None:
         """Say goodbye, if the other side listens; the sockets are closed in any case."""

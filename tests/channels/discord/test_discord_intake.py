@@ -44,12 +44,12 @@ class _Discord:
 class _Store:
     def __init__(self) -> None:
         self.ids: list[str] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.permits = asyncio.Semaphore(1000)
+        """How many more are stored without waiting."""
         self._changed = asyncio.Condition()
 
     async def accept(self, event_id: str, raw: bytes) -> None:
-        await self.gate.wait()
+        await self.permits.acquire()
         async with self._changed:
             if event_id not in self.ids:
                 self.ids.append(event_id)
@@ -76,17 +76,26 @@ async def _running(discord: _Discord, store: _Store, **more: Any) -> AsyncIterat
 async def test_more_than_can_be_held_is_read_from_the_history() -> None:
     """Events beyond the bound are found again in their chats' histories, in order; other chats are not touched."""
     discord, store = _Discord(), _Store()
+    store.permits = asyncio.Semaphore(2)
+
+    def say(first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            discord.said.setdefault("50", []).append(_said(number))
+            intake.put("MESSAGE_CREATE", _said(number), number)
+
     async with _running(discord, store, max_waiting=20) as intake:
         intake.put("MESSAGE_CREATE", _said(1), 2)
         intake.put("MESSAGE_CREATE", _said(2, "51"), 3)
         await store.until(2)
-        store.gate.clear()
-        for number in range(3, 60):
-            discord.said.setdefault("50", []).append(_said(number))
-            intake.put("MESSAGE_CREATE", _said(number), number)
-        store.gate.set()
-        stored = await store.until(59)
-    assert stored == [str(number) for number in range(1, 60)]
+        say(3, 40)
+        for _ in range(10):
+            store.permits.release()
+        await store.until(12)  # there is room again, with a gap before it
+        say(41, 50)
+        for _ in range(100):
+            store.permits.release()
+        stored = await store.until(50)
+    assert stored == [str(number) for number in range(1, 51)]
 
 
 async def test_what_is_no_event_of_discords_harms_nothing() -> None:

@@ -157,6 +157,20 @@ async def test_buttons_become_part_of_the_answer_that_grew(rig: Rig) -> None:
     assert (seen["text"], [button["label"] for button in seen["buttons"]]) == ("Shall I go on?", ["Yes"])
 
 
+async def test_an_answer_that_grew_stays_for_the_next_life(rig: Rig) -> None:
+    """What became the answer is no half one that the next host takes away; what did not, is."""
+    async with rig.connected() as channel:
+        await channel.show(DIRECT.key, "delta", "It is")
+        await rig.phone.until_seen(DIRECT, bool)
+        await channel.send(OutboundMessage(chat=DIRECT.key, text="It is so.", is_answer=True, idempotency_key="t:1"))
+        await channel.show(MANY.key, "delta", "Half an ans")
+        await rig.phone.until_seen(MANY, bool)
+    async with rig.connected():
+        await rig.phone.until_seen(MANY, lambda seen: not seen)
+        seen = await rig.phone.sees(DIRECT)
+    assert [message["text"] for message in seen] == ["It is so."]
+
+
 async def test_an_answer_whose_preview_was_taken_away_is_sent(rig: Rig) -> None:
     """When somebody deletes what grew, the answer comes as a message of its own."""
     async with rig.connected() as channel:
@@ -220,6 +234,18 @@ async def test_a_chat_that_has_used_its_limit_waits_outside_of_the_sdk(tmp_path:
     assert 0 < told.value.retry_after_s <= 5
     assert [message["text"] for message in seen] == [str(number) for number in range(5)]
     assert statuses == {200}
+
+
+async def test_a_pause_that_discord_asks_for_is_not_slept_through(rig: Rig) -> None:
+    """discord.py sleeps through a pause of up to 30 s inside of the call; here who sends is told at once."""
+    async with rig.connected() as channel:
+        await rig.phone.fault(kind="flood", method="create_message", retry_after=20)
+        async with asyncio.timeout(10):
+            with pytest.raises(NotYet) as told:
+                await channel.send(OutboundMessage(chat=DIRECT.key, text="patience", idempotency_key="t:1"))
+            await channel.send(OutboundMessage(chat=FACTS.second_direct.key, text="quick", idempotency_key="u:1"))
+    assert told.value.retry_after_s is not None
+    assert 10 < told.value.retry_after_s <= 20
 
 
 async def test_an_address_that_cloudflare_shuts_out_is_left_alone(tmp_path: Path) -> None:
