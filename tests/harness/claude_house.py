@@ -72,7 +72,7 @@ SCRIPT = {
             "when": "^send it",
             "turns": [
                 {"calls": [call("Bash", command="echo content > sent.txt")]},
-                {"calls": [call("mcp__nightyard__send_file", path="/workspace/sent.txt")]},
+                {"calls": [call("mcp__nightyard__send_file", paths=["/workspace/sent.txt"])]},
                 {"text": "sent: {output}"},
             ],
         },

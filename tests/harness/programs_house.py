@@ -77,7 +77,7 @@ def script(harness: str) -> dict[str, object]:
             "when": "^send it",
             "turns": [
                 {"calls": [shell(harness, "echo content > sent.txt")]},
-                {"calls": [ours(harness, "send_file", path="/workspace/sent.txt")]},
+                {"calls": [ours(harness, "send_file", paths=["/workspace/sent.txt"])]},
                 {"text": "sent: {output}"},
             ],
         },
