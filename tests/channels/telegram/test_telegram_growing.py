@@ -108,7 +108,8 @@ async def test_an_answer_grows_by_edits_in_a_topic_and_stays(
         await until(phone, lambda: said(world))
         (grown,) = world.world.messages_of_bot(world.world.chats[YARD], 0)
         assert (grown["message_thread_id"], grown["reply_to_message"]["message_id"]) == (7, asked)
-        assert json.loads((tmp_path / "kept.growing.json").read_text()) == [[COMPOST, str(grown["message_id"])]]
+        kept, noted = tmp_path / "kept.growing.json", [[COMPOST, str(grown["message_id"])]]
+        await until(phone, lambda: kept.exists() and json.loads(kept.read_text()) == noted)
         await channel.show(COMPOST, "done", "")
         answer = OutboundMessage(chat=COMPOST, text=text, reply_to=PlatformMessageId(str(asked)), is_answer=True)
         receipt = await channel.send(answer)
@@ -116,7 +117,7 @@ async def test_an_answer_grows_by_edits_in_a_topic_and_stays(
     assert receipt.platform_message_ids[0] == str(grown["message_id"])
     assert len(receipt.platform_message_ids) == len(seen) >= 2
     assert "".join(" ".join(seen).split()) == "".join(text.replace("**", "").split())
-    assert json.loads((tmp_path / "kept.growing.json").read_text()) == []
+    assert json.loads(kept.read_text()) == []
 
 
 async def test_an_answer_to_another_message_is_one_of_its_own(
