@@ -102,20 +102,21 @@ class DiscordChannel:
         were sent; after a restart Discord knows them by their nonces for some minutes."""
         calls = build_calls(self._channel_id, message, await asyncio.to_thread(_sizes_of, message))
         sent = self._parts_sent.pop(message.idempotency_key, [])
-        became_answer = False
         try:
-            if message.is_answer and calls and not sent and (standing := await self._become(calls[0])):
-                sent.append(standing)
-                became_answer = True
+            if message.is_answer and calls and not sent:
+                sent.append(await self._begin_answer(calls[0]))
             for call in calls[len(sent) :]:
                 sent.append(await self._speech.perform(call))
         finally:
             if len(sent) < len(calls):
                 self._remember(message.idempotency_key, sent)
-            if message.is_answer and (became_answer or len(sent) == len(calls)):
-                place = parse_place(self._channel_id, message.chat)
-                await self._growing.settle(place, became_answer=became_answer)
         return Receipt(platform_message_ids=tuple(sent))
+
+    async def _begin_answer(self, first: SendMessage) -> PlatformMessageId:
+        standing = await self._become(first)
+        message = standing or await self._speech.perform(first)
+        await self._growing.settle(first.place, became_answer=standing is not None)
+        return message
 
     async def _become(self, first: SendMessage) -> PlatformMessageId | None:
         """Have what is seen of the answer become its first message; None where that is to be sent as any other."""
