@@ -133,3 +133,14 @@ async def test_a_revoked_token_closes_the_gateway_for_good(raw: Raw) -> None:
     async with raw.gateway() as gateway:
         await gateway.identify(token=old)
         assert await gateway.until_closed() == Close.AUTHENTICATION_FAILED
+
+
+async def test_a_gateway_can_refuse_a_good_token(raw: Raw) -> None:
+    """unauthorized, prepared for the gateway: 4004 once, then the token is good again."""
+    controls.add_fault(raw.twin.hub, {"kind": "unauthorized", "method": "gateway"})
+    async with raw.gateway() as gateway:
+        await gateway.identify()
+        assert await gateway.until_closed() == Close.AUTHENTICATION_FAILED
+    async with raw.gateway() as gateway:
+        await gateway.identify()
+        await gateway.until("READY")
