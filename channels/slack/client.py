@@ -62,8 +62,6 @@ class _Socket(SocketModeClient):
         self.wss_uri = ticket
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.greeted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.announced = asyncio.Event()
-        """Only then is anything taken: first it must be known that there was a gap before."""
         self.on_message_listeners.append(self._heard)
         self.on_error_listeners.append(self._failed)
         self.message_listeners.append(self._given)
@@ -96,7 +94,6 @@ class _Socket(SocketModeClient):
         envelope_id = str(envelope.get("envelope_id") or "")
         if not envelope_id:
             return
-        await self.announced.wait()
         payload = envelope.get("payload")
         given = payload if isinstance(payload, dict) else {}
 
@@ -158,6 +155,8 @@ class SlackClient:
         self._ended: asyncio.Future[str] | None = None
         self._lost_at: float | None = None
         self._rates = Rates()
+        self.when_opening: Callable[[], None] = lambda: None
+        """Called before each socket after a gap: what comes over it may come before `when_connected`."""
         self.when_connected: Callable[[float | None], None] = lambda _: None
         """Called at each socket that came after a gap; with how long it was, None at the first one."""
 
@@ -238,7 +237,10 @@ class SlackClient:
         socket: _Socket | None = None
         try:
             while True:
-                fresh = _Socket(tokens, self._the_web(), await self._ticket(tokens), self.timings, take)
+                ticket = await self._ticket(tokens)
+                if socket is None:
+                    self.when_opening()
+                fresh = _Socket(tokens, self._the_web(), ticket, self.timings, take)
                 old, socket = socket, fresh
                 try:
                     await fresh.open(self.timings)
@@ -275,7 +277,6 @@ class SlackClient:
             self._lost_at = None
             self.when_connected(gap_s)
             log.info("slack connected as %s", self.bot.name, extra={"action": "slack_connected"})
-        socket.announced.set()
 
     def _note_lost(self, problem: str) -> None:
         self._problem = problem

@@ -60,6 +60,7 @@ class Inlet:
         self._sweep_wanted = asyncio.Event()
         self._is_over = False
         self.accept: Accept = _nowhere
+        client.when_opening = self._catch_up.begin
         client.when_connected = self._connected
 
     def speaker(self, place: Place) -> str:
@@ -186,7 +187,6 @@ class Inlet:
     # After a gap
 
     def _connected(self, gap_s: float | None) -> None:
-        self._catch_up.begin()
         if gap_s is None or gap_s > self._client.timings.short_gap_s:
             self._sweep_wanted.set()
 
