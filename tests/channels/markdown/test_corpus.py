@@ -120,6 +120,8 @@ def test_a_cut_list_goes_on_with_its_numbers() -> None:
         ("https://x.y/a_b_c", "https://x.y/a_b_c"),
         ("`` a`b ``", "``a`b``"),
         ("```{.py}\nx\n```", "{.py}\n```\nx\n```"),
+        ("text\n\n```py\nx\n```\n\nend", "text\n\n```py\nx\n```\n\nend"),
+        ("````md\n```py\nx\n```\n````", "```md\n`\u200b``py\nx\n`\u200b``\n```"),
     ],
 )
 def test_discord_is_given_what_it_understands(markdown: str, discord: str) -> None:
@@ -161,6 +163,23 @@ def test_slack_sees_styles_as_fields() -> None:
             ],
         },
     )
+
+
+def test_a_table_that_is_too_wide_for_a_phone_becomes_records() -> None:
+    """A row of a wide table is lines of `column: value`, styles and links kept; an empty cell has a dash."""
+    table = f"| Name | What it does |\n|-|-|\n| `a` | {'long words ' * 5}[here](https://x.y) |\n| b | |"
+    words = "long words " * 5
+    assert render_discord(table) == (
+        f"**Name**: `a`\n**What it does**: {words}[here](https://x.y)\n\n**Name**: b\n**What it does**: –",
+    )
+
+
+def test_a_long_table_has_its_head_in_each_part() -> None:
+    """No message begins in the middle of columns without names."""
+    table = "| number | square |\n|-|-|\n" + "\n".join(f"| {number} | {number**2} |" for number in range(300))
+    messages = render_telegram(table) + render_telegram(table, 1500)
+    assert len(messages) > 3
+    assert all(message.text.startswith("number | square\n") for message in messages)
 
 
 @pytest.mark.long
