@@ -347,6 +347,8 @@ class Conformance:
             await channel.show(room.key, "accepted", "")
             await channel.show(room.key, "delta", "I was about to say")
             await _until_visible(self.platform, rig.phone, room, "about to")
+            (half,) = await rig.phone.sees(room)
+            await rig.phone.until(lambda: _is_noted(rig, str(half["id"])))  # it is seen a moment before it is known
         async with rig.connected():  # another life: the one before left half an answer
             await rig.phone.until_seen(room, lambda seen: not seen)
 
@@ -514,6 +516,10 @@ def _own(number: str) -> str | int:
 def _reactions(chat: Json, number: str) -> list[str]:
     (message,) = (message for message in chat["messages"] if str(message["id"]) == number)
     return [emoji for emoji, people in message["reactions"].items() if people]
+
+
+def _is_noted(rig: Rig, number: str) -> bool:
+    return any(number in path.read_text("utf-8") for path in rig.kept.parent.iterdir() if path.is_file())
 
 
 def _plain(markdown: str) -> str:
