@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from channels.channel import DeliveryFailed
 from channels.marks import MAX_WAITING, TAKEN, Marks
 from protocol.ids import PlatformMessageId
@@ -28,12 +30,14 @@ async def test_a_pause_of_one_chat_is_no_other_ones() -> None:
     stage = Stage()
     stage.refusals[7] = [DeliveryFailed("slow down", retry_after_s=0.05)]
     marks = Marks(stage)
+    began_at = time.monotonic()
     async with running(marks.run):
         marks.set(7, ONE, is_on=False)
         marks.set(8, ONE, is_on=True)
         await stage.until(lambda: stage.count("mark", 8) == 1)
         await stage.until(lambda: stage.count("unmark", 7) == 2)
     assert [place for _, place, _ in stage.calls] == [7, 8, 7]
+    assert time.monotonic() - began_at >= 0.05
 
 
 async def test_a_mark_that_is_refused_is_left_out() -> None:
