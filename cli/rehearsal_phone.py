@@ -21,6 +21,10 @@ CALL_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 120.0
 
 
+class TwinRefused(SetupFailed):
+    """The person cannot do this there: press a button that is not there, type where they are not. The rest goes on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """One message of the bot's, as a person sees it."""
@@ -52,8 +56,13 @@ class Phone:
         self.name = str(self._chat["name"])
         self.look(0)
 
+    @property
+    def page(self) -> str:
+        """The address of the phone's page, for a browser."""
+        return str(self.world.get("phone") or f"{self.address}/twin/phone")
+
     def type(self, text: str) -> None:
-        """Type, or press: `!Label` presses the newest button of that name."""
+        """Type, or press: `!Label` presses the newest button of that name. Raise TwinRefused where that cannot be."""
         person = self._chat["people"][0]
         where = {"chat": self._chat["id"], "person": person}
         if text.startswith("!"):
@@ -106,8 +115,14 @@ class Phone:
         finally:
             connection.close()
         if response.status != 200:
-            raise SetupFailed(f"{named} refused", json.dumps(answer)[:300], f"see twins/{self.platform}")
+            raise TwinRefused(f"{named} refused", _reason(answer), f"see docs/{self.platform}.md")
         return dict(answer)
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    """Return why, out of an error in a twin's own shape."""
+    words = next((answer[key] for key in ("description", "error", "message") if answer.get(key)), "")
+    return str(words).removeprefix("Bad Request: ").removeprefix("the request lacks something or has it wrong: ")
 
 
 def _said(message: Mapping[str, Any]) -> Said:

@@ -20,7 +20,7 @@ import click
 
 from cli.bring_up import UpOptions, bring_up
 from cli.place import find_home
-from cli.rehearsal_phone import LOOK_S, Phone, Said
+from cli.rehearsal_phone import LOOK_S, Phone, Said, TwinRefused
 from cli.screen import clean
 from cli.up_home import make_home
 from cli.up_progress import SetupFailed, no_progress, step
@@ -169,9 +169,7 @@ def _play(phones: Mapping[str, Phone]) -> None:
     named = ", ".join(platform.upper() for platform in phones)
     print(f"\n{named} REHEARSAL: nothing leaves this machine. You are")
     for platform, phone in phones.items():
-        print(f"  {phone.name} on {platform.capitalize()}, in a chat with the bot (phone: {phone.address}/twin/phone)")
-    if "discord" in phones:
-        print("  (the twin of Discord has a certificate of its own making: the browser warns of it)")
+        print(f"  {phone.name} on {platform.capitalize()}, in a chat with the bot (phone: {phone.page})")
     if not sys.stdin.isatty():
         for line in sys.stdin:
             if line.strip():
@@ -185,9 +183,18 @@ def _say_everywhere(phones: Mapping[str, Phone], line: str) -> None:
     for platform in _addressed(phones, line) or tuple(phones):
         text = _without_address(line, platform)
         print(f"{phones[platform].name} on {platform}: {clean(text)}")
-        phones[platform].type(text)
-        if not phones[platform].answers(_shower(platform)):
+        if _type(phones[platform], text) and not phones[platform].answers(_shower(platform)):
             click.echo("  (the bot said nothing)", err=True)
+
+
+def _type(phone: Phone, text: str) -> bool:
+    """Type or press; where that cannot be, say why and return False."""
+    try:
+        phone.type(text)
+    except TwinRefused as refused:
+        click.echo(f"  ({clean(refused.why)})", err=True)
+        return False
+    return True
 
 
 def _play_on_terminal(phones: Mapping[str, Phone]) -> None:
@@ -204,7 +211,7 @@ def _play_on_terminal(phones: Mapping[str, Phone]) -> None:
             current = next(iter(_addressed(phones, line)), current)
             text = _without_address(line, current)
             if text.strip():
-                phones[current].type(text)
+                _type(phones[current], text)
     print()
 
 

@@ -1,5 +1,6 @@
 """The twin as one HTTPS server: the API under `/api/`, the gateway wherever a WebSocket is opened, the CDN under
-`/attachments/`, the user's side under `/twin/`."""
+`/attachments/`, the user's side under `/twin/`. The user's side alone is served in plain HTTP too, for browsers, which
+warn of a certificate of the twin's own making."""
 
 from __future__ import annotations
 
@@ -39,6 +40,7 @@ class DiscordTwin:
         self.faults = Faults(FAULTS)
         self.hub = Hub(self.world, self.faults)
         self.address = ""
+        self.phone_address = ""
         self.ca_file = Path()
         self.limits = Limits(is_on=limits)
         self.front = Front(self.world, self.hub, self.limits)
@@ -50,9 +52,11 @@ class DiscordTwin:
         return f"{self.address}#{self.ca_file}"
 
     @asynccontextmanager
-    async def serve(self, host: str = "127.0.0.1", port: int = 0, directory: Path | None = None) -> AsyncIterator[str]:
+    async def serve(
+        self, host: str = "127.0.0.1", port: int = 0, directory: Path | None = None, *, phone_port: int = 0
+    ) -> AsyncIterator[str]:
         """Serve until the block is left; yields the address. The certificates are written to `directory`, else to a
-        folder that goes with the twin."""
+        folder that goes with the twin. `phone_port`: where the user's side is in plain HTTP."""
         with tempfile.TemporaryDirectory(prefix="discord-twin-") as made:
             folder = directory or Path(made)
             context = write_certificates(folder, host)
@@ -62,9 +66,11 @@ class DiscordTwin:
             try:
                 site = web.TCPSite(runner, host, port, ssl_context=context)
                 await site.start()
-                bound = runner.addresses[0][1]
+                await web.TCPSite(runner, host, phone_port).start()
+                bound, plain = (address[1] for address in runner.addresses)
                 self.address = f"https://{host}:{bound}"
                 self.front.address = f"wss://{host}:{bound}"
+                self.phone_address = self._door.phone = f"http://{host}:{plain}/twin/phone"
                 yield self.address
             finally:
                 self.hub.close_sockets(1001)
@@ -79,6 +85,8 @@ class DiscordTwin:
             return web.Response(status=500)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not request.secure:
+            return await self._door.handle(request.clone(client_max_size=_MAX_BODY_BYTES))
         if request.headers.get("Upgrade", "").lower() == "websocket":
             if self.faults.take("gateway", ("refuse_socket",)) is not None:
                 self.log.note("gateway_refused")

@@ -4,6 +4,7 @@ What the page reads, on every twin (more is welcome, and shown raw):
 
 GET world  `{"platform": "telegram"|"discord"|"slack", "bot": {"id", "name"}, "people": [{"id", "name"}],
            "chats": [{"id", "name", "kind": "direct"|"many", "people": [ids], "threads": [{"id", "name"}]}]}`
+           and, where the page is served at another address too, "phone": that address
 GET chat   `?chat=&thread=&person=&after=&wait_s=` `{"messages": [message], "typing": bool, "draft": text}`, a message
            being `{"id", "from": id, "is_bot", "text", "buttons": [{"label", "value", "row"?}], "edited": bool,
            "files": [{"id", "name", "kind"?}], "reactions": {emoji: [ids]}, "reply_to"?: id, "thread"?: id,

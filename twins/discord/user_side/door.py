@@ -44,6 +44,8 @@ class Door:
         self._world = world
         self._limits = limits
         self._hub = hub
+        self.phone = ""
+        """The page's address in plain HTTP."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request to anything that is not Discord's own."""
@@ -72,7 +74,7 @@ class Door:
             return _VERBS[name](self._world, body)
         match f"{request.method} {name}":
             case "GET world":
-                return sight.show_world(self._world)
+                return {**sight.show_world(self._world), "phone": self.phone}
             case "GET chat":
                 return await sight.show_chat(self._world, request.query)
             case "GET log":
