@@ -18,7 +18,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     twin = DiscordTwin(arguments.token, clock=Clock(arguments.scale), limits=not arguments.no_limits)
-    async with twin.serve(arguments.host, arguments.port, arguments.directory, phone_port=arguments.phone_port) as address:
+    serving = twin.serve(arguments.host, arguments.port, arguments.directory, phone_port=arguments.phone_port)
+    async with serving as address:
         print(address, flush=True)
         print(f"Trust {twin.ca_file}: the certificate is the twin's own.")
         print(f"The bot's token is {arguments.token}")
