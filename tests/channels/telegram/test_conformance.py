@@ -42,9 +42,9 @@ FACTS = Facts(
     send_method="sendmessage",
     receive_methods=("getUpdates", "getMe", "deleteWebhook"),
     losses=(
-        {"kind": "error", "method": "getupdates", "count": 3},
-        {"kind": "reset", "method": "getupdates", "count": 3},
-        {"kind": "garbage", "method": "getupdates", "count": 3},
+        {"kind": "error", "method": "getupdates", "count": 2},
+        {"kind": "reset", "method": "getupdates", "count": 2},
+        {"kind": "garbage", "method": "getupdates", "count": 2},
         {"kind": "conflict", "method": "getupdates", "count": 2},
         {"kind": "delay", "method": "getupdates", "count": -1, "delay_s": 60},
     ),
