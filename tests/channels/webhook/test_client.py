@@ -29,20 +29,24 @@ class Store:
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self.asked_to = asyncio.Event()
         self.is_open = asyncio.Event()
         self.is_open.set()
 
     async def accept(self, channel_id: ChannelId, event_id: str, raw: bytes) -> None:
         assert channel_id == "hooks"
+        self.asked_to.set()
         await self.is_open.wait()
         self.kept[event_id] = raw
 
 
 class Yard:
-    def __init__(self, channel: WebhookChannel, store: Store, hooks: dict[str, Hook]) -> None:
+    def __init__(self, channel: WebhookChannel, store: Store, hooks: dict[str, Hook], asked: list[str]) -> None:
         self.channel = channel
         self.store = store
         self.hooks = hooks
+        self.asked = asked
+        """The keys that the vault was asked for."""
         self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{channel.door.port}", trust_env=False)
 
     async def post(
@@ -59,21 +63,23 @@ class Yard:
         return await self.client.post(f"/hooks/{hook}", content=body, headers=headers)
 
 
-async def fetch_secret(name: str) -> str:
-    if name != "deploys-key":
-        raise LookupError(f"there is no secret {name}")
-    return "s3"
-
-
 @asynccontextmanager
 async def opened() -> AsyncIterator[Yard]:
     hooks = {DEPLOYS.name: DEPLOYS}
     store = Store()
+    asked: list[str] = []
+
+    async def fetch_secret(name: str) -> str:
+        asked.append(name)
+        if name != "deploys-key":
+            raise LookupError(f"there is no secret {name}")
+        return "s3"
+
     channel = WebhookChannel(ChannelId("hooks"), "http://127.0.0.1:0", lambda: hooks, fetch_secret)
     async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(channel.run(store))
         await channel.door.listening.wait()
-        yard = Yard(channel, store, hooks)
+        yard = Yard(channel, store, hooks, asked)
         try:
             yield yard
         finally:
