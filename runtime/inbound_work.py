@@ -23,6 +23,9 @@ async def file_work(
         work = channel.work_of(update.raw)
     except Undecodable as error:
         work, fault = None, error.reason
+    except Exception as error:  # a decoder's bug must not end the intake of all channels
+        log.exception("%s could not be decoded", update.event_id, extra={"action": "decoder_raised"})
+        work, fault = None, f"the decoder failed: {type(error).__name__}"
     else:
         fault = await begin(update.raw_id, work) if work is not None and begin is not None else ""
     if fault:

@@ -21,6 +21,7 @@ from channels.webhook.hook import Scheme
 REPLAY_WINDOW_S = 300
 """How far a request's own time may be from ours, where its scheme has one (Svix's own figure)."""
 MAX_ID_CHARS = 200
+NO_KEY = "the key of this hook is empty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ def check_signature(
     scheme: Scheme, secret: str, headers: Mapping[str, str], body: bytes, now: float
 ) -> Signed | Unsigned:
     """Check one request. `headers` have lower-case names; `now` is Unix time in seconds."""
+    if not secret.strip():
+        return Unsigned(reason=NO_KEY)  # anybody can sign with an empty key
     match scheme:
         case "github":
             return _github(secret, headers, body)
@@ -74,6 +77,8 @@ def _svix(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> S
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
         return Unsigned(reason="the key of this hook is not one of Resend's")
+    if not key:
+        return Unsigned(reason=NO_KEY)
     digest = hmac.new(key, _signed_bytes(delivery, timestamp, body), hashlib.sha256).digest()
     wanted = base64.b64encode(digest).decode("ascii")
     given = [each.partition(",") for each in headers.get("svix-signature", "").split()]
@@ -97,6 +102,8 @@ def _own(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> Si
 def _is_late(delivery: str, timestamp: str, now: float) -> Unsigned | None:
     if not 0 < len(delivery) <= MAX_ID_CHARS or not delivery.isprintable():
         return Unsigned(reason=f"the request's id is missing or longer than {MAX_ID_CHARS} characters")
+    if "." in delivery:  # else id, time and body could be taken apart in another place than where they were joined
+        return Unsigned(reason="the request's id has a dot")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
         return Unsigned(reason="the request's time is missing, or not in seconds since 1970")
     if abs(now - int(timestamp)) > REPLAY_WINDOW_S:

@@ -6,6 +6,7 @@ word for what happened, `{body}` the whole. A name that is not there becomes `(n
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
@@ -17,6 +18,9 @@ MAX_TEXT_CHARS = 200_000
 """Of all that is made of a template."""
 CUT = "… [cut here]"
 NONE = "(none)"
+MAX_FIELDS = 1_000
+"""Of a form; one of more is read as no form."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _NAME = re.compile(r"\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)\}")
 
 
@@ -25,19 +29,24 @@ def fill_template(template: str, event: str, content_type: str, body: bytes) -> 
     text = body.decode("utf-8", "replace")
     values = _posted(content_type, text)
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
+    @functools.cache
+    def shown(name: str) -> str:
         if name in ("event", "body") and not (isinstance(values, dict) and name in values):
             return _cut(event or NONE if name == "event" else text, MAX_VALUE_CHARS)
-        return _cut(_shown(_look_up(values, name)), MAX_VALUE_CHARS)
+        return _shown(_look_up(values, name))
 
-    return _cut(_NAME.sub(value, template), MAX_TEXT_CHARS)
+    filled = _cut(_NAME.sub(lambda found: shown(found[1]), template), MAX_TEXT_CHARS)
+    return filled.encode("utf-8", "replace").decode("utf-8")  # JSON can carry lone surrogates, UTF-8 cannot
 
 
 def _posted(content_type: str, text: str) -> Any:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        fields = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
+        try:
+            posted = parse_qs(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            return None
+        fields = {name: values[-1] for name, values in posted.items()}
         # GitHub's other form: the JSON as one field.
         return _json(fields["payload"]) if set(fields) == {"payload"} else fields
     return _json(text)
@@ -64,7 +73,17 @@ def _look_up(value: Any, name: str) -> Any:
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return NONE
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return _cut(value, MAX_VALUE_CHARS)
+    text = ""
+    try:
+        for piece in _ENCODER.iterencode(value):
+            text += piece
+            if len(text) > MAX_VALUE_CHARS:
+                break  # the rest of it would only be cut
+    except RecursionError:
+        return NONE
+    return _cut(text, MAX_VALUE_CHARS)
 
 
 def _cut(text: str, limit: int) -> str:

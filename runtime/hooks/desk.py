@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -73,14 +75,24 @@ class HookDesk:
     def _schema(self, group_id: GroupId, name: str) -> Json:
         if not name:
             return None
-        path = self._folder / group_id / name
         try:
-            with path.open("rb") as file:
-                text = file.read(MAX_SCHEMA_BYTES + 1)
-            if len(text) > MAX_SCHEMA_BYTES:
-                raise ValueError(f"it is larger than {MAX_SCHEMA_BYTES >> 10} KiB")
-            schema: Json = json.loads(text)
+            schema: Json = json.loads(_read(self._folder / group_id, name))
         except (OSError, ValueError, RecursionError) as error:
             what = f"the result schema groups/{group_id}/{name} cannot be read: {error}"
             raise OperationRefused("wrong_schema", what) from error
         return schema
+
+
+def _read(folder: Path, name: str) -> bytes:
+    """Return a file of a folder. The agent may write there: a link out of it is not followed, a pipe not waited for."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError("it is a link to somewhere else")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no file")
+        text = file.read(MAX_SCHEMA_BYTES + 1)
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise ValueError(f"it is larger than {MAX_SCHEMA_BYTES >> 10} KiB")
+    return text

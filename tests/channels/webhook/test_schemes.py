@@ -120,3 +120,28 @@ def test_one_body_s_signature_is_no_other_s(body: bytes, other: bytes) -> None:
         assert isinstance(check_signature(scheme, secret, headers, body, NOW), Signed)  # type: ignore[arg-type]  # names
         is_taken = isinstance(check_signature(scheme, secret, headers, other, NOW), Signed)  # type: ignore[arg-type]  # names
         assert is_taken == (body == other)
+
+
+@pytest.mark.parametrize("secret", ["", " \n", "whsec_"])
+@pytest.mark.parametrize("scheme", ["hmac", "github", "resend"])
+def test_an_empty_key_signs_nothing(scheme: Scheme, secret: str) -> None:
+    """Anybody has it."""
+    key = b"" if scheme == "resend" else secret.encode()
+    signed = b"d-1.1000.{}"
+    if scheme == "github":
+        headers = {"x-hub-signature-256": "sha256=" + hmac.new(key, b"{}", "sha256").hexdigest()}
+    elif scheme == "resend":
+        digest = base64.b64encode(hmac.new(key, signed, "sha256").digest()).decode()
+        headers = {"svix-id": "d-1", "svix-timestamp": "1000", "svix-signature": f"v1,{digest}"}
+    else:
+        headers = {"x-nightyard-id": "d-1", "x-nightyard-timestamp": "1000"}
+        headers["x-nightyard-signature"] = sign(secret, "d-1", 1000, b"{}")
+    told = check_signature(scheme, secret, headers, b"{}", 1000)
+    assert isinstance(told, Signed) == (scheme != "resend" and secret == "whsec_")
+
+
+def test_a_signed_request_cannot_be_taken_apart_as_another() -> None:
+    """What was signed for one id, time and body holds for no other ones: an id has no dot."""
+    signature = sign("key", "a", 1000, b"2000.body")
+    headers = {"x-nightyard-id": "a.1000", "x-nightyard-timestamp": "2000", "x-nightyard-signature": signature}
+    assert check_signature("hmac", "key", headers, b"body", 2000) == Unsigned(reason="the request's id has a dot")

@@ -73,3 +73,15 @@ def test_long_values_and_texts_are_cut_and_say_so() -> None:
 def test_any_body_and_any_template_give_a_text(body: bytes, template: str) -> None:
     """Never an error, whatever is posted."""
     assert isinstance(fill_template(template + "{a.b.0}", "e", "application/json", body), str)
+
+
+def test_a_form_of_very_many_fields_is_read_as_none() -> None:
+    """Two million of them would stop the host for seconds."""
+    form = "application/x-www-form-urlencoded"
+    assert fill_template("{what}", "", form, b"what=gate&" + b"x&" * 998) == "gate"
+    assert fill_template("{what}", "", form, b"what=gate&" + b"x&" * 2_000) == "(none)"
+
+
+def test_half_a_character_becomes_a_question_mark() -> None:
+    """JSON can carry one, no store can."""
+    assert fill_template("{what}", "", "application/json", b'{"what": "a\\ud83db"}') == "a?b"

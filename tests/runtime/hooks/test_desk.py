@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -188,3 +189,38 @@ async def test_what_a_host_left_unfiled_is_filed_by_the_next(tmp_path: Path) -> 
     async with opened(tmp_path) as house:
         await house.until_filed()
         assert [each.new.prompt for each in house.queue.taken] == ["the gate went out"]
+
+
+async def test_what_is_no_text_is_work_all_the_same(tmp_path: Path) -> None:
+    """JSON can carry half a character, which no store can: the intake of all channels goes on."""
+    async with opened(tmp_path) as house:
+        await house.post(what="the \ud83d gate")
+        await house.post("main/deploys:d-2", what="the door")
+        await house.until_filed()
+        assert [each.new.prompt for each in house.queue.taken] == ["the ? gate went out", "the door went out"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "linked folder", "folder", "large"])
+async def test_a_schema_that_is_no_file_of_the_group_s_is_not_read(tmp_path: Path, kind: str) -> None:
+    """The agent may write there: a pipe would be waited for for ever, a link would tell it a file of the host's."""
+    async with opened(tmp_path, replace(PLAIN, result_schema="in/deploy.json")) as house:
+        folder, outside = tmp_path / "fork" / "groups" / MAIN / "in", tmp_path / "outside"
+        outside.mkdir()
+        (outside / "deploy.json").write_text('{"type": "object"}')
+        if kind == "linked folder":
+            folder.symlink_to(outside)
+        else:
+            folder.mkdir()
+        match kind:
+            case "pipe":
+                os.mkfifo(folder / "deploy.json")
+            case "link":
+                (folder / "deploy.json").symlink_to(outside / "deploy.json")
+            case "folder":
+                (folder / "deploy.json").mkdir()
+            case "large":
+                (folder / "deploy.json").write_text('{"type": "object", "title": "' + "x" * (64 << 10) + '"}')
+        await house.post(what="the gate")
+        await house.until_filed()
+        (reason,) = await house.reasons()
+        assert "in/deploy.json cannot be read" in reason and not house.queue.taken
