@@ -7,12 +7,13 @@ known up to that. Written behind: a host that dies fetches a few messages again,
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from channels.discord.rooms import Room
+from channels.kept_file import read_kept, write_kept
 
 log = logging.getLogger(__name__)
 
@@ -79,17 +80,19 @@ class Seen:
         """Write what has changed since the last time."""
         if self._path is not None and self._is_dirty:
             self._is_dirty = False
-            await asyncio.to_thread(_write, self._path, self._written())
+            await asyncio.to_thread(
+                write_kept, self._path, self._noted(), what="how far chats are known", action="discord_unkept"
+            )
 
-    def _written(self) -> str:
+    def _noted(self) -> dict[str, object]:
         rows = [
             [entry.upto, entry.room.channel, entry.room.guild, entry.room.parent] for entry in self._entries.values()
         ]
-        return json.dumps({"floor": self.floor, "chats": rows})
+        return {"floor": self.floor, "chats": rows}
 
     def _load(self, path: Path) -> None:
         try:
-            kept = json.loads(path.read_text("ascii"))
+            kept: Any = read_kept(path)
             floor = None if kept["floor"] is None else int(kept["floor"])
             for upto, channel, guild, parent in kept["chats"]:
                 room = Room(channel=str(int(channel)), guild=str(guild), parent=str(parent))
@@ -99,13 +102,3 @@ class Seen:
             return
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("how far chats are known is not known any more: %s", error, extra={"action": "discord_unseen"})
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_suffix(f"{path.suffix}.part")
-        part.write_text(text, "ascii")
-        part.replace(path)
-    except OSError as error:
-        log.warning("how far chats are known was not kept: %s", error.strerror, extra={"action": "discord_unkept"})

@@ -8,13 +8,12 @@ it is there.
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-log = logging.getLogger(__name__)
+from channels.kept_file import read_kept, write_kept
 
 MAX_KEPT = 200
 MAX_SAID_KEPT = 50
@@ -75,23 +74,15 @@ class BegunMessages:
         if self._path is None:
             return
         async with self._lock:
-            noted = {key: [begun.after, begun.file_ids] for key, begun in self._begun.items()}
-            await asyncio.to_thread(_write, self._path, json.dumps(noted))
+            noted = {key: (begun.after, begun.file_ids.copy()) for key, begun in self._begun.items()}
+            await asyncio.to_thread(
+                write_kept, self._path, noted, what="what is being said", action="slack_begun_unkept"
+            )
 
 
 def _read(path: Path) -> dict[str, tuple[str, dict[str, list[str]]]]:
     try:
-        noted = json.loads(path.read_text("ascii"))
+        noted: Any = read_kept(path)
         return {str(key): (str(after), dict(files)) for key, (after, files) in noted.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_suffix(f"{path.suffix}.part")
-        part.write_text(text, "ascii")
-        part.replace(path)
-    except OSError as error:
-        log.warning("what is being said is not noted: %s", error.strerror, extra={"action": "slack_begun_unkept"})

@@ -6,14 +6,12 @@ Kept in a file, written some seconds behind: what is read twice for it has its o
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
+from channels.kept_file import read_kept, write_kept
 from channels.slack.raw import is_ts
-
-log = logging.getLogger(__name__)
 
 MAX_KEPT = 3000
 THREADS_OF_ONE = 20
@@ -83,20 +81,13 @@ class Seen:
             self._write()
 
     def _write(self) -> None:
-        if self._path is None:
-            return
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part = self._path.with_suffix(f"{self._path.suffix}.part")
-            part.write_text(json.dumps(dict(self._last)), "ascii")
-            part.replace(self._path)
-        except OSError as error:
-            log.warning("what was seen last is not noted: %s", error.strerror, extra={"action": "slack_seen_unkept"})
+        if self._path is not None:
+            write_kept(self._path, dict(self._last), what="what was seen last", action="slack_seen_unkept")
 
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        noted = json.loads(path.read_text("ascii"))
+        noted: Any = read_kept(path)
         return {str(place): ts for place, ts in noted.items() if is_ts(ts)}
     except (OSError, ValueError, AttributeError):
         return {}
