@@ -36,7 +36,8 @@ class EventLog:
 
     def read(self, after: int = 0, event: str | None = None) -> list[Json]:
         """Return what was noted after that number, oldest first; with `event`, only such events."""
-        return [entry for entry in self._events if entry["number"] > after and event in (None, entry["event"])]
+        newest_first = itertools.takewhile(lambda entry: entry["number"] > after, reversed(self._events))
+        return [entry for entry in newest_first if event in (None, entry["event"])][::-1]
 
     async def until(self, condition: Callable[[], bool], wait_s: float) -> bool:
         """Return whether the condition holds, as soon as it does, at the latest after so many real seconds. It is
