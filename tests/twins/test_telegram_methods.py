@@ -194,9 +194,9 @@ async def test_topics_are_made_closed_and_deleted_by_an_administrator(server: Se
     sent = await bot.send_message(GROUP, "x", message_thread_id=topic.message_thread_id)
     assert sent.is_topic_message
     assert sent.message_thread_id == topic.message_thread_id
+    assert await bot.close_general_forum_topic(GROUP)
     with pytest.raises(BadRequest, match="Message thread not found"):
         await bot.send_message(GROUP, "x", message_thread_id=1)
-    assert await bot.close_general_forum_topic(GROUP)
     with pytest.raises(BadRequest, match="Topic_not_modified"):
         await bot.close_general_forum_topic(GROUP)
     assert await bot.delete_forum_topic(GROUP, topic.message_thread_id)

@@ -199,6 +199,7 @@ def test_control_characters_go_and_entities_follow() -> None:
     """Carriage returns vanish, other control characters are blanks, and offsets move along."""
     text, entities = formatted("a\r\n\tb", [{"type": "bold", "offset": 3, "length": 2}])
     assert (text, spans(entities)) == ("a\n b", [("bold", 2, 2)])
+    assert formatted("a\rb", [{"type": "bold", "offset": 1, "length": 1}]) == ("ab", [])
 
 
 def test_links_are_kept_as_the_server_keeps_them() -> None:
