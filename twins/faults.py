@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -49,6 +50,8 @@ class Faults:
             raise ValueError(f"no meaning is written down for the faults {', '.join(sorted(unknown))}")
         self._kinds = tuple(kinds)
         self._faults: list[Fault] = []
+        self.struck: Counter[str] = Counter()
+        """How often each kind has hit since the twin began."""
 
     def add(self, wanted: dict[str, Any]) -> Fault:
         """Prepare a fault, as `POST /twin/fault` has it; raise ValueError or TypeError for one that is none."""
@@ -67,7 +70,10 @@ class Faults:
     def take(self, method: str, kinds: Collection[str] | None = None) -> Fault | None:
         """Return the oldest fault that hits this call or event, if any, and count it; with `kinds`, only of those."""
         fault = self.look(method, kinds)
-        if fault is not None and fault.count > 0:
+        if fault is None:
+            return None
+        self.struck[fault.kind] += 1
+        if fault.count > 0:
             fault.count -= 1
             if fault.count == 0:
                 self._faults.remove(fault)

@@ -39,6 +39,7 @@ def test_the_oldest_of_the_wanted_kinds_hits() -> None:
     assert faults.take("message", ("delay",)) == Fault(kind="delay", delay_s=2, count=0)
     assert faults.take("message", ("delay",)) is None
     assert faults.take("message") is not None
+    assert faults.struck == {"delay": 1, "duplicate": 1}
 
 
 def test_what_is_no_fault_is_refused() -> None:

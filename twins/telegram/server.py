@@ -148,7 +148,7 @@ class TelegramTwin:
             case "DELETE fault":
                 self.world.faults.clear()
                 self.world.log.note("faults_cleared")
-                return {}
+                return {"struck": self.world.faults.struck}
             case "GET world":
                 return user_side.show_world(self.world)
             case "GET chat":
