@@ -27,6 +27,7 @@ from runtime.agent_events import (
     StrangerRefused,
 )
 from runtime.agent_link_rules import LinkMemory
+from runtime.approvals.reviews import waits_in_its_chat
 from runtime.approvals.tool_gate import ToolGate
 from runtime.attempt_outcome import (
     AttemptOutcome,
@@ -213,7 +214,8 @@ class Attempt:
                 return await self._talk.asked(event)
             case Delta(text=text):
                 self._desk.listeners.tell(self._row.submission_id, text)
-                await self._desk.show(self._row.chat, "delta", text)
+                if not self._waits_for_review():
+                    await self._desk.show(self._row.chat, "delta", text)
             case Progress():
                 await self._desk.show_progress(self._row.chat, self._progress_line(event))
             case FileArrived():
@@ -231,6 +233,11 @@ class Attempt:
             case ContainerEnded():
                 return self._crashed(event)
         return None
+
+    def _waits_for_review(self) -> bool:
+        group = self._desk.around.groups.ready.get(self._row.group_id)
+        is_submission = self._row.submission_id is not None
+        return group is None or waits_in_its_chat(group.mode, self._row.submitter, is_submission=is_submission)
 
     async def _last_word(self, said: TaskResult) -> TaskResult:
         """Return the result that the task ends with, its sources compared with what the proxy has fetched."""

@@ -21,6 +21,7 @@ from protocol.link import SteerMessage
 from protocol.task import Task, TaskResult, TaskStatus
 from protocol.transcript import Entry
 from runtime.approvals.constraint_terms import tool_rules
+from runtime.approvals.reviews import waits_in_its_chat
 from runtime.approvals.tool_gate import ToolGate
 from runtime.attempt import Attempt, link_memory
 from runtime.attempt_outcome import (
@@ -203,7 +204,9 @@ class TaskRun:
 
     def _begin_progress(self) -> None:
         group = self._desk.around.groups.ready.get(self.group_id)
-        style = group.progress if group is not None else "off"
+        is_submission = self._row.submission_id is not None
+        is_held = group is None or waits_in_its_chat(group.mode, self._row.submitter, is_submission=is_submission)
+        style = "off" if group is None or is_held else group.progress
         self._desk.progress.begin(self.task_id, self._row.chat, style, asyncio.get_running_loop().time())
         if self._claim is not None:
             self._desk.taken(self._claim.messages)

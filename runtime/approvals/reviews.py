@@ -79,6 +79,12 @@ def decide_review(
     return "sample" if is_sampled(task_id, rule.sample_percent) else "go"
 
 
+def waits_in_its_chat(mode: str, submitter: str, *, is_submission: bool) -> bool:
+    """Return whether what a task says in its own chat waits for a review, as `review_of_output` has it: then nobody
+    there sees its words before."""
+    return mode == "copilot" and is_submission and not submitter.startswith("person:")
+
+
 def is_sampled(task_id: TaskId, percent: int) -> bool:
     """Return whether a task is one of so many in a hundred: always the same answer for the same task."""
     return int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:4], "big") % 100 < percent

@@ -6,11 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from protocol.ids import ChatKey, TaskId
 from protocol.transcript import Step, ToolCall
 from runtime.progress.book import ProgressBook
 from runtime.progress.line import build_line, note_line, output_lines, tool_call, tool_name
-from tests.runtime.host_bench import CHANNEL, ScriptedAgent, open_bench
+from runtime.submission import NewSubmission
+from tests.runtime.host_bench import CHANNEL, MAIN, ScriptedAgent, open_bench
 
 TASK, CHAT = TaskId("task_1"), ChatKey("stage:1")
 CALL = ToolCall(call_id="c", name="shell", arguments={"command": "ls -la\u202e\n/tmp"})
@@ -140,3 +143,27 @@ def test_the_last_lines_of_a_command_are_shown_to_who_wants_them() -> None:
     lines = f"ok one\ntwo⟨U+202E⟩\n{'x' * 160}"
     assert shown["full"] == [f"{tool_call(CALL)}\n{lines}", "", f"{tool_call(CALL)}\nmore"]
     assert shown["off"] == shown["line"] == ["", "", ""]
+
+
+@pytest.mark.parametrize(("submitter", "progress"), [("schedule:s", "line"), ("webhook:main/h", "full")])
+async def test_what_waits_for_a_review_does_not_grow_in_its_chat(tmp_path: Path, submitter: str, progress: str) -> None:
+    """A copilot's words in a chat where nobody asked are seen by a reviewer first; that it works, by anybody."""
+
+    async def speak(agent: ScriptedAgent) -> None:
+        await agent.say("a secret ")
+        await agent.turn(0, "a secret word", CALL)
+        await agent.tool_started(1, CALL)
+        await agent.tool_finished(2, CALL)
+        await agent.reply("a secret word")
+
+    async with open_bench(tmp_path, groups={"main": f"mode: copilot\nprogress: {progress}\n"}) as bench:
+        bench.room.scripts = [speak, speak]
+        async with bench.host():
+            new = NewSubmission(submitter=submitter, group_id=MAIN, prompt="go", chat=CHAT)
+            async with asyncio.timeout(10):
+                await bench.submissions.wait_ended((await bench.submissions.submit(new)).submission_id)
+            await bench.idle()
+            assert not [shown for shown in bench.channel.shown if shown[1] in ("delta", "progress")]
+            await bench.say("go")  # who asks in the chat sees it at once
+            await bench.channel.until(lambda: any(kind == "delta" for _, kind, _ in bench.channel.shown))
+            await bench.idle()
