@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -11,8 +10,8 @@ import aiohttp
 
 from channels.channel import DeliveryFailed
 from channels.discord.redirect import Server, build_connector
+from channels.new_file import CHUNK_BYTES, new_file, write_chunks
 
-CHUNK_BYTES = 256 << 10
 HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
 EXPIRED = (403, 404, 410)
 
@@ -29,21 +28,14 @@ async def download_file(address: str, into: Path, limit_bytes: int, timeout_s: f
     parts = urlsplit(address)
     if parts.scheme != "https" or parts.hostname not in HOSTS:
         raise DeliveryFailed("the file is not at Discord", permanent=True)
-    complete = False
     try:
-        with into.open("xb") as target:
-            size = await _stream(address, target, limit_bytes, timeout_s, server)
-        complete = True
+        with new_file(into) as target:
+            return await _stream(address, target, limit_bytes, timeout_s, server)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise DeliveryFailed(f"the file's download broke off: {type(error).__name__}") from None
-    finally:
-        if not complete:
-            into.unlink(missing_ok=True)
-    return size
 
 
 async def _stream(address: str, target: IO[bytes], limit_bytes: int, timeout_s: float, server: Server | None) -> int:
-    size = 0
     timeout = aiohttp.ClientTimeout(total=None, connect=timeout_s, sock_read=timeout_s)
     async with (
         aiohttp.ClientSession(connector=build_connector(server), timeout=timeout) as http,
@@ -53,13 +45,4 @@ async def _stream(address: str, target: IO[bytes], limit_bytes: int, timeout_s: 
             raise Expired(f"the file's download gave {answer.status}", permanent=True)
         if answer.status != 200:
             raise DeliveryFailed(f"the file's download gave {answer.status}")
-        async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-            size += len(chunk)
-            if size > limit_bytes:
-                raise file_too_large(limit_bytes)
-            await asyncio.to_thread(target.write, chunk)
-    return size
-
-
-def file_too_large(limit_bytes: int) -> DeliveryFailed:
-    return DeliveryFailed(f"the file is larger than {limit_bytes / (1 << 20):.3g} MiB", permanent=True)
+        return await write_chunks(answer.content.iter_chunked(CHUNK_BYTES), target, limit_bytes)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from channels.channel import DeliveryFailed
+from channels.new_file import CHUNK_BYTES, file_too_large, new_file, write_chunks
 from channels.slack.client import SlackClient
 from channels.slack.encode import FileToSend
 from channels.slack.failures import Unanswered
@@ -19,7 +20,6 @@ from channels.slack.transport import proxy_for
 
 MAX_UPLOAD_BYTES = 1_000_000_000
 SLOWEST_BYTES_PER_S = 32 << 10
-CHUNK_BYTES = 256 << 10
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -67,23 +67,16 @@ class Files:
         told = (await self._client.call("files.info", file=file_id)).get("file") or {}
         size = told.get("size")
         if isinstance(size, int) and size > max_bytes:
-            raise _too_large(max_bytes)
+            raise file_too_large(max_bytes)
         address = str(told.get("url_private_download") or told.get("url_private") or "")
         if not self._is_slacks(address):
             # Nobody but Slack is shown the token.
             raise DeliveryFailed("the file is not Slack's own and cannot be fetched", permanent=True)
-        is_complete = False
-        try:
-            with into.open("xb") as target:
-                fetched = await self._stream(address, str(told.get("mimetype") or ""), target, max_bytes)
-            is_complete = True
-        finally:
-            if not is_complete:
-                into.unlink(missing_ok=True)
-        return fetched
+        with new_file(into) as target:
+            return await self._stream(address, str(told.get("mimetype") or ""), target, max_bytes)
 
     async def _stream(self, address: str, media_type: str, target: IO[bytes], max_bytes: int) -> int:
-        session, size = self._session(), 0
+        session = self._session()
         headers = {"Authorization": f"Bearer {self._client.bot_token}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._client.timings.send_s)
         try:
@@ -96,14 +89,9 @@ class Files:
                 if answer.content_type == "text/html" and not media_type.startswith("text/html"):
                     reason = "Slack gave a web page in place of the file: the app lacks files:read, or may not see it"
                     raise DeliveryFailed(reason, permanent=True)
-                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-                    size += len(chunk)
-                    if size > max_bytes:
-                        raise _too_large(max_bytes)
-                    await asyncio.to_thread(target.write, chunk)
+                return await write_chunks(answer.content.iter_chunked(CHUNK_BYTES), target, max_bytes)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise DeliveryFailed(f"the file's download broke off: {type(error).__name__}") from None
-        return size
 
     def _is_slacks(self, address: str) -> bool:
         parts = urlsplit(address)
@@ -132,7 +120,3 @@ def _size(source: IO[bytes]) -> int:
     end = source.seek(0, io.SEEK_END)
     source.seek(0)
     return end
-
-
-def _too_large(max_bytes: int) -> DeliveryFailed:
-    return DeliveryFailed(f"the file is larger than {max_bytes / (1 << 20):.3g} MiB", permanent=True)

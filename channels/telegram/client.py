@@ -40,9 +40,10 @@ from telegram.request import HTTPXRequest
 
 from channels.channel import DeliveryFailed, MenuEntry
 from channels.markdown.telegram import Entity, TelegramText
+from channels.new_file import file_too_large
 from channels.telegram.calls import Rows, SendFiles, SendText
 from channels.telegram.decode import envelope, event_id
-from channels.telegram.download import DOWNLOAD_LIMIT_BYTES, download_file, file_too_large, http_options
+from channels.telegram.download import DOWNLOAD_LIMIT_BYTES, download_file, http_options
 from channels.telegram.failures import (
     AskedToWait,
     Died,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ssl
 from pathlib import Path
@@ -12,46 +11,30 @@ from urllib.parse import urlsplit
 import httpx
 
 from channels.channel import DeliveryFailed
+from channels.new_file import CHUNK_BYTES, new_file, write_chunks
 
 DOWNLOAD_LIMIT_BYTES = 20 << 20
 """Telegram's own limit for files that a bot downloads."""
-CHUNK_BYTES = 256 << 10
 GONE = (400, 404, 410)
 
 
 async def download_file(address: str, into: Path, limit_bytes: int, timeout_s: float) -> int:
     """Write what is at the address into a new file; return its bytes. Raise DeliveryFailed: then no file is left."""
-    complete = False
     try:
-        with into.open("xb") as target:
-            size = await _stream(address, target, limit_bytes, timeout_s)
-        complete = True
+        with new_file(into) as target:
+            return await _stream(address, target, limit_bytes, timeout_s)
     except httpx.HTTPError as error:  # its text may hold the address, and that the token
         raise DeliveryFailed(f"the file's download broke off: {type(error).__name__}") from None
-    finally:
-        if not complete:
-            into.unlink(missing_ok=True)
-    return size
 
 
 async def _stream(address: str, target: IO[bytes], limit_bytes: int, timeout_s: float) -> int:
-    size = 0
     async with (
         httpx.AsyncClient(timeout=timeout_s, **http_options(address)) as http,
         http.stream("GET", address) as answer,
     ):
         if answer.status_code != 200:
             raise DeliveryFailed(f"the file's download gave {answer.status_code}", permanent=answer.status_code in GONE)
-        async for chunk in answer.aiter_bytes(CHUNK_BYTES):
-            size += len(chunk)
-            if size > limit_bytes:
-                raise file_too_large(limit_bytes)
-            await asyncio.to_thread(target.write, chunk)
-    return size
-
-
-def file_too_large(limit_bytes: int) -> DeliveryFailed:
-    return DeliveryFailed(f"the file is larger than {limit_bytes / (1 << 20):.3g} MiB", permanent=True)
+        return await write_chunks(answer.aiter_bytes(CHUNK_BYTES), target, limit_bytes)
 
 
 def http_options(url: str) -> dict[str, Any]:
