@@ -74,7 +74,8 @@ class Inlet:
             _remember(self._threads, f"{place.conversation}:{ts}", place.thread)
 
     async def run(self) -> None:
-        """Read what was missed after long gaps, until cancelled; then nothing is taken any more."""
+        """Read what was missed after long gaps, until cancelled; then nothing is taken until it is run again."""
+        self._is_over = False
         try:
             while True:
                 await self._sweep_wanted.wait()
@@ -118,7 +119,7 @@ class Inlet:
     async def _store(self, kind: str, payload: Json, envelope_id: str) -> None:
         conversation = conversation_of(kind, payload)
         async with self._lane(conversation):
-            if kind == EVENT and self._catch_up.is_due(conversation):
+            if kind == EVENT and conversation and self._catch_up.is_due(conversation):
                 await self._catch_up.read(conversation, self._recount)
             await self._file(kind, payload, envelope_id, conversation)
 

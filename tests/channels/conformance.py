@@ -398,6 +398,20 @@ class Conformance:
             messages = await rig.messages(channel, 2)
         assert [message.platform_message_id for message in messages][1:] == [number]
 
+    async def test_a_channel_that_broke_hears_again(self, rig: Rig) -> None:
+        """The host runs what ended once more, the same object: what was being said is heard, and what is said next."""
+        async with rig.connected() as channel:
+            await rig.phone.type("before", self.facts.direct)
+            await rig.messages(channel, 1)
+            rig.inbox.refuse = OSError("no space left on device")
+            await rig.phone.type("meanwhile", self.facts.direct)
+            await rig.inbox.until(lambda: len(rig.inbox.offered) > 1)
+        rig.inbox.refuse = None
+        async with rig.run_again(channel):
+            await rig.phone.type("after", self.facts.direct)
+            messages = await rig.messages(channel, 3)
+        assert [message.text for message in messages] == ["before", "meanwhile", "after"]
+
     async def test_a_host_that_dies_while_storing_loses_nothing(self, rig: Rig) -> None:
         """Messages that wait for the store when the host dies are there in its next life, once each and in order."""
         await _begin(rig)

@@ -220,9 +220,21 @@ class Rig:
     async def running(self) -> AsyncIterator[Channel]:
         """Run a channel, and stop it as the host does; each run is another life of the host."""
         channel = self.platform.build(self._fetch_secret, self.served.url, self.kept, self.token_retry_s)
+        async with self._run(channel):
+            yield channel
+
+    @asynccontextmanager
+    async def run_again(self, channel: Channel) -> AsyncIterator[None]:
+        """Run one that was run before, as the host does with what broke, and wait until it is well."""
+        async with self._run(channel):
+            await self.well(channel)
+            yield
+
+    @asynccontextmanager
+    async def _run(self, channel: Channel) -> AsyncIterator[None]:
         running = asyncio.ensure_future(channel.run(self.inbox))
         try:
-            yield channel
+            yield
         finally:
             running.cancel()
             await asyncio.wait({running})

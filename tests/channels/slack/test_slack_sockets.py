@@ -310,6 +310,17 @@ async def begin(rig: Rig) -> None:
         await rig.messages(channel, 1)
 
 
+async def test_a_file_after_a_gap_ends_nothing(rig: Rig) -> None:
+    """Slack tells of a shared file without naming a conversation as messages do: there is no history to read for it."""
+    await begin(rig)
+    async with rig.connected() as channel:
+        await rig.phone.upload("note.txt", b"hello", HERE)
+        await rig.messages(channel, 2)
+        await rig.phone.type("still here?", HERE)
+        assert (await texts(rig, channel, 3))[-1] == "still here?"
+        assert channel.health() == "ok"
+
+
 async def test_threads_and_new_chats_are_caught_up_with(rig: Rig) -> None:
     """What was said in threads, known and new, and in chats where nothing was heard before, arrives after a pause."""
     root = await rig.phone.type("@nightyard_bot begin", MANY)
