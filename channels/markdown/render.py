@@ -26,7 +26,7 @@ BULLETS = ("•", "◦", "▪")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
-_LINKABLE = re.compile(r"(?:https?|tg)://[^\s]+\Z", re.IGNORECASE)
+_LINKABLE = re.compile(r"https?://[^\s]+\Z", re.IGNORECASE)
 _INLINE_STYLES: dict[str, SpanKind] = {"strong": "bold", "em": "italic", "s": "strikethrough"}
 
 

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from channels.channel import DeliveryFailed
 from channels.markdown.render import cleaned, plain_text
-from channels.markdown.telegram import TelegramText, render_telegram
+from channels.markdown.telegram import CHUNK_UNITS, TelegramText, render_telegram
 from channels.telegram.calls import ApiCall, OneFile, Rows, SendFiles, SendText
 from channels.telegram.places import Place, parse_place
 from protocol.ids import ChannelId
@@ -48,14 +48,18 @@ def build_calls(channel_id: ChannelId, message: OutboundMessage, file_sizes: Seq
     return _file_calls(place, message.text, tuple(zip(files, file_sizes, strict=True)), reply_to, rows)
 
 
-def preview_text(markdown: str) -> TelegramText | None:
+def preview_text(place: Place, markdown: str) -> TelegramText | None:
     """Return as much of a growing answer as one message shows; None while there is nothing to see."""
-    return next(iter(render_telegram(markdown)), None)
+    return next(iter(_rendered(place, markdown)), None)
+
+
+def _rendered(place: Place, markdown: str, limit_units: int = CHUNK_UNITS) -> tuple[TelegramText, ...]:
+    return render_telegram(markdown, limit_units, rings_nobody=not place.is_private)
 
 
 def _text_calls(place: Place, text: str, reply_to: int | None, rows: Rows) -> tuple[ApiCall, ...]:
     whole_limit = MAX_MESSAGES * 4096
-    chunks = render_telegram(text) if len(text) <= whole_limit else ()
+    chunks = _rendered(place, text) if len(text) <= whole_limit else ()
     if len(text) > whole_limit or len(chunks) > MAX_MESSAGES:
         return _long_text_calls(place, text, reply_to, rows)
     last = len(chunks) - 1
@@ -72,7 +76,7 @@ def _text_calls(place: Place, text: str, reply_to: int | None, rows: Rows) -> tu
 
 
 def _long_text_calls(place: Place, text: str, reply_to: int | None, rows: Rows) -> tuple[ApiCall, ...]:
-    beginning = render_telegram(text[:4096], 3000)
+    beginning = _rendered(place, text[:4096], 3000)
     calls: list[ApiCall] = []
     if beginning:
         first = beginning[0]
@@ -88,7 +92,7 @@ def _file_calls(
     """The text is the caption of the first files if it is short enough, else it goes before them. Buttons are under
     the last file, which then goes alone: Telegram has none under an album."""
     albums = [*_albums(files[:-1]), *_albums(files[-1:])] if rows else [*_albums(files)]
-    captions = render_telegram(text, CAPTION_UNITS)
+    captions = _rendered(place, text, CAPTION_UNITS)
     is_captioned = len(captions) == 1
     calls = list(() if is_captioned else _text_calls(place, text, reply_to, ()))
     for index, (album, as_photos) in enumerate(albums):

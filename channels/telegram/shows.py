@@ -79,7 +79,7 @@ class Shows:
         self, place: Place, number: int, message: PlatformMessageId | None, markdown: str
     ) -> PlatformMessageId | None:
         """In a private chat a draft, which is no message; elsewhere one that is edited."""
-        text = preview_text(markdown)
+        text = preview_text(place, markdown)
         if text is None:
             return message
         take_courtesy_turn(self._pace, place.chat_id)

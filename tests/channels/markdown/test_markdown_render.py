@@ -211,3 +211,12 @@ def test_splitting_loses_only_white_space(paragraphs: list[str], limit: int) -> 
 def test_the_aim_is_below_the_platforms_limit() -> None:
     """A message of the aimed length is one that Telegram takes."""
     assert all(utf16_units(message.text) <= CHUNK_UNITS for message in render_telegram("😀" * 20_000))
+
+
+@pytest.mark.parametrize(
+    "address", ["tg://user?id=5", "TG://user?id=5", "tg://resolve?domain=ben", "javascript:alert(1)"]
+)
+def test_only_web_addresses_are_links(address: str) -> None:
+    """A link to `tg://user?id=…` would ring that person: it is shown, as any other address is."""
+    message = only(f"see [him]({address}) there")
+    assert not message.entities and address in message.text

@@ -171,11 +171,11 @@ def test_one_file_too_large_of_several_fails_for_good() -> None:
 
 def test_a_preview_is_one_message() -> None:
     """Of what grows as much is seen as one message holds."""
-    text = preview_text("**word** " * 2000)
+    text = preview_text(Place(chat_id=1), "**word** " * 2000)
     assert text is not None
     assert utf16_units(text.text) <= 4096
     assert len(text.entities) <= 100
-    assert preview_text("  \n") is None
+    assert preview_text(Place(chat_id=1), "  \n") is None
 
 
 @pytest.mark.parametrize("chat", ["telegram:1001", "telegram:-100500", "telegram:-100500:7"])
@@ -213,3 +213,14 @@ def test_every_text_gives_calls_within_the_limits(text: str, times: int) -> None
     if files:
         (whole,) = files
         assert whole.files[0].content == (text * times).encode("utf-8", "replace")
+
+
+def test_no_word_of_an_agent_rings_anybody_in_a_group() -> None:
+    """A name is no mention there, and nothing else changes; nobody else is in a private chat."""
+    text = "@ben and (@ben_2) at ben@example.org, **@a😀b** `@ben` https://t.me/@ben [x](https://t.me/ben)"
+    (group,), (private,) = calls(chat=ChatKey("telegram:-100:7"), text=text), calls(text=text)
+    assert isinstance(group, SendText) and isinstance(private, SendText)
+    assert group.text == "@\u200bben and (@\u200bben_2) at ben@example.org, @a😀b @ben https://t.me/@ben x"
+    assert private.text == group.text.replace("\u200b", "")
+    assert [each.type for each in group.entities] == [each.type for each in private.entities]
+    assert [each.offset - 2 for each in group.entities] == [each.offset for each in private.entities]
