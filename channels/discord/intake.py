@@ -69,6 +69,8 @@ class Intake:
         """By channel: histories that are being read; set when that has ended."""
         self._again: set[str] = set()
         """Of these, those to be read once more to the end."""
+        self._releasing: set[str] = set()
+        """Channels whose held events are being stored."""
         self._stuck: dict[str, Room] = {}
         """Chats whose history could not be read; asked again now and then."""
         self._guilds: set[str] = set()
@@ -259,11 +261,18 @@ class Intake:
                 return
 
     async def _release(self, channel: str, accept: Accept) -> None:
-        held = self._held[channel]
-        while held and self._awaits_until is None:
-            await self._store(held.popleft(), accept)
-        if not held:  # else a new session has begun, and releases it
-            del self._held[channel]
+        """Store what was held, one after the other; what is read of the chat again meanwhile goes first."""
+        if channel in self._releasing:
+            return
+        self._releasing.add(channel)
+        try:
+            held = self._held.get(channel)
+            while held and self._awaits_until is None and channel not in self._filling:
+                await self._store(held.popleft(), accept)
+        finally:
+            self._releasing.discard(channel)
+        if not held and channel not in self._filling:  # else a new session or another reading releases it
+            self._held.pop(channel, None)
 
     def _hold(self, channel: str, event: _Event) -> None:
         held = self._held.setdefault(channel, deque())
