@@ -33,7 +33,7 @@ async def test_the_page_and_all_that_it_names_are_served(http: httpx.AsyncClient
     named = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
     assert {Path(path).name for path in named} == {
         file.name for file in FILES.glob("page.*") if file.suffix != ".html"
-    } | {"marks.js"}
+    } | {"marks.js", "blocks.js"}
     for path in named:
         answer = await http.get(path)
         assert answer.status_code == 200
@@ -48,7 +48,7 @@ def test_no_other_path_is_the_phones() -> None:
         assert phone_file(path) is None
 
 
-@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js", "marks.js"])
+@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js", "marks.js", "blocks.js"])
 def test_it_asks_no_other_host(name: str) -> None:
     """No file of the page names an address outside, and none turns a message's words into markup."""
     text = (FILES / name).read_text("utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 _NAMES = {
     "/twin/phone": "page.html",
     "/twin/phone/page.css": "page.css",
+    "/twin/phone/blocks.js": "blocks.js",
     "/twin/phone/marks.js": "marks.js",
     "/twin/phone/page.js": "page.js",
 }

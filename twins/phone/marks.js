@@ -59,21 +59,28 @@ function withEntities(text, entities, from = 0, to = text.length, into = documen
   return into;
 }
 
-const MARKS = [
-  [/^```(?:\w*\n)?([\s\S]*?)```/, (found) => element("pre", {}, found[1].replace(/\n$/, ""))],
+const CODE_MARKS = [
+  [/^```(?:[\w+#.-]*\n)?([\s\S]*?)```/, (found) => element("pre", {}, found[1].replace(/\n$/, ""))],
   [/^`([^`\n]+)`/, (found) => element("code", {}, found[1])],
-  [/^\[([^\]\n]+)\]\(<?([^\s)>]+)>?\)/, (found) => link(found[2], withMarks(found[1]))],
-  [/^<((?:https?|mailto):[^|>\s]+)\|([^>]+)>/, (found) => link(found[1], found[2])],
   [/^<?(https?:\/\/[^\s<>|)]+)>?/, (found) => link(found[1], found[1])],
+  [/^_(\S[^_\n]*?)_(?!\w)/, (found) => element("em", {}, withMarks(found[1]))],
+];
+const DISCORD_MARKS = [
+  [/^\[([^\]\n]+)\]\(<?([^\s)>]+)>?\)/, (found) => link(found[2], withMarks(found[1]))],
   [/^\*\*([^\n]+?)\*\*/, (found) => element("strong", {}, withMarks(found[1]))],
   [/^__([^\n]+?)__/, (found) => element("u", {}, withMarks(found[1]))],
   [/^~~([^\n]+?)~~/, (found) => element("s", {}, withMarks(found[1]))],
   [/^\|\|([^\n]+?)\|\|/, (found) => element("span", { class: "spoiler" }, withMarks(found[1]))],
-  [/^\*(\S[^*\n]*?)\*(?!\w)/, (found) => element(slackStyle ? "strong" : "em", {}, withMarks(found[1]))],
-  [/^_(\S[^_\n]*?)_(?!\w)/, (found) => element("em", {}, withMarks(found[1]))],
-  [/^~(\S[^~\n]*?)~(?!\w)/, (found) => element("s", {}, withMarks(found[1]))],
+  [/^\*(\S[^*\n]*?)\*(?!\w)/, (found) => element("em", {}, withMarks(found[1]))],
+  ...CODE_MARKS,
 ];
-let slackStyle = false;
+const SLACK_MARKS = [
+  [/^<((?:https?|mailto):[^|>\s]+)\|([^>]+)>/, (found) => link(found[1], found[2])],
+  [/^\*(\S[^*\n]*?)\*(?!\w)/, (found) => element("strong", {}, withMarks(found[1]))],
+  [/^~(\S[^~\n]*?)~(?!\w)/, (found) => element("s", {}, withMarks(found[1]))],
+  ...CODE_MARKS,
+];
+let marks = DISCORD_MARKS;
 
 function withMarks(text) {
   const made = document.createDocumentFragment();
@@ -82,11 +89,12 @@ function withMarks(text) {
     const rest = text.slice(at);
     const lineStart = at === 0 || text[at - 1] === "\n";
     const quote = lineStart && /^(?:>>> ?([\s\S]*)|((?:> ?[^\n]*(?:\n|$))+))/.exec(rest);
-    const head = lineStart && /^#{1,3} ([^\n]+)/.exec(rest);
-    const mark = !/\w$/.test(plain) || "`[<*|~".includes(rest[0]) ? MARKS.find(([pattern]) => pattern.test(rest)) : undefined;
+    const head = lineStart && marks === DISCORD_MARKS && /^#{1,3} ([^\n]+)/.exec(rest);
+    const mark = !/\w$/.test(plain) || "`[<*|~".includes(rest[0]) ? marks.find(([pattern]) => pattern.test(rest)) : undefined;
     if (!quote && !head && !mark) {
-      plain += rest[0] === "\\" && /[*_~`|>#\\]/.test(rest[1] || "") ? rest[1] : rest[0];
-      at += rest[0] === "\\" && /[*_~`|>#\\]/.test(rest[1] || "") ? 2 : 1;
+      const isEscape = marks === DISCORD_MARKS && /^\\[^\w\s]/.test(rest);
+      plain += isEscape ? rest[1] : rest[0];
+      at += isEscape ? 2 : 1;
       continue;
     }
     const isBlock = quote || rest.startsWith("```");
@@ -102,7 +110,8 @@ function withMarks(text) {
   return made;
 }
 
-function shownText(platform, text, entities) {
-  slackStyle = platform === "slack";
-  return platform === "telegram" ? withEntities(text, entities || []) : withMarks(text);
+function shownText(platform, text, { entities, raw } = {}) {
+  marks = platform === "slack" ? SLACK_MARKS : DISCORD_MARKS;
+  if (platform === "telegram") return withEntities(text, entities || []);
+  return (platform === "slack" && withBlocks(raw?.blocks)) || withMarks(text);
 }

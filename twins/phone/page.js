@@ -5,7 +5,7 @@ const REACTIONS = ["👍", "❤", "🎉", "👀"];
 const SLACK_REACTIONS = { "👍": "thumbsup", "❤": "heart", "🎉": "tada", "👀": "eyes" };
 const LOOK_AGAIN_MS = 1500;
 const here = (id) => document.getElementById(id);
-const at = { world: null, person: null, chat: null, thread: "", seen: null, about: null, again: 0 };
+const at = { world: null, person: null, chat: null, thread: "", seen: null, about: null, again: 0, isAtEnd: true };
 
 async function ask(path, body) {
   const given = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
@@ -44,7 +44,7 @@ async function readWorld() {
   here("platform").textContent = `${at.world.platform[0].toUpperCase()}${at.world.platform.slice(1)} twin`;
   const wanted = new URLSearchParams(location.hash.slice(1));
   at.person ??= (at.world.people.find((each) => same(each.id, wanted.get("person"))) || at.world.people[0]).id;
-  const chats = chatsOfPerson();
+  const chats = chatsOfPerson().sort((one, other) => isDirect(other) - isDirect(one));
   const kept = at.chat ? at.chat.id : wanted.get("chat");
   at.chat = chats.find((chat) => same(chat.id, kept)) || chats.find(isDirect) || chats[0];
   if (!at.started) at.thread = wanted.get("thread") || "";
@@ -90,7 +90,7 @@ async function refresh() {
 
 function showMessages(seen) {
   const list = here("messages");
-  const wasAtEnd = at.seen === null || list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+  at.isAtEnd ||= at.seen === null;
   const rows = seen.messages.map((message) => messageRow(message, seen.messages));
   if (seen.draft) rows.push(element("li", { class: "draft" }, element("div", { class: "bubble" }, who(at.world.bot.id), textOf({ text: seen.draft, entities: seen.draft_entities }))));
   if (!rows.length) rows.push(element("li", { class: "empty" }, "Nothing was said here yet. Say hello."));
@@ -98,11 +98,16 @@ function showMessages(seen) {
   if (signature !== at.seen) list.replaceChildren(...rows);
   at.seen = signature;
   here("typing").hidden = !seen.typing;
-  if (wasAtEnd) list.scrollTop = list.scrollHeight;
+  stayAtEnd();
+}
+
+// What grows later, a picture that is loaded, must not push the newest words out of sight.
+function stayAtEnd() {
+  if (at.isAtEnd) here("messages").scrollTop = here("messages").scrollHeight;
 }
 
 const who = (id) => element("div", { class: "who" }, nameOf(id));
-const textOf = (message) => element("div", { class: "text" }, shownText(at.world.platform, message.text || "", message.entities));
+const textOf = (message) => element("div", { class: "text" }, shownText(at.world.platform, message.text || "", message));
 
 function messageRow(message, all) {
   const mine = same(message.from, at.person);
@@ -230,6 +235,7 @@ async function watch() {
   const wanted = Boolean(location.hash);
   await readWorld();
   await moved(wanted);
+  here("state").textContent = "connected";
   for (;;) {
     try {
       const { events } = await ask(`log?after=${last}&wait_s=25`);
@@ -245,6 +251,11 @@ async function watch() {
   }
 }
 
+here("messages").addEventListener("load", stayAtEnd, true);
+here("messages").addEventListener("scroll", () => {
+  const { scrollHeight, scrollTop, clientHeight } = here("messages");
+  at.isAtEnd = scrollHeight - scrollTop - clientHeight < 80;
+});
 here("person").addEventListener("change", (event) => { at.person = at.world.people.find((each) => same(each.id, event.target.value)).id; at.chat = null; at.thread = ""; readWorld().then(() => moved(false)).catch(tell); });
 here("composer").addEventListener("submit", (event) => { event.preventDefault(); send(); });
 here("text").addEventListener("input", grow);
