@@ -67,6 +67,10 @@ class Faults:
     def clear(self) -> None:
         self._faults.clear()
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what is prepared and has not hit as often as it shall, and how often each kind has hit."""
+        return {"prepared": [fault.kind for fault in self._faults], "struck": dict(self.struck)}
+
     def take(self, method: str, kinds: Collection[str] | None = None) -> Fault | None:
         """Return the oldest fault that hits this call or event, if any, and count it; with `kinds`, only of those."""
         fault = self.look(method, kinds)

@@ -35,11 +35,12 @@ def test_the_oldest_of_the_wanted_kinds_hits() -> None:
     faults = Faults(MEANINGS)
     faults.add({"kind": "duplicate"})
     faults.add({"kind": "delay", "delay_s": 2})
+    assert faults.as_json() == {"prepared": ["duplicate", "delay"], "struck": {}}
     assert faults.look("message", ("delay",)) == Fault(kind="delay", delay_s=2)
     assert faults.take("message", ("delay",)) == Fault(kind="delay", delay_s=2, count=0)
     assert faults.take("message", ("delay",)) is None
     assert faults.take("message") is not None
-    assert faults.struck == {"delay": 1, "duplicate": 1}
+    assert faults.as_json() == {"prepared": [], "struck": {"delay": 1, "duplicate": 1}}
 
 
 def test_what_is_no_fault_is_refused() -> None:

@@ -37,10 +37,12 @@ class Controls:
         return {}
 
     def clear_faults(self) -> Json:
-        """Return how often each kind has hit so far."""
         self._faults.clear()
         self._sockets.release()
-        return {"struck": self._faults.struck}
+        return {}
+
+    def show_faults(self) -> Json:
+        return self._faults.as_json()
 
     async def token(self, body: Json) -> Json:
         """`{token}` in place of its kind's; or `{revoke: bot|app, error?}`, `{restore: token}`, `{scopes: [...]}`.

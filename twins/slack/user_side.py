@@ -27,6 +27,7 @@ class UserSide:
         router.add_delete("/twin/fault", self._clear_faults)
         router.add_get("/twin/world", self._show_world)
         router.add_get("/twin/chat", self._show_chat)
+        router.add_get("/twin/fault", self._show_faults)
         router.add_get("/twin/log", self._show_log)
         router.add_get("/twin/file", self._show_file)
         router.add_get("/twin/{phone:phone.*}", self._show_phone)
@@ -48,6 +49,9 @@ class UserSide:
 
     async def _clear_faults(self, _: web.Request) -> web.Response:
         return web.json_response(self._controls.clear_faults())
+
+    async def _show_faults(self, _: web.Request) -> web.Response:
+        return web.json_response(self._controls.show_faults())
 
     async def _show_world(self, _: web.Request) -> web.Response:
         return web.json_response(shown_world(self._world))

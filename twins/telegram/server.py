@@ -148,7 +148,9 @@ class TelegramTwin:
             case "DELETE fault":
                 self.world.faults.clear()
                 self.world.log.note("faults_cleared")
-                return {"struck": self.world.faults.struck}
+                return {}
+            case "GET fault":
+                return self.world.faults.as_json()
             case "GET world":
                 return user_side.show_world(self.world)
             case "GET chat":

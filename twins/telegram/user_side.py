@@ -1,9 +1,9 @@
 """The user's side of the twin, as an API: what a person with a phone can do. What they see is `shown.py`.
 
 POST /twin/type upload press edit delete react join leave command forward topic update block deactivate kick move
-token fault clock limits privacy, DELETE /twin/fault, GET /twin/world /twin/chat /twin/log /twin/file. Bodies and
-answers are JSON, but for the file's bytes. `person` and `chat` may be left out: then it is the first person, and their
-chat with the bot.
+token fault clock limits privacy, DELETE /twin/fault, GET /twin/fault /twin/world /twin/chat /twin/log /twin/file.
+Bodies and answers are JSON, but for the file's bytes. `person` and `chat` may be left out: then it is the first person,
+and their chat with the bot.
 """
 
 from __future__ import annotations

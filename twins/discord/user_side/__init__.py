@@ -6,6 +6,6 @@ described where it is done:
 `verbs.py`     POST type edit delete upload forward react
 `pressing.py`  POST press command autocomplete submit
 `comings.py`   POST join leave thread channel archive block permission slow intents typing
-`controls.py`  POST fault token clock reconnect limits, DELETE fault
+`controls.py`  POST fault token clock reconnect limits, DELETE fault, GET fault
 `sight.py`     GET world chat; the event log is GET log, a file's bytes GET file?id=
 """

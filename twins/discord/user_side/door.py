@@ -81,6 +81,8 @@ class Door:
                 return await self._world.log.answer(request.query)
             case "POST fault":
                 return controls.add_fault(self._hub, body)
+            case "GET fault":
+                return self._hub.faults.as_json()
             case "DELETE fault":
                 return controls.clear_faults(self._hub)
             case "POST reconnect":
