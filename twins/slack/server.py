@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from twins.clock import Clock
 from twins.event_log import EventLog
 from twins.faults import Faults
+from twins.same_site import FOREIGN, is_from_another_site
 from twins.slack.arguments import read_arguments
 from twins.slack.background import Background
 from twins.slack.controls import Controls
@@ -56,7 +58,7 @@ class SlackTwin:
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
         """Serve until the block is left; yields the address. The Web API is at `<address>/api/`."""
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_own_site_only])
         application.router.add_route("*", "/api/{method}", self._api)
         application.router.add_get("/link/", self.sockets.handle)
         for room in self._rooms:
@@ -113,6 +115,13 @@ class SlackTwin:
             _check_scopes(method, token.scopes)
         self.rate_limits.take(name, method.tier, arguments.text("channel"))
         return method.function(Call(world=self.world, token=token, arguments=arguments))
+
+
+@web.middleware
+async def _own_site_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path.startswith("/twin/") and is_from_another_site(request.headers):
+        return web.json_response({"error": FOREIGN}, status=403)
+    return await handler(request)
 
 
 def _check_scopes(method: Method, scopes: set[str]) -> None:

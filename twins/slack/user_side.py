@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from twins.phone.files import phone_file
+from twins.same_site import FILE_HEADERS
 from twins.slack.controls import Controls
 from twins.slack.people_acts import PeopleActs
 from twins.slack.refusal import Refusal
@@ -83,7 +84,8 @@ class UserSide:
         file = self._world.files.get(request.query.get("id", ""))
         if file is None:
             return _wrong(f"there is no file {request.query.get('id', '')}")
-        return web.Response(body=file.content, content_type=str(file.info["mimetype"]).partition(";")[0])
+        media_type = str(file.info["mimetype"]).partition(";")[0]
+        return web.Response(body=file.content, content_type=media_type, headers=FILE_HEADERS)
 
     async def _show_phone(self, request: web.Request) -> web.Response:
         found = phone_file(request.path)

@@ -13,6 +13,7 @@ from twins.clock import Clock
 from twins.faults import Fault
 from twins.http_server import Exchange, Request, serve_http
 from twins.phone.files import phone_file
+from twins.same_site import FILE_HEADERS, FOREIGN, is_from_another_site
 from twins.telegram import user_side
 from twins.telegram.arguments import Arguments, parse_arguments
 from twins.telegram.faults import CALL_KINDS, strike
@@ -118,6 +119,8 @@ class TelegramTwin:
         await exchange.answer(200, file.content, content_type="application/octet-stream")
 
     async def _user_side(self, request: Request, exchange: Exchange) -> None:
+        if is_from_another_site(request.headers):
+            raise Refusal(403, FOREIGN)
         page = phone_file(request.path) if request.method == "GET" else None
         if page is not None:
             return await exchange.answer(200, page[1], content_type=page[0])
@@ -164,7 +167,7 @@ class TelegramTwin:
         file = self.world.files.get(file_id)
         if file is None:
             raise Refusal(404, "there is no such file in this twin")
-        await exchange.answer(200, file.content, content_type=file.media_type)
+        await exchange.answer(200, file.content, FILE_HEADERS, content_type=file.media_type)
 
 
 async def _answer(exchange: Exchange, result: Any, fault: Fault | None) -> None:

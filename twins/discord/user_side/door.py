@@ -14,6 +14,7 @@ from twins.discord.threads import archive_idle
 from twins.discord.user_side import comings, controls, pressing, sight, verbs
 from twins.discord.world import Json, World
 from twins.phone.files import phone_file
+from twins.same_site import FILE_HEADERS, FOREIGN, is_from_another_site
 
 _VERBS: dict[str, Callable[[World, Json], Json]] = {
     "type": verbs.type_text,
@@ -49,6 +50,8 @@ class Door:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request to anything that is not Discord's own."""
+        if not request.secure and is_from_another_site(request.headers):  # no browser trusts our certificate
+            return web.json_response({"error": FOREIGN}, status=403)
         if (page := phone_file(request.path)) is not None:
             media_type, content = page
             return web.Response(body=content, headers={"Content-Type": media_type})
@@ -101,4 +104,4 @@ class Door:
         upload = self._world.files.get(file_id)
         if upload is None:
             return web.Response(status=404, text="there is no such file in this twin")
-        return web.Response(body=upload.content, headers={"Content-Type": upload.media_type})
+        return web.Response(body=upload.content, headers={**FILE_HEADERS, "Content-Type": upload.media_type})
