@@ -12,20 +12,12 @@ MAX_ANSWER_BYTES = 32 << 20
 _READ_BYTES = 64 << 10
 
 
-async def post(socket: Path, path: str, body: bytes) -> tuple[int, bytes]:
-    """Return the status and the body of the answer to some JSON. Raises OSError; EOFError for an answer that is not
-    whole or far too long. How long it may take is the caller's to say."""
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield body
-
-    return await post_pieces(socket, path, whole(), len(body), "application/json")
-
-
-async def post_pieces(
+async def post(
     socket: Path, path: str, pieces: AsyncIterator[bytes], length: int, content_type: str
 ) -> tuple[int, bytes]:
-    """The same of a body of so many bytes that comes in pieces. Raises h11.LocalProtocolError where it has others."""
+    """Return the status and the body of the answer to a body of so many bytes that comes in pieces. Raises OSError;
+    EOFError for an answer that is not whole or far too long; h11.LocalProtocolError for a body of other than so many
+    bytes. How long it may take is the caller's to say."""
     reader, writer = await asyncio.open_unix_connection(socket)
     try:
         return await _exchange(reader, writer, path, pieces, length, content_type)

@@ -23,12 +23,13 @@ from runtime.approvals.records import Taint, TaintSource
 from runtime.history.tree import TreeRefused, opened_folder, walk
 from runtime.home import Home
 from runtime.recall.index import RecallIndex
-from runtime.recall.meaning import Meaning, MeaningFailed
+from runtime.recall.meaning import Meaning
 from runtime.recall.passages import match_expression
 from runtime.recall.records import Looker, Passage
 from runtime.recall.vectors import Vector, fuse
 from runtime.recall.words import build_found, time_of
 from runtime.refusal import OperationRefused
+from runtime.service_door import AskFailed
 from runtime.store import recall_rows
 from runtime.store.records import TaskRow
 from runtime.store.store import Store
@@ -124,7 +125,7 @@ class Recall:
         most = min(max(ask.limit, 1), MAX_FOUND)
         try:
             near = await self._near(self._meaning, model, task, ask.query, looker)
-        except MeaningFailed as failed:
+        except AskFailed as failed:
             extra = {"action": "meaning_failed", "task_id": task.task_id, "group_id": task.group_id}
             log.warning("a search went by words alone: %s", failed, extra=extra)
             return by_words[:most], f"by words alone: {failed}"
@@ -133,7 +134,7 @@ class Recall:
     async def _near(
         self, meaning: Meaning, model: ModelRoute, task: TaskRow, query: str, looker: Looker
     ) -> Sequence[Passage]:
-        """Return what is nearest to a question; raise MeaningFailed. Of passages whose meaning is not known yet it asks
+        """Return what is nearest to a question; raise AskFailed. Of passages whose meaning is not known yet it asks
         for some with it, and for more as long as that goes quickly: the newest first, the rest with later searches."""
         until = asyncio.get_running_loop().time() + CATCH_UP_S
         group_id, name = task.group_id, model.full_name
@@ -141,13 +142,13 @@ class Recall:
         for _ in range(MAX_BATCHES):
             if len(vectors) < BATCH or asyncio.get_running_loop().time() > until:
                 break
-            with suppress(MeaningFailed):
+            with suppress(AskFailed):
                 vectors = await self._learn(meaning, model, task, query)
         async with self._turn:
             return await asyncio.to_thread(self._index.nearest, group_id, name, asked, looker, MAX_FOUND)
 
     async def _learn(self, meaning: Meaning, model: ModelRoute, task: TaskRow, query: str) -> tuple[Vector, ...]:
-        """Ask what a question means, and some passages with it; return all that came. Raises MeaningFailed."""
+        """Ask what a question means, and some passages with it; return all that came. Raises AskFailed."""
         async with self._turn:
             new = await asyncio.to_thread(self._index.without_vector, task.group_id, model.full_name, BATCH - 1)
         vectors = await meaning.vectors(task, model, [query, *new.values()])

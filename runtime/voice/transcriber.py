@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from credproxy.admin_client.link import ProxyError
 from protocol.ids import AttemptId, DoorId, GroupId, TaskId, mint
 from protocol.message import Attachment, InboundMessage
 from protocol.task import Effects, Lease, Limits, ModelRoute
 from runtime.config import RouteSettings, resolve_model
 from runtime.group import Group, Groups
-from runtime.home import Home, checked_socket
-from runtime.recall.meaning import Doors, Money
+from runtime.home import Home
+from runtime.service_door import AskFailed, Doors, Payers, Question, ServiceDoor
 from runtime.store.records import TaskRow
 from runtime.voice.form import Form, OddTranscript, build_form, mark_words, read_words
 from runtime.voice.heard import Heard
@@ -31,12 +29,7 @@ MAX_NOTES = 5
 MAX_BYTES = 25_000_000
 """As much as OpenAI takes."""
 TIMEOUT_S = 60.0
-CLOSE_TIMEOUT_S = 2.0
 _PIECE_BYTES = 256 << 10
-
-
-class TranscriptionFailed(Exception):
-    """A service for transcriptions did not do its part; the text says why."""
 
 
 class Transcriber:
@@ -46,21 +39,20 @@ class Transcriber:
         self,
         home: Home,
         proxy: Doors,
-        money: Money,
+        money: Payers,
         *,
         groups: Callable[[], Groups],
         routes: Callable[[], Mapping[str, RouteSettings]],
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._folder = home.run / "m"
-        self._proxy = proxy
         self._money = money
         self._groups = groups
         self._routes = routes
         self._timeout_s = timeout_s
-        self._free: asyncio.Queue[int] = asyncio.Queue()
+        self._free: asyncio.Queue[ServiceDoor] = asyncio.Queue()
         for number in range(AT_ONCE):
-            self._free.put_nowait(number)
+            socket = home.run / "m" / f"voice{number}.sock"
+            self._free.put_nowait(ServiceDoor(proxy, DoorId(f"door_voice_{number}"), socket))
 
     def listens(self, group_id: GroupId) -> bool:
         """Return whether a group has its voice notes transcribed."""
@@ -77,7 +69,7 @@ class Transcriber:
         for voice in voices[:MAX_NOTES]:
             try:
                 said = await self._transcribe(group, model, inbound, inbox / voice.stored_name, voice)
-            except TranscriptionFailed as failed:
+            except AskFailed as failed:
                 notes.append(f"The voice note {voice.name!r} could not be transcribed: {failed}.")
             else:
                 words.append(mark_words(said, model.full_name))
@@ -93,25 +85,22 @@ class Transcriber:
         self, group: Group, model: ModelRoute, inbound: InboundMessage, path: Path, voice: Attachment
     ) -> str:
         if voice.size > MAX_BYTES:
-            raise TranscriptionFailed(f"it is larger than {MAX_BYTES // 1_000_000} MB")
+            raise AskFailed(f"it is larger than {MAX_BYTES // 1_000_000} MB")
         lease = await self._lease(group, model, inbound)
-        number = await self._free.get()
-        door = DoorId(f"door_voice_{number}")
+        form = build_form(model.model, voice.media_type, voice.stored_name, mint("voice"))
+        question = Question(
+            path="audio/transcriptions",
+            body=_pieces(form, path, voice.size),
+            length=len(form.head) + voice.size + len(form.tail),
+            content_type=form.content_type,
+        )
+        door = await self._free.get()
         try:
-            form = build_form(model.model, voice.media_type, voice.stored_name, mint("voice"))
-            async with asyncio.timeout(self._timeout_s):
-                return read_words(await self._ask(door, lease, model, form, path, voice.size))
-        except TimeoutError:
-            raise TranscriptionFailed(f"{model.full_name} did not answer within {self._timeout_s:g} s") from None
+            return read_words(await door.ask(lease, model, question, self._timeout_s))
         except OddTranscript as error:
-            raise TranscriptionFailed(f"{model.full_name} answered oddly: {error}") from error
-        except (ProxyError, OSError, EOFError) as error:
-            raise TranscriptionFailed(f"{model.full_name} cannot be reached: {error}") from error
+            raise AskFailed(f"{model.full_name} answered oddly: {error}") from error
         finally:
-            with suppress(ProxyError, TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._proxy.close_door(door)
-            self._free.put_nowait(number)
+            self._free.put_nowait(door)
 
     async def _lease(self, group: Group, model: ModelRoute, inbound: InboundMessage) -> Lease:
         submitter = f"person:{inbound.person}"
@@ -135,20 +124,6 @@ class Transcriber:
             routes=(model.route,),
             purses=self._money.purses_of(group, submitter, await self._money.payer_of(row)),
         )
-
-    async def _ask(self, door: DoorId, lease: Lease, model: ModelRoute, form: Form, path: Path, size: int) -> bytes:
-        from runtime.proxy_post import post_pieces  # late: few hosts transcribe
-
-        socket = checked_socket(self._folder / f"voice{door[-1]}.sock")
-        socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._proxy.open_door(door, socket, None, lease)
-        length = len(form.head) + size + len(form.tail)
-        pieces = _pieces(form, path, size)
-        asked = f"/m/{model.route}/v1/audio/transcriptions"
-        status, answer = await post_pieces(socket, asked, pieces, length, form.content_type)
-        if status != 200:
-            raise TranscriptionFailed(f"{model.full_name} refused ({status})")
-        return answer
 
 
 async def _pieces(form: Form, path: Path, size: int) -> AsyncIterator[bytes]:
