@@ -95,9 +95,20 @@ class CatchUp:
         began = {ts: since for ts, message in missed.items() if message.get("reply_count")}
         known = {thread: self._seen.last(conversation, thread) for thread in self._seen.threads(conversation)}
         for thread, seen in (began | known).items():
-            page = await self._pages("conversations.replies", conversation, ts=thread, oldest=self._oldest(seen))
-            missed |= {str(message["ts"]): message for message in page if str(message["ts"]) > seen}
+            missed |= await self._replies(conversation, thread, seen)
         return list(self._of_ours(missed))
+
+    async def _replies(self, conversation: str, thread: str, seen: str) -> dict[str, Message]:
+        """Return what was said in a thread since; nothing of one that is gone, which must not cost us the rest."""
+        try:
+            page = await self._pages("conversations.replies", conversation, ts=thread, oldest=self._oldest(seen))
+        except DeliveryFailed as failed:
+            if not failed.permanent:
+                raise
+            text = "the thread %s in %s is not read: %s"
+            log.info(text, thread, conversation, failed.reason, extra={"action": "slack_thread_gone"})
+            return {}
+        return {str(message["ts"]): message for message in page if str(message["ts"]) > seen}
 
     async def _history(self, conversation: str, since: str) -> list[Message]:
         return await self._pages("conversations.history", conversation, oldest=since)

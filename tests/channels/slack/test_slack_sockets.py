@@ -344,6 +344,17 @@ async def test_threads_and_new_chats_are_caught_up_with(rig: Rig) -> None:
     }
 
 
+async def test_a_thread_that_is_gone_costs_nothing_else(rig: Rig) -> None:
+    """Of a chat with a thread that was deleted meanwhile all the rest is caught up with."""
+    root = await rig.phone.type("@nightyard_bot begin", MANY)
+    async with rig.connected() as channel:
+        await rig.messages(channel, 1)
+    await rig.phone.post("delete", message_id=root, chat=GENERAL)
+    await rig.phone.type("meanwhile", MANY)
+    async with rig.connected() as channel:
+        assert (await texts(rig, channel, 2))[-1] == "meanwhile"
+
+
 async def test_what_was_said_before_the_first_connection_is_not_heard(rig: Rig) -> None:
     """A bot that is new somewhere does not answer what people said to each other before."""
     await rig.phone.type("long ago", HERE)
