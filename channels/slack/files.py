@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -20,6 +20,10 @@ from channels.slack.transport import proxy_for
 
 MAX_UPLOAD_BYTES = 1_000_000_000
 SLOWEST_BYTES_PER_S = 32 << 10
+MOVED = (301, 302, 303, 307, 308)
+MAX_ADDRESSES = 4
+"""Of one file: where it was said to lie, and where that leads."""
+WEB_PAGE = "Slack gave a web page in place of the file: the app lacks files:read, or may not see it"
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -40,7 +44,10 @@ class Files:
                 what = f"{file.name} has {size / 1e6:.0f} MB; Slack takes 1 GB" if size else f"{file.name} is empty"
                 raise DeliveryFailed(f"{what}, which Slack does not take" if not size else what, permanent=True)
             told = await self._client.call("files.getUploadURLExternal", filename=file.name, length=size)
-            await self._post(str(told["upload_url"]), source, size, file.name)
+            address = str(told["upload_url"])
+            if not self._is_slacks(address):
+                raise DeliveryFailed(f"the file {file.name} would go to a server that is not Slack's", permanent=True)
+            await self._post(address, source, size, file.name)
             return str(told["file_id"])
 
     async def _post(self, address: str, source: IO[bytes], size: int, name: str) -> None:
@@ -52,7 +59,12 @@ class Files:
             async with (
                 asyncio.timeout(timeout_s),
                 session.post(
-                    address, data=source, headers=headers, timeout=no_other, proxy=proxy_for(address)
+                    address,
+                    data=source,
+                    headers=headers,
+                    timeout=no_other,
+                    proxy=proxy_for(address),
+                    allow_redirects=False,
                 ) as answer,
             ):
                 if answer.status != 200:
@@ -69,9 +81,6 @@ class Files:
         if isinstance(size, int) and size > max_bytes:
             raise file_too_large(max_bytes)
         address = str(told.get("url_private_download") or told.get("url_private") or "")
-        if not self._is_slacks(address):
-            # Nobody but Slack is shown the token.
-            raise DeliveryFailed("the file is not Slack's own and cannot be fetched", permanent=True)
         with new_file(into) as target:
             return await self._stream(address, str(told.get("mimetype") or ""), target, max_bytes)
 
@@ -80,23 +89,29 @@ class Files:
         headers = {"Authorization": f"Bearer {self._client.bot_token}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._client.timings.send_s)
         try:
-            async with session.get(
-                address, headers=headers, timeout=timeout, proxy=proxy_for(address), max_redirects=3
-            ) as answer:
-                if answer.status != 200:
-                    is_gone = answer.status in (403, 404, 410)
-                    raise DeliveryFailed(f"the file's download gave {answer.status}", permanent=is_gone)
-                if answer.content_type == "text/html" and not media_type.startswith("text/html"):
-                    reason = "Slack gave a web page in place of the file: the app lacks files:read, or may not see it"
-                    raise DeliveryFailed(reason, permanent=True)
-                return await write_chunks(answer.content.iter_chunked(CHUNK_BYTES), target, max_bytes)
+            for _ in range(MAX_ADDRESSES):
+                if not self._is_slacks(address):  # nobody but Slack is shown the token, or asked for a file
+                    raise DeliveryFailed("the file is not Slack's own and cannot be fetched", permanent=True)
+                async with session.get(
+                    address, headers=headers, timeout=timeout, proxy=proxy_for(address), allow_redirects=False
+                ) as answer:
+                    if answer.status in MOVED and "Location" in answer.headers:
+                        address = urljoin(address, answer.headers["Location"])
+                        continue
+                    if answer.status != 200:
+                        is_gone = answer.status in (403, 404, 410)
+                        raise DeliveryFailed(f"the file's download gave {answer.status}", permanent=is_gone)
+                    if answer.content_type == "text/html" and not media_type.startswith("text/html"):
+                        raise DeliveryFailed(WEB_PAGE, permanent=True)
+                    return await write_chunks(answer.content.iter_chunked(CHUNK_BYTES), target, max_bytes)
+            raise DeliveryFailed("the file's address leads from one to the next without end")
         except (TimeoutError, aiohttp.ClientError) as error:
             raise DeliveryFailed(f"the file's download broke off: {type(error).__name__}") from None
 
     def _is_slacks(self, address: str) -> bool:
         parts = urlsplit(address)
         host = parts.hostname or ""
-        if host == urlsplit(self._client.url).hostname and host in LOCAL:
+        if parts.netloc == urlsplit(self._client.url).netloc and host in LOCAL:
             return True
         return parts.scheme == "https" and (host == "slack.com" or host.endswith(".slack.com"))
 

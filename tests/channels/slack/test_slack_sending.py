@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from channels.channel import DeliveryFailed, HasButtons, HasEdits, HasReactions, NotYet
 from protocol.ids import ChatKey, PlatformMessageId
@@ -283,6 +286,55 @@ async def test_nobody_but_slack_is_shown_the_token(twin: SlackTwin, rig: Rig, tm
     async with rig.connected() as channel:
         with pytest.raises(DeliveryFailed, match="not Slack's own"):
             await channel.fetch(file, tmp_path / "stored", 100)
+
+
+@asynccontextmanager
+async def front(twin: SlackTwin, asked: list[str]) -> AsyncIterator[str]:
+    """Slack's address, with files that have moved: `/to?<address>` leads there. What is fetched is noted."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/to":
+            raise web.HTTPFound(request.query_string)
+        if not request.path.startswith("/api/"):
+            asked.append(f"{request.path} {request.headers.get('Authorization', '')[:6]}".strip())
+            return web.Response(body=b"content")
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        there = f"{twin.world.address}{request.rel_url}"
+        async with (
+            aiohttp.ClientSession(trust_env=False) as http,
+            http.request(request.method, there, data=await request.read(), headers=headers) as told,
+        ):
+            return web.Response(body=await told.read(), content_type="application/json")
+
+    runner = web.ServerRunner(web.Server(lambda request: answer(request)))  # type: ignore[arg-type]
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_file_that_has_moved_elsewhere_is_not_followed(twin: SlackTwin, rig: Rig, tmp_path: Path) -> None:
+    """Within Slack it is, with the token; another server is not even asked, this machine's own ones least of all."""
+    file = await sent_file(rig)
+    info = twin.world.files[file.reference].info
+    asked: list[str] = []
+    async with front(twin, asked) as address, front(twin, asked) as other:
+        served = replace(rig.served, url=address)
+        moved = Rig(platform=rig.platform, served=served, phone=rig.phone, kept=tmp_path / "moved.json")
+        async with moved.connected() as channel:
+            for there in (f"{other}/elsewhere", "http://169.254.169.254/x", "file:///etc/passwd"):
+                info["url_private"] = info["url_private_download"] = f"{address}/to?{there}"
+                with pytest.raises(DeliveryFailed, match="not Slack's own"):
+                    await channel.fetch(file, tmp_path / "stored", 100)
+            info["url_private"] = info["url_private_download"] = f"{address}/to?/to?/to?/to?/round"
+            with pytest.raises(DeliveryFailed, match="without end"):
+                await channel.fetch(file, tmp_path / "stored", 100)
+            assert not asked and not list(tmp_path.glob("stored*"))
+            info["url_private"] = info["url_private_download"] = f"{address}/to?/there"
+            assert await channel.fetch(file, tmp_path / "stored", 100) == 7
+            assert asked == ["/there Bearer"]
 
 
 # In words and threads
