@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
+import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +16,9 @@ import pytest
 import yaml
 
 from protocol.frames import FrameDecoder, encode_frame
+from protocol.ids import PersonKey
 from protocol.proxy_admin import ADMIN_CLIENT_FRAMES, AdminProblem, AdminReply, AdminRequest
-from tests.cli.conftest import Run
+from tests.cli.conftest import ROOT, Run
 from tests.scripted_house import House
 from twins.discord.server import DiscordTwin
 from twins.discord.world import DEFAULT_TOKEN as DISCORD_TOKEN
@@ -179,3 +184,52 @@ async def test_a_door_for_webhooks_is_made(nightyard: Run, house: House) -> None
     assert channels["hooks"] == {"platform": "webhook", "url": "http://127.0.0.1:18742"}
     again = await nightyard("channel", "add", "webhook")
     assert again.code == 1 and "there is a channel 'hooks' already" in again.err
+
+
+async def test_a_person_at_a_terminal_is_led_to_the_first_message(house: House, twin: str, tmp_path: Path) -> None:
+    """Told where to click, asked for the token, which is not echoed, and waited for until they have paired."""
+    terminal, inside = os.openpty()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "NIGHTYARD_HOME": str(tmp_path / "home"),
+        "NIGHTYARD_FORK": str(tmp_path / "fork"),
+    }
+    async with scripted_vault(house.home.proxy_socket) as vault:
+        adding = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli.main", "channel", "add", "telegram", "--url", twin),
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            env=environment,
+            cwd=tmp_path,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(inside)
+        try:
+            shown = await _read_until(terminal, "Bot token (not shown): ")
+            assert "@BotFather and send /newbot" in shown
+            os.write(terminal, f"{DEFAULT_TOKEN}\n".encode())
+            shown = await _read_until(terminal, "Waiting for your message")
+            assert "is connected as the channel telegram" in shown
+            assert "Send this code to the bot" in shown
+            assert DEFAULT_TOKEN not in shown
+            assert vault.secrets == {"telegram-token": (DEFAULT_TOKEN, "channel")}
+            await house.store.save_person(PersonKey("telegram:1001"), "Anna", "owner", "code")
+            await _read_until(terminal, "Paired: telegram:1001. Say something there.")
+            assert await adding.wait() == 0
+        finally:
+            if adding.returncode is None:
+                adding.kill()
+                await adding.wait()
+            os.close(terminal)
+
+
+async def _read_until(terminal: int, words: str) -> str:
+    """Return what is seen on the terminal's screen up to some words."""
+    seen = b""
+    async with asyncio.timeout(30):
+        while words.encode() not in seen:
+            seen += await asyncio.to_thread(os.read, terminal, 4096)
+    return seen.decode()
