@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 4 << 20
 """Of one request; GitHub's are cut at 25 MB by GitHub, and are a hundred times smaller."""
 MAX_HEAD_BYTES = 32 << 10
+MAX_PIECES, LEAST_PIECE_BYTES = 2_000, 512
+"""A body may come in so many pieces, and one more for so many bytes: a million of one byte would hold up the host."""
 MAX_CONNECTIONS = 32
 """One more is let in for the oldest whose request is not known to be signed: strangers shut nobody out."""
 MAX_UNCHECKED_BYTES = 16 << 20
@@ -230,11 +232,14 @@ class _Connection:
         """Read the request's body; `grew` is told each time that `held_bytes` is more."""
         if int(self.headers.get("content-length", 0)) > MAX_BODY_BYTES:
             raise _too_large()
-        held = bytearray()
+        held, pieces = bytearray(), 0
         while not isinstance(event := await self._next_event(), h11.EndOfMessage):
             if not isinstance(event, h11.Data):
                 raise _Gone
             held += event.data
+            pieces += 1
+            if pieces > MAX_PIECES + len(held) // LEAST_PIECE_BYTES:
+                raise _Refused(400, "the body comes in too small pieces")
             if len(held) > MAX_BODY_BYTES:
                 raise _too_large()
             self.held_bytes = len(held)
@@ -244,8 +249,8 @@ class _Connection:
     async def answer(self, status: int, said: str) -> None:
         body = json.dumps({"status" if status < 300 else "error": said}).encode()
         headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
-        if self._http.their_state is h11.SEND_BODY:
-            headers.append(("connection", "close"))  # what it says was not read
+        if status >= 400:  # a stranger's next request is not read with this one; of this one not all may have been
+            headers.append(("connection", "close"))
         await self._send(h11.Response(status_code=status, headers=headers))
         await self._send(h11.Data(data=body))
         await self._send(h11.EndOfMessage())

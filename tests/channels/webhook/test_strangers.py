@@ -97,3 +97,21 @@ async def test_a_body_declared_too_large_is_not_read() -> None:
     """Its head says enough."""
     async with opened() as yard, strangers(yard, 1, HEAD % (MAX_BODY_BYTES + 1)) as (reader,):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+
+
+async def test_a_body_in_a_million_pieces_is_not_read() -> None:
+    """Each piece is work for the host, which has other things to do."""
+    head = b"POST /hooks/main/deploys HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with opened() as yard:
+        async with strangers(yard, 1, head + b"1\r\na\r\n" * 2_500) as (reader,):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+        async with strangers(yard, 1, head + b"200\r\n" + b"a" * 0x200 + b"\r\n0\r\n\r\n") as (reader,):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+
+
+async def test_a_refusal_ends_its_connection() -> None:
+    """Thousands of requests that were sent ahead are not looked at one after the other."""
+    async with opened() as yard, strangers(yard, 1, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 500) as (reader,):
+        async with asyncio.timeout(10):
+            told = await reader.read()
+        assert told.count(b"HTTP/1.1 404") == 1 and b"connection: close" in told
