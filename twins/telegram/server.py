@@ -16,12 +16,12 @@ from twins.phone.files import phone_file
 from twins.same_site import FILE_HEADERS, FOREIGN, is_from_another_site
 from twins.telegram import user_side
 from twins.telegram.arguments import Arguments, parse_arguments
+from twins.telegram.deliveries import Deliveries
 from twins.telegram.faults import CALL_KINDS, strike
 from twins.telegram.limits import FLOOD_DELAY_S, FLOOD_RETRY_S
 from twins.telegram.methods.table import call_method
 from twins.telegram.polling import Polling
 from twins.telegram.refusal import Refusal
-from twins.telegram.webhook import Deliveries
 from twins.telegram.world import DEFAULT_TOKEN, World
 
 _BOT_PATH = re.compile(r"/bot(?P<token>[^/]*)/(?P<method>\w+)/?")
