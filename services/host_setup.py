@@ -1,4 +1,4 @@
-"""What the host's wiring goes by, made of settings and home: channels, containers, the agent image, the home's id."""
+"""What the host's wiring goes by, made of settings and home: channels, the engine, the agent image, the home's id."""
 
 from __future__ import annotations
 
@@ -14,23 +14,15 @@ from channels.registry import UnknownPlatform, build_channel
 from channels.terminal.channel import TerminalChannel
 from channels.webhook.hook import Hook
 from credproxy.admin_client.link import ProxyAdmin
-from protocol.ids import ChannelId, GroupId
-from runtime.agent_link import LinkLimits
+from protocol.ids import ChannelId
 from runtime.channel_house import MakeChannel
-from runtime.config import TERMINAL, WEBHOOK, ChannelSettings, Settings, channel_platform
-from runtime.container_command import SpaceMount
+from runtime.config import TERMINAL, WEBHOOK, ChannelSettings, channel_platform
 from runtime.container_engine import ContainerEngine
-from runtime.container_kinds import space_mounts
-from runtime.containers import ContainersSetup
 from runtime.home import Home
-from runtime.host_state import HostState
 from runtime.settings_file import load_settings
 from services.log_setup import hide
 
 ROOT = Path(__file__).resolve().parent.parent
-HEARTBEAT_S = 5.0
-HEARTBEATS_IN_SILENCE = 4
-"""At least so many signs of life are missed before an agent is taken for hung, however short the owner's patience."""
 MB = 1 << 20
 
 
@@ -75,33 +67,6 @@ def make_channels(
 
 async def _fetch(proxy: ProxyAdmin, channel_id: ChannelId, secret: str) -> str:
     return hide(await proxy.secret_fetch(secret, f"channel {channel_id}"))
-
-
-def containers_setup(home: Home, settings: Settings, state: HostState) -> ContainersSetup:
-    """Return what the containers room goes by."""
-    limits = settings.containers
-
-    def spaces_of(group_id: GroupId) -> tuple[SpaceMount, ...]:
-        group = state.groups.ready.get(group_id)
-        return space_mounts(group, home) if group is not None else ()
-
-    return ContainersSetup(
-        home=home,
-        home_id=home_id(home),
-        repository=ROOT,
-        image=agent_image(home),
-        link=LinkLimits(
-            heartbeat_s=min(HEARTBEAT_S, limits.silence_s / HEARTBEATS_IN_SILENCE),
-            silence_s=limits.silence_s,
-            host_absence_s=limits.host_absence_s,
-            file_bytes=settings.attachments_mb * MB,
-        ),
-        spare_idle_s=limits.spare_idle_s,
-        disk_bytes=limits.disk_mb * MB,
-        spaces_of=spaces_of,
-        free_disk_floor_mb=limits.disk_floor_mb,
-        free_memory_floor_mb=limits.memory_floor_mb,
-    )
 
 
 def home_id(home: Home) -> str:

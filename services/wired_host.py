@@ -13,21 +13,17 @@ from pathlib import Path
 from channels.registry import PLATFORMS
 from channels.terminal.channel import TerminalChannel
 from credproxy.admin_client.audit import read_fetched
-from credproxy.admin_client.injection import placeholder_variables
 from credproxy.admin_client.link import ProxyAdmin
-from protocol.ids import ChannelId, ChatKey, DoorId
+from protocol.ids import ChannelId, ChatKey
 from protocol.proxy_admin import ProxyEvent
 from runtime.approvals.house import DecisionHouse
 from runtime.approvals.memory import MemoryGuard
-from runtime.asks.questions import UserQuestions
-from runtime.asks.sending import Sending
 from runtime.channel_house import ChannelHouse
 from runtime.channel_watch import ChannelWatch
 from runtime.commands.approvals import approval_handlers
 from runtime.commands.desk import CommandDesk, join_handlers
 from runtime.config import TERMINAL, WEBHOOK
 from runtime.container_engine import ContainerEngine
-from runtime.containers import Containers
 from runtime.control.approvals import approval_verbs
 from runtime.control.server import ControlServer
 from runtime.control.verb import join_verbs
@@ -38,7 +34,6 @@ from runtime.history.history import Histories
 from runtime.home import Home
 from runtime.hooks.desk import HookDesk
 from runtime.host_state import HostState
-from runtime.intake import Intake
 from runtime.intake_ends import IntakeEnds
 from runtime.kept_files import FileSweeper
 from runtime.model_book import ModelBook
@@ -47,35 +42,30 @@ from runtime.operations import Operations
 from runtime.owner_alarm import OwnerAlarm
 from runtime.pauses import Pauses
 from runtime.people.destinations import Destinations
-from runtime.placeholder_variables import PlaceholderVariables
 from runtime.progress.book import ProgressBook
 from runtime.progress.marks import MessageMarks
 from runtime.proxy_log import log_event
-from runtime.recall.meaning import Meaning
-from runtime.recall.room import Recall
 from runtime.recovery import recover
-from runtime.schedules.zones import zone_of
-from runtime.spaces.room import Spaces
 from runtime.store.records import StoredMessage
 from runtime.store.store import Store
 from runtime.submissions import Submissions
 from runtime.task_desk import TaskDesk
+from runtime.task_ends import TaskEnds
 from runtime.task_listeners import TaskListeners
-from runtime.voice.transcriber import Transcriber
 from runtime.waiting_tasks import WaitingTasks
-from services.asks_room import asks_room
+from services.containers_room import make_containers
 from services.conversations_room import conversations_room
 from services.hooks_room import hooks_of
-from services.host_setup import MB, agent_image, containers_setup, make_channels
+from services.host_setup import MB, agent_image, make_channels
 from services.images_room import images_room
+from services.intake_room import make_intake
 from services.lasting_room import lasting_room
 from services.money_room import money_room
 from services.people_room import people_room
 from services.programs_room import programs_room
 from services.ready import say_ready
-from services.recall_room import recall_room
-from services.spaces_room import spaces_room
 from services.time_room import time_room
+from services.tool_rooms import tool_rooms
 
 log = logging.getLogger("services.host")
 
@@ -95,13 +85,7 @@ class Host:
         )
         self.state = HostState(home, fork, self._house, self._proxy, platforms=(*PLATFORMS, WEBHOOK))
         settings = self.state.settings.settings
-        self._containers = Containers(
-            containers_setup(home, settings, self.state),
-            engine,
-            self._proxy,
-            known_doors=self._known_doors,
-            placeholders=PlaceholderVariables(fork, partial(placeholder_variables, self._proxy)).of,
-        )
+        self._containers = make_containers(home, fork, store, engine, self._proxy, self.state)
         self._delivery = Delivery(store, lambda: self.state.channels, settings.delivery_attempts)
         self._histories = Histories(home, store, lambda: self.state.settings.settings.containers.disk_mb * MB)
         self._alarm = OwnerAlarm(store, self._delivery.wake)
@@ -123,36 +107,21 @@ class Host:
             tasks=lambda: self._dispatcher,
             wake_delivery=self._delivery.wake,
         )
-        listeners, image = TaskListeners(), agent_image(home)
+        listeners, ends, image = TaskListeners(), TaskEnds(), agent_image(home)
         self._destinations = Destinations(store)
-        self._sending = Sending(
-            store,
-            self._destinations,
-            lambda: self.state.channels,
-            self._delivery.wake,
-            taint_of=decisions.taints.taint_of,
-            groups=lambda: self.state.groups,
-        )
-        self._questions = UserQuestions(
-            store,
-            self._waiting,
-            wake_delivery=self._delivery.wake,
-            zone=lambda: zone_of(self.state.settings.settings.time_zone),
-        )
-        self._recall = Recall(
+        self._tools = tool_rooms(
             home,
+            fork,
             store,
-            taint_of=decisions.taints.taint_of,
-            mark=decisions.taints.mark,
-            meaning=Meaning(
-                home,
-                self._proxy,
-                self._money.spending,
-                groups=lambda: self.state.groups,
-                routes=lambda: self.state.settings.settings.routes,
-            ),
+            self._proxy,
+            self.state,
+            decisions,
+            self._money.spending,
+            destinations=self._destinations,
+            waiting=self._waiting,
+            ends=ends,
+            wake_delivery=self._delivery.wake,
         )
-        self._spaces = Spaces(home, store, taint_of=decisions.taints.taint_of, mark=decisions.taints.mark)
         self._models = ModelBook(store, self.state)
         self._progress = ProgressBook()
         self._marks = MessageMarks(store, lambda: self.state.channels)
@@ -187,11 +156,12 @@ class Host:
                 delivery=self._delivery,
                 money=self._money.spending,
                 listeners=listeners,
+                ends=ends,
                 destinations=self._destinations.names,
-                files=self._sending,
+                files=self._tools.sending,
                 histories=self._histories,
                 memory=self._memory,
-                spaces=self._spaces,
+                spaces=self._tools.spaces,
                 waiting=self._waiting,
                 pauses=self._pauses,
                 crash_holds=CrashHolds(self._pauses, self._alarm.tell),
@@ -202,10 +172,10 @@ class Host:
                 taken=self._marks.taken,
             )
         )
-        self._submissions = Submissions(store, self.state, self._dispatcher, self._dispatcher.ends)
-        self._dispatcher.ends.subscribe(self._decisions.task_ended)
-        self._dispatcher.ends.subscribe(self._marks.task_ended)
-        self._dispatcher.ends.subscribe(images.task_ended)
+        self._submissions = Submissions(store, self.state, self._dispatcher, ends)
+        ends.subscribe(self._decisions.task_ended)
+        ends.subscribe(self._marks.task_ended)
+        ends.subscribe(images.task_ended)
         self._programs = programs_room(
             home,
             fork,
@@ -234,9 +204,9 @@ class Host:
             self._submissions,
             self._operations,
             models=self._models,
-            recall=self._recall,
+            recall=self._tools.recall,
             pauses=self._pauses,
-            ends=self._dispatcher.ends,
+            ends=ends,
             wake_delivery=self._delivery.wake,
         )
         self._lasting = lasting_room(
@@ -249,7 +219,7 @@ class Host:
             wake_schedules=lambda: self._time.wake(),
             wake_delivery=self._delivery.wake,
             wake_intake=lambda: self._intake.recover(),
-            drop_index=self._recall.drop,
+            drop_index=self._tools.recall.drop,
         )
         self._people = people_room(
             fork,
@@ -269,17 +239,14 @@ class Host:
             destinations=self._destinations,
             waiting=self._waiting,
             pauses=self._pauses,
-            ends=self._dispatcher.ends,
+            ends=ends,
             operations=self._operations,
             money=self._money.spending,
             delivery=self._delivery,
         )
-        money = money_room(self._money, store, decisions.approvals, self._dispatcher.ends)
-        asks = asks_room(self.state, self._sending, self._questions, waiting=self._waiting, ends=self._dispatcher.ends)
-        recall = recall_room(self._recall, self.state, self._waiting)
-        spaces = spaces_room(fork, self._spaces, store, self.state)
+        money = money_room(self._money, store, decisions.approvals, ends)
         handlers = join_handlers(
-            asks.handlers,
+            *(room.handlers for room in self._tools.rooms),
             self._conversations.handlers,
             money.handlers,
             self._lasting.handlers,
@@ -288,10 +255,13 @@ class Host:
             approval_handlers(self._decisions.desk),
         )
         self._commands = CommandDesk(handlers, store)
-        self._intake = Intake(
+        self._intake = make_intake(
+            home,
             store,
-            lambda: self.state.channels,
-            lambda: self.state.groups.person_limits,
+            self._proxy,
+            self.state,
+            self._money.spending,
+            self._tools.questions,
             IntakeEnds(
                 queued=self._queued,
                 command=self._command,
@@ -303,19 +273,6 @@ class Host:
                 work=HookDesk(store, self._submissions, lambda: self.state.groups, fork / "groups").file,
                 head_starts=self._dispatcher,
             ),
-            inbox=home.inbox,
-            max_file_bytes=lambda: self.state.settings.settings.attachments_mb * MB,
-            rehearsing=lambda: self.state.groups.rehearsing,
-            usual_group=self.state.usual_group,
-            answers=self._questions,
-            voices=Transcriber(
-                home,
-                self._proxy,
-                self._money.spending,
-                groups=lambda: self.state.groups,
-                routes=lambda: self.state.settings.settings.routes,
-            ),
-            zone_name=lambda: self.state.settings.settings.time_zone,
         )
         self._sweeper = FileSweeper(
             home.path / "groups", store, lambda: self.state.settings.settings.containers.disk_mb * MB
@@ -323,9 +280,7 @@ class Host:
         self._control = ControlServer(
             home.control_socket,
             join_verbs(
-                asks.verbs,
-                recall.verbs,
-                spaces.verbs,
+                *(room.verbs for room in self._tools.rooms),
                 self._conversations.verbs,
                 self._images.room.verbs,
                 self._lasting.verbs,
@@ -344,11 +299,11 @@ class Host:
         """Run until cancelled, or until a shutdown is done."""
         await recover(self._store)
         await self._destinations.load()
-        await self._questions.load()
+        await self._tools.questions.load()
         await self._decisions.load()
         await self._pauses.load()
         await self._memory.recover()
-        await self._spaces.recover()
+        await self._tools.spaces.recover()
         await self._models.load()
         await self._money.load()
         await self._images.images.load()
@@ -422,11 +377,8 @@ class Host:
     async def _chat_moved(self, former: ChatKey, chat: ChatKey) -> None:
         self._dispatcher.chat_moved(former, chat)
         await self._destinations.load()
-        await self._questions.load()
+        await self._tools.questions.load()
         self._time.wake()
-
-    async def _known_doors(self) -> frozenset[DoorId]:
-        return frozenset(row.door_id for row in await self._store.open_attempts() if row.door_id is not None)
 
     def _follow_reload(self) -> None:
         self._delivery.attempts = self.state.settings.settings.delivery_attempts
