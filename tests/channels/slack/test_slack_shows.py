@@ -177,6 +177,24 @@ async def test_a_thread_has_a_status_while_work_goes_on(rig: Rig, asked: tuple[S
     assert await rig.phone.sees(room) == []
 
 
+async def test_a_threads_status_is_kept_alive(rig: Rig, thread: Room) -> None:
+    """Slack takes a status away after a while, and with each message of ours: it is set again while work goes on."""
+    channel = SlackChannel(
+        FACTS.channel_id, rig._fetch_secret, rig.served.url, replace(QUICK, status_every_s=0.05), kept=rig.kept
+    )
+    running = asyncio.ensure_future(channel.run(rig.inbox))
+    await rig.well(channel)
+    await channel.show(thread.key, "accepted", "")
+    await channel.show(thread.key, "progress", "thinks long")
+    async with asyncio.timeout(10):
+        while await counted(rig.phone, "assistant.threads.setStatus") < 4:
+            await rig.phone.next_event(await rig.phone.last_event())
+    calls = await rig.phone.calls("assistant.threads.setStatus")
+    assert [call["arguments"]["status"] for call in calls[-2:]] == ["thinks long"] * 2
+    running.cancel()
+    await asyncio.wait({running})
+
+
 async def test_where_a_thread_takes_no_status_a_line_stands(rig: Rig, asked: tuple[SlackChannel, Room]) -> None:
     """An app without the right to set a status says in a line what it does."""
     channel, room = asked
