@@ -68,7 +68,7 @@ class TelegramPlatform:
         return TelegramChannel(FACTS.channel_id, fetch_secret, url, timings, kept=kept)
 
     def reads(self, message: Json) -> str:
-        return str(message["text"])
+        return str(message["text"]).replace("\u200b", "")  # in a name, so that it is no mention
 
     async def replace_token(self, phone: Phone, secret: str) -> str:
         fresh = f"{secret.partition(':')[0]}:another-token-of-the-same-bot-0000000"
