@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -132,11 +132,13 @@ def _connect(platform: str, name: str, group: str, url: str, *, waits: bool) -> 
     from cli.channel_setup import secret_of, set_up
 
     _check_names(name, group)
-    _refuse_known(name)
+    if there := next((one for one in ask("channel_list")["channels"] if one["channel"] == name), None):
+        _renew(platform, name, url, there)
+        return
     ask("group_show", {"group": group})
     if sys.stdin.isatty():
         click.echo(f"{GUIDES[platform]}\n")
-    checked = set_up(platform, name, _read_token(platform), url)
+    checked = set_up(platform, secret_of(name), _read_token(platform), url, _others(platform, name))
     settings = {"platform": platform, "group": group, "secret": secret_of(name), **({"url": url} if url else {})}
     edit_settings(find_fork(), name, settings)
     click.echo(f"{clean_line(checked.bot)} is connected as the channel {name}; {group} answers there.")
@@ -149,6 +151,33 @@ def _connect(platform: str, name: str, group: str, url: str, *, waits: bool) -> 
     tell_code(ask("pair", {"group": group, "channel": name}))
     if waits:
         _wait_for_somebody(name, known)
+
+
+def _renew(platform: str, name: str, url: str, there: Mapping[str, str]) -> None:
+    """Put another token in the place of a channel's; its settings, people and chats stay as they are."""
+    from cli.channel_setup import secret_of, set_up
+
+    settings = load_settings(find_fork()).settings.channels.get(name)
+    if settings is None or there["platform"] != platform or (url and url != settings.url):
+        raise _taken(name)
+    if sys.stdin.isatty():
+        click.echo(f"The channel {name} is there already: what you give takes the place of its token.")
+        click.echo(f"A new one: {WHERE[platform]}\n")
+    token = _read_token(platform)
+    checked = set_up(platform, settings.secret or secret_of(name), token, settings.url, _others(platform, name))
+    click.echo(f"{clean_line(checked.bot)} has a new token in the channel {name}; it is taken up within a minute.")
+    for fault in checked.faults:
+        click.echo(f"  ! {clean_line(fault)}")
+
+
+def _others(platform: str, name: str) -> dict[str, str]:
+    """Return the other channels of a platform, each with the name of its secret."""
+    channels = load_settings(find_fork()).settings.channels
+    return {
+        other: settings.secret
+        for other, settings in channels.items()
+        if other != name and (settings.platform or other) == platform and settings.secret
+    }
 
 
 def _wait_for_somebody(name: str, known: frozenset[str]) -> None:
@@ -201,8 +230,12 @@ def _read_token(platform: str) -> str:
 def _refuse_known(name: str) -> None:
     """Find out before anything is stored whether this name is taken."""
     if any(one["channel"] == name for one in ask("channel_list")["channels"]):
-        text = f"there is a channel {name!r} already"
-        raise CliProblem(text, f"./nightyard channel remove {name}, or give this one another --name")
+        raise _taken(name)
+
+
+def _taken(name: str) -> CliProblem:
+    text = f"there is a channel {name!r} already"
+    return CliProblem(text, f"./nightyard channel remove {name}, or give this one another --name")
 
 
 def edit_settings(fork: Path, name: str, settings: dict[str, str] | None) -> None:

@@ -32,6 +32,10 @@ class _Refused(Exception):
     """The platform does not know the token."""
 
 
+class _Unusable(Exception):
+    """No platform would take this; the text says why."""
+
+
 class _Unreachable(Exception):
     """No usable answer; the text says why."""
 
@@ -50,23 +54,44 @@ def check(platform: str, token: str, url: str) -> Checked:
         return asyncio.run(checking(token, url))
     except _Refused as error:
         raise CliProblem(f"{platform.capitalize()} does not know this token", WHERE[platform]) from error
+    except _Unusable as error:
+        raise CliProblem(str(error), WHERE[platform]) from error
     except _Unreachable as error:
-        raise CliProblem(str(error), "check the network and the token, then try again") from error
+        what = "the network and --url" if url else "the network"
+        raise CliProblem(str(error), f"check {what}, then try again") from error
 
 
-def set_up(platform: str, name: str, token: str, url: str) -> Checked:
-    """Check the token with its platform, put it into the vault. CliProblem where either fails."""
+def set_up(platform: str, secret: str, token: str, url: str, others: Mapping[str, str]) -> Checked:
+    """Check the token with its platform, put it into the vault as `secret`. CliProblem where either fails, or where one
+    of the `others`, which are channel → its secret, has that token: each would hear a part of what is said."""
     try:
         checked = check(platform, token, url)
+        _refuse_known(token, others)
     except CliProblem as problem:
         raise CliProblem(f"{problem.message}; nothing was stored", problem.mend, problem.exit_code) from problem
-    ask_proxy(lambda proxy: proxy.secret_add(secret_of(name), token, "channel", replace=True))
+    ask_proxy(lambda proxy: proxy.secret_add(secret, token, "channel", replace=True))
     return checked
+
+
+def _refuse_known(token: str, others: Mapping[str, str]) -> None:
+    for channel, secret in others.items():
+        try:
+            known = _fetch(secret, f"is channel {channel} the same account?")
+        except CliProblem as problem:
+            if not isinstance(problem.__cause__, ProxyRefused):
+                raise
+            continue  # that channel has no token: not this one either
+        if set(known.split()) & set(token.split()):
+            raise CliProblem(f"the channel {channel} has this token already", f"./nightyard channel remove {channel}")
 
 
 def test(platform: str, name: str, secret: str, url: str) -> Checked:
     """Check the token that is in the vault."""
-    return check(platform, ask_proxy(lambda proxy: proxy.secret_fetch(secret, f"test of channel {name}")), url)
+    return check(platform, _fetch(secret, f"test of channel {name}"), url)
+
+
+def _fetch(secret: str, purpose: str) -> str:
+    return ask_proxy(lambda proxy: proxy.secret_fetch(secret, purpose))
 
 
 def forget_secret(name: str) -> None:
@@ -112,7 +137,9 @@ async def _check_slack(token: str, url: str) -> Checked:
         account = await check_token(token, url)
     except TokenRefused as error:
         raise _Refused from error
-    except (SecretMissing, Unreachable) as error:
+    except SecretMissing as error:
+        raise _Unusable("Slack needs two tokens: the bot's (xoxb-…), and the app's (xapp-…)") from error
+    except Unreachable as error:
         raise _Unreachable(str(error)) from error
     invite = "Invite it where it is to listen: /invite and its name, in that channel"
     return Checked(bot=f"{account.bot_name} in {account.team}", faults=account.faults, next_steps=(invite,))

@@ -32,7 +32,7 @@ def build_status(status: dict[str, Any], now: datetime) -> list[Line]:
     # What the proxy holds is asked about by the host too, once it has heard of it.
     if waiting := max(status.get("approvals", 0), status["proxy"].get("approvals", 0)):
         lines.append(("approvals", f"{waiting} waiting for your word: `nightyard approvals` shows them", "warn"))
-    lines += [_channel_line(channel) for channel in status["channels"]]
+    lines += [channel_line(channel) for channel in status["channels"]]
     lines += [_group_line(group) for group in status["groups"]]
     lines += _image_lines(status.get("images") or {})
     lines += _work_lines(status)
@@ -45,14 +45,19 @@ def _proxy_lines(proxy: dict[str, Any]) -> list[Line]:
     return [("proxy", proxy["state"], mood), *(("", problem, "bad") for problem in proxy["problems"])]
 
 
-def _channel_line(channel: dict[str, Any]) -> Line:
+def channel_line(channel: dict[str, Any]) -> Line:
+    """Return how a channel is, and what mends it where one command does."""
     is_well = channel["health"] == "ok"
     called = (
         channel["channel"]
         if channel["channel"] == channel["platform"]
         else f"{channel['channel']} ({channel['platform']})"
     )
-    return ("channel", f"{called} → {channel['group']}: {channel['health']}", "ok" if is_well else "bad")
+    mend = ""
+    if channel["health"].startswith("token refused"):
+        name = "" if channel["channel"] == channel["platform"] else f" --name {channel['channel']}"
+        mend = f"; `nightyard channel add {channel['platform']}{name}` takes a new one"
+    return ("channel", f"{called} → {channel['group']}: {channel['health']}{mend}", "ok" if is_well else "bad")
 
 
 def _group_line(group: dict[str, Any]) -> Line:

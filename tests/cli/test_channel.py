@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -86,13 +87,46 @@ async def test_bot_is_connected_and_disconnected(nightyard: Run, house: House, t
         assert text.startswith("# mine\nmodel: rehearsal/guide  # cheap\n")
         assert DEFAULT_TOKEN not in text
         assert yaml.safe_load(text)["channels"]["telegram"]["url"] == twin
-        again = await nightyard("channel", "add", "telegram", "--url", twin, given=f"{DEFAULT_TOKEN}\n")
-        assert again.code == 1
-        assert "there is a channel 'telegram' already" in again.err
+        elsewhere = await nightyard("channel", "add", "telegram", "--url", "http://127.0.0.1:1", given="1:x\n")
+        assert elsewhere.code == 1
+        assert "there is a channel 'telegram' already" in elsewhere.err
         gone = await nightyard("channel", "remove", "telegram")
         assert gone.code == 0, gone.err
         assert vault.secrets == {}
     assert "telegram" not in (house.fork / "nightyard.yaml").read_text()
+
+
+async def test_a_token_is_renewed_by_adding_again(nightyard: Run, house: House, twin: str) -> None:
+    """What every refused token is answered with: the same command takes the new one, and changes nothing else."""
+    async with scripted_vault(house.home.proxy_socket) as vault:
+        await nightyard("channel", "add", "telegram", "--url", twin, given=f"{DEFAULT_TOKEN}\n")
+        text = (house.fork / "nightyard.yaml").read_text()
+        fresh = f"{DEFAULT_TOKEN.partition(':')[0]}:a-new-token-of-the-same-bot-00000000"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.post(f"{twin}/twin/token", json={"token": fresh})
+        stale = await nightyard("channel", "add", "telegram", given=f"{DEFAULT_TOKEN}\n")
+        assert "Telegram does not know this token; nothing was stored" in stale.err
+        assert vault.secrets == {"telegram-token": (DEFAULT_TOKEN, "channel")}
+        ran = await nightyard("channel", "add", "telegram", given=f"{fresh}\n")
+    assert vault.secrets == {"telegram-token": (fresh, "channel")}, ran.err
+    assert "has a new token in the channel telegram; it is taken up within a minute" in ran.out
+    assert "code" not in ran.out
+    assert (house.fork / "nightyard.yaml").read_text() == text
+
+
+async def test_one_account_is_no_two_channels(nightyard: Run, house: House, twin: str) -> None:
+    """Each would get a part of what people say; another account is welcome under a name of its own."""
+    async with scripted_vault(house.home.proxy_socket) as vault:
+        await nightyard("channel", "add", "telegram", "--url", twin, given=f"{DEFAULT_TOKEN}\n")
+        ran = await nightyard("channel", "add", "telegram", "--name", "two", "--url", twin, given=f"{DEFAULT_TOKEN}\n")
+        assert ran.code == 1
+        assert "the channel telegram has this token already; nothing was stored" in ran.err
+        assert vault.secrets == {"telegram-token": (DEFAULT_TOKEN, "channel")}
+        async with TelegramTwin().serve() as other:
+            vault.secrets["telegram-token"] = ("1:another", "channel")
+            ran = await nightyard("channel", "add", "telegram", "--name", "two", "--url", other, given=DEFAULT_TOKEN)
+    assert ran.code == 0, ran.err
+    assert set(vault.secrets) == {"telegram-token", "two-token"}
 
 
 async def test_wrong_token_stores_nothing(nightyard: Run, house: House, twin: str) -> None:

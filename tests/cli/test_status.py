@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from cli.status import supervisor_lines
-from cli.status_text import LABEL_COLUMNS, rows_of
+from cli.status_text import LABEL_COLUMNS, channel_line, rows_of
 from client.processes import write_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,16 @@ def test_a_dead_supervisor_is_told(tmp_path: Path) -> None:
     ((label, text, mood),) = supervisor_lines(tmp_path)
     assert (label, mood) == ("supervisor", "bad")
     assert "`nightyard up`" in text
+
+
+def test_a_refused_token_is_told_with_its_mend() -> None:
+    """The command to type, with the channel's own name where it has one; other troubles stand as they are."""
+    refused = {"channel": "second", "platform": "slack", "group": "main", "health": "token refused"}
+    label, text, mood = channel_line(refused)
+    assert (label, mood) == ("channel", "bad")
+    assert text == "second (slack) → main: token refused; `nightyard channel add slack --name second` takes a new one"
+    assert channel_line({**refused, "channel": "slack"})[1].endswith("`nightyard channel add slack` takes a new one")
+    assert channel_line({**refused, "health": "no answer"})[1] == "second (slack) → main: no answer"
 
 
 def test_a_long_line_breaks_between_words() -> None:
