@@ -9,7 +9,6 @@ comes in is `inlet.py`'s business, what to say `sending.py`'s.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -23,7 +22,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from channels.channel import DeliveryFailed, NotYet
 from channels.pacing import take_courtesy_turn, wait_for_turn
 from channels.slack.failures import (
-    DISCONNECTS,
     Lost,
     Refused,
     SecretMissing,
@@ -32,13 +30,16 @@ from channels.slack.failures import (
     TokenRefused,
     Unanswered,
     Unreachable,
+    is_for_people,
+    problem_of,
 )
 from channels.slack.rates import Rates
 from channels.slack.raw import Bot
 from channels.slack.sdk_log import redact, tame_sdk_logger
 from channels.slack.timings import Timings
 from channels.slack.tokens import Account, TokenPair, find_faults, split_tokens
-from channels.slack.transport import proxy_for, refusals, retry_after_s
+from channels.slack.told import read_refusal, read_signal
+from channels.slack.transport import proxy_for, refusals
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +78,11 @@ class _Socket(SocketModeClient):
         self.lose("it answers no more" if self.stale else self._reason)
 
     async def _heard(self, message: aiohttp.WSMessage) -> None:
-        text = str(message.data)
-        if len(text) > 2000 or ('"hello"' not in text and '"disconnect"' not in text):
-            return  # an envelope
-        with suppress(ValueError, AttributeError):
-            told = json.loads(text)
-            if told.get("type") == "hello" and not self.greeted.done():
-                self.greeted.set_result("hello")
-            elif told.get("type") == "disconnect":
-                self._reason = DISCONNECTS.get(str(told.get("reason")), str(told.get("reason") or "disconnect"))
+        signal, reason = read_signal(str(message.data))
+        if signal == "hello" and not self.greeted.done():
+            self.greeted.set_result(signal)
+        elif signal == "disconnect":
+            self._reason = reason
 
     async def _failed(self, message: aiohttp.WSMessage) -> None:
         self.lose(f"the connection broke: {type(message.data).__name__}")
@@ -197,20 +194,13 @@ class SlackClient:
         """Return the seconds to wait before the next try, None for the usual backoff."""
         try:
             await self._serve(take)
-        except TokenRefused:
-            self._problem = "token refused"
-            return self.timings.token_retry_s
-        except SocketsOff as error:
-            self._problem = str(error.__doc__)
-            return self.timings.token_retry_s
         except StoreFailed as failed:
             raise failed.__cause__ or failed from None
-        except DeliveryFailed as failed:
-            if isinstance(failed, Refused) and failed.is_token:
-                self._problem = "token refused"
+        except (TokenRefused, SocketsOff, DeliveryFailed) as failed:
+            self._problem = redact(problem_of(failed))
+            if is_for_people(failed):
                 return self.timings.token_retry_s
-            self._problem = redact(failed.reason)
-            return failed.retry_after_s
+            return failed.retry_after_s if isinstance(failed, DeliveryFailed) else None
         except (Lost, SecretMissing, TimeoutError, aiohttp.ClientError, OSError) as error:
             self._problem = redact(str(error)) or "no answer"
         return None
@@ -326,7 +316,7 @@ class SlackClient:
 
         `is_courtesy`: it only shows work, and leaves the pace to what must be said.
         """
-        await self._connection()
+        await self.connection()
         pace = self._rates.pace(method)
         if is_courtesy:
             take_courtesy_turn(pace, conversation)
@@ -339,7 +329,8 @@ class SlackClient:
                 self._ended.set_exception(TokenRefused())  # the whole client is built anew
             raise
 
-    async def _connection(self) -> None:
+    async def connection(self) -> None:
+        """Return when there is one; raise DeliveryFailed where there is none for a while."""
         try:
             async with asyncio.timeout(self.timings.ready_s):
                 await self._ready.wait()
@@ -362,18 +353,14 @@ class SlackClient:
         return answer.data if isinstance(answer.data, dict) else {}
 
     def _refusal(self, method: str, conversation: str, error: SlackApiError) -> DeliveryFailed:
-        """Return what Slack's answer means."""
+        """Return what Slack's answer means; a pause that it asks for is kept from now on."""
         response = error.response
-        told = getattr(response, "data", None)
-        word = str(told.get("error") or "") if isinstance(told, dict) else ""
         status = int(getattr(response, "status_code", getattr(response, "status", 0)) or 0)
-        if status == 429 or word == "ratelimited":
-            wait_s = retry_after_s(getattr(response, "headers", {}))
-            self._rates.told_to_wait(method, conversation, wait_s, asyncio.get_running_loop().time())
-            return NotYet(f"Slack asks for a pause of {wait_s:.0f} s before {method}", retry_after_s=wait_s)
-        if not word:
-            return Unanswered(f"Slack's answer to {method} was none (HTTP {status or '?'})")
-        return Refused(method, word, needed=str(told.get("needed") or "") if isinstance(told, dict) else "")
+        refusal = read_refusal(method, status, getattr(response, "data", None), getattr(response, "headers", {}))
+        if isinstance(refusal, NotYet) and refusal.retry_after_s is not None:
+            now = asyncio.get_running_loop().time()
+            self._rates.told_to_wait(method, conversation, refusal.retry_after_s, now)
+        return refusal
 
     def _the_web(self) -> AsyncWebClient:
         if self._web is None:

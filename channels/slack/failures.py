@@ -90,3 +90,18 @@ class Refused(DeliveryFailed):
         is_permanent = not self.is_token and error not in PASSING_ERRORS
         super().__init__(f"Slack: {reason}", permanent=is_permanent)
         self.error = error
+
+
+def is_for_people(failed: Exception) -> bool:
+    """Return whether a connection comes to nothing until somebody mends something: it is not tried again soon."""
+    is_token = isinstance(failed, Refused) and failed.is_token
+    return is_token or isinstance(failed, (TokenRefused, SocketsOff))
+
+
+def problem_of(failed: TokenRefused | SocketsOff | DeliveryFailed) -> str:
+    """Return in a few words why there is no connection."""
+    if isinstance(failed, SocketsOff):
+        return str(failed.__doc__)
+    if is_for_people(failed):
+        return "token refused"
+    return str(failed)

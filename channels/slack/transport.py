@@ -1,10 +1,9 @@
-"""What is to be known of the connection itself: the environment's proxy, sockets that are refused, waiting times."""
+"""What is to be known of the connection itself: the environment's proxy, sockets that are refused."""
 
 from __future__ import annotations
 
 import asyncio
 import urllib.request
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -35,11 +34,3 @@ def refusals(refused: asyncio.Future[str]) -> aiohttp.TraceConfig:
     trace.on_request_end.append(answered)
     trace.on_request_exception.append(failed)
     return trace
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return Slack's own word on how long to wait; half a minute where it has none."""
-    try:
-        return max(1.0, float(headers.get("Retry-After") or headers.get("retry-after") or 30))
-    except ValueError:
-        return 30.0
