@@ -153,6 +153,21 @@ class Conformance:
         assert press.person == _person(self.facts, self.facts.anna)
         assert press.platform_message_id == receipt.platform_message_ids[0]
 
+    async def test_who_presses_is_known_among_many(self, rig: Rig) -> None:
+        """In a chat of many a press comes from whoever made it, so that a decision is its person's own."""
+        room = self.facts.many
+        async with rig.connected() as channel:
+            button = Button(label="Yes", value="approve:1")
+            receipt = await channel.send(OutboundMessage(chat=room.key, text="May I?", buttons=(button,)))
+            for person in (self.facts.ben, self.facts.anna):
+                await rig.phone.post("press", label="Yes", **{**room.where(), "person": person})
+            presses = await rig.said(channel, "press", 2)
+        assert [press.person for press in presses] == [
+            _person(self.facts, who) for who in (self.facts.ben, self.facts.anna)
+        ]
+        assert {press.chat_kind for press in presses} == {"many"}
+        assert {press.platform_message_id for press in presses} == {receipt.platform_message_ids[0]}
+
     async def test_a_file_comes_in(self, rig: Rig, tmp_path: Path) -> None:
         """A person's file is streamed to where the host wants it; one beyond the cap is refused and leaves nothing."""
         content = bytes(range(256)) * 8000
