@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -135,6 +136,8 @@ class Phone:
     def __init__(self, http: httpx.AsyncClient, anna: str | int) -> None:
         self._http = http
         self._anna = anna
+        self._newest = 0
+        """The number of the newest event that was read."""
 
     async def post(self, verb: str, **body: Any) -> Any:
         answer = await self._http.post(f"/twin/{verb}", json={"person": self._anna, **body})
@@ -155,6 +158,14 @@ class Phone:
 
     async def clear_faults(self) -> None:
         assert (await self._http.delete("/twin/fault")).status_code == 200
+
+    async def faults_hit(self, within_s: float = PATIENCE_S) -> Mapping[str, int]:
+        """Return how often each kind has hit, as soon as all that is prepared has; at the latest after a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while (await self.get("fault"))["prepared"]:
+                    await self.next_event(self._newest, wait_s=0.2)
+        return dict((await self.get("fault"))["struck"])
 
     async def sees(self, room: Room) -> list[Json]:
         """Return all messages of the bot's that stand there now, oldest first, each with its neutral part."""
@@ -184,8 +195,8 @@ class Phone:
         return [entry for entry in log["events"] if str(entry["method"]).lower() == method.lower()]
 
     async def last_event(self) -> int:
-        events = (await self.get("log"))["events"]
-        return int(events[-1]["number"]) if events else 0
+        await self.next_event(self._newest, wait_s=0)
+        return self._newest
 
     async def file(self, file_id: str) -> bytes:
         return (await self._http.get("/twin/file", params={"id": file_id})).content
@@ -196,7 +207,9 @@ class Phone:
 
     async def next_event(self, after: int, wait_s: float = 2.0) -> int:
         events = (await self.get("log", after=after, wait_s=wait_s))["events"]
-        return int(events[-1]["number"]) if events else after
+        newest = int(events[-1]["number"]) if events else after
+        self._newest = max(self._newest, newest)
+        return newest
 
 
 @dataclass(slots=True, kw_only=True)

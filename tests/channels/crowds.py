@@ -63,8 +63,8 @@ class Crowded(Protocol):
         """Whether the platform takes a key, or can be asked, so that nothing is said twice."""
 
     @property
-    def weather(self) -> tuple[Json, ...]:
-        """What may go wrong at any moment."""
+    def weather(self) -> tuple[tuple[Json, ...], ...]:
+        """What may go wrong at any moment: one fault, or some that come together."""
 
     def hall(self, seats: int, clock: Clock) -> AbstractAsyncContextManager[Hall]:
         """Serve a twin with its published limits."""
@@ -78,18 +78,18 @@ class Crowded(Protocol):
 class TelegramCrowd:
     name = ChannelId("telegram")
     has_key = False
-    weather: tuple[Json, ...] = (
-        {"kind": "error", "method": "sendmessage"},
-        {"kind": "reset", "method": "sendmessage"},
-        {"kind": "lost_answer", "method": "sendmessage"},
-        {"kind": "garbage", "method": "sendmessage"},
-        {"kind": "flood", "method": "sendmessage", "retry_after": 2},
-        {"kind": "delay", "method": "sendmessage", "delay_s": 0.2},
-        {"kind": "error", "method": "getupdates", "count": 2},
-        {"kind": "reset", "method": "getupdates"},
-        {"kind": "lost_answer", "method": "getupdates"},
-        {"kind": "garbage", "method": "getupdates"},
-        {"kind": "conflict", "method": "getupdates"},
+    weather: tuple[tuple[Json, ...], ...] = (
+        ({"kind": "error", "method": "sendmessage"},),
+        ({"kind": "reset", "method": "sendmessage"},),
+        ({"kind": "lost_answer", "method": "sendmessage"},),
+        ({"kind": "garbage", "method": "sendmessage"},),
+        ({"kind": "flood", "method": "sendmessage", "retry_after": 2},),
+        ({"kind": "delay", "method": "sendmessage", "delay_s": 0.2},),
+        ({"kind": "error", "method": "getupdates", "count": 2},),
+        ({"kind": "reset", "method": "getupdates"},),
+        ({"kind": "lost_answer", "method": "getupdates"},),
+        ({"kind": "garbage", "method": "getupdates"},),
+        ({"kind": "conflict", "method": "getupdates"},),
     )
 
     @asynccontextmanager
@@ -112,17 +112,17 @@ class TelegramCrowd:
 class DiscordCrowd:
     name = ChannelId("discord")
     has_key = True
-    weather: tuple[Json, ...] = (
-        {"kind": "error", "method": "create_message"},
-        {"kind": "reset", "method": "create_message"},
-        {"kind": "lost_answer", "method": "create_message"},
-        {"kind": "flood", "method": "create_message", "retry_after": 2},
-        {"kind": "delay", "method": "create_message", "delay_s": 0.2},
-        {"kind": "duplicate", "method": "message_create"},
-        {"kind": "close_socket", "code": 4000},
-        {"kind": "close_socket", "code": 1001},
-        {"kind": "close_socket", "code": 4009},
-        {"kind": "no_resume", "method": "gateway"},
+    weather: tuple[tuple[Json, ...], ...] = (
+        ({"kind": "error", "method": "create_message"},),
+        ({"kind": "reset", "method": "create_message"},),
+        ({"kind": "lost_answer", "method": "create_message"},),
+        ({"kind": "flood", "method": "create_message", "retry_after": 2},),
+        ({"kind": "delay", "method": "create_message", "delay_s": 0.2},),
+        ({"kind": "duplicate", "method": "message_create"},),
+        ({"kind": "close_socket", "code": 4000},),
+        ({"kind": "close_socket", "code": 1001},),
+        ({"kind": "close_socket", "code": 4009},),
+        ({"kind": "no_resume", "method": "gateway"}, {"kind": "close_socket", "code": 4000}),
     )
 
     @asynccontextmanager
@@ -147,17 +147,17 @@ class DiscordCrowd:
 class SlackCrowd:
     name = ChannelId("slack")
     has_key = True
-    weather: tuple[Json, ...] = (
-        {"kind": "error", "method": "chat.postmessage"},
-        {"kind": "reset", "method": "chat.postmessage"},
-        {"kind": "lost_answer", "method": "chat.postmessage"},
-        {"kind": "garbage", "method": "chat.postmessage"},
-        {"kind": "flood", "method": "chat.postmessage", "retry_after": 2},
-        {"kind": "delay", "method": "chat.postmessage", "delay_s": 0.2},
-        {"kind": "duplicate"},
-        {"kind": "close_socket", "code": 1000},
-        {"kind": "close_socket", "code": 4000},
-        {"kind": "refuse_socket"},
+    weather: tuple[tuple[Json, ...], ...] = (
+        ({"kind": "error", "method": "chat.postmessage"},),
+        ({"kind": "reset", "method": "chat.postmessage"},),
+        ({"kind": "lost_answer", "method": "chat.postmessage"},),
+        ({"kind": "garbage", "method": "chat.postmessage"},),
+        ({"kind": "flood", "method": "chat.postmessage", "retry_after": 2},),
+        ({"kind": "delay", "method": "chat.postmessage", "delay_s": 0.2},),
+        ({"kind": "duplicate"},),
+        ({"kind": "close_socket", "code": 1000},),
+        ({"kind": "close_socket", "code": 4000},),
+        ({"kind": "refuse_socket"}, {"kind": "close_socket", "code": 1000}),
     )
 
     @asynccontextmanager
