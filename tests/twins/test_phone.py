@@ -56,6 +56,12 @@ def test_it_asks_no_other_host(name: str) -> None:
     assert "innerHTML" not in text
 
 
+def test_nothing_of_a_message_is_run_or_asked_elsewhere() -> None:
+    """The browser itself holds to it, whatever the page's script does with what an agent says."""
+    html = (FILES / "page.html").read_text("utf-8")
+    assert "default-src 'self'" in html and "unsafe" not in html and "style=" not in html
+
+
 async def test_it_finds_what_it_reads(http: httpx.AsyncClient) -> None:
     """The world, a chat and its messages have the fields that the page shows."""
     await http.post("/twin/type", json={"text": "hello"})
