@@ -175,12 +175,12 @@ async def play(crowd: Crowded, home: Path, messages: int, seed: int, bad_luck: f
             async with house.life():
                 outcome.lives += 1
                 for _ in range(share):
-                    if luck.random() < bad_luck:
+                    if luck.random() < bad_luck:  # one at a time: what piled up would be a platform that is gone
                         await phone.clear_faults()
                         for fault in luck.choice(crowd.weather):
                             await phone.fault(**fault)
                         await _say_next(phone, luck.choice(hall.seats), said)
-                        await phone.faults_hit(HIT_WITHIN_S)  # one at a time: what piled up would be a platform that is gone
+                        await phone.faults_hit(HIT_WITHIN_S)
                     else:
                         await _say_next(phone, luck.choice(hall.seats), said)
                 if life == LIVES - 1:
