@@ -441,6 +441,20 @@ class Conformance:
             messages = await rig.messages(channel, 4)
         assert [message.text for message in messages[1:]] == [f"message {number}" for number in range(3)]
 
+    async def test_a_stopped_channel_leaves_nothing_at_work(self, rig: Rig) -> None:
+        """What waited for the store when the channel was stopped is not stored by something that went on without it."""
+        await _begin(rig)
+        before = dict(rig.inbox.stored)
+        rig.inbox.gate.clear()
+        async with rig.connected():
+            offered = len(rig.inbox.offered)
+            await rig.phone.type("half taken", self.facts.direct)
+            await rig.inbox.until(lambda: len(rig.inbox.offered) > offered)
+        rig.inbox.gate.set()
+        for _ in range(5):  # what goes on would have its turns now
+            await rig.phone.last_event()
+        assert rig.inbox.stored == before
+
     async def test_what_was_said_while_the_host_was_away_is_heard(self, rig: Rig) -> None:
         """What people say between two lives of the host arrives in the second, in order."""
         await _begin(rig)

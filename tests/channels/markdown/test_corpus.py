@@ -97,12 +97,26 @@ def test_a_cut_fence_keeps_its_language_on_discord() -> None:
     assert all(len(message) <= CHUNK_CHARS for message in messages)
 
 
-def test_a_cut_list_goes_on_with_its_numbers() -> None:
-    """The messages of a long list go on counting where the one before stopped."""
-    messages = render_discord("\n".join(f"{number}. item with some words in it" for number in range(1, 300)))
-    first = [int(message.split(".")[0]) for message in messages[1:]]
-    last = [int(message.splitlines()[-1].split(".")[0]) for message in messages[:-1]]
-    assert first == [number + 1 for number in last]
+@pytest.mark.parametrize(
+    "messages_of",
+    [
+        lambda markdown: [message.text for message in render_telegram(markdown)],
+        render_discord,
+        lambda markdown: [message.text for message in render_slack(markdown)],
+    ],
+    ids=["telegram", "discord", "slack"],
+)
+@pytest.mark.parametrize("written", ["all", "ones"])
+def test_a_cut_list_goes_on_with_its_numbers(messages_of: Callable[[str], list[str]], written: str) -> None:
+    """The messages of a long list go on counting where the one before stopped, though all were written as ones."""
+    numbers = range(4, 800)
+    markdown = "\n".join(
+        f"{number if written == 'all' or number == 4 else 1}. item with some words" for number in numbers
+    )
+    messages = messages_of(markdown)
+    seen = [int(line.split(".")[0]) for message in messages for line in message.splitlines()]
+    assert len(messages) > 2
+    assert seen == list(numbers)
 
 
 @pytest.mark.parametrize(
