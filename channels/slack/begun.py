@@ -15,7 +15,8 @@ from typing import Any
 
 from channels.kept_file import read_kept, write_kept
 
-MAX_KEPT = 200
+MAX_KEPT = 1000
+"""Only what could not be said for long comes near: each chat has one message under way."""
 MAX_SAID_KEPT = 50
 """Of those that were said whole: the host may die before it has noted so, and would have them said again."""
 
@@ -44,16 +45,19 @@ class BegunMessages:
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """Take up what an earlier host had begun."""
+        """Take up what an earlier host had begun. Nothing may be begun before: it would be written over that."""
         for key, (after, files) in (await asyncio.to_thread(_read, self._path) if self._path else {}).items():
             file_ids = {int(part): tuple(ids) for part, ids in files.items()}
             self._begun[key] = Begun(after=after, is_unsure=True, file_ids=file_ids)
 
     async def begin(self, key: str, after: str) -> Begun:
         """Return what is known of a message, noted on the disk by then. One without a key is not remembered."""
+        if not key:
+            return Begun(after=after, is_unsure=False)
         known = self._begun.get(key)
-        if known is not None or not key:
-            return known or Begun(after=after, is_unsure=False)
+        if known is not None:
+            self._begun.move_to_end(key)  # others must not push it out while it waits for its next try
+            return known
         begun = self._begun[key] = Begun(after=after, is_unsure=False)
         if len(self._begun) > MAX_KEPT:
             self._begun.popitem(last=False)

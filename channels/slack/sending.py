@@ -23,8 +23,11 @@ from protocol.ids import PlatformMessageId
 log = logging.getLogger(__name__)
 
 EVENT_TYPE = "nightyard_message"
-LOOKED_THROUGH = 100
-"""Messages of a conversation in which a lost one is looked for."""
+PAGE = 200
+MAX_PAGES = 10
+"""Of a conversation's messages since one was begun, which it is looked for in."""
+CLOCKS_APART_S = 60.0
+"""Before the first event, what time it is on the server is known from our own clock, which may be ahead of it."""
 SHARES_TRIES = 4
 SHARES_AGAIN_S = 0.25
 
@@ -48,6 +51,7 @@ class Sending:
 
     async def say(self, key: str, calls: Sequence[Call], over: Takeover | None = None) -> tuple[PlatformMessageId, ...]:
         """Make the calls, return the ids of what can be seen now; the first one takes the place of `over`."""
+        await self._client.connection()  # by then is known what an earlier host had begun, and what time it is
         begun = await self._begun.begin(key, self._server_time())
         if begun.is_unsure and calls:
             await self._look_for(key, begun, calls)
@@ -66,7 +70,7 @@ class Sending:
             if over is not None:
                 return (await over(call, metadata),)
             return (await self.post(call, metadata=metadata),)
-        except Unanswered:
+        except (Unanswered, asyncio.CancelledError):  # cut off by who waits for it: Slack may have it all the same
             begun.is_unsure = True
             raise
 
@@ -179,19 +183,24 @@ class Sending:
         begun.is_unsure = False
 
     async def _with_key(self, key: str, after: str, place: Place) -> dict[int, str]:
-        arguments: dict[str, Any] = {"channel": place.conversation, "limit": LOOKED_THROUGH}
-        arguments["include_all_metadata"] = True
+        arguments: dict[str, Any] = {"channel": place.conversation, "limit": PAGE, "include_all_metadata": True}
         if after:
-            arguments["oldest"] = after
+            arguments["oldest"] = f"{float(after) - CLOCKS_APART_S:.6f}"
         method = "conversations.history"
         if place.thread:
             method, arguments["ts"] = "conversations.replies", place.thread
         found: dict[int, str] = {}
-        for message in (await self._client.call(method, place.conversation, **arguments)).get("messages") or ():
-            metadata = message.get("metadata") or {}
-            told = metadata.get("event_payload") or {}
-            if metadata.get("event_type") == EVENT_TYPE and told.get("key") == key:
-                found[int(told.get("part", 0))] = str(message["ts"])
+        for _ in range(MAX_PAGES):
+            told = await self._client.call(method, place.conversation, **arguments)
+            for message in told.get("messages") or ():
+                metadata = message.get("metadata") or {}
+                payload = metadata.get("event_payload") or {}
+                if metadata.get("event_type") == EVENT_TYPE and payload.get("key") == key:
+                    found[int(payload.get("part", 0))] = str(message["ts"])
+            cursor = (told.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+            arguments["cursor"] = cursor
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -289,8 +290,9 @@ async def test_nobody_but_slack_is_shown_the_token(twin: SlackTwin, rig: Rig, tm
 
 
 @asynccontextmanager
-async def front(twin: SlackTwin, asked: list[str]) -> AsyncIterator[str]:
-    """Slack's address, with files that have moved: `/to?<address>` leads there. What is fetched is noted."""
+async def front(twin: SlackTwin, asked: list[str], answering: asyncio.Event | None = None) -> AsyncIterator[str]:
+    """Slack's address, with files that have moved: `/to?<address>` leads there. What is fetched is noted. A message is
+    posted at once, and that is said when `answering` is set."""
 
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/to":
@@ -304,7 +306,10 @@ async def front(twin: SlackTwin, asked: list[str]) -> AsyncIterator[str]:
             aiohttp.ClientSession(trust_env=False) as http,
             http.request(request.method, there, data=await request.read(), headers=headers) as told,
         ):
-            return web.Response(body=await told.read(), content_type="application/json")
+            body = await told.read()
+        if answering is not None and request.path == "/api/chat.postMessage":
+            await answering.wait()
+        return web.Response(body=body, content_type="application/json")
 
     runner = web.ServerRunner(web.Server(lambda request: answer(request)))  # type: ignore[arg-type]
     await runner.setup()
