@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from protocol.ids import GroupId, PersonKey
+from protocol.ids import GroupId
 from protocol.message import InboundMessage
 from runtime.commands.table import Command, parse_command
-from runtime.config import REHEARSAL_NOTICE
 from runtime.people.bindings import Chosen, choose_binding
-from runtime.people.codes import CODE_ALPHABET, CODE_CHARS, normalize_code
+from runtime.people.codes import normalize_code
 from runtime.people.limits import find_over_limit, person_limits
 from runtime.people.records import RequestKind
 from runtime.people.roles import reaches
@@ -35,12 +34,6 @@ from runtime.store.records import (
 TERMINAL = "terminal"
 """The channel behind control.sock (mode 0600): whoever can open it owns the home."""
 
-CODE_LIFE = timedelta(hours=1)
-MAX_PENDING_CODES = 3
-MAX_WRONG_PER_PERSON = 5
-MAX_WRONG_IN_ALL = 20
-LOCK_OUT = timedelta(hours=1)
-"""Wrong codes are counted for so long."""
 ASIDES = frozenset({"reaction", "joined", "left"})
 """What happens in a chat beside what is said there."""
 REFUSAL_EVERY = timedelta(hours=1)
@@ -59,10 +52,6 @@ OWNERS_ONLY = "Only an owner may give that command."
 TOO_LOW = "Only {least}s may give that command."
 DIRECT_ONLY = "That command works in a direct chat with me only: its answer is not for everybody here."
 LOCKED_OUT = "Too many wrong codes: pairing is locked for an hour."
-LINK_OTHER_WAY = (
-    "You have more rights here than whoever made that code, so it was not used. To link the two: /link here, and send "
-    "the code that I give you from the other account."
-)
 
 # Why somebody was refused, as `nightyard access log` counts it. What is only not meant for an agent is not counted.
 STRANGER = "stranger"
@@ -176,39 +165,6 @@ def wants_spent(inbound: InboundMessage, facts: SenderFacts, groups: Mapping[Gro
         for each in facts.bindings
         for limits in (person_limits(facts, groups.get(each.group_id, PersonLimits())),)
     )
-
-
-def paired_notice(group_id: GroupId, role: Role = "owner", *, is_rehearsal: bool) -> str:
-    """Return what a person who has just paired is told."""
-    paired = (
-        f"Paired: you are {article(role)} {role} now, and this chat talks to the agent `{group_id}`. "
-        "/help shows what I understand."
-    )
-    return f"{paired}\n\n{REHEARSAL_NOTICE}" if is_rehearsal else paired
-
-
-def admitted_notice(role: Role, group_id: GroupId) -> str:
-    """Return what a person is told whom an owner let in."""
-    if role == "guest":
-        return f"You may listen in: the agent `{group_id}` answers you only where its owner says so."
-    return f"You are in: {article(role)} {role}, and this chat talks to the agent `{group_id}`. /help shows more."
-
-
-def linked_notice(person: PersonKey) -> str:
-    """Return what a person is told whose other account has just been linked."""
-    return f"Linked: this account and `{person}` are one person to me from now on, with the rights of that one. /whoami"
-
-
-def article(role: Role) -> str:
-    """Return the article that a role is named with."""
-    return "an" if role in ("owner", "admin") else "a"
-
-
-def make_pairing_code(random_bytes: bytes) -> str:
-    """Return a code from at least 5 random bytes of the CSPRNG, as it is shown: `7K3M-9QXA`."""
-    bits = int.from_bytes(random_bytes[:5], "big")
-    code = "".join(CODE_ALPHABET[bits >> shift & 31] for shift in range(0, 5 * CODE_CHARS, 5))
-    return f"{code[:4]}-{code[4:]}"
 
 
 def role_of(inbound: InboundMessage, person: Person | None, here: Role | None = None) -> Role | None:

@@ -21,7 +21,6 @@ from protocol.codec import Json
 from protocol.frames import PROTOCOL_VERSION
 from protocol.ids import ChannelId, ChatKey, GroupId, TaskId, is_group_id
 from protocol.task import ModelRoute
-from runtime.access import make_pairing_code
 from runtime.commands.words import ChatStatus
 from runtime.config import REHEARSAL, TERMINAL, ParsedSettings, channel_platform
 from runtime.containers import ContainerStatistics
@@ -39,6 +38,7 @@ from runtime.operation_views import (
     view_suspended_line,
     view_today,
 )
+from runtime.people.pairing import make_pairing_code
 from runtime.refusal import OperationRefused
 from runtime.store.records import Binding, Role
 from runtime.store.store import Store

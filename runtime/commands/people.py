@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from protocol.ids import PersonKey
 from protocol.message import InboundMessage
-from runtime.access import article, role_of
+from runtime.access import role_of
 from runtime.commands.desk import Answer, Given, HandlerTable
 from runtime.people.cards import agent_buttons
 from runtime.people.command_words import parse_group, parse_limits, parse_role
 from runtime.people.desk import People
+from runtime.people.pairing import article
 from runtime.people.words import (
     build_people,
     build_refusals,

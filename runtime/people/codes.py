@@ -5,7 +5,7 @@ from __future__ import annotations
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O, U, so that a code read aloud or from paper is typed right."""
 CODE_CHARS = 8
-"""40 bits; with at most access.py's MAX_WRONG_IN_ALL guesses an hour a hit is a chance of 2 in 10^10 a year."""
+"""40 bits; with at most pairing.py's MAX_WRONG_IN_ALL guesses an hour a hit is a chance of 2 in 10^10 a year."""
 
 
 def normalize_code(text: str) -> str | None:

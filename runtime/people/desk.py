@@ -13,13 +13,14 @@ from typing import Protocol
 
 from protocol.codec import Json
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey
-from runtime.access import TERMINAL, admitted_notice, make_pairing_code
+from runtime.access import TERMINAL
 from runtime.approvals.approvals import Approvals
 from runtime.approvals.records import Approval
 from runtime.group import Groups
 from runtime.people.codes import normalize_code
 from runtime.people.command_words import parse_group, parse_role
 from runtime.people.limits import merge_limits, person_limits
+from runtime.people.pairing import admitted_notice, make_pairing_code
 from runtime.people.records import AccessRequest, KnownPerson, Refusals
 from runtime.people.views import (
     view_admitted,

@@ -1,6 +1,7 @@
 """Rows of pairing codes: made on the machine or by a person, tried by whoever sends one, guesses counted.
 
-Each function is one job: it runs inside a transaction of the writer. What a code is and who may try it is access.py's.
+Each function is one job: it runs inside a transaction of the writer. What a code is, how often one may guess and what is
+said then is people/pairing.py's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from protocol.ids import GroupId, PersonKey
 from protocol.message import InboundMessage, OutboundMessage
 from runtime import access
 from runtime.journal import JournalKind
+from runtime.people import pairing
 from runtime.people.codes import normalize_code
 from runtime.store import inbound_rows
 from runtime.store.database import Transaction, time_text
@@ -34,7 +36,7 @@ def add_pairing_code(
 ) -> datetime:
     normal = normalize_code(code)
     if normal is None:
-        raise ValueError("not a pairing code: access.make_pairing_code makes one")
+        raise ValueError("not a pairing code: pairing.make_pairing_code makes one")
     now = transaction.now()
     transaction.run("drop_expired_codes", now=time_text(now))
     transaction.run("drop_codes_of", person=person or "")
@@ -44,22 +46,22 @@ def add_pairing_code(
         group_id=group_id,
         added_by=added_by,
         created_at=time_text(now),
-        expires_at=time_text(now + access.CODE_LIFE),
+        expires_at=time_text(now + pairing.CODE_LIFE),
         person=person or "",
         role=role,
     )
-    transaction.run("drop_oldest_codes", keep=access.MAX_PENDING_CODES)
+    transaction.run("drop_oldest_codes", keep=pairing.MAX_PENDING_CODES)
     append(transaction, JournalKind.PAIRING_CODE_ADDED, added_by, group=group_id or None)
-    return now + access.CODE_LIFE
+    return now + pairing.CODE_LIFE
 
 
 def redeem_pairing_code(
     transaction: Transaction, code: str, raw_id: int, inbound: InboundMessage, rehearsing: Collection[GroupId]
 ) -> PairingOutcome:
     now = transaction.now()
-    transaction.run("drop_old_guesses", before=time_text(now - access.LOCK_OUT))
+    transaction.run("drop_old_guesses", before=time_text(now - pairing.LOCK_OUT))
     wrong = transaction.one("count_guesses", person=inbound.person)
-    if wrong and (wrong["by_person"] >= access.MAX_WRONG_PER_PERSON or wrong["in_all"] >= access.MAX_WRONG_IN_ALL):
+    if wrong and (wrong["by_person"] >= pairing.MAX_WRONG_PER_PERSON or wrong["in_all"] >= pairing.MAX_WRONG_IN_ALL):
         if wrong["words"]:
             return PairingOutcome(kind="silent")
         transaction.insert("insert_guess", person=inbound.person, guessed_at=time_text(now), is_word=1)
@@ -78,7 +80,7 @@ def redeem_pairing_code(
     admit_person(transaction, inbound.person, inbound.sender_name, row["role"], group_id, by)
     binding = Binding(chat=inbound.chat, chat_kind="direct", group_id=group_id, added_by=inbound.person)
     bind_alone(transaction, binding)
-    text = access.paired_notice(group_id, row["role"], is_rehearsal=group_id in rehearsing)
+    text = pairing.paired_notice(group_id, row["role"], is_rehearsal=group_id in rehearsing)
     return _redeemed(transaction, "paired", raw_id, inbound, group_id, text)
 
 
@@ -90,12 +92,12 @@ def _redeem_link(transaction: Transaction, row: sqlite3.Row, raw_id: int, inboun
     if maker is None or (sender is not None and sender.person == maker.person):
         return PairingOutcome(kind="wrong")
     if is_known and _rank(access.role_of(inbound, sender)) > _rank(maker.role):
-        return _redeemed(transaction, "linked", raw_id, inbound, group_id, access.LINK_OTHER_WAY)
+        return _redeemed(transaction, "linked", raw_id, inbound, group_id, pairing.LINK_OTHER_WAY)
     transaction.run("drop_code", code_hash=row["code_hash"])
     link(transaction, maker.person, inbound.person, f"code:{maker.person}")
     if group_id is not None and binding_of(transaction, inbound.chat) is None:
         bind(transaction, Binding(chat=inbound.chat, chat_kind="direct", group_id=group_id, added_by=maker.person))
-    return _redeemed(transaction, "linked", raw_id, inbound, group_id, access.linked_notice(maker.person))
+    return _redeemed(transaction, "linked", raw_id, inbound, group_id, pairing.linked_notice(maker.person))
 
 
 def _redeemed(

@@ -408,7 +408,7 @@ class Store:
     async def add_pairing_code(
         self, code: str, group_id: GroupId, added_by: str, *, person: PersonKey | None = None, role: Role = "owner"
     ) -> datetime:
-        """Store the hash of a pairing code for one hour; return when it expires. At most `access.MAX_PENDING_CODES`
+        """Store the hash of a pairing code for one hour; return when it expires. At most `pairing.MAX_PENDING_CODES`
         wait at once: a further one ends the oldest. Who sends it gets the role; with `person`, it is that person under
         another identity."""
         return await self.write(pairing_rows.add_pairing_code, code, group_id, added_by, person=person, role=role)

@@ -13,7 +13,7 @@ import pytest
 
 from protocol.ids import ChatKey, GroupId, PersonKey, PlatformMessageId, TaskId
 from protocol.message import InboundMessage
-from runtime import access
+from runtime.people import pairing
 from runtime.people.records import AskOwner
 from runtime.store import access_rows, admit_rows, people_rows, request_rows
 from runtime.store.database import Transaction
@@ -241,7 +241,7 @@ async def test_what_was_granted_is_taken_up_after_a_crash(house: TalkingHouse) -
     eve = PersonKey("wire:eve")
 
     def let_in(transaction: Transaction) -> None:
-        admit_rows.let_in(transaction, eve, request, "member", MAIN, "cli", access.admitted_notice)
+        admit_rows.let_in(transaction, eve, request, "member", MAIN, "cli", pairing.admitted_notice)
 
     await house.store.write(admit_rows.grant, request, let_in, "cli")
     after = TalkingHouse(house.home, house.store, house.wire)
@@ -271,7 +271,7 @@ async def test_what_is_said_right_after_a_yes_goes_behind_what_waited_for_it(hou
 
         def let_in(transaction: Transaction) -> None:
             key = PersonKey("wire:eve")
-            admit_rows.let_in(transaction, key, request, "member", MAIN, "cli", access.admitted_notice)
+            admit_rows.let_in(transaction, key, request, "member", MAIN, "cli", pairing.admitted_notice)
 
         await house.store.write(admit_rows.grant, request, let_in, "cli")
         await house.say("3", "three", **eve)
@@ -343,7 +343,7 @@ async def test_what_waits_for_an_owner_can_be_changed_and_taken_back(house: Talk
 
         def let_in(transaction: Transaction) -> None:
             key = PersonKey("wire:eve")
-            admit_rows.let_in(transaction, key, request, "member", MAIN, "cli", access.admitted_notice)
+            admit_rows.let_in(transaction, key, request, "member", MAIN, "cli", pairing.admitted_notice)
 
         await house.store.write(admit_rows.grant, request, let_in, "cli")
         house.intake.take_up(request)

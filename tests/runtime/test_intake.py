@@ -14,10 +14,10 @@ import pytest
 from channels.channel import DeliveryFailed, Inbox, ShownKind, Undecodable
 from protocol.ids import ChannelId, ChatKey, GroupId, PersonKey, PlatformMessageId
 from protocol.message import InboundMessage, OutboundMessage, PendingFile, Receipt
-from runtime import access
 from runtime.inbound_filing import VoiceDesk
 from runtime.intake import Intake
 from runtime.intake_ends import IntakeEnds
+from runtime.people import pairing
 from runtime.store import access_rows
 from runtime.store.records import Binding, MessageState, PersonLimits, StoredMessage
 from runtime.store.store import Store, open_store
@@ -428,7 +428,7 @@ async def test_pairing_makes_an_owner(house: House) -> None:
     assert bob.role == "owner"
     assert house.commands == []
     (notice,) = await house.store.claim_outbox()
-    assert notice.message.text == access.paired_notice(MAIN, is_rehearsal=True)
+    assert notice.message.text == pairing.paired_notice(MAIN, is_rehearsal=True)
     assert "This is a rehearsal" in notice.message.text
 
 
@@ -436,10 +436,10 @@ async def test_wrong_codes_are_answered_and_locked(house: House) -> None:
     """Wrong codes get a word, too many lock the person out."""
     await house.store.add_pairing_code("7K3M-9QXA", MAIN, "cli")
     async with house.running():
-        for number in range(access.MAX_WRONG_PER_PERSON):
+        for number in range(pairing.MAX_WRONG_PER_PERSON):
             await house.say(str(number), "0000-0000", person="wire:eve", chat="wire:eve")
         await house.say("right", "7K3M-9QXA", person="wire:eve", chat="wire:eve")
-        await house.message(access.MAX_WRONG_PER_PERSON)
+        await house.message(pairing.MAX_WRONG_PER_PERSON)
     assert await house.store.person(PersonKey("wire:eve")) is None
     message = await house.message()
     assert (message.state, message.end_reason) == (MessageState.REFUSED, "pairing code locked")

@@ -12,7 +12,7 @@ import pytest
 
 from protocol.ids import ChatKey, GroupId, PersonKey, mint
 from protocol.message import InboundMessage
-from runtime import access
+from runtime.people import pairing
 from runtime.people.codes import normalize_code
 from runtime.people.records import AccessRequest, AskOwner
 from runtime.store import access_rows, decision_rows, people_rows, request_rows
@@ -107,7 +107,7 @@ async def test_a_code_pairs_an_owner_with_a_chat(store: Store) -> None:
     assert facts.binding is not None
     assert (facts.person.role, facts.binding.group_id, facts.pairing_pending) == ("owner", MAIN, False)
     (row,) = await store.claim_outbox()
-    assert row.message.text == access.paired_notice(MAIN, is_rehearsal=False)
+    assert row.message.text == pairing.paired_notice(MAIN, is_rehearsal=False)
     assert "rehearsal" not in row.message.text
     assert await store.open_commands() == ()
     stranger = said(CODES[0], person=PersonKey("telegram:8"), chat=ChatKey("telegram:300"))
@@ -144,12 +144,12 @@ async def test_codes_are_not_in_the_file(store: Store, tmp_path: Path) -> None:
 async def test_guessing_is_locked_for_one_person(store: Store, clock: Clock) -> None:
     """After too many wrong codes even the right one is refused, to this person, until an hour has passed."""
     await store.add_pairing_code(CODES[0], MAIN, "cli")
-    kinds = [(await redeem(store, "ZZZZ-ZZZ0")).kind for _ in range(access.MAX_WRONG_PER_PERSON)]
+    kinds = [(await redeem(store, "ZZZZ-ZZZ0")).kind for _ in range(pairing.MAX_WRONG_PER_PERSON)]
     assert set(kinds) == {"wrong"}
     assert (await redeem(store, CODES[0])).kind == "locked"
     other = said(CODES[0], person=PersonKey("telegram:8"), chat=ChatKey("telegram:300"))
     assert (await redeem(store, CODES[0], other)).kind == "paired"
-    clock.now += access.LOCK_OUT + timedelta(seconds=1)
+    clock.now += pairing.LOCK_OUT + timedelta(seconds=1)
     await store.add_pairing_code(CODES[1], MAIN, "cli")
     assert (await redeem(store, CODES[1])).kind == "paired"
 
@@ -157,7 +157,7 @@ async def test_guessing_is_locked_for_one_person(store: Store, clock: Clock) -> 
 async def test_guessing_is_locked_for_everybody(store: Store) -> None:
     """Many persons guessing a few times each lock pairing for all."""
     await store.add_pairing_code(CODES[0], MAIN, "cli")
-    for number in range(access.MAX_WRONG_IN_ALL):
+    for number in range(pairing.MAX_WRONG_IN_ALL):
         guess = said("ZZZZ-ZZZ0", person=PersonKey(f"telegram:s{number}"))
         assert (await redeem(store, "ZZZZ-ZZZ0", guess)).kind == "wrong"
     assert (await redeem(store, CODES[0])).kind == "locked"
@@ -166,7 +166,7 @@ async def test_guessing_is_locked_for_everybody(store: Store) -> None:
 async def test_a_known_persons_words_are_no_guesses(store: Store) -> None:
     """What somebody known writes and happens to look like a code is not counted."""
     await store.save_person(ANNA, "Anna", "owner", "cli")
-    for _ in range(access.MAX_WRONG_PER_PERSON + 1):
+    for _ in range(pairing.MAX_WRONG_PER_PERSON + 1):
         assert (await redeem(store, "ZZZZ-ZZZ0")).kind == "wrong"
 
 
@@ -178,7 +178,7 @@ async def test_a_code_works_in_direct_chats_only(store: Store) -> None:
 
 
 async def test_a_text_that_is_no_code_is_not_stored_as_one(store: Store) -> None:
-    """A code must have the form that access.py gives it."""
+    """A code must have the form that pairing.py gives it."""
     with pytest.raises(ValueError, match="not a pairing code"):
         await store.add_pairing_code("hello", MAIN, "cli")
 
