@@ -1,7 +1,7 @@
 """Rows of pairing codes: made on the machine or by a person, tried by whoever sends one, guesses counted.
 
-Each function is one job: it runs inside a transaction of the writer. What a code is, how often one may guess and what is
-said then is people/pairing.py's.
+Each function is one job: it runs inside a transaction of the writer. What a code is, how often one may guess and what
+is said then is people/pairing.py's.
 """
 
 from __future__ import annotations
