@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import discord
 from discord import app_commands
+from discord.gateway import KeepAliveHandler
 
 from channels.channel import DeliveryFailed
 from channels.discord.encode import Place, Rows, SendMessage, Upload
@@ -26,7 +28,7 @@ from channels.discord.redirect import Server, build_connector, parse_url
 from channels.discord.refusals import Refused
 from channels.discord.sdk_log import redact, tame_sdk_loggers
 from channels.discord.timings import Timings
-from channels.discord.traces import Paused, build_trace
+from channels.discord.traces import Paused, build_trace, seconds_in
 from protocol.ids import PlatformMessageId
 
 log = logging.getLogger(__name__)
@@ -105,7 +107,7 @@ class Gateway:
         except discord.LoginFailure:
             raise TokenRefused from None
         except discord.HTTPException as error:
-            if error.status == 429:
+            if _is_ban(error):
                 raise ShutOut from None
             raise Unreachable(f"Discord: {error.status} {redact(error.text)[:200]}".strip()) from None
         except TimeoutError:
@@ -150,7 +152,15 @@ class Gateway:
         except (TimeoutError, OSError, RuntimeError) as error:
             log.debug("a client was not closed well: %s", type(error).__name__)
         finally:
+            pass
             await self._sdk.connector.close()
+
+    def _end_heartbeats(self) -> None:
+        """End the threads of sockets that were cut off between hello and session: the SDK forgets them, and they would
+        call a loop that may have ended."""
+        for thread in threading.enumerate():
+            if isinstance(thread, KeepAliveHandler) and thread.ws._connection is self._sdk._connection:
+                thread.stop()
 
     async def post(self, call: SendMessage) -> None:
         """Send a message; with a nonce that was used before, nothing more is posted."""
@@ -225,14 +235,31 @@ async def check_token(token: str, url: str = "", timings: Timings | None = None)
 
 
 def failure_of(error: Exception) -> Exception:
-    """Return in our words what a call raised: Refused, Paused, DeliveryFailed."""
+    """Return in our words what a call raised: Refused, Paused, ShutOut, DeliveryFailed."""
     if isinstance(error, discord.RateLimited):
         return Paused(error.retry_after, is_global=False)
     if isinstance(error, discord.HTTPException):
+        if _is_ban(error):
+            return ShutOut()
+        if error.status == 429:
+            return _pause_of(error)
         return Refused(status=error.status, code=error.code, text=redact(error.text))
     if isinstance(error, DeliveryFailed):
         return error
     return DeliveryFailed(f"Discord: {redact(str(error)) or type(error).__name__}")
+
+
+def _is_ban(error: discord.HTTPException) -> bool:
+    """Whether a 429 is not Discord's own, but a page of Cloudflare's."""
+    headers = error.response.headers
+    is_discords = "Via" in headers and headers.get("Content-Type", "").startswith("application/json")
+    return error.status == 429 and not is_discords
+
+
+def _pause_of(error: discord.HTTPException) -> Paused:
+    """Return the pause that Discord asks for with the last of the 429s after which the SDK tries no more."""
+    headers = error.response.headers
+    return Paused(seconds_in(headers.get("Retry-After")) or 1.0, is_global="X-RateLimit-Global" in headers)
 
 
 def _refused_intents(facts: BotFacts | None) -> str:

@@ -198,13 +198,13 @@ class DiscordClient:
     def _failed(self, error: Exception, ended: asyncio.Future[None]) -> Exception:
         """Return what becomes of a call that failed, and of the connection."""
         failure = failure_of(error)
+        if isinstance(failure, ShutOut):
+            self.pace.told_to_wait(None, self._timings.shut_out_s, _now())
+            return NotYet(str(failure), retry_after_s=self._timings.shut_out_s)
         if not isinstance(failure, Refused):
             return failure
         if failure.status == 401 and not ended.done():
             ended.set_exception(TokenRefused())
-        if failure.status == 429:
-            self.pace.told_to_wait(None, self._timings.shut_out_s, _now())
-            return NotYet(str(ShutOut()), retry_after_s=self._timings.shut_out_s)
         return delivery_failed(failure)
 
     # Calls

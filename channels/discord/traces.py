@@ -83,7 +83,7 @@ async def _heard_head(
     headers = told.response.headers
     hearing.status = told.response.status
     hearing.left = _whole(headers.get("X-RateLimit-Remaining"))
-    hearing.full_again_s = _seconds(headers.get("X-RateLimit-Reset-After"))
+    hearing.full_again_s = seconds_in(headers.get("X-RateLimit-Reset-After"))
 
 
 async def _heard_body(
@@ -101,7 +101,8 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() else None
 
 
-def _seconds(text: str | None) -> float:
+def seconds_in(text: str | None) -> float:
+    """Return the seconds that a header says; 0 for what is none."""
     try:
         return max(0.0, float(text or 0))
     except ValueError:

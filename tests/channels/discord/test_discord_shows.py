@@ -16,10 +16,11 @@ from channels.discord.connection import DiscordClient
 from channels.discord.failures import ShutOut
 from protocol.ids import PlatformMessageId
 from protocol.message import Button, OutboundFile, OutboundMessage
-from tests.channels.conformance_support import PATIENCE_S, Rig, rig_of
+from tests.channels.conformance_support import PATIENCE_S, Rig, deliver, rig_of
 from tests.channels.discord.platform import FACTS, DiscordPlatform
 from tests.channels.discord.support import QUICK
 from twins.discord.certificate import write_certificates
+from twins.discord.rest.limits import INVALID_PER_10_MIN
 from twins.discord.seed import BACKSTAGE, GENERAL
 
 DIRECT, MANY = FACTS.direct, FACTS.many
@@ -243,6 +244,35 @@ async def test_a_pause_that_discord_asks_for_is_not_slept_through(rig: Rig) -> N
             await channel.send(OutboundMessage(chat=FACTS.second_direct.key, text="quick", idempotency_key="u:1"))
     assert told.value.retry_after_s is not None
     assert 10 < told.value.retry_after_s <= 20
+
+
+async def test_five_pauses_in_a_row_are_no_ban(tmp_path: Path) -> None:
+    """After the fifth 429 discord.py gives up: the chat waits as long as Discord says, and no other one does."""
+    platform = DiscordPlatform(timings=replace(QUICK, shut_out_s=900.0))
+    async with rig_of(platform, tmp_path) as rig, rig.connected() as channel:
+        await rig.phone.fault(kind="flood", method="create_message", retry_after=0.05, count=5)
+        patient = OutboundMessage(chat=DIRECT.key, text="patience", idempotency_key="t:1")
+        with pytest.raises(NotYet):
+            await channel.send(patient)
+        await _until_called(rig, "create_message", 5)
+        await channel.send(OutboundMessage(chat=FACTS.second_direct.key, text="quick", idempotency_key="u:1"))
+        await deliver(channel, patient)
+        seen = await rig.phone.sees(DIRECT)
+        statuses = [call["status"] for call in await rig.phone.calls("create_message")]
+    assert [message["text"] for message in seen] == ["patience"]
+    assert statuses == [429] * 5 + [200] * 2
+
+
+async def test_a_ban_page_in_a_call_ends_all_calls_for_long(tmp_path: Path) -> None:
+    """A 429 that is not Discord's own is Cloudflare's: no chat's message is tried for as long as a ban takes."""
+    platform = DiscordPlatform(limits=True, timings=replace(QUICK, shut_out_s=900.0))
+    async with rig_of(platform, tmp_path) as rig, rig.connected() as channel:
+        for _ in range(INVALID_PER_10_MIN):
+            platform.twin.limits.note_invalid(platform.twin.clock.now())
+        for room, key in ((DIRECT, "t:1"), (FACTS.second_direct, "u:1")):
+            with pytest.raises(NotYet) as told:
+                await channel.send(OutboundMessage(chat=room.key, text="x", idempotency_key=key))
+            assert (told.value.retry_after_s or 0) > 800
 
 
 async def test_an_address_that_cloudflare_shuts_out_is_left_alone(tmp_path: Path) -> None:
