@@ -162,7 +162,7 @@ def _renew(platform: str, name: str, url: str, there: Mapping[str, str]) -> None
         raise _taken(name)
     if sys.stdin.isatty():
         click.echo(f"The channel {name} is there already: what you give takes the place of its token.")
-        click.echo(f"A new one: {WHERE[platform]}\n")
+        click.echo(f"{WHERE[platform]}\n")
     token = _read_token(platform)
     checked = set_up(platform, settings.secret or secret_of(name), token, settings.url, _others(platform, name))
     click.echo(f"{clean_line(checked.bot)} has a new token in the channel {name}; it is taken up within a minute.")

@@ -40,7 +40,7 @@ def split_tokens(secret: str) -> TokenPair:
     wrong = "the secret must hold two tokens with a space between: the bot's (xoxb-…) and the app's (xapp-…)"
     if any(word.startswith("xoxp-") for word in words):
         wrong += "; an xoxp- token is a person's, not the bot's"
-    raise SecretMissing(f"{wrong}. In place of what is stored: `nightyard secret add NAME --kind channel --replace`")
+    raise SecretMissing(f"{wrong}; `nightyard channel add slack` takes others")
 
 
 def find_faults(tokens: TokenPair, told: Mapping[str, object], scopes: str, app_id: str) -> Account:
