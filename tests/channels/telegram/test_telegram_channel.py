@@ -468,6 +468,33 @@ async def test_a_poll_that_never_ends_is_given_up(address: str, phone: Phone, in
     assert len(await phone.calls("getMe")) == 2
 
 
+async def test_a_client_that_only_fails_is_built_anew(
+    address: str, phone: Phone, inbox: KeepingInbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it has got into: polls that fail on and on have the whole client built again, its token fetched anew."""
+    fetches = []
+
+    async def fetch_secret() -> str:
+        fetches.append(1)
+        return DEFAULT_TOKEN
+
+    channel = TelegramChannel(CHANNEL, fetch_secret, address, replace(QUICK, poll_s=1, unhealthy_s=0.3))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(channel.run(inbox))
+        await healthy(channel, phone)
+        await phone.post("fault", kind="error", method="getUpdates", count=-1)
+        await phone.type("not lost")
+        async with asyncio.timeout(20):
+            while len(await phone.calls("getMe")) < 2:
+                await phone.until_event("call")
+        await phone.clear_faults()
+        (raw,) = await inbox.raw(1)
+        assert decoded(channel, raw).text == "not lost"
+        running.cancel()
+    assert len(fetches) >= 2
+    assert "nothing but failures: 502" in caplog.text
+
+
 async def test_the_token_is_in_no_log(
     connected: Connected, phone: Phone, inbox: KeepingInbox, vault: dict[str, str]
 ) -> None:
