@@ -6,14 +6,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from protocol.ids import PersonKey
+from protocol.ids import ChannelId, PersonKey
 from protocol.transcript import Entry
 from runtime.home import Home
 from runtime.lasting.retention import Retention
 from runtime.recall.index import RecallIndex
 from runtime.store.records import MessageState
 from runtime.store.store import Store, open_store
-from tests.runtime.store.support import CHAT, MAIN, REPLY, claimed, filed, reply, running, said
+from tests.runtime.store.support import CHANNEL, CHAT, MAIN, REPLY, claimed, filed, reply, running, said
 
 
 class Clock:
@@ -115,3 +115,17 @@ async def test_an_event_is_known_however_old_its_words_are(tmp_path: Path) -> No
     async with open_store(tmp_path, clock=clock) as store:
         for inbound in (first, second):
             assert await store.store_raw(inbound.channel_id, inbound.event_id, b"again") is None
+
+
+async def test_an_event_is_known_again_after_days(tmp_path: Path) -> None:
+    """Two days are promised; it is known as long as the store is, over a restart and when its words are long gone."""
+    clock = Clock()
+    async with open_store(tmp_path, clock=clock) as store:
+        message = await filed(store, said("once"), MessageState.REFUSED, None)
+        clock.now += timedelta(hours=47)
+        assert await store.store_raw(CHANNEL, message.inbound.event_id, b"again") is None
+        clock.now += timedelta(days=40)
+        assert await retention_of(tmp_path, store).sweep(clock.now - timedelta(days=30)) == 1
+    async with open_store(tmp_path, clock=clock) as store:
+        assert await store.store_raw(CHANNEL, message.inbound.event_id, b"again") is None
+        assert await store.store_raw(ChannelId("other"), message.inbound.event_id, b"another's") is not None
