@@ -11,9 +11,9 @@ import logging
 from dataclasses import replace
 from functools import partial
 
-from protocol.ids import ChatKey, GroupId, MessageId, SubmissionId, TaskId
+from protocol.ids import ChatKey, GroupId, TaskId
 from protocol.link import Answered
-from protocol.message import InboundMessage, OutboundMessage
+from protocol.message import InboundMessage
 from runtime.admission import NATIVE_AGENT_MB, NoRoom, decide_admission, load_room
 from runtime.bursts import USUAL_HOLDS, Holds
 from runtime.head_start import HeadStart, HeadStarts
@@ -22,14 +22,13 @@ from runtime.operations import FREEZE_REASON, Stopped
 from runtime.session_queue import Interrupt, Lane, Refuse, SessionQueue, StartTask, Waiting
 from runtime.steering import Steering
 from runtime.stops import Stops
-from runtime.store import question_rows, submission_rows
 from runtime.store.errors import ClaimRefused
-from runtime.store.records import Begun, Claim, Filed, MessageState, Original, StoredMessage, TaskRow
+from runtime.store.records import Begun, Filed, Original, StoredMessage, TaskRow
 from runtime.store.submission_rows import StoredSubmission
+from runtime.stored_work import claim, is_resumable, read_work, refuse
 from runtime.task_desk import TaskDesk
 from runtime.task_ends import TaskEnds
 from runtime.task_run import TaskRun
-from runtime.task_words import refused_text
 from runtime.waiting_notices import Hindrance, WaitingNotices
 from runtime.waiting_work import lane_of, waiting_message, waiting_resumption, waiting_submission
 from runtime.work import Work, Works
@@ -39,8 +38,6 @@ log = logging.getLogger(__name__)
 SLOW_REREAD_S = 60.0
 """The store is read again at least so often, in case a wake was lost."""
 NO_ROOM_PAUSE_S = 5.0
-MAX_READ = 10_000
-"""Submissions read at once: as many as may wait."""
 REFUSED_PAUSE_S = 1.0
 INTERRUPT_REASON = "a newer message took its place"
 SUSPENDED = "suspended"
@@ -254,7 +251,8 @@ class Dispatcher:
             self._awake.clear()
             if self._must_reread or self._now() >= self._read_at + SLOW_REREAD_S:
                 await self._read_waiting()
-            await self._end_refused()
+            while self._refused:
+                await refuse(self._desk, *self._refused.pop())
             pause_s = await self._start_what_may(tasks)
             self.recovered.set()
             try:
@@ -266,13 +264,10 @@ class Dispatcher:
     async def _read_waiting(self) -> None:
         """Take in what waits by the store: after a start, and in case a wake was lost."""
         self._must_reread, self._read_at = False, self._now()
-        store = self._desk.store
-        for message in await store.waiting_messages():
+        for message in await self._desk.store.waiting_messages():
             self._add(message)
-        for submission in await store.read(submission_rows.waiting_submissions, MAX_READ):
-            self._queue.add(waiting_submission(submission))
-        for row in await store.read(question_rows.resumable_tasks):
-            self._queue.add(waiting_resumption(row))
+        async for waiting in read_work(self._desk.store):
+            self._queue.add(waiting)
 
     async def _take_up(self, tasks: asyncio.TaskGroup) -> None:
         """Go on with the tasks that an earlier host left, all at once. Frozen: they end as if they had run then."""
@@ -321,7 +316,7 @@ class Dispatcher:
         work = Work(start.chat, lane=start.lane, task_id=task_id)
         self._works.add(work)
         try:
-            found = await insist(lambda: self._claim(start), "a claim")
+            found = await insist(partial(claim, self._desk.store, start), "a claim")
             await self._begin(work, TaskRun(self._desk, found.task, found), start.lane)
         except ClaimRefused as error:
             work.settled.set()
@@ -340,15 +335,8 @@ class Dispatcher:
             self._works.spawn(self._look_for_answer(run.row))
 
     async def _look_for_answer(self, row: TaskRow) -> None:
-        if any(each.task_id == row.task_id for each in await self._desk.store.read(question_rows.resumable_tasks)):
+        if await is_resumable(self._desk.store, row.task_id):
             self._resume(row)
-
-    async def _claim(self, start: StartTask) -> Claim:
-        if start.kind == "resumption":
-            return await self._desk.store.write(question_rows.resume, TaskId(start.works[0]))
-        if start.kind == "submission":
-            return await self._desk.store.write(submission_rows.claim, SubmissionId(start.works[0]))
-        return await self._desk.store.claim_messages(start.message_ids)
 
     def _ended(self, work: Work, lane: Lane) -> None:
         self._works.remove(work)
@@ -403,21 +391,6 @@ class Dispatcher:
     def _resume(self, row: TaskRow) -> None:
         self._queue.add(waiting_resumption(row))
         self._awake.set()
-
-    async def _end_refused(self) -> None:
-        """End the messages of sessions in which too much waits, with a word to their chat."""
-        while self._refused:
-            waiting, refused = self._refused.pop()
-            if waiting.chat is not None:
-                await self._notify(f"waits:{waiting.work}", waiting.chat, refused_text(refused.waiting))
-            reason = f"{refused.waiting} messages waited before it"
-            refusing = partial(self._desk.store.end_message, MessageId(waiting.work), MessageState.REFUSED, reason)
-            await insist(refusing, "a refusal")
-
-    async def _notify(self, key: str, chat: ChatKey, text: str) -> None:
-        message = OutboundMessage(chat=chat, text=text)
-        await insist(lambda: self._desk.store.put_outbound(key, message), "a notice")
-        self._desk.delivery.wake()
 
     async def idle(self) -> None:
         """Return when no task is being claimed or runs."""
