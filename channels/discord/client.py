@@ -152,7 +152,7 @@ class Gateway:
         except (TimeoutError, OSError, RuntimeError) as error:
             log.debug("a client was not closed well: %s", type(error).__name__)
         finally:
-            pass
+            self._end_heartbeats()
             await self._sdk.connector.close()
 
     def _end_heartbeats(self) -> None:
