@@ -191,6 +191,18 @@ async def test_a_slack_app_is_connected_with_two_tokens(nightyard: Run, house: H
         assert bot not in wrong.err
 
 
+async def test_the_channels_are_listed_with_how_they_are(nightyard: Run, house: House, twin: str) -> None:
+    """For people as a table, for programs as JSON; one that was taken out is listed no more."""
+    async with scripted_vault(house.home.proxy_socket):
+        await nightyard("channel", "add", "telegram", "--name", "mine", "--url", twin, given=f"{DEFAULT_TOKEN}\n")
+        rows = [line.split() for line in (await nightyard("channel", "list")).out.splitlines()]
+        assert ["mine", "telegram", "→", "main", "ok"] in rows
+        listed = json.loads((await nightyard("channel", "list", "--json")).out)["channels"]
+        assert [one["group"] for one in listed if one["channel"] == "mine"] == ["main"]
+        await nightyard("channel", "remove", "mine")
+        assert "mine" not in (await nightyard("channel", "list")).out
+
+
 async def test_a_token_that_was_revoked_is_found_out(nightyard: Run, house: House, twin: str) -> None:
     """`channel test` asks the platform with what is in the vault."""
     async with scripted_vault(house.home.proxy_socket) as vault:
