@@ -42,6 +42,8 @@ KEY_KEPT_S = 10.0
 STORE_TIMEOUT_S = 8.0
 """For the key and the store; GitHub waits 10 s for an answer, Svix 15 s, and both post it again."""
 READ_BYTES = 64 << 10
+SIGNED_BY = ("x-nightyard-", "svix-", "x-hub-", "x-github-")
+"""How the headers begin that the schemes read."""
 FULL = b"HTTP/1.1 503 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 """The answer while as many signed requests as may be are being stored."""
 
@@ -187,6 +189,8 @@ class WebhookDoor:
             raise _Refused(404, "there is no such hook")
         if connection.method != "POST":
             raise _Refused(405, "post it")
+        if connection.is_ambiguous:
+            raise _Refused(400, "a header of the signature is there twice")
         return hook
 
     async def _secret(self, hook: Hook) -> str:
@@ -215,6 +219,8 @@ class _Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self.method = self.path = ""
         self.headers: Mapping[str, str] = {}
+        self.is_ambiguous = False
+        """What says who it is from is there more than once: what stands before us may have read another one."""
         self.held_bytes = 0
         """Of the body that is being read."""
 
@@ -226,6 +232,8 @@ class _Connection:
         self.method = event.method.decode("ascii")
         self.path = event.target.decode("ascii", "replace").partition("?")[0]
         self.headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
+        names = [name.decode("ascii") for name, _ in event.headers]
+        self.is_ambiguous = any(name.startswith(SIGNED_BY) and names.count(name) > 1 for name in set(names))
         return True
 
     async def body(self, grew: Callable[[], None]) -> bytes:

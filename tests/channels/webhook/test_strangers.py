@@ -115,3 +115,13 @@ async def test_a_refusal_ends_its_connection() -> None:
         async with asyncio.timeout(10):
             told = await reader.read()
         assert told.count(b"HTTP/1.1 404") == 1 and b"connection: close" in told
+
+
+async def test_a_signature_that_is_there_twice_is_none() -> None:
+    """Whatever stands before the door may have read the other one."""
+    twice = b"X-Nightyard-Id: a\r\nX-Nightyard-Id: b\r\n"
+    asked = b"POST /hooks/main/deploys HTTP/1.1\r\nhost: x\r\nvia: a\r\nvia: b\r\n%scontent-length: 0\r\n\r\n"
+    async with opened() as yard:
+        for headers, status in ((twice, b"HTTP/1.1 400"), (b"", b"HTTP/1.1 401")):
+            async with strangers(yard, 1, asked % headers) as (reader,):
+                assert (await reader.readline()).startswith(status)
