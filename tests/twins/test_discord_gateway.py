@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,19 +15,6 @@ from twins.discord.seed import ANNA, BEN, BOT, GENERAL, GUILD, THREAD
 from twins.discord.server import DiscordTwin
 from twins.discord.user_side import comings, verbs
 from twins.discord.user_side.sight import show_chat
-
-
-@pytest.fixture
-async def twin() -> AsyncIterator[DiscordTwin]:
-    twin = DiscordTwin(limits=False)
-    async with twin.serve():
-        yield twin
-
-
-@pytest.fixture
-async def raw(twin: DiscordTwin) -> AsyncIterator[Raw]:
-    async with raw_client(twin) as raw:
-        yield raw
 
 
 async def test_a_session_begins_with_hello_ready_and_the_whole_server(raw: Raw) -> None:

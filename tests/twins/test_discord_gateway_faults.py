@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from tests.twins.discord_raw import Raw, raw_client
+from tests.twins.discord_raw import Raw
 from twins.discord.gateway.protocol import Close
 from twins.discord.seed import ANNA, DIRECT, GENERAL
-from twins.discord.server import DiscordTwin
 from twins.discord.user_side import controls, verbs
-
-
-@pytest.fixture
-async def twin() -> AsyncIterator[DiscordTwin]:
-    twin = DiscordTwin(limits=False)
-    async with twin.serve():
-        yield twin
-
-
-@pytest.fixture
-async def raw(twin: DiscordTwin) -> AsyncIterator[Raw]:
-    async with raw_client(twin) as raw:
-        yield raw
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.twins.discord_raw import Raw, raw_client
+from tests.twins.discord_raw import Raw
 from twins.discord.seed import ANNA, BEN, BOT, DIRECT, GENERAL, GUILD
-from twins.discord.server import DiscordTwin
 from twins.discord.user_side import pressing, sight
 
 SAY = f"/channels/{GENERAL}/messages"
@@ -17,11 +15,10 @@ BUTTON = {"type": 1, "components": [{"type": 2, "style": 1, "label": "Go", "cust
 
 
 @pytest.fixture
-async def raw() -> AsyncIterator[Raw]:
-    twin = DiscordTwin(limits=False)
-    async with twin.serve(), raw_client(twin) as raw:
-        await raw.call("POST", f"/applications/{BOT}/commands", {"name": "ask", "description": "Ask"})
-        yield raw
+async def raw(raw: Raw) -> Raw:
+    """With a command."""
+    await raw.call("POST", f"/applications/{BOT}/commands", {"name": "ask", "description": "Ask"})
+    return raw
 
 
 def _asked(raw: Raw) -> dict[str, Any]:

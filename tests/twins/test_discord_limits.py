@@ -24,19 +24,6 @@ NOWHERE = "/channels/999/messages"
 
 
 @pytest.fixture
-async def twin() -> AsyncIterator[DiscordTwin]:
-    twin = DiscordTwin(limits=False)
-    async with twin.serve():
-        yield twin
-
-
-@pytest.fixture
-async def raw(twin: DiscordTwin) -> AsyncIterator[Raw]:
-    async with raw_client(twin) as raw:
-        yield raw
-
-
-@pytest.fixture
 async def limited() -> AsyncIterator[Raw]:
     twin = DiscordTwin()
     async with twin.serve(), raw_client(twin) as raw:

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.twins.discord_raw import Raw, form_errors, raw_client
+from tests.twins.discord_raw import Raw, form_errors
 from twins.discord.seed import ANNA, BACKSTAGE, BEN, BOT, DIRECT, GENERAL, GUILD, ROOMS
-from twins.discord.server import DiscordTwin
 from twins.discord.user_side import comings, verbs
 
 SAY = f"/channels/{GENERAL}/messages"
 NOWHERE = "/channels/999/messages"
-
-
-@pytest.fixture
-async def twin() -> AsyncIterator[DiscordTwin]:
-    twin = DiscordTwin(limits=False)
-    async with twin.serve():
-        yield twin
-
-
-@pytest.fixture
-async def raw(twin: DiscordTwin) -> AsyncIterator[Raw]:
-    async with raw_client(twin) as raw:
-        yield raw
 
 
 async def test_every_answer_has_the_exact_type_and_the_mark_of_the_proxy(raw: Raw) -> None:

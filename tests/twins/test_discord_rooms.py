@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from tests.twins.discord_raw import Raw, form_errors, raw_client
+from tests.twins.discord_raw import Raw, form_errors
 from twins.discord.seed import ANNA, BOT, DIRECT, GENERAL, GUILD, THREAD
-from twins.discord.server import DiscordTwin
 from twins.discord.user_side import comings, verbs
 
 SAY = f"/channels/{GENERAL}/messages"
 NOWHERE = "/channels/999/messages"
-
-
-@pytest.fixture
-async def twin() -> AsyncIterator[DiscordTwin]:
-    twin = DiscordTwin(limits=False)
-    async with twin.serve():
-        yield twin
-
-
-@pytest.fixture
-async def raw(twin: DiscordTwin) -> AsyncIterator[Raw]:
-    async with raw_client(twin) as raw:
-        yield raw
 
 
 async def test_threads_open_close_and_refuse(raw: Raw) -> None:

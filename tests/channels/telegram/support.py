@@ -125,3 +125,14 @@ def decoded(channel: TelegramChannel, raw: bytes) -> InboundMessage:
     message = channel.decode(raw)
     assert message is not None
     return message
+
+
+async def fetch_secret() -> str:
+    return DEFAULT_TOKEN
+
+
+async def until(phone: Phone, holds: Callable[[], Any]) -> None:
+    """Return when something holds; each event of the twin is a reason to look again."""
+    async with asyncio.timeout(15):
+        while not holds():
+            await phone.get("log", after=10**9, wait_s=0.02)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,19 +18,15 @@ from channels.telegram.flood import PUBLISHED
 from channels.telegram.timings import Timings
 from protocol.ids import ChatKey, PlatformMessageId
 from protocol.message import OutboundMessage
-from tests.channels.telegram.support import CHANNEL, QUICK, KeepingInbox, Phone
+from tests.channels.telegram.support import CHANNEL, QUICK, KeepingInbox, Phone, fetch_secret, until
 from twins.telegram.chats import Chat
 from twins.telegram.limits import GROUP
 from twins.telegram.server import TelegramTwin
-from twins.telegram.world import DEFAULT_TOKEN, YARD
+from twins.telegram.world import YARD
 
 ADA, THE_YARD, COMPOST = ChatKey("telegram:1001"), ChatKey(f"telegram:{YARD}"), ChatKey(f"telegram:{YARD}:7")
 SOON = GrowingPace(first_after_s=0.0, every_s=0.02, answer_within_s=0.3)
 FAST = replace(QUICK, draft=replace(SOON, again_s=0.2), growing=SOON, typing_every_s=0.05)
-
-
-async def fetch_secret() -> str:
-    return DEFAULT_TOKEN
 
 
 @asynccontextmanager
@@ -47,13 +42,6 @@ async def running(
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-async def until(phone: Phone, holds: Callable[[], Any]) -> None:
-    """Return when something holds; each event of the twin is a reason to look again."""
-    async with asyncio.timeout(15):
-        while not holds():
-            await phone.get("log", after=10**9, wait_s=0.02)
 
 
 def said(twin: TelegramTwin, chat: int = YARD) -> list[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,16 +13,11 @@ from channels.channel import DeliveryFailed, MenuEntry, Menus
 from channels.telegram.channel import TelegramChannel
 from protocol.ids import ChatKey, PlatformMessageId
 from protocol.message import Button, OutboundMessage
-from tests.channels.telegram.support import CHANNEL, QUICK, Connected, KeepingInbox, Phone
+from tests.channels.telegram.support import CHANNEL, QUICK, Connected, KeepingInbox, Phone, fetch_secret, until
 from twins.telegram.server import TelegramTwin
-from twins.telegram.world import DEFAULT_TOKEN
 
 ADA = ChatKey("telegram:1001")
 FAST = replace(QUICK, first_line_s=0.0, line_every_s=0.02)
-
-
-async def fetch_secret() -> str:
-    return DEFAULT_TOKEN
 
 
 class Running:
@@ -41,13 +34,6 @@ class Running:
     async def __aexit__(self, *_: object) -> None:
         self._running.cancel()
         await asyncio.wait({self._running})
-
-
-async def until(phone: Phone, holds: Callable[[], Any]) -> None:
-    """Return when something holds; each event of the twin is a reason to look again."""
-    async with asyncio.timeout(10):
-        while not holds():
-            await phone.get("log", after=10**9, wait_s=0.02)
 
 
 def texts(twin: TelegramTwin) -> list[str]:
@@ -69,9 +55,9 @@ async def test_one_line_is_edited_and_goes(
         await channel.send(OutboundMessage(chat=ADA, text="done"))
         await channel.show(ADA, "done", "")
         await until(phone, lambda: texts(world) == ["done"])
+        await until(phone, lambda: json.loads((tmp_path / "kept.json").read_text()) == [])
     sent = await phone.calls("sendMessage")
     assert [call["arguments"].get("disable_notification", "false") for call in sent] == ["true", "false"]
-    assert json.loads((tmp_path / "kept.json").read_text()) == []
 
 
 async def test_buttons_go_and_the_words_stay(connected: Connected, phone: Phone) -> None:
