@@ -152,15 +152,18 @@ class Gateway:
         except (TimeoutError, OSError, RuntimeError) as error:
             log.debug("a client was not closed well: %s", type(error).__name__)
         finally:
-            self._end_heartbeats()
+            await self._close_forgotten()
             await self._sdk.connector.close()
 
-    def _end_heartbeats(self) -> None:
-        """End the threads of sockets that were cut off between hello and session: the SDK forgets them, and they would
-        call a loop that may have ended."""
+    async def _close_forgotten(self) -> None:
+        """Close what was cut off between hello and session: the SDK forgets such a socket, whose thread would call a
+        loop that may have ended."""
         for thread in threading.enumerate():
             if isinstance(thread, KeepAliveHandler) and thread.ws._connection is self._sdk._connection:
                 thread.stop()
+                with suppress(TimeoutError, OSError, RuntimeError):
+                    async with asyncio.timeout(self._close_s):
+                        await thread.ws.close()
 
     async def post(self, call: SendMessage) -> None:
         """Send a message; with a nonce that was used before, nothing more is posted."""
