@@ -258,6 +258,29 @@ async def test_a_stopped_channel_leaves_nothing_behind(rig: Rig) -> None:
     async with asyncio.timeout(PATIENCE_S):
         tasks = [task for task in asyncio.all_tasks() if "discord" in repr(task.get_coro()).split(" at ")[0]]
         await asyncio.gather(*(task for task in tasks if task is not asyncio.current_task()), return_exceptions=True)
+    await _no_heartbeat_goes_on()
+
+
+async def test_a_channel_stopped_before_a_new_session_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What is stopped while it waits to open a new session, the socket greeted already, has no thread any more."""
+    platform = DiscordPlatform(haste=0.01, timings=replace(QUICK, haste=0.01, identify_pause_s=3600))
+    async with rig_of(platform, tmp_path) as rig:
+        async with rig.connected():
+            began = await rig.phone.last_event()
+            await rig.phone.fault(kind="close_socket", code=4009)
+            async with asyncio.timeout(PATIENCE_S):
+                while not await _greeted(rig, began):
+                    await rig.phone.next_event(await rig.phone.last_event())
+        await _no_heartbeat_goes_on()
+
+
+async def _greeted(rig: Rig, after: int) -> bool:
+    """Return whether a socket that was opened since then has had its first heartbeat: its thread goes."""
+    events = (await rig.phone.get("log", after=after, event="gateway_received"))["events"]
+    return any(event["op"] == 1 for event in events)
+
+
+async def _no_heartbeat_goes_on() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("keep-alive"):
             await asyncio.to_thread(thread.join, PATIENCE_S)
