@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from channels.channel import DeliveryFailed, NotYet
 from channels.growth import GrowingPace, Growth
@@ -40,6 +40,14 @@ class GrowingCalls(Protocol[_Place]):
         """Have a message go; one that is gone already is well."""
 
 
+@runtime_checkable
+class FindsGrown(Protocol[_Place]):
+    """Calls that can tell whether a message stands whose beginning broke off; without, it may stay."""
+
+    async def find_grown(self, place: _Place, number: int) -> PlatformMessageId | None:
+        """Return the message that was to be begun for answer `number`, None if there is none."""
+
+
 class Growing(Generic[Place]):
     """The growing answers of one bot account."""
 
@@ -56,6 +64,7 @@ class Growing(Generic[Place]):
         """`max_chars`: of Markdown; what is beyond is not shown before the answer itself. `per_s`: changes in a second,
         of all chats together. `shape` makes what has come fit to be shown; the calls may do that themselves."""
         self._calls = calls
+        self._finds: FindsGrown[Place] | None = calls if isinstance(calls, FindsGrown) else None
         self._standing = standing
         self._pace = pace
         self._max_chars = max_chars
@@ -97,7 +106,7 @@ class Growing(Generic[Place]):
         await self._rounds.until_still(place)  # else what was shown last could come after the answer
         if growth.is_to_become_the_answer(_now()):
             return growth.message
-        if growth.message is None:
+        if growth.message is None and not growth.is_lost:
             self._drop(place, growth)
         return None
 
@@ -140,7 +149,11 @@ class Growing(Generic[Place]):
     async def _act(self, place: Place) -> None:
         due = (growth for growth in self._of.get(place, ()) if growth.is_due(_now()))
         growth = next(due, None)
-        if growth is not None:
+        if growth is None:
+            return
+        if growth.is_lost and self._finds is not None:
+            await self._find(place, growth, self._finds)
+        else:
             await (self._take_away(place, growth) if growth.is_over else self._show(place, growth))
 
     async def _show(self, place: Place, growth: Growth) -> None:
@@ -156,6 +169,16 @@ class Growing(Generic[Place]):
         is_new = message is not None and growth.message is None
         growth.was_shown(text, message, _now())
         if is_new:
+            await self._keep()
+
+    async def _find(self, place: Place, growth: Growth, calls: FindsGrown[Place]) -> None:
+        try:
+            message = await calls.find_grown(place, growth.number)
+        except DeliveryFailed as failed:
+            self._refused(growth, failed)
+            return
+        growth.was_found(message, _now())
+        if message is not None:
             await self._keep()
 
     async def _take_away(self, place: Place, growth: Growth) -> None:
@@ -177,6 +200,7 @@ class Growing(Generic[Place]):
             growth.is_changed, growth.next_at = True, max(growth.next_at, _now() + (failed.retry_after_s or 0.0))
         else:
             growth.was_refused(permanent=failed.permanent, retry_after_s=failed.retry_after_s, now=_now())
+            growth.is_lost = growth.is_lost and self._finds is not None
 
     def _drop(self, place: Place, growth: Growth) -> None:
         growths = self._of.get(place, [])

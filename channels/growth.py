@@ -50,6 +50,8 @@ class Growth:
     is_over: bool = False
     is_taken: bool = False
     is_given_up: bool = False
+    is_lost: bool = False
+    """The call that was to begin its message broke off: it may stand, and is to be looked for."""
     is_left: bool = False
     """An earlier host's."""
     tries: int = 0
@@ -79,7 +81,7 @@ class Growth:
 
     def due_at(self) -> float | None:
         """Return when something is to be done, None for not until something changes."""
-        if self.is_over or (self.is_changed and not self.is_given_up):
+        if self.is_over or self.is_lost or (self.is_changed and not self.is_given_up):
             return self.next_at
         if self.pace.again_s is not None and self.shown and not self.is_given_up:
             return max(self.next_at, self.began_at + self.pace.again_s)
@@ -102,12 +104,20 @@ class Growth:
         if not self.is_over:
             self.next_at = now + self.pace.every_s
 
+    def was_found(self, message: PlatformMessageId | None, now: float) -> None:
+        """Note the message that stands; None: it was not begun, and may be."""
+        self.is_lost, self.is_given_up, self.is_changed = False, False, True
+        if message is not None:
+            self.was_shown("", message, now)
+
     def was_refused(self, *, permanent: bool, retry_after_s: float | None, now: float) -> None:
         """Note that the platform did not take it. A message that may be there all the same, for a call that only
         broke off, is not begun twice."""
         self.tries += 1
         is_new_message = self.message is None and self.pace.again_s is None and not self.is_over
         self.is_given_up = permanent or (is_new_message and retry_after_s is None) or self.tries >= MAX_TRIES
+        if self.message is None and self.pace.again_s is None:
+            self.is_lost = (self.is_lost or retry_after_s is None) and not permanent and self.tries < MAX_TRIES
         self.is_changed = True
         if not self.is_over or self.next_at <= now:
             self.next_at = now + max(self.pace.every_s if not self.is_over else AGAIN_S, retry_after_s or 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from channels.channel import DeliveryFailed
@@ -47,12 +47,12 @@ class Sending:
         self._inlet = inlet
         self._begun = begun
         self._files = files
-        self._server_time = server_time
+        self.server_time = server_time
 
     async def say(self, key: str, calls: Sequence[Call], over: Takeover | None = None) -> tuple[PlatformMessageId, ...]:
         """Make the calls, return the ids of what can be seen now; the first one takes the place of `over`."""
         await self._client.connection()  # by then is known what an earlier host had begun, and what time it is
-        begun = await self._begun.begin(key, self._server_time())
+        begun = await self._begun.begin(key, self.server_time())
         if begun.is_unsure and calls:
             await self._look_for(key, begun, calls)
         for part, call in enumerate(calls):
@@ -113,6 +113,7 @@ class Sending:
     async def read(self, place: Place, ts: str) -> dict[str, Any]:
         """Return a message as it stands; raise DeliveryFailed."""
         arguments: dict[str, Any] = {"channel": place.conversation, "oldest": ts, "latest": ts, "inclusive": True}
+        arguments["include_all_metadata"] = True
         method = "conversations.history"
         if place.thread:
             method, arguments["ts"] = "conversations.replies", place.thread
@@ -183,25 +184,34 @@ class Sending:
         begun.is_unsure = False
 
     async def _with_key(self, key: str, after: str, place: Place) -> dict[int, str]:
+        found: dict[int, str] = {}
+        async for message in self.said_since(place, f"{float(after) - CLOCKS_APART_S:.6f}" if after else ""):
+            payload = payload_of(message, EVENT_TYPE)
+            if payload is not None and payload.get("key") == key:
+                found[int(payload.get("part", 0))] = str(message["ts"])
+        return found
+
+    async def said_since(self, place: Place, after: str) -> AsyncIterator[dict[str, Any]]:
+        """Give what stands in a place, with metadata, as far as it came after that ts; raise DeliveryFailed."""
         arguments: dict[str, Any] = {"channel": place.conversation, "limit": PAGE, "include_all_metadata": True}
         if after:
-            arguments["oldest"] = f"{float(after) - CLOCKS_APART_S:.6f}"
+            arguments["oldest"] = after
         method = "conversations.history"
         if place.thread:
             method, arguments["ts"] = "conversations.replies", place.thread
-        found: dict[int, str] = {}
         for _ in range(MAX_PAGES):
             told = await self._client.call(method, place.conversation, **arguments)
             for message in told.get("messages") or ():
-                metadata = message.get("metadata") or {}
-                payload = metadata.get("event_payload") or {}
-                if metadata.get("event_type") == EVENT_TYPE and payload.get("key") == key:
-                    found[int(payload.get("part", 0))] = str(message["ts"])
-            cursor = (told.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                break
-            arguments["cursor"] = cursor
-        return found
+                yield message
+            arguments["cursor"] = (told.get("response_metadata") or {}).get("next_cursor")
+            if not arguments["cursor"]:
+                return
+
+
+def payload_of(message: Mapping[str, Any], event_type: str) -> Metadata | None:
+    """Return what our metadata of that type says of a message; None without any."""
+    metadata = message.get("metadata") or {}
+    return (metadata.get("event_payload") or {}) if metadata.get("event_type") == event_type else None
 
 
 def _metadata(key: str, part: int) -> Metadata | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
-from channels.channel import HasMarks, ShownKind
+from channels.channel import DeliveryFailed, HasMarks, ShownKind
 from channels.slack.channel import SlackChannel
 from channels.slack.timings import Timings
 from protocol.ids import ChatKey, PlatformMessageId
@@ -123,6 +124,50 @@ async def test_a_growing_answer_whose_end_broke_is_one(
     assert tries == 2
     (seen,) = await rig.phone.sees(room)
     assert (read_text(seen), seen["id"]) == ("The first point is this.", receipt.platform_message_ids[0])
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_growing_answer_whose_beginning_broke_does_not_stay(
+    rig: Rig, asked: tuple[SlackChannel, Room], in_thread: bool
+) -> None:
+    """What Slack began and did not say so is found again, and does not stay beside the answer."""
+    channel, room = asked if in_thread else (asked[0], HERE)
+    await rig.phone.fault(kind="lost_answer", method="chat.startStream" if in_thread else "chat.postMessage")
+    await channel.show(room.key, "delta", "The first point is ")
+    await until_words(rig.phone, room, "The first")
+    await deliver(channel, answer(room, "The first point is this."))
+    await channel.show(room.key, "done", "")
+    await rig.phone.until_seen(room, lambda seen: [*map(read_text, seen)] == ["The first point is this."])
+
+
+async def test_a_growing_answer_whose_beginning_broke_grows_on(rig: Rig, asked: tuple[SlackChannel, Room]) -> None:
+    """It is one message, whatever of its beginning was not heard."""
+    channel, room = asked
+    await rig.phone.fault(kind="lost_answer", method="chat.startStream")
+    await channel.show(room.key, "delta", "The first point is ")
+    await until_words(rig.phone, room, "The first")
+    await channel.show(room.key, "delta", "this, I ")
+    seen = await until_words(rig.phone, room, "this, I")
+    assert len(seen) == 1
+
+
+async def test_an_answer_that_a_dead_host_finished_is_not_taken_away(
+    rig: Rig, asked: tuple[SlackChannel, Room]
+) -> None:
+    """A host that died before it noted that what grew had become the answer leaves it standing for the next one."""
+    channel, room = asked
+    await channel.show(room.key, "delta", "The first point is ")
+    await until_words(rig.phone, room, "The first")
+    await rig.phone.fault(kind="lost_answer", method="chat.update")
+    with pytest.raises(DeliveryFailed):
+        await channel.send(answer(room, "The first point is this."))
+    noted = rig.kept.with_suffix(".growing.json")
+    assert json.loads(noted.read_text())
+    async with rig.connected() as heir:
+        await rig.phone.until(lambda: json.loads(noted.read_text()) == [])
+        await deliver(heir, answer(room, "The first point is this."))
+        assert await words(rig.phone, room) == ["The first point is this."]
+    assert await counted(rig.phone, "chat.delete") == 0
 
 
 async def test_what_grew_and_was_deleted_is_said_anew(rig: Rig, asked: tuple[SlackChannel, Room]) -> None:
