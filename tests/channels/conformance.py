@@ -490,9 +490,10 @@ class Conformance:
         """Whatever becomes of the connection, what is said meanwhile arrives, and the channel is well again."""
         async with rig.connected() as channel:
             for heard, loss in enumerate(self.facts.losses, 1):
-                await rig.phone.fault(**loss)
+                for fault in loss:
+                    await rig.phone.fault(**fault)
                 await rig.phone.type(f"after {loss}", self.facts.direct)
-                if loss.get("count", 1) < 0:
+                if loss[-1].get("count", 1) < 0:
                     await rig.phone.until(lambda: channel.health() != "ok")
                     await rig.phone.clear_faults()
                 assert (await rig.messages(channel, heard))[-1].text == f"after {loss}"

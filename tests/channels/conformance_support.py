@@ -64,8 +64,8 @@ class Facts:
     """The twin's name of the call by which a text is sent."""
     receive_methods: tuple[str, ...]
     """The calls by which a client connects: counted to see that nothing hurries."""
-    losses: tuple[Json, ...]
-    """Faults after which a client must come back by itself; one with a count below zero lasts till it is cleared."""
+    losses: tuple[tuple[Json, ...], ...]
+    """Faults, together, after which a client must come back by itself; a count below zero lasts till it is cleared."""
     duplicate: Json
     """The fault by which an event comes twice."""
     message_chars: int
