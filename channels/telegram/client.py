@@ -69,8 +69,6 @@ OFFICIAL_URL = "https://api.telegram.org"
 UPDATE_KINDS = ("message", "edited_message", "callback_query", "message_reaction")
 NOTHING_NEW = b'{"ok":true,"result":[]}'
 CHECK_S = 30.0
-FAREWELL_S = 0.3
-"""For the SDK's last poll, which confirms what was stored: Telegram may keep so early a poll waiting for 3 s."""
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 """A preview makes Telegram fetch the address: words of an agent must not cause requests."""
 
@@ -86,15 +84,12 @@ class _PollRequest(HTTPXRequest):
         self._notes = notes
         self._ended = ended
         self._now = asyncio.get_running_loop().time
-        self.is_farewell = False
+        self.is_over = False
+        """Nothing is asked any more. The SDK's last poll would only confirm what was stored; what comes again is known
+        by its number, and Telegram may keep so early a poll waiting for 3 s."""
 
     async def do_request(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
-        if self._ended.done():
-            return 200, NOTHING_NEW
-        if self.is_farewell:
-            with suppress(TimeoutError, TelegramError):  # it confirms by its coming, whatever the answer
-                async with asyncio.timeout(FAREWELL_S):
-                    await super().do_request(*arguments, **options)
+        if self._ended.done() or self.is_over:
             return 200, NOTHING_NEW
         self._notes.note_begun(self._now())
         try:
@@ -185,7 +180,7 @@ class Account:
         await self._ended
 
     async def _close(self, updater: Updater) -> None:
-        self._poll.is_farewell = True
+        self._poll.is_over = True
         # The updater closes its bot only if it began well; closing a closed one is nothing.
         for step in (updater.stop, updater.shutdown, self._bot.shutdown):
             with suppress(TelegramError, TimeoutError, RuntimeError, StoreFailed):
