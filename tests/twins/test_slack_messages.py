@@ -54,6 +54,27 @@ def test_what_is_typed_becomes_mentions_and_is_shown_as_typed() -> None:
     assert shown_text(stored, {ANNA: "Anna"}) == "@Anna in #general, @here: 1 < 2"
 
 
+async def test_a_message_of_blocks_is_read_as_people_see_it(workspace: Workspace) -> None:
+    """Of rich text the words, names and lists are read, not the text beside it, which notifications show."""
+    point = {"type": "rich_text_section", "elements": [{"type": "text", "text": "once", "style": {"bold": True}}]}
+    greeting = [
+        {"type": "text", "text": "Hello "},
+        {"type": "user", "user_id": ANNA},
+        {"type": "link", "url": "https://a.example"},
+        {"type": "emoji", "name": "wave", "unicode": "1f44b"},
+    ]
+    frames = [
+        {"type": "rich_text_section", "elements": greeting},
+        {"type": "rich_text_list", "style": "ordered", "offset": 2, "elements": [point, point]},
+        {"type": "rich_text_list", "style": "bullet", "indent": 1, "elements": [point]},
+        {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": "a = 1"}]},
+    ]
+    blocks = [{"type": "rich_text", "elements": frames}]
+    await workspace.bot.chat_postMessage(channel=GENERAL, text="*\u200bHello*", blocks=blocks)
+    seen = (await workspace.chat(GENERAL))[-1]
+    assert seen["text"] == "Hello @Annahttps://a.example👋\n3. once\n4. once\n    • once\na = 1"
+
+
 async def test_too_long_texts_are_cut_with_a_warning_and_refused_in_edits(workspace: Workspace) -> None:
     """postMessage truncates above 40,000 and says so; update refuses above 4,000."""
     posted = await workspace.bot.chat_postMessage(channel=GENERAL, text="x" * (MAX_TEXT + 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_TEXT = 40_000
@@ -88,6 +88,39 @@ def rich_text(text: str) -> list[dict[str, Any]]:
     if plain := unescape(text[at:]):
         parts.append({"type": "text", "text": plain})
     return [{"type": "rich_text", "block_id": "b1", "elements": [{"type": "rich_text_section", "elements": parts}]}]
+
+
+def rich_words(block: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return a `rich_text` block as a person reads it, without its styles."""
+    return "\n".join(line for frame in block.get("elements") or [] for line in _framed(frame, names))
+
+
+def _framed(frame: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+    elements = frame.get("elements") or []
+    if frame.get("type") != "rich_text_list":
+        yield "".join(_word(element, names) for element in elements)
+        return
+    indent = "    " * int(frame.get("indent") or 0)
+    for number, item in enumerate(elements, int(frame.get("offset") or 0) + 1):
+        bullet = f"{number}." if frame.get("style") == "ordered" else "•"
+        yield f"{indent}{bullet} " + "".join(_word(element, names) for element in item.get("elements") or [])
+
+
+def _word(element: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    match element.get("type"):
+        case "user":
+            user_id = str(element.get("user_id"))
+            return f"@{names.get(user_id, user_id)}"
+        case "channel":
+            channel_id = str(element.get("channel_id"))
+            return f"#{names.get(channel_id, channel_id)}"
+        case "broadcast":
+            return f"@{element.get('range')}"
+        case "emoji":
+            codes = str(element.get("unicode") or "")
+            return "".join(chr(int(code, 16)) for code in codes.split("-")) if codes else f":{element.get('name')}:"
+        case _:
+            return str(element.get("text") or element.get("url") or "")
 
 
 def _rich_part(control: str) -> dict[str, Any]:

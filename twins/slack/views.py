@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
-from twins.slack.texts import shown_text
+from twins.slack.texts import rich_words, shown_text
 from twins.slack.world import BOT_USER_ID, Conversation, Json, World
 
 
@@ -82,6 +82,8 @@ def _text(message: Json, names: dict[str, str]) -> str:
     found: list[str] = []
     for block in message.get("blocks") or []:
         match block.get("type"):
+            case "rich_text":
+                found.append(rich_words(block, names))
             case "markdown":
                 found.append(str(block["text"]))
             case "section" | "header" if isinstance(block.get("text"), dict):
