@@ -358,8 +358,7 @@ class SlackClient:
         status = int(getattr(response, "status_code", getattr(response, "status", 0)) or 0)
         refusal = read_refusal(method, status, getattr(response, "data", None), getattr(response, "headers", {}))
         if isinstance(refusal, NotYet) and refusal.retry_after_s is not None:
-            now = asyncio.get_running_loop().time()
-            self._rates.told_to_wait(method, conversation, refusal.retry_after_s, now)
+            self._rates.told_to_wait(method, conversation, refusal.retry_after_s, asyncio.get_running_loop().time())
         return refusal
 
     def _the_web(self) -> AsyncWebClient:

@@ -169,7 +169,7 @@ def test_a_half_made_environment_is_made_again(installation: Installation) -> No
 
 
 def test_a_rehearsal_on_all_platforms_never_touches_the_real_home(installation: Installation) -> None:
-    """The product against the platforms' twins: paired, asked, answered with a tool call; the real home is as it was."""
+    """The product against the platforms' twins: paired, asked, answered with a tool call. The real home stays."""
     settings = installation.clone / "nightyard.yaml"
     before = settings.read_text() if settings.exists() else None
     elsewhere = installation.home_folder / "real"
