@@ -12,6 +12,7 @@ import pytest
 from channels.channel import DeliveryFailed
 from channels.discord.channel import DiscordChannel
 from channels.discord.client import check_token
+from channels.discord.facts import PERMISSIONS
 from channels.discord.failures import TokenRefused, Unreachable
 from protocol.ids import ChannelId
 from protocol.message import Button, OutboundMessage
@@ -310,6 +311,7 @@ async def test_a_token_is_checked(rig: Rig) -> None:
     assert facts.has_message_content
     assert facts.has_members
     assert f"client_id={BOT}" in facts.invite_link
+    assert f"permissions={sum(PERMISSIONS.values())}" in facts.invite_link  # with those alone all these tests run
     with pytest.raises(TokenRefused):
         await check_token("MTIz.another.token", rig.served.url, QUICK)
 
