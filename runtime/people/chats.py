@@ -93,7 +93,7 @@ class Chats:
         kind: Literal["direct", "many"] | None = None,
     ) -> Binding:
         """Return the binding that this makes of the one that there is, or a fresh one."""
-        chat = request.chat if request is not None else self._people.checked_chat(where)
+        chat = parent_chat(request.chat) if request is not None else self._people.checked_chat(where)
         group_id = self._people.chosen_group(group, chat)
         found = await self._store.read(people_rows.bindings_of, chat)
         before = next((each for each in found if each.group_id == group_id), None)

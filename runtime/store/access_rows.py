@@ -89,12 +89,13 @@ def has_room(transaction: Transaction, kind: RequestKind) -> bool:
 def add_request(
     transaction: Transaction, asked: Approval, inbound: InboundMessage, message_id: MessageId
 ) -> AccessRequest:
-    """Add what an owner was asked; the approval's code is the request's."""
+    """Add what an owner was asked; the approval's code is the request's. A chat's request is about the chat with all its
+    threads: where each question begins a thread, as on Slack, an owner is asked once."""
     transaction.run(
         "insert_request",
         code=asked.approval_id,
         kind=asked.kind,
-        subject=inbound.person if asked.kind == "person" else inbound.chat,
+        subject=inbound.person if asked.kind == "person" else inbound_rows.parent_chat(inbound.chat),
         person=inbound.person,
         name=inbound.sender_name,
         chat=inbound.chat,

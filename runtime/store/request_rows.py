@@ -5,6 +5,8 @@ Each function is one job: it runs inside a transaction of the writer. What cards
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from protocol.ids import ChatKey, GroupId, PersonKey
 from protocol.message import InboundMessage, OutboundMessage
 from runtime.inbound_text import shorten
@@ -12,7 +14,7 @@ from runtime.people.cards import ASK_LATER, door_question, stranger_notice
 from runtime.people.records import AskOwner
 from runtime.store import access_rows, approval_rows, people_rows
 from runtime.store.database import Transaction
-from runtime.store.inbound_rows import file_message
+from runtime.store.inbound_rows import file_message, parent_chat
 from runtime.store.outbox_rows import put_outbound
 from runtime.store.records import Filed, MessageState
 
@@ -38,7 +40,7 @@ def file_and_ask(
     """
     if _was_let_in(transaction, inbound, ask):
         return None
-    subject: PersonKey | ChatKey = inbound.person if ask.kind == "person" else inbound.chat
+    subject: PersonKey | ChatKey = inbound.person if ask.kind == "person" else parent_chat(inbound.chat)
     has_room = access_rows.has_room(transaction, ask.kind)
     before = access_rows.request_of(transaction, ask.kind, subject)
     is_new = before is None and has_room
@@ -78,7 +80,7 @@ def _ask(transaction: Transaction, filed: Filed, ask: AskOwner) -> str:
     message_id, inbound = filed.message.message_id, filed.message.inbound
     question = door_question(
         ask.kind,
-        inbound,
+        replace(inbound, chat=parent_chat(inbound.chat)) if ask.kind == "chat" else inbound,
         message_id,
         ask.groups,
         is_known=people_rows.person(transaction, inbound.person) is not None,

@@ -8,7 +8,8 @@ SELECT s.person, s.name, s.role, s.added_at AS person_at, s.added_by AS person_b
     b.chat, b.chat_kind, b.group_id, b.answers, b.pattern, b.sticky_minutes, b.whom, b.whom_names, b.rest, b.session,
     b.mode, b.is_default, b.added_at, b.added_by, f.spoken_at,
     EXISTS (SELECT 1 FROM pairing_codes AS c WHERE c.expires_at > :now) AS pairing_pending,
-    (SELECT q.code FROM access_requests AS q WHERE q.chat = :chat AND q.state = 'granted' LIMIT 1) AS granted,
+    (SELECT q.code FROM access_requests AS q WHERE q.state = 'granted'
+        AND (q.chat = :chat OR (q.kind = 'chat' AND q.subject = :parent)) LIMIT 1) AS granted,
     CASE WHEN s.role IS NULL OR (s.role = 'owner' AND l.person IS NULL) THEN NULL ELSE (
         SELECT sum(m.received_at > strftime('%Y-%m-%dT%H:%M:%f', :now, '-1 minute')) || ' '
             || sum(m.received_at > strftime('%Y-%m-%dT%H:%M:%f', :now, '-1 hour')) || ' ' || count(*)

@@ -90,6 +90,24 @@ async def test_an_unknown_chat_is_given_an_agent(there: TelegramHouse) -> None:
     assert (binding["group"], binding["when"], binding["session"]) == ("side", "mention", "thread")
 
 
+async def test_a_thread_asks_for_its_whole_chat(there: TelegramHouse) -> None:
+    """Where each question may begin a thread, an owner is asked once: what waits in several is one card, and the yes
+    holds in all of them."""
+    await there.pair()
+    await there.phone.type("@rehearsal_bot one", chat=YARD, thread=7)
+    card = await there.reads(ADA, "a chat of many people")
+    assert f"has no agent: telegram:{YARD}\n" in card["text"]
+    await there.phone.type("@rehearsal_bot two", chat=YARD)
+    await there.phone.type("/whoami")  # Ada's own lane: what came before is filed, or will join the same request
+    await there.reads(ADA, "You are telegram:1001")
+    await there.press(ADA, card, "main")
+    for said in ("one", "two"):
+        await there.reads(YARD, f"You said @rehearsal_bot {said}")
+    (binding,) = (await there.ask("bindings", chat=f"telegram:{YARD}"))["bindings"]
+    assert (binding["chat"], binding["group"]) == (f"telegram:{YARD}", "main")
+    assert len([each for each in await there.phone.sees(ADA) if "chat of many" in each.get("text", "")]) == 1
+
+
 async def test_a_chat_that_was_refused_is_not_asked_about_again(there: TelegramHouse) -> None:
     """The bot says nothing there, and the owner has peace."""
     await there.pair()
