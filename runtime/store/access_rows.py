@@ -89,8 +89,8 @@ def has_room(transaction: Transaction, kind: RequestKind) -> bool:
 def add_request(
     transaction: Transaction, asked: Approval, inbound: InboundMessage, message_id: MessageId
 ) -> AccessRequest:
-    """Add what an owner was asked; the approval's code is the request's. A chat's request is about the chat with all its
-    threads: where each question begins a thread, as on Slack, an owner is asked once."""
+    """Add what an owner was asked; the approval's code is the request's. A chat's request is about the chat with all
+    its threads: where each question begins a thread, as on Slack, an owner is asked once."""
     transaction.run(
         "insert_request",
         code=asked.approval_id,
