@@ -72,6 +72,7 @@ class SlackTwin:
             self.world.address = f"http://{host}:{bound}"
             async with self._background.serve():
                 yield self.world.address
+                await site.stop()  # whose socket is closed comes back at once, and must find nobody
                 await self.sockets.close()
         finally:
             await runner.cleanup()
