@@ -23,7 +23,7 @@ SOON = GrowingPace(first_after_s=0.0, every_s=0.02, answer_within_s=1.0)
 QUICK = Timings(
     longest_backoff_s=0.05,
     poll_s=1,
-    poll_slack_s=0.5,
+    poll_slack_s=2.0,
     ready_s=2.0,
     send_s=5.0,
     draft=replace(SOON, again_s=0.5),
