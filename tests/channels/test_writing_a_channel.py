@@ -94,15 +94,16 @@ async def _write(writer: asyncio.StreamWriter, what: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def pigeon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def pigeon(tmp_path: Path) -> Iterator[Any]:
     """The example's four files, out of the document and into a folder that is part of `channels`."""
     (tmp_path / "pigeon").mkdir()
     for name, code in re.findall(
         r"```python\n# channels/pigeon/(\w+\.py)\n(.*?)```", DOCUMENT.read_text("utf-8"), re.S
     ):
         (tmp_path / "pigeon" / name).write_text(code, "utf-8")
-    monkeypatch.setattr(channels, "__path__", [*channels.__path__, str(tmp_path)])
+    channels.__path__.append(str(tmp_path))
     yield importlib.import_module("channels.pigeon.channel")
+    channels.__path__.remove(str(tmp_path))
     for name in [name for name in sys.modules if name.startswith("channels.pigeon")]:
         del sys.modules[name]
 
