@@ -17,7 +17,7 @@ from credproxy.policy.grants import parse_grants
 from credproxy.policy.own_files import use_own_files
 from credproxy.policy.routes import build_route
 from protocol.ids import GroupId
-from runtime.config import REHEARSAL, SETTINGS_FILE, ParsedSettings
+from runtime.config import REHEARSAL, SETTINGS_FILE, WEBHOOK, ParsedSettings
 from runtime.group import Groups
 from runtime.group_reading import load_groups, settings_problems
 from runtime.settings_file import group_names, load_settings
@@ -43,7 +43,7 @@ class CheckedSettings:
 
 def check_settings(fork: Path) -> CheckedSettings:
     """Read everything that a person has written."""
-    parsed = load_settings(fork, PLATFORMS)
+    parsed = load_settings(fork, (*PLATFORMS, WEBHOOK))
     groups = load_groups(fork, parsed)
     prices, price_faults = read_prices(fork)
     own_faults = use_own_files(fork)

@@ -23,7 +23,7 @@ routes:
 channels:
   telegram:
     group: main
-  discord:
+  matrix:
     secret: x
     group: mian
 """
@@ -51,8 +51,9 @@ EXPECTED = (
     "nightyard.yaml:3: containers.engine: tcp://10.0.0.1:2375 is not a socket of this machine",
     "nightyard.yaml:7: routes.local.url: ",
     "nightyard.yaml:9: channels.telegram: names no secret; `nightyard channel add` stores a token and names it",
-    "nightyard.yaml:11: channels.discord.platform: there is no platform 'discord' (known: terminal, telegram)",
-    "nightyard.yaml:13: channels.discord.group: there is no group 'mian' (known: main); "
+    "nightyard.yaml:11: channels.matrix.platform: there is no platform 'matrix' (known: terminal, telegram, discord, "
+    "slack, webhook)",
+    "nightyard.yaml:13: channels.matrix.group: there is no group 'mian' (known: main); "
     "`nightyard group new mian` makes it; did you mean main?",
     "groups/main/group.yaml:1: skills[0]: there is no skill 'nots' (known: notes); did you mean notes?",
     "groups/main/grants.yaml:1: hots: is not a known key (known: host, scheme, port, methods, paths, secret, inject, "
@@ -75,6 +76,15 @@ async def test_config_check_finds_every_fault_with_nothing_running(nightyard: Ru
         assert any(line.startswith(expected) for line in ran.out.splitlines()), expected
     assert len(ran.out.splitlines()) == len(EXPECTED)
     assert f"{len(EXPECTED)} problems" in ran.err
+
+
+async def test_config_check_knows_every_platform(nightyard: Run, fork: Path) -> None:
+    """A channel of each kind, webhooks too, is no fault."""
+    channels = "".join(f"  {name}: {{secret: x}}\n" for name in ("telegram", "discord", "slack"))
+    hooks = "  hooks: {platform: webhook, url: 'http://127.0.0.1:8742'}\n"
+    (fork / "nightyard.yaml").write_text(f"channels:\n{channels}{hooks}", "utf-8")
+    ran = await nightyard("config", "check")
+    assert (ran.code, ran.err) == (0, ""), ran.out
 
 
 def test_up_refuses_what_config_check_finds(fork: Path) -> None:

@@ -93,7 +93,8 @@ class Desk:
 
 
 def words_of(message: dict[str, Any]) -> str:
-    return str(message.get("text", message.get("caption", "")))
+    """Return what a person reads: marks that cannot be seen are none of it."""
+    return str(message.get("text", message.get("caption", ""))).replace("\u200b", "")
 
 
 @asynccontextmanager
