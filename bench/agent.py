@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.installation import ROOT, Installation, installation
 from bench.latency import Trips, await_spare, slower_than_reference, spares, trips_of
-from bench.memory import agents_at_work, containers
+from bench.memory import agents_at_work, containers, mean_mb
 from bench.process_memory import pss_mb
 from bench.report import Metric, at_most, figure, kept, percentile, publish
 from bench.yardstick import Yardstick
@@ -142,8 +142,7 @@ async def _weigh_waiting(running: Installation, names: Sequence[str]) -> float:
                 break
             await asyncio.sleep(0.5)
     await asyncio.sleep(SETTLE_S)
-    found = containers(running, NO_TOOL)[0]
-    return sum(map(pss_mb, found)) / len(found)
+    return mean_mb(containers(running, NO_TOOL)[0])
 
 
 async def _hundred_rounds(size: str, command: str) -> list[Metric]:

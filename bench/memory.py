@@ -82,7 +82,12 @@ async def agents_at_work(
     await _await_agents(running, tool, working=len(names), spares=spares)
     await asyncio.sleep(settle_s)
     waiting, working = containers(running, tool)
-    return sum(map(pss_mb, waiting)) / len(waiting), sum(map(pss_mb, working)) / len(working)
+    return mean_mb(waiting), mean_mb(working)
+
+
+def mean_mb(found: Sequence[Sequence[int]]) -> float:
+    """Return what one of the containers holds (PSS in MB), given the processes of each; 0 where there is none."""
+    return sum(map(pss_mb, found)) / max(len(found), 1)
 
 
 async def _await_agents(running: Installation, tool: str, *, working: int, spares: int) -> None:
